@@ -1,0 +1,126 @@
+// The nn dialect's registration, effects and epilogue helpers. Checks on what an op holds lie in NnVerify.cpp.
+#include "dialects/Nn/Nn.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+
+using namespace mlir;
+using namespace burin::nn;
+
+#include "dialects/Nn/NnDialect.cpp.inc"
+#include "dialects/Nn/NnEnums.cpp.inc"
+#include "dialects/Nn/NnInterfaces.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Nn/NnAttrs.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Nn/NnOps.cpp.inc"
+
+void NnDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Nn/NnAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Nn/NnOps.cpp.inc"
+      >();
+}
+
+Type burin::nn::defaultAccumulator(Type element) {
+  if (isa<FloatType>(element))
+    return element.getIntOrFloatBitWidth() > 32 ? element : Float32Type::get(element.getContext());
+  return IntegerType::get(element.getContext(), 32);
+}
+
+Block *burin::nn::addEpilogueBlock(ComputeOp op) {
+  Block *block = new Block();
+  op.getEpilogueRegion().push_back(block);
+  block->addArgument(op.getAccumulatorType(), op.getLoc());
+  for (Value extra : op.getEpilogueOperands())
+    block->addArgument(getElementTypeOrSelf(extra.getType()), op.getLoc());
+  return block;
+}
+
+BlockArgument burin::nn::addEpilogueOperand(ComputeOp op, Value operand, AffineMap map) {
+  Block &block = op.getEpilogueRegion().front();
+  SmallVector<Attribute> maps(op.getEpilogueMaps().begin(), op.getEpilogueMaps().end());
+  Attribute mapAttr = AffineMapAttr::get(map);
+  for (auto [index, extra] : llvm::enumerate(op.getEpilogueOperands()))
+    if (extra == operand && maps[index] == mapAttr)
+      return block.getArgument(1 + index);
+  unsigned count = maps.size();
+  op->insertOperands(op.getEpilogueOperandsBegin() + count, operand);
+  maps.push_back(mapAttr);
+  op->setAttr("extra_maps", ArrayAttr::get(op.getContext(), maps));
+  return block.insertArgument(1 + count, getElementTypeOrSelf(operand.getType()), operand.getLoc());
+}
+
+// Effects exist on buffers only: every operand but the destination is read, the destination is overwritten.
+static void addEffects(Operation *op, OpOperand &init, SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    if (&operand == &init)
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+    else
+      effects.emplace_back(MemoryEffects::Read::get(), &operand);
+  }
+}
+
+static Speculation::Speculatability speculatability(Operation *op) {
+  return op->getNumResults() == 0 ? Speculation::NotSpeculatable : Speculation::Speculatable;
+}
+
+template <typename Op>
+static Type accumulatorOf(Op op, Value operand) {
+  return op.getAcc() ? *op.getAcc() : defaultAccumulator(getElementTypeOrSelf(operand.getType()));
+}
+
+#define COMPUTE_OP_METHODS(OP, FIRST)                                                                                  \
+  void OP::getEffects(SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {                                       \
+    addEffects(*this, getInitOperand(), effects);                                                                      \
+  }                                                                                                                    \
+  Speculation::Speculatability OP::getSpeculatability() { return speculatability(*this); }                             \
+  Type OP::getAccumulatorType() { return accumulatorOf(*this, FIRST()); }
+
+COMPUTE_OP_METHODS(ConvOp, getInput)
+COMPUTE_OP_METHODS(DepthwiseConvOp, getInput)
+COMPUTE_OP_METHODS(ConvTransposeOp, getInput)
+COMPUTE_OP_METHODS(MatmulOp, getLhs)
+COMPUTE_OP_METHODS(PoolOp, getInput)
+COMPUTE_OP_METHODS(SoftmaxOp, getInput)
+#undef COMPUTE_OP_METHODS
+
+static int64_t elements(Value value) {
+  auto type = cast<ShapedType>(value.getType());
+  return type.hasStaticShape() ? type.getNumElements() : 0;
+}
+static int64_t product(ArrayRef<int64_t> values) {
+  int64_t result = 1;
+  for (int64_t v : values)
+    result *= v;
+  return result;
+}
+static ArrayRef<int64_t> shapeOf(Value value) { return cast<ShapedType>(value.getType()).getShape(); }
+
+int64_t ConvOp::getFlops() {
+  if (elements(getFilter()) == 0)
+    return 0;
+  // A packed filter has its block dim last; the taps of one output channel are the dims between.
+  ArrayRef<int64_t> taps = getPacked() ? shapeOf(getFilter()).drop_front().drop_back() : shapeOf(getFilter()).drop_back();
+  return 2 * elements(getInit()) * product(taps);
+}
+int64_t DepthwiseConvOp::getFlops() {
+  return elements(getFilter()) == 0 ? 0 : 2 * elements(getInit()) * product(shapeOf(getFilter()).drop_back());
+}
+int64_t ConvTransposeOp::getFlops() {
+  ArrayRef<int64_t> filter = shapeOf(getFilter());
+  return elements(getFilter()) == 0 ? 0 : 2 * elements(getInput()) * product(filter.drop_back(2)) * filter.back();
+}
+int64_t MatmulOp::getFlops() {
+  int64_t k = shapeOf(getLhs()).back();
+  return ShapedType::isDynamic(k) ? 0 : 2 * elements(getInit()) * k;
+}
+int64_t PoolOp::getFlops() { return elements(getInit()) * product(getKernel()); }
+int64_t SoftmaxOp::getFlops() { return 4 * elements(getInit()); }

@@ -1,0 +1,5 @@
+// Shard 2 of the generated operators.
+#include "dialects/Onnx/Onnx.h"
+using namespace mlir;
+#define GET_OP_DEFS_2
+#include "dialects/Onnx/OnnxOps.cpp.inc"

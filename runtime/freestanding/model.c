@@ -1,0 +1,189 @@
+/* Checks and runs a compiled model: the code behind include/burin/runtime.h.
+ *
+ * The model was made by the compiler and is trusted; what the caller hands over (context, tensors) is not, and every
+ * mismatch is found before the first byte is written. No libc beyond memcpy/memset, no allocation. */
+#include "burin/runtime.h"
+#include "runtime/freestanding/cpu.h"
+
+const burin_variant *burin_select_variant(const burin_model *model) {
+  for (uint32_t i = 0; i < model->num_variants; ++i) {
+    const burin_variant *variant = &model->variants[i];
+    /* A model for the base instruction set never asks the CPU. */
+    if (variant->features == 0 || (variant->features & ~(uint64_t)burin_cpu_features()) == 0)
+      return variant;
+  }
+  return NULL;
+}
+
+burin_status burin_check_model(const burin_model *model) {
+  if (!model || model->magic != BURIN_MODEL_MAGIC || model->abi_version != BURIN_ABI_VERSION)
+    return BURIN_ERROR_ABI;
+  if ((uintptr_t)model->weights % BURIN_ALIGNMENT != 0 || (model->weights_bytes && !model->weights))
+    return BURIN_ERROR_INTERNAL;
+  return burin_select_variant(model) ? BURIN_OK : BURIN_ERROR_CPU;
+}
+
+static int same_text(const char *a, const char *b) {
+  while (*a && *a == *b)
+    ++a, ++b;
+  return *a == *b;
+}
+
+static const char *dim_name(const burin_tensor_info *info, int32_t dim) {
+  return info->dim_names ? info->dim_names[dim] : NULL;
+}
+
+/* The size that an earlier input gave to the free dim called `name`; -1 if none did. */
+static int64_t size_of_name(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs, const char *name) {
+  for (uint32_t i = 0; i < num_inputs; ++i)
+    for (int32_t d = 0; d < model->inputs[i].rank; ++d) {
+      const char *other = dim_name(&model->inputs[i], d);
+      if (model->inputs[i].dims[d] < 0 && other && same_text(other, name))
+        return inputs[i].dims[d];
+    }
+  return -1;
+}
+
+static burin_status fail(burin_context *context, burin_status status, int64_t tensor, int32_t dim) {
+  context->error_tensor = (int32_t)tensor;
+  context->error_dim = dim;
+  return status;
+}
+
+/* Whether a * b may reach 2^63. By bit lengths, because an exact test calls the compiler's library on 32-bit targets. */
+static int may_overflow(uint64_t a, uint64_t b) { return a && b && __builtin_clzll(a) + __builtin_clzll(b) < 65; }
+
+/* What is left to check once the dims are right: layout, capacity, pointer. */
+static burin_status check_memory(const burin_tensor *tensor, const int64_t *dims, int32_t *error_dim) {
+  uint64_t bytes = burin_dtype_size(tensor->dtype);
+  int empty = 0, packed = 1;
+  for (int32_t d = 0; d < tensor->rank; ++d) {
+    empty |= dims[d] == 0;
+    packed &= tensor->strides[d] == 0;
+  }
+  int64_t expected = 1;
+  for (int32_t d = tensor->rank - 1; d >= 0 && !empty; --d) {
+    /* The stride of a dim of one element is never used. */
+    if (!packed && dims[d] != 1 && tensor->strides[d] != expected) {
+      *error_dim = d;
+      return BURIN_ERROR_LAYOUT;
+    }
+    if (may_overflow(bytes, (uint64_t)dims[d])) {
+      *error_dim = d;
+      return BURIN_ERROR_SHAPE;
+    }
+    bytes *= (uint64_t)dims[d];
+    expected *= dims[d];
+  }
+  if (empty)
+    bytes = 0;
+  if (tensor->capacity && tensor->capacity < bytes)
+    return BURIN_ERROR_CAPACITY;
+  return tensor->data || !bytes ? BURIN_OK : BURIN_ERROR_NULL;
+}
+
+/* The size that a dim must have, by its description or by the inputs before; -1 if only the caller knows. */
+static int64_t wanted_dim(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs, const burin_tensor_info *info,
+                          int32_t dim) {
+  if (info->dims[dim] >= 0)
+    return info->dims[dim];
+  const char *name = dim_name(info, dim);
+  return name ? size_of_name(model, inputs, num_inputs, name) : -1;
+}
+
+/* Checks one tensor against its description and the first `num_inputs` inputs. A free dim of an output that the inputs
+ * decide need not be right yet: burin_run sets it. */
+static burin_status check_tensor(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs,
+                                 const burin_tensor_info *info, const burin_tensor *tensor, int is_output, int32_t *error_dim) {
+  if (tensor->dtype != info->dtype)
+    return BURIN_ERROR_TYPE;
+  if (tensor->rank != info->rank)
+    return BURIN_ERROR_RANK;
+  int64_t dims[BURIN_MAX_RANK];
+  for (int32_t d = 0; d < info->rank; ++d) {
+    int64_t wanted = wanted_dim(model, inputs, num_inputs, info, d);
+    dims[d] = is_output && info->dims[d] < 0 && wanted >= 0 ? wanted : tensor->dims[d];
+    if (dims[d] < 0 || (wanted >= 0 && dims[d] != wanted)) {
+      *error_dim = d;
+      return BURIN_ERROR_SHAPE;
+    }
+  }
+  return check_memory(tensor, dims, error_dim);
+}
+
+burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs, burin_tensor *outputs) {
+  if (!context)
+    return BURIN_ERROR_NULL;
+  context->error_tensor = context->error_dim = -1;
+  if (!model || model->magic != BURIN_MODEL_MAGIC || model->abi_version != BURIN_ABI_VERSION ||
+      context->abi_version != BURIN_ABI_VERSION)
+    return BURIN_ERROR_ABI;
+  if ((model->num_inputs && !inputs) || (model->num_outputs && !outputs))
+    return BURIN_ERROR_NULL;
+  const burin_variant *variant = burin_select_variant(model);
+  if (!variant)
+    return BURIN_ERROR_CPU;
+  if (model->arena_bytes && (!context->arena || context->arena_bytes < model->arena_bytes ||
+                             (uintptr_t)context->arena % BURIN_ALIGNMENT != 0))
+    return BURIN_ERROR_ARENA;
+  if ((model->flags & BURIN_NEEDS_ALLOCATOR) && !context->allocator)
+    return BURIN_ERROR_ALLOCATOR;
+
+  /* The model says how many there are, so the stack this takes is as fixed as the arena. */
+  void *data[model->num_inputs + model->num_outputs + 1];
+  int32_t error_dim = -1;
+  for (uint32_t i = 0; i < model->num_inputs; ++i) {
+    burin_status status = check_tensor(model, inputs, i, &model->inputs[i], &inputs[i], 0, &error_dim);
+    if (status != BURIN_OK)
+      return fail(context, status, i, error_dim);
+    data[i] = inputs[i].data;
+  }
+  for (uint32_t o = 0; o < model->num_outputs; ++o) {
+    burin_status status = check_tensor(model, inputs, model->num_inputs, &model->outputs[o], &outputs[o], 1, &error_dim);
+    if (status != BURIN_OK)
+      return fail(context, status, (int64_t)model->num_inputs + o, error_dim);
+    data[model->num_inputs + o] = outputs[o].data;
+  }
+  for (uint32_t o = 0; o < model->num_outputs; ++o)
+    for (int32_t d = 0; d < model->outputs[o].rank; ++d) {
+      int64_t wanted = wanted_dim(model, inputs, model->num_inputs, &model->outputs[o], d);
+      if (wanted >= 0)
+        outputs[o].dims[d] = wanted;
+    }
+  return (burin_status)variant->entry(data, data + model->num_inputs, context->arena, model->weights, context);
+}
+
+size_t burin_dtype_size(int32_t dtype) {
+  switch (dtype) {
+  case BURIN_UINT8: case BURIN_INT8: case BURIN_BOOL:
+    return 1;
+  case BURIN_UINT16: case BURIN_INT16: case BURIN_FLOAT16: case BURIN_BFLOAT16:
+    return 2;
+  case BURIN_FLOAT: case BURIN_INT32: case BURIN_UINT32:
+    return 4;
+  case BURIN_INT64: case BURIN_UINT64: case BURIN_DOUBLE: case BURIN_COMPLEX64:
+    return 8;
+  case BURIN_COMPLEX128:
+    return 16;
+  default:
+    return 0;
+  }
+}
+
+const char *burin_status_text(burin_status status) {
+  switch (status) {
+  case BURIN_OK: return "ok";
+  case BURIN_ERROR_ABI: return "not a model of this runtime's ABI version";
+  case BURIN_ERROR_CPU: return "the model needs instructions that this CPU does not have";
+  case BURIN_ERROR_RANK: return "a tensor has the wrong number of dims";
+  case BURIN_ERROR_SHAPE: return "a tensor has a wrong dim";
+  case BURIN_ERROR_TYPE: return "a tensor has the wrong element type";
+  case BURIN_ERROR_LAYOUT: return "a tensor is not contiguous in row-major order";
+  case BURIN_ERROR_ARENA: return "the arena is missing, too small or not aligned";
+  case BURIN_ERROR_CAPACITY: return "a tensor's capacity is smaller than its dims need";
+  case BURIN_ERROR_NULL: return "a pointer is NULL";
+  case BURIN_ERROR_ALLOCATOR: return "the model needs an allocator and has none, or it failed";
+  case BURIN_ERROR_INTERNAL: return "internal error";
+  }
+  return "unknown status";
+}

@@ -1,0 +1,72 @@
+/* What a program asks of the operating system. */
+#define _GNU_SOURCE
+#include "runtime/hosted/host.h"
+
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+/* The freestanding runtime knows getauxval as a weak symbol only, which draws nothing out of a static libc. This does. */
+__attribute__((used)) static unsigned long (*const keep_getauxval)(unsigned long) = getauxval;
+
+uint64_t burin_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void *burin_arena_allocate(uint64_t bytes) {
+  const size_t LARGE_PAGE = 2u << 20;
+  size_t alignment = bytes >= 2 * LARGE_PAGE ? LARGE_PAGE : BURIN_ALIGNMENT;
+  void *arena = NULL;
+  if (bytes > SIZE_MAX - LARGE_PAGE || posix_memalign(&arena, alignment, (size_t)bytes + BURIN_ALIGNMENT))
+    return NULL;
+  if (alignment == LARGE_PAGE)
+    (void)madvise(arena, (size_t)bytes, MADV_HUGEPAGE); /* only a wish */
+  memset(arena, 0, (size_t)bytes + BURIN_ALIGNMENT);
+  return arena;
+}
+
+void burin_flush_denormals(void) {
+#if defined(__x86_64__)
+  _mm_setcsr(_mm_getcsr() | 0x8040); /* flush to zero, denormals are zero */
+#elif defined(__aarch64__)
+  uint64_t control;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+  __asm__ volatile("msr fpcr, %0" : : "r"(control | 1u << 24));
+#endif
+}
+
+typedef struct code_query {
+  uintptr_t address;
+  uint64_t bytes;
+} code_query;
+
+static int visit_module(struct dl_phdr_info *module, size_t size, void *data) {
+  (void)size;
+  code_query *query = data;
+  uint64_t bytes = 0;
+  int found = 0;
+  for (int i = 0; i < module->dlpi_phnum; ++i) {
+    const ElfW(Phdr) *segment = &module->dlpi_phdr[i];
+    if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X))
+      continue;
+    bytes += segment->p_memsz;
+    found |= query->address - (module->dlpi_addr + segment->p_vaddr) < segment->p_memsz;
+  }
+  if (found)
+    query->bytes = bytes;
+  return found;
+}
+
+uint64_t burin_code_bytes(burin_entry function) {
+  code_query query = {(uintptr_t)function, 0};
+  dl_iterate_phdr(visit_module, &query);
+  return query.bytes;
+}
