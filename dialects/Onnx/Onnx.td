@@ -35,6 +35,10 @@ class Onnx_Type<string className, string typeMnemonic> : TypeDef<Onnx_Dialect, c
 def Onnx_StringType : Onnx_Type<"String", "string"> {
   let summary = "a string of bytes; an element type of tensors";
 }
+def Onnx_AnyType : Onnx_Type<"Any", "any"> {
+  let summary = "a present value of which nothing is known yet";
+  let description = "Results of opaque nodes, and of operators whose type ONNX's inference cannot tell.";
+}
 def Onnx_SeqType : Onnx_Type<"Seq", "seq"> {
   let summary = "a sequence of values of one type";
   let parameters = (ins "::mlir::Type":$elementType);
