@@ -1,0 +1,175 @@
+// Private header of the room: the state of one walk over @main and the table of lowering functions.
+//
+// The idea: a value is a tensor in memory plus the order its dims lie in. Physical dim i of a value placed with `order`
+// holds its logical (ONNX) dim order[i]. Transpose only changes the order; an op asks for its operands in the order it
+// wants (`getIn`), or takes them as they lie (`get`), and answers with a tensor and the order it made (`set`). Data
+// moves only where two orders really meet, and each value is brought to an order once.
+//
+// A lowering function must not touch the onnx ops: it reads them, builds at `l.b` and calls `set` for every present
+// result. It reports what it cannot do through `l.unsupported` or `l.error` and returns failure.
+#ifndef BURIN_PASSES_LOWER_LOWERING_H
+#define BURIN_PASSES_LOWER_LOWERING_H
+
+#include "dialects/Nn/Nn.h"
+#include "dialects/Onnx/Onnx.h"
+#include "dialects/Onnx/OnnxUtils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include <functional>
+#include <optional>
+
+namespace burin::lower {
+
+using Dims = llvm::SmallVector<int64_t, 4>;
+using Order = Dims;
+
+/// A tensor (signless element type) and the order its dims lie in.
+struct Placed {
+  mlir::Value value;
+  Order order;
+  mlir::RankedTensorType type() const { return llvm::cast<mlir::RankedTensorType>(value.getType()); }
+};
+
+// --- Orders and shapes -----------------------------------------------------------------------------------------------
+
+Order identityOrder(int64_t rank);
+/// [0, 2, ..., rank-1, 1]: batch, spatial dims, channels. The identity below rank 3.
+Order channelsLast(int64_t rank);
+bool isIdentity(llvm::ArrayRef<int64_t> order);
+/// Where logical dim `dim` lies.
+int64_t positionOf(llvm::ArrayRef<int64_t> order, int64_t dim);
+/// Shape in memory of a tensor of logical `shape` placed in `order`: result[i] = shape[order[i]].
+Dims permuted(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> order);
+/// True if both orders put the elements of a tensor of this logical shape at the same addresses (dims of 1 may lie anywhere).
+bool sameMemory(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> a, llvm::ArrayRef<int64_t> b);
+/// `order` with only the dims that `keep` says, renumbered to the tensor that has only those.
+Order withoutDims(llvm::ArrayRef<int64_t> order, llvm::function_ref<bool(int64_t)> keep);
+/// axis in [-rank, rank) -> [0, rank). The caller has checked the range (ONNX's inference does).
+int64_t normalizeAxis(int64_t axis, int64_t rank);
+int64_t product(llvm::ArrayRef<int64_t> dims);
+/// The type signless memory holds for an ONNX element type: ui8 -> i8; others as they are.
+mlir::Type storageType(mlir::Type element);
+
+/// Builds one element of a result from one element of each operand. Arguments and answer have the tensors' element types.
+using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange args)>;
+
+class Lowering {
+public:
+  Lowering(mlir::OpBuilder builder, mlir::Location loc) : b(loc, builder) {}
+
+  /// Where everything is built; its location is that of the op being lowered.
+  mlir::ImplicitLocOpBuilder b;
+
+  // --- What an onnx value is (v is a value of the onnx function) -----------------------------------------------------
+  bool isAbsent(mlir::Value v) { return onnx::isNone(v); }
+  llvm::ArrayRef<int64_t> shape(mlir::Value v);          // logical
+  int64_t rank(mlir::Value v) { return shape(v).size(); }
+  mlir::Type element(mlir::Value v);                     // storage type
+  bool isUnsigned(mlir::Value v);                        // ONNX's own type is unsigned (or bool)
+  /// The type memory has for `v` placed in `order`.
+  mlir::RankedTensorType typeIn(mlir::Value v, llvm::ArrayRef<int64_t> order);
+
+  // --- Constants -------------------------------------------------------------------------------------------------------
+  bool isConstant(mlir::Value v) { return bool(constant(v)); }
+  mlir::ElementsAttr constant(mlir::Value v);            // null unless constant; ONNX's own element type
+  /// The one value all elements of a constant have, as a scalar of the storage type; null otherwise.
+  mlir::TypedAttr splat(mlir::Value v);
+  /// All integers of a constant operand; emits the error and fails when it is not one. `name`: ONNX's name of the operand.
+  mlir::FailureOr<Dims> requireInts(mlir::Operation *op, mlir::Value v, llvm::StringRef name);
+  /// A new constant of bytes in ONNX's raw layout.
+  mlir::Value makeTensor(mlir::RankedTensorType type, llvm::ArrayRef<char> raw);
+  mlir::Value makeTensor(mlir::ElementsAttr attr);
+  mlir::Value makeSplat(mlir::RankedTensorType type, mlir::TypedAttr scalar);
+  mlir::Value makeScalar(mlir::TypedAttr scalar);
+  /// `value` converted to `type` (float: rounded; integer: truncated; i1: non zero).
+  mlir::TypedAttr scalarAttr(mlir::Type type, double value);
+  mlir::TypedAttr zero(mlir::Type type) { return b.getZeroAttr(type); }
+
+  // --- Asking for operands --------------------------------------------------------------------------------------------
+  /// As it lies.
+  Placed get(mlir::Value v);
+  /// With its dims in `order`; moved at most once a value and order, at compile time when constant.
+  mlir::Value getIn(mlir::Value v, llvm::ArrayRef<int64_t> order);
+  mlir::Value getIdentity(mlir::Value v) { return getIn(v, identityOrder(rank(v))); }
+
+  // --- Answering --------------------------------------------------------------------------------------------------------
+  void set(mlir::Value result, mlir::Value physical, llvm::ArrayRef<int64_t> order);
+  void set(mlir::Value result, mlir::Value physical) { set(result, physical, identityOrder(rank(result))); }
+  void set(mlir::Value result, const Placed &placed) { set(result, placed.value, placed.order); }
+  bool isSet(mlir::Value v) { return placed.contains(v) || isConstant(v); }
+
+  // --- Building tensors (physical, no orders) ----------------------------------------------------------------------------
+  mlir::Value empty(mlir::RankedTensorType type);
+  mlir::Value empty(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  mlir::Value filled(mlir::RankedTensorType type, mlir::TypedAttr scalar); // linalg.fill of tensor.empty
+  /// Same elements in row-major order, another shape: tensor.collapse_shape and expand_shape.
+  mlir::Value reshape(mlir::Value tensor, llvm::ArrayRef<int64_t> shape);
+  /// Result dim i is dim permutation[i] of `tensor`: linalg.transpose, a reshape where only dims of 1 move.
+  mlir::Value transpose(mlir::Value tensor, llvm::ArrayRef<int64_t> permutation);
+  /// One linalg.generic, all loops parallel, over the result's dims; maps go from them to each operand's dims.
+  mlir::Value map(mlir::RankedTensorType result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps, Body body);
+  /// One linalg.generic over the dims of `tensor` that reduces physical `axes` (dropped from the result). The body gets
+  /// an element and the accumulator (of `init`'s type).
+  mlir::Value reduce(mlir::Value tensor, llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
+  /// Constant padding: `low` and `high` a dim, >= 0 (tensor.pad).
+  mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high, mlir::Value scalar);
+  mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> strides = {});
+
+  // --- Whole steps in terms of onnx values ---------------------------------------------------------------------------------
+  /// Lowers an elementwise op with ONNX broadcasting as one linalg.generic and sets `result`. It lies in the order of
+  /// the widest full-rank non-constant operand; splat constants become scalars inside the body.
+  void elementwise(mlir::Value result, mlir::ValueRange operands, Body body);
+  /// `v` seen with another logical shape (row-major, as ONNX's Reshape): keeps the data where it lies when every group of
+  /// merged or split dims is contiguous there, else goes through the identity order.
+  Placed reshaped(mlir::Value v, llvm::ArrayRef<int64_t> shape);
+  /// The order in which the elements of an elementwise result of `operands` had best lie.
+  Order preferredOrder(mlir::ValueRange operands, int64_t rank);
+
+  // --- Errors -------------------------------------------------------------------------------------------------------------
+  /// `node 'n' (Op, opset 13): ...`: the caller streams the rest, lower case, expected and actual.
+  mlir::InFlightDiagnostic error(mlir::Operation *op) { return onnx::emitNodeError(op); }
+  /// `... operator is not supported by the CPU target yet: <what>`; answers failure. `what` names the attribute or type
+  /// that is in the way, and the nearest form that works.
+  mlir::LogicalResult unsupported(mlir::Operation *op, const llvm::Twine &what);
+
+private:
+  llvm::DenseMap<mlir::Value, Placed> placed;
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value> moved; // value and order -> tensor
+  mlir::Value materialize(mlir::Value v, llvm::ArrayRef<int64_t> order);     // of a constant
+};
+
+// --- The table -----------------------------------------------------------------------------------------------------------
+
+/// From "onnx.Conv" to its lowering. Families add to it: `registry.add(lowerConv)` with
+/// `LogicalResult lowerConv(Lowering &l, onnx::ConvOp op)`.
+class Registry {
+public:
+  using Function = std::function<mlir::LogicalResult(Lowering &, mlir::Operation *)>;
+  template <typename OpTy> void add(mlir::LogicalResult (*lower)(Lowering &, OpTy)) {
+    table[OpTy::getOperationName()] = [lower](Lowering &l, mlir::Operation *op) { return lower(l, llvm::cast<OpTy>(op)); };
+  }
+  void add(llvm::StringRef name, Function lower) { table[name] = std::move(lower); }
+  const Function *find(llvm::StringRef name) const {
+    auto it = table.find(name);
+    return it == table.end() ? nullptr : &it->second;
+  }
+
+private:
+  llvm::StringMap<Function> table;
+};
+
+// One a family file, spelled as the family.
+void populateMathLowerings(Registry &registry);
+void populateNNLowerings(Registry &registry);
+void populateReductionLowerings(Registry &registry);
+void populateTensorLowerings(Registry &registry);
+void populateImageLowerings(Registry &registry);
+
+} // namespace burin::lower
+
+#endif
