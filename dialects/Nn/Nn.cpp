@@ -56,6 +56,20 @@ BlockArgument burin::nn::addEpilogueOperand(ComputeOp op, Value operand, AffineM
   return block.insertArgument(1 + count, getElementTypeOrSelf(operand.getType()), operand.getLoc());
 }
 
+Value burin::nn::convertAccumulator(OpBuilder &builder, Location loc, Value acc, Type element) {
+  Type from = acc.getType();
+  if (from == element)
+    return acc;
+  unsigned have = from.getIntOrFloatBitWidth(), want = element.getIntOrFloatBitWidth();
+  if (isa<FloatType>(from) && isa<FloatType>(element))
+    return have > want ? arith::TruncFOp::create(builder, loc, element, acc).getResult() : arith::ExtFOp::create(builder, loc, element, acc).getResult();
+  if (isa<IntegerType>(from) && isa<IntegerType>(element))
+    return have > want ? arith::TruncIOp::create(builder, loc, element, acc).getResult() : arith::ExtSIOp::create(builder, loc, element, acc).getResult();
+  if (isa<FloatType>(element))
+    return arith::SIToFPOp::create(builder, loc, element, acc);
+  return arith::FPToSIOp::create(builder, loc, element, acc);
+}
+
 // Effects exist on buffers only: every operand but the destination is read, the destination is overwritten.
 static void addEffects(Operation *op, OpOperand &init, SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
   for (OpOperand &operand : op->getOpOperands()) {

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -33,6 +34,10 @@ mlir::Block *addEpilogueBlock(ComputeOp op);
 /// Adds `operand` to the op's extras, read through `map` (from result indices), and returns the new block argument that stands for one
 /// element of it. The op must have an epilogue block. Returns the existing argument when the same operand is read through the same map.
 mlir::BlockArgument addEpilogueOperand(ComputeOp op, mlir::Value operand, mlir::AffineMap map);
+
+/// The accumulator value `acc` as an element of type `element`: what an empty epilogue stores. Floats round to nearest even; integers narrow
+/// by dropping high bits (saturation is a requantizing epilogue's work).
+mlir::Value convertAccumulator(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value acc, mlir::Type element);
 
 /// Registers how nn ops become memref ops (for one-shot bufferization).
 void registerBufferizableOpInterface(mlir::DialectRegistry &registry);

@@ -1,7 +1,91 @@
-// The passes of this room, alphabetical. CONVENTIONS: flag = room, verb, object; every description ends in an executed example.
+// The passes of the tensor stage, alphabetical. Flag = room, verb, object; every description ends in an executed example.
 #ifndef BURIN_PASSES_TENSOR_PASSES_TD
 #define BURIN_PASSES_TENSOR_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+
+def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
+  let summary = "move constant buffers into one weight section";
+  let description = [{
+    Every `memref.get_global` of a constant in @main becomes a `memref.view` into a new last argument `%weights: memref<Wxi8>`; equal constants
+    share a slot; slots are 64-byte aligned. The module attribute `burin.weights` lists what lies where: {name, offset, source_bytes, encoding, data}.
+    The globals go. Must run after bufferization.
+    Example: test/passes/Tensor/collect-weights.mlir#two_constants
+  }];
+  let dependentDialects = ["mlir::memref::MemRefDialect"];
+}
+
+def FuseElementwise : Pass<"tensor-fuse-elementwise", "mlir::func::FuncOp"> {
+  let summary = "fuse chains of elementwise operations into one loop";
+  let description = [{
+    Merges an elementwise `linalg.generic` into its only user of the same kind, so that the intermediate tensor disappears.
+    Does not fuse where a producer has several users (it would be computed again), nor into reductions that read the value repeatedly through a broadcast.
+    Example: test/passes/Tensor/fuse-elementwise.mlir#chain
+  }];
+  let dependentDialects = ["mlir::linalg::LinalgDialect", "mlir::affine::AffineDialect"];
+}
+
+def FuseEpilogue : Pass<"tensor-fuse-epilogue", "mlir::func::FuncOp"> {
+  let summary = "fuse elementwise consumers into the epilogue of nn operations";
+  let description = [{
+    An elementwise `linalg.generic` that is the only user of an nn operation's result, reads it index for index and makes one result of the
+    same shape moves into the operation's epilogue; its other operands become `extras`. Repeats until nothing fits.
+    Does not fuse through broadcasts of the nn result, through reductions, or bodies that read indices or memory.
+    Example: test/passes/Tensor/fuse-epilogue.mlir#bias_relu_residual
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::linalg::LinalgDialect"];
+}
+
+def MakeDestinations : Pass<"tensor-make-destinations", "mlir::func::FuncOp"> {
+  let summary = "turn the results of @main into buffers the caller gives";
+  let description = [{
+    Appends one memref argument a result and materializes each result in it, so that producers can write straight into the caller's memory.
+    Argument attributes of results move along. Must run before bufferization.
+    Example: test/passes/Tensor/make-destinations.mlir#two_results
+  }];
+  let dependentDialects = ["mlir::bufferization::BufferizationDialect", "mlir::memref::MemRefDialect"];
+}
+
+def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
+  let summary = "lay constant weights out in the blocks the machine's kernels read";
+  let description = [{
+    Constant filters of ungrouped `nn.conv` and constant rank-2 right sides of `nn.matmul` become [blocks, ..., B] with the last block filled
+    up with zeros, B from lib/Support/Packing.h. Element types other than f32 are left as they are.
+    Example: test/passes/Tensor/pack-weights.mlir#conv
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect"];
+}
+
+def PadInputs : Pass<"tensor-pad-inputs", "mlir::func::FuncOp"> {
+  let summary = "make the padding of convolutions part of their input buffer";
+  let description = [{
+    A convolution with pads reads a larger buffer instead: a frame of zeros (the input's zero point for integers) around the input, which its producer can
+    write straight into. Kernels then need no bounds. Convolutions of one input with the same pads share the buffer.
+    Pools keep their pads: their padding has no value that could be stored.
+    Example: test/passes/Tensor/pad-inputs.mlir#conv
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::tensor::TensorDialect", "mlir::linalg::LinalgDialect"];
+}
+
+def PlanArena : Pass<"tensor-plan-arena", "mlir::ModuleOp"> {
+  let summary = "place all intermediate buffers in one static arena by lifetime";
+  let description = [{
+    Each `memref.alloc` of @main gets an offset in a new argument `%arena: memref<Axi8>`: largest buffers first, each at the lowest offset where
+    no buffer alive at the same time lies (greedy by size, Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+    Sets `burin.arena_bytes` and `burin.peak_live_bytes`, the largest sum of bytes alive at once, which no plan can undercut.
+    Dynamic sizes are refused. Must run after bufferization and before tensor-collect-weights, whose argument comes last.
+    Example: test/passes/Tensor/plan-arena.mlir#reuse
+  }];
+  let dependentDialects = ["mlir::memref::MemRefDialect", "mlir::arith::ArithDialect"];
+}
+
+def VerifyBufferized : Pass<"verify-bufferized", "mlir::ModuleOp"> {
+  let summary = "check what the tensor stage promises";
+  let description = [{
+    Fails where @main holds a tensor, an allocation or a result, or lacks the arena and weights arguments and the attributes that describe them.
+    Example: test/passes/Tensor/verify-bufferized-errors.mlir#leftover_alloc
+  }];
+}
 
 #endif

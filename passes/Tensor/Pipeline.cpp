@@ -1,10 +1,53 @@
 // The tensor stage as a flat list of passes; comments only where the order matters.
+#include "dialects/Nn/Nn.h"
 #include "passes/Tensor/Passes.h"
+
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 
 namespace burin {
 #define GEN_PASS_REGISTRATION
 #include "passes/Tensor/Passes.h.inc"
 } // namespace burin
-void burin::buildTensorPipeline(mlir::OpPassManager &, const Machine &) {}
-void burin::registerTensorPasses() {}
+
+using namespace mlir;
+using namespace burin;
+
+void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  // Chains first: an activation written as x * sigmoid(x) reads the producer twice and fits an epilogue only as one loop.
+  function.addPass(createFuseElementwise());
+  function.addPass(createFuseEpilogue());
+  function.addPass(createPackWeights({machine.name.str()}));
+  // After the epilogues, which match on results and not on the copies that padding makes of them.
+  function.addPass(createPadInputs());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+
+  function.addPass(createMakeDestinations());
+  // Before bufferization: makes producers write into slices, padded buffers and the caller's outputs.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  options.bufferAlignment = 64;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+
+  // The arena before the weights: the contract puts its argument first.
+  pm.addPass(createPlanArena());
+  pm.addPass(createCollectWeights());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createVerifyBufferized());
+}
+
+void burin::registerTensorPasses() {
+  registerBurinTensorPasses();
+  PassPipelineRegistration<> pipeline("tensor", "the tensor stage for the host's machine",
+                                      [](OpPassManager &pm) { buildTensorPipeline(pm, *findMachine("host")); });
+}

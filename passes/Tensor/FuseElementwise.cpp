@@ -1,0 +1,61 @@
+// tensor-fuse-elementwise: upstream's elementwise fusion under our rule of when it pays: a value used once is never stored.
+#include "passes/Tensor/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace burin {
+#define GEN_PASS_DEF_FUSEELEMENTWISE
+#include "passes/Tensor/Passes.h.inc"
+} // namespace burin
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+
+// A producer inside a consumer runs once for each point of the consumer's loops, so the consumer must not be larger than it
+// unless it is nearly free.
+bool pays(OpOperand *fused) {
+  Operation *producer = fused->get().getDefiningOp(), *consumer = fused->getOwner();
+  auto from = dyn_cast_or_null<linalg::GenericOp>(producer);
+  auto to = dyn_cast<linalg::GenericOp>(consumer);
+  if (!from || !to || from.getNumReductionLoops() != 0)
+    return false;
+  if (llvm::any_of(producer->getUsers(), [&](Operation *user) { return user != consumer; })) {
+    remark::missed(producer->getLoc(), remark::RemarkOpts::name("NoFusion").category("tensor-fuse-elementwise")) << remark::reason("the result has several users");
+    return false;
+  }
+  SmallVector<int64_t> fromLoops = from.getStaticLoopRanges(), toLoops = to.getStaticLoopRanges();
+  auto points = [](ArrayRef<int64_t> loops) {
+    int64_t n = 1;
+    for (int64_t l : loops)
+      n *= ShapedType::isDynamic(l) ? 1 : l;
+    return n;
+  };
+  bool cheap = llvm::all_of(from.getBody()->without_terminator(), [](Operation &op) {
+    return isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp, arith::ExtSIOp, arith::ExtUIOp, linalg::IndexOp>(op);
+  });
+  if (points(toLoops) > points(fromLoops) && !cheap) {
+    remark::missed(producer->getLoc(), remark::RemarkOpts::name("NoFusion").category("tensor-fuse-elementwise"))
+        << remark::reason("it would be computed {0} times", points(toLoops) / std::max<int64_t>(1, points(fromLoops)));
+    return false;
+  }
+  return true;
+}
+
+struct FuseElementwisePass : burin::impl::FuseElementwiseBase<FuseElementwisePass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    linalg::populateElementwiseOpsFusionPatterns(patterns, pays);
+    linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
+    tensor::EmptyOp::getCanonicalizationPatterns(patterns, &getContext());
+    linalg::populateConstantFoldLinalgOperations(patterns, [](OpOperand *) { return false; });
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,29 @@
+// RUN: burin-opt %s --tensor-pad-inputs | FileCheck %s
+
+// One frame of four slabs, shared by two convolutions with the same pads.
+// CHECK-LABEL: func.func @conv
+// CHECK: tensor.empty() : tensor<1x6x7x8xf32>
+// CHECK-COUNT-4: linalg.fill
+// CHECK-NOT: linalg.fill
+// CHECK: %[[P:.*]] = tensor.insert_slice %{{.*}} into %{{.*}}[0, 1, 1, 0] [1, 4, 4, 8] [1, 1, 1, 1]
+// CHECK: nn.conv ins(%[[P]], {{.*}} pads = array<i64: 0, 0, 0, 0>
+// CHECK: nn.depthwise_conv ins(%[[P]], {{.*}} pads = array<i64: 0, 0, 0, 0>
+func.func @conv(%x: tensor<1x4x4x8xf32>, %w: tensor<3x3x8x16xf32>, %d: tensor<3x3x8xf32>) -> (tensor<1x4x5x16xf32>, tensor<1x4x5x8xf32>) {
+  %e = tensor.empty() : tensor<1x4x5x16xf32>
+  %f = tensor.empty() : tensor<1x4x5x8xf32>
+  %0 = nn.conv ins(%x, %w : tensor<1x4x4x8xf32>, tensor<3x3x8x16xf32>) outs(%e : tensor<1x4x5x16xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 2>} -> tensor<1x4x5x16xf32>
+  %1 = nn.depthwise_conv ins(%x, %d : tensor<1x4x4x8xf32>, tensor<3x3x8xf32>) outs(%f : tensor<1x4x5x8xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 2>} -> tensor<1x4x5x8xf32>
+  return %0, %1 : tensor<1x4x5x16xf32>, tensor<1x4x5x8xf32>
+}
+
+// Near miss: nothing to pad.
+// CHECK-LABEL: func.func @no_pads
+// CHECK-NOT: tensor.insert_slice
+func.func @no_pads(%x: tensor<1x4x4x8xf32>, %w: tensor<1x1x8x16xf32>) -> tensor<1x4x4x16xf32> {
+  %e = tensor.empty() : tensor<1x4x4x16xf32>
+  %0 = nn.conv ins(%x, %w : tensor<1x4x4x8xf32>, tensor<1x1x8x16xf32>) outs(%e : tensor<1x4x4x16xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>} -> tensor<1x4x4x16xf32>
+  return %0 : tensor<1x4x4x16xf32>
+}
