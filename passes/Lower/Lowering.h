@@ -116,8 +116,8 @@ public:
   /// One linalg.generic over the dims of `tensor` that reduces physical `axes` (dropped from the result). The body gets
   /// an element and the accumulator (of `init`'s type).
   mlir::Value reduce(mlir::Value tensor, llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
-  /// Constant padding: `low` and `high` a dim, >= 0 (tensor.pad).
-  mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high, mlir::Value scalar);
+  /// Constant padding: `low` and `high` a dim, >= 0 (linalg.fill and tensor.insert_slice: no new buffer beside the result).
+  mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high, mlir::TypedAttr scalar);
   mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> strides = {});
 
   // --- Whole steps in terms of onnx values ---------------------------------------------------------------------------------

@@ -4,4 +4,38 @@
 
 include "mlir/Pass/PassBase.td"
 
+def LowerExpandFunctions : Pass<"lower-expand-functions", "mlir::ModuleOp"> {
+  let summary = "Expand operators that have no lowering of their own by their ONNX function body";
+  let description = [{
+    Replaces each operator of `@main` that the lowering table does not know and that ONNX defines by other operators,
+    until none is left. It does not fold what the bodies compute from shapes: run the folding passes after it.
+
+    Example: test/passes/Lower/expand-functions.mlir#expands
+  }];
+}
+
+def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
+  let summary = "Lower @main from onnx to nn, linalg and tensor, images channels last";
+  let description = [{
+    One walk over `@main` in order. Each value becomes a tensor with signless elements and the order its dims lie in, so
+    that transpositions cost nothing until two orders meet; convolutions and pools work channels last. Inputs and
+    results keep the graph's own shapes and orders. All shapes must be static: a free dim, a shape that depends on
+    data and an operator without a lowering are each one located error.
+
+    Example: test/passes/Lower/lower-onnx.mlir#transposes_once
+  }];
+  let dependentDialects = ["arith::ArithDialect", "func::FuncDialect", "linalg::LinalgDialect", "math::MathDialect",
+                           "nn::NnDialect", "tensor::TensorDialect"];
+}
+
+def VerifyLowered : Pass<"verify-lowered", "mlir::ModuleOp"> {
+  let summary = "Check the contract of the door behind the lower stage";
+  let description = [{
+    `@main` holds only nn, linalg, tensor, arith and math operations on static tensors with signless elements and no
+    encoding; its arguments and results carry `onnx.name` and `burin.dtype`; nothing of onnx is left in the module.
+
+    Example: test/passes/Lower/verify-lowered.mlir#lowered
+  }];
+}
+
 #endif

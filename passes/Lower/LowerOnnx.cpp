@@ -1,0 +1,297 @@
+// lower-expand-functions, lower-onnx and verify-lowered: the walk over @main that the families fill in, and its contract.
+// One pass in order over one block: an operand is always placed before it is asked for, so nothing is ever patched up.
+#include "dialects/Onnx/Bridge.h"
+#include "passes/Lower/Lowering.h"
+#include "passes/Lower/Passes.h"
+
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+
+namespace burin {
+#define GEN_PASS_DEF_LOWEREXPANDFUNCTIONS
+#define GEN_PASS_DEF_LOWERONNX
+#define GEN_PASS_DEF_VERIFYLOWERED
+#include "passes/Lower/Passes.h.inc"
+
+using lower::Lowering;
+using lower::Registry;
+
+/// Built once: it holds functions only.
+static const Registry &getRegistry() {
+  static const Registry registry = [] {
+    Registry r;
+    lower::populateMathLowerings(r);
+    lower::populateNNLowerings(r);
+    lower::populateReductionLowerings(r);
+    lower::populateTensorLowerings(r);
+    lower::populateImageLowerings(r);
+    return r;
+  }();
+  return registry;
+}
+
+static bool needsNoLowering(Operation *op) { return isa<onnx::ConstantOp, onnx::NoValueOp, func::ReturnOp>(op); }
+
+static func::FuncOp getMain(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  return main && !main.isExternal() ? main : func::FuncOp();
+}
+
+static void eraseDead(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+/// ONNX's number of an element type (TensorProto.DataType), 0 where it has none.
+static int64_t dtypeNumber(Type type) {
+  if (auto integer = dyn_cast<IntegerType>(type)) {
+    bool isUnsigned = integer.isUnsigned();
+    switch (integer.getWidth()) {
+    case 1: return 9;
+    case 2: return isUnsigned ? 25 : 26;
+    case 4: return isUnsigned ? 21 : 22;
+    case 8: return isUnsigned ? 2 : 3;
+    case 16: return isUnsigned ? 4 : 5;
+    case 32: return isUnsigned ? 12 : 6;
+    case 64: return isUnsigned ? 13 : 7;
+    default: return 0;
+    }
+  }
+  if (auto complex = dyn_cast<ComplexType>(type))
+    return complex.getElementType().isF32() ? 14 : 15;
+  return llvm::TypeSwitch<Type, int64_t>(type)
+      .Case<Float32Type>([](auto) { return 1; })
+      .Case<Float16Type>([](auto) { return 10; })
+      .Case<Float64Type>([](auto) { return 11; })
+      .Case<BFloat16Type>([](auto) { return 16; })
+      .Case<Float8E4M3FNType>([](auto) { return 17; })
+      .Case<Float8E4M3FNUZType>([](auto) { return 18; })
+      .Case<Float8E5M2Type>([](auto) { return 19; })
+      .Case<Float8E5M2FNUZType>([](auto) { return 20; })
+      .Case<Float4E2M1FNType>([](auto) { return 23; })
+      .Case<Float8E8M0FNUType>([](auto) { return 24; })
+      .Default([](Type) { return 0; });
+}
+
+static bool isNumeric(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getElementType().isIntOrFloat();
+}
+
+namespace {
+
+struct LowerExpandFunctions : impl::LowerExpandFunctionsBase<LowerExpandFunctions> {
+  void runOnOperation() override {
+    func::FuncOp main = getMain(getOperation());
+    if (!main)
+      return;
+    Block &block = main.getBody().front();
+    for (auto it = block.begin(); it != block.end();) {
+      Operation *op = &*it;
+      Operation *before = op->getPrevNode();
+      if (needsNoLowering(op) || getRegistry().find(op->getName().getStringRef()) || !onnx::hasFunctionBody(op) ||
+          failed(onnx::expandFunctionBody(op))) {
+        ++it;
+        continue;
+      }
+      it = before ? std::next(before->getIterator()) : block.begin();
+    }
+    eraseDead(block);
+  }
+};
+
+struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
+  using LowerOnnxBase::LowerOnnxBase;
+
+  void runOnOperation() override {
+    func::FuncOp main = getMain(getOperation());
+    if (!main) {
+      getOperation().emitError("expected a function @main with a body, got none");
+      return signalPassFailure();
+    }
+    if (!llvm::hasSingleElement(main.getBody())) {
+      main.emitError("expected @main to be one block, got ") << main.getBody().getBlocks().size();
+      return signalPassFailure();
+    }
+    Block &old = main.getBody().front();
+    eraseDead(old);
+    if (failed(checkInputs(main)))
+      return signalPassFailure();
+    Block *block = new Block();
+    main.getBody().push_back(block);
+    if (failed(lowerBlock(main, old, *block))) {
+      block->dropAllDefinedValueUses();
+      block->erase();
+      return signalPassFailure();
+    }
+    old.dropAllDefinedValueUses();
+    old.erase();
+    eraseDead(*block);
+    Operation *terminator = block->getTerminator();
+    main.setFunctionType(FunctionType::get(&getContext(), block->getArgumentTypes(), terminator->getOperandTypes()));
+  }
+
+  static std::string inputName(func::FuncOp main, unsigned index) {
+    auto name = main.getArgAttrOfType<StringAttr>(index, "onnx.name");
+    return name ? name.str() : std::to_string(index);
+  }
+
+  /// Every input is a tensor of numbers with static dims; the message names the flag that binds a free one.
+  LogicalResult checkInputs(func::FuncOp main) {
+    for (BlockArgument arg : main.getArguments()) {
+      std::string name = inputName(main, arg.getArgNumber());
+      if (!isNumeric(arg.getType()))
+        return emitError(arg.getLoc()) << "input '" << name << "': expected a tensor of numbers of known rank, got " << arg.getType();
+      auto type = cast<RankedTensorType>(arg.getType());
+      for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+        if (!type.isDynamicDim(dim))
+          continue;
+        StringRef symbol = onnx::getDimName(type, dim);
+        InFlightDiagnostic error = emitError(arg.getLoc()) << "input '" << name << "': dim " << dim;
+        if (!symbol.empty())
+          error << " ('" << symbol << "')";
+        error << " is free; bind it with ";
+        if (!symbol.empty())
+          error << "--dim " << symbol << "=N or ";
+        error << "--shape " << name << "=";
+        for (int64_t i = 0; i < type.getRank(); ++i) {
+          error << (i ? "x" : "");
+          if (type.isDynamicDim(i))
+            error << "N";
+          else
+            error << type.getDimSize(i);
+        }
+        return error;
+      }
+    }
+    return success();
+  }
+
+  LogicalResult checkTypes(Operation *op) {
+    for (OpResult result : op->getResults()) {
+      if (onnx::isNone(result))
+        continue;
+      if (!isNumeric(result.getType()))
+        return onnx::emitNodeError(op) << "expected result " << result.getResultNumber() << " to be a tensor of numbers of known rank, got "
+                                       << result.getType();
+      auto type = cast<RankedTensorType>(result.getType());
+      for (int64_t dim = 0; dim < type.getRank(); ++dim)
+        if (type.isDynamicDim(dim))
+          return onnx::emitNodeError(op) << "expected a static shape, got dim " << dim << " of result " << result.getResultNumber()
+                                         << " depending on data, which the CPU target does not support yet";
+    }
+    return success();
+  }
+
+  LogicalResult lowerOp(Lowering &l, Operation *op) {
+    const Registry::Function *lower = getRegistry().find(op->getName().getStringRef());
+    if (!lower) {
+      InFlightDiagnostic error = onnx::emitNodeError(op) << "operator ";
+      if (StringRef domain = onnx::getDomain(op); !domain.empty())
+        error << "of domain '" << domain << "' ";
+      error << "is not supported by the CPU target yet";
+      if (isa<onnx::CustomOp>(op))
+        error << "; give it a function body in the model, or a pass that replaces it with --load-pass-plugin";
+      else
+        error << "; --emit=onnx and --stop-after=graph still work";
+      return error;
+    }
+    if (failed(checkTypes(op)))
+      return failure();
+    l.b.setLoc(op->getLoc());
+    if (op->getNumResults() && llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !lower::product(l.shape(v)); })) {
+      for (Value v : op->getResults())
+        l.set(v, l.empty(l.typeIn(v, lower::identityOrder(l.rank(v)))));
+      return success();
+    }
+    if (failed((*lower)(l, op)))
+      return failure();
+    for (OpResult result : op->getResults())
+      if (!l.isAbsent(result) && !result.use_empty() && !l.isSet(result))
+        return onnx::emitNodeError(op) << "result " << result.getResultNumber() << " is not supported by the CPU target yet";
+    return success();
+  }
+
+  LogicalResult lowerBlock(func::FuncOp main, Block &old, Block &block) {
+    Builder attrs(&getContext());
+    auto dtype = [&](Value v) { return attrs.getI32IntegerAttr(dtypeNumber(getElementTypeOrSelf(v.getType()))); };
+    Lowering l(OpBuilder::atBlockEnd(&block), main.getLoc());
+    for (BlockArgument arg : old.getArguments()) {
+      lower::Order order = lower::identityOrder(l.rank(arg));
+      l.set(arg, block.addArgument(l.typeIn(arg, order), arg.getLoc()), order);
+      main.setArgAttr(arg.getArgNumber(), "burin.dtype", dtype(arg));
+      if (!main.getArgAttr(arg.getArgNumber(), "onnx.name"))
+        main.setArgAttr(arg.getArgNumber(), "onnx.name", attrs.getStringAttr("input" + Twine(arg.getArgNumber())));
+    }
+    for (Operation &op : old.without_terminator())
+      if (!needsNoLowering(&op) && failed(lowerOp(l, &op)))
+        return failure();
+    SmallVector<Value> results;
+    l.b.setLoc(old.getTerminator()->getLoc());
+    for (auto [i, v] : llvm::enumerate(old.getTerminator()->getOperands())) {
+      if (!isNumeric(v.getType()))
+        return main.emitError("output ") << i << ": expected a tensor of numbers of known rank, got " << v.getType();
+      results.push_back(l.getIdentity(v));
+      main.setResultAttr(i, "burin.dtype", dtype(v));
+      if (!main.getResultAttr(i, "onnx.name"))
+        main.setResultAttr(i, "onnx.name", attrs.getStringAttr("output" + Twine(i)));
+    }
+    func::ReturnOp::create(l.b, results);
+    return success();
+  }
+};
+
+struct VerifyLowered : impl::VerifyLoweredBase<VerifyLowered> {
+  void runOnOperation() override {
+    func::FuncOp main = getMain(getOperation());
+    if (!main) {
+      getOperation().emitError("expected a function @main with a body after the lower stage, got none");
+      return signalPassFailure();
+    }
+    auto named = [&](auto getAttr, unsigned count, StringRef what) {
+      for (unsigned i = 0; i < count; ++i)
+        for (StringRef attr : {"onnx.name", "burin.dtype"})
+          if (!getAttr(i, attr)) {
+            main.emitError("expected attribute '") << attr << "' on " << what << " " << i << " of @main, got none";
+            return failure();
+          }
+      return success();
+    };
+    if (failed(named([&](unsigned i, StringRef n) { return main.getArgAttr(i, n); }, main.getNumArguments(), "argument")) ||
+        failed(named([&](unsigned i, StringRef n) { return main.getResultAttr(i, n); }, main.getNumResults(), "result")))
+      return signalPassFailure();
+    for (BlockArgument arg : main.getArguments())
+      if (failed(checkType(main, arg.getType())))
+        return signalPassFailure();
+    WalkResult result = getOperation().walk([&](Operation *op) {
+      if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
+        return WalkResult::advance();
+      Dialect *dialect = op->getDialect();
+      if (!dialect || !llvm::is_contained({"nn", "linalg", "tensor", "arith", "math", "scf", "affine"}, dialect->getNamespace())) {
+        op->emitError("expected only nn, linalg, tensor, arith, math and scf operations after the lower stage, got '") << op->getName() << "'";
+        return WalkResult::interrupt();
+      }
+      for (Type type : op->getResultTypes())
+        if (failed(checkType(op, type)))
+          return WalkResult::interrupt();
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+
+  static LogicalResult checkType(Operation *op, Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor)
+      return isa<ShapedType>(type) ? op->emitError("expected ranked tensors after the lower stage, got ") << type : success();
+    auto integer = dyn_cast<IntegerType>(tensor.getElementType());
+    if (tensor.hasStaticShape() && !tensor.getEncoding() && tensor.getElementType().isIntOrFloat() && (!integer || integer.isSignless()))
+      return success();
+    return op->emitError("expected static tensors with signless elements and no encoding after the lower stage, got ") << type;
+  }
+};
+
+} // namespace
+} // namespace burin

@@ -1,0 +1,481 @@
+// Orders, constants and the building blocks that all lowering families share (see Lowering.h for the idea).
+// Nothing here knows an operator.
+#include "passes/Lower/Lowering.h"
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+#include <cstring>
+
+using namespace mlir;
+
+namespace burin::lower {
+
+// --- Orders ---------------------------------------------------------------------------------------------------------
+
+Order identityOrder(int64_t rank) { return llvm::to_vector<4>(llvm::seq<int64_t>(0, rank)); }
+
+Order channelsLast(int64_t rank) {
+  Order order = identityOrder(rank);
+  if (rank >= 3)
+    std::rotate(order.begin() + 1, order.begin() + 2, order.end());
+  return order;
+}
+
+bool isIdentity(ArrayRef<int64_t> order) {
+  for (auto [i, dim] : llvm::enumerate(order))
+    if (dim != static_cast<int64_t>(i))
+      return false;
+  return true;
+}
+
+int64_t positionOf(ArrayRef<int64_t> order, int64_t dim) { return llvm::find(order, dim) - order.begin(); }
+
+Dims permuted(ArrayRef<int64_t> shape, ArrayRef<int64_t> order) {
+  Dims result;
+  for (int64_t dim : order)
+    result.push_back(shape[dim]);
+  return result;
+}
+
+static Dims withoutUnits(ArrayRef<int64_t> shape, ArrayRef<int64_t> order) {
+  Dims result;
+  for (int64_t dim : order)
+    if (shape[dim] != 1)
+      result.push_back(dim);
+  return result;
+}
+
+bool sameMemory(ArrayRef<int64_t> shape, ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
+  return withoutUnits(shape, a) == withoutUnits(shape, b);
+}
+
+Order withoutDims(ArrayRef<int64_t> order, llvm::function_ref<bool(int64_t)> keep) {
+  Dims renumbered(order.size(), -1);
+  int64_t next = 0;
+  for (int64_t dim = 0; dim < static_cast<int64_t>(order.size()); ++dim)
+    if (keep(dim))
+      renumbered[dim] = next++;
+  Order result;
+  for (int64_t dim : order)
+    if (renumbered[dim] >= 0)
+      result.push_back(renumbered[dim]);
+  return result;
+}
+
+int64_t normalizeAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
+
+int64_t product(ArrayRef<int64_t> dims) {
+  int64_t result = 1;
+  for (int64_t dim : dims)
+    result *= dim;
+  return result;
+}
+
+Type storageType(Type element) {
+  if (auto type = dyn_cast<IntegerType>(element); type && !type.isSignless())
+    return IntegerType::get(type.getContext(), type.getWidth());
+  return element;
+}
+
+// --- What a value is ------------------------------------------------------------------------------------------------
+
+ArrayRef<int64_t> Lowering::shape(Value v) { return cast<RankedTensorType>(v.getType()).getShape(); }
+
+Type Lowering::element(Value v) { return storageType(getElementTypeOrSelf(v.getType())); }
+
+bool Lowering::isUnsigned(Value v) {
+  Type type = getElementTypeOrSelf(v.getType());
+  return type.isUnsignedInteger() || type.isInteger(1);
+}
+
+RankedTensorType Lowering::typeIn(Value v, ArrayRef<int64_t> order) {
+  return RankedTensorType::get(permuted(shape(v), order), element(v));
+}
+
+// --- Constants ------------------------------------------------------------------------------------------------------
+
+ElementsAttr Lowering::constant(Value v) {
+  if (isAbsent(v))
+    return {};
+  if (ElementsAttr attr = onnx::getConstantAttr(v))
+    return attr;
+  // What a lowering answered with a constant (a Shape) is one to those that follow.
+  auto it = placed.find(v);
+  auto made = it == placed.end() ? arith::ConstantOp() : it->second.value.getDefiningOp<arith::ConstantOp>();
+  return made && isIdentity(it->second.order) ? dyn_cast<ElementsAttr>(made.getValue()) : ElementsAttr();
+}
+
+/// The scalar that the low bits of `bytes` hold.
+static TypedAttr readScalar(Type type, ArrayRef<char> bytes) {
+  unsigned width = type.getIntOrFloatBitWidth();
+  uint64_t words[2] = {0, 0};
+  std::memcpy(words, bytes.data(), std::min<size_t>(bytes.size(), sizeof(words)));
+  APInt bits = APInt(128, ArrayRef<uint64_t>(words, 2)).trunc(width);
+  if (auto floatType = dyn_cast<FloatType>(type))
+    return FloatAttr::get(type, APFloat(floatType.getFloatSemantics(), bits));
+  return IntegerAttr::get(type, bits);
+}
+
+TypedAttr Lowering::splat(Value v) {
+  ElementsAttr attr = constant(v);
+  if (!attr || !(attr.isSplat() || attr.getNumElements() == 1) || !element(v).isIntOrFloat())
+    return {};
+  auto raw = onnx::getRawElements(attr);
+  if (!raw || raw->bytes.empty())
+    return {};
+  return readScalar(element(v), raw->bytes);
+}
+
+FailureOr<Dims> Lowering::requireInts(Operation *op, Value v, StringRef name) {
+  ElementsAttr attr = constant(v);
+  auto ints = attr ? onnx::readInts(attr) : std::nullopt;
+  if (!ints) {
+    error(op) << "expected operand '" << name << "' to be a constant, got " << (isAbsent(v) ? "none" : "a value computed at run time");
+    return failure();
+  }
+  return Dims(ints->begin(), ints->end());
+}
+
+Value Lowering::makeTensor(ElementsAttr attr) { return arith::ConstantOp::create(b, cast<TypedAttr>(attr)); }
+
+Value Lowering::makeTensor(RankedTensorType type, ArrayRef<char> raw) {
+  return makeTensor(onnx::makeConstantAttr(type, raw, onnx::getNodeInfo(b.getLoc()) ? onnx::getNodeInfo(b.getLoc())->name : "w"));
+}
+
+Value Lowering::makeSplat(RankedTensorType type, TypedAttr scalar) {
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, Attribute(scalar)));
+}
+
+Value Lowering::makeScalar(TypedAttr scalar) { return arith::ConstantOp::create(b, scalar); }
+
+TypedAttr Lowering::scalarAttr(Type type, double value) {
+  if (auto floatType = dyn_cast<FloatType>(type)) {
+    APFloat number(value);
+    bool lost;
+    number.convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+    return FloatAttr::get(type, number);
+  }
+  if (type.isInteger(1))
+    return b.getIntegerAttr(type, value != 0);
+  return IntegerAttr::get(type, APInt(128, static_cast<int64_t>(value), /*isSigned=*/true).trunc(type.getIntOrFloatBitWidth()));
+}
+
+/// Copies elements of `size` bytes so that dim i of the result is dim order[i] of the source.
+static std::vector<char> permuteBytes(ArrayRef<char> source, ArrayRef<int64_t> shape, ArrayRef<int64_t> order, size_t size) {
+  std::vector<char> result(source.size());
+  int64_t rank = order.size();
+  Dims sourceStrides(rank, size);
+  for (int64_t i = rank - 2; i >= 0; --i)
+    sourceStrides[i] = sourceStrides[i + 1] * shape[i + 1];
+  Dims counter(rank, 0), extents = permuted(shape, order), strides = permuted(sourceStrides, order);
+  char *out = result.data();
+  const char *in = source.data(), *end = out + result.size();
+  auto copyRow = [&](auto width) {
+    for (int64_t i = 0; i < extents[rank - 1]; ++i, out += size)
+      std::memcpy(out, in + i * strides[rank - 1], width ? width : size);
+  };
+  while (out != end) {
+    switch (size) {
+    case 1: copyRow(std::integral_constant<size_t, 1>()); break;
+    case 2: copyRow(std::integral_constant<size_t, 2>()); break;
+    case 4: copyRow(std::integral_constant<size_t, 4>()); break;
+    case 8: copyRow(std::integral_constant<size_t, 8>()); break;
+    default: copyRow(std::integral_constant<size_t, 0>()); break;
+    }
+    for (int64_t dim = rank - 2; dim >= 0; --dim) {
+      in += strides[dim];
+      if (++counter[dim] < extents[dim])
+        break;
+      in -= strides[dim] * extents[dim];
+      counter[dim] = 0;
+    }
+  }
+  return result;
+}
+
+Value Lowering::materialize(Value v, ArrayRef<int64_t> order) {
+  if (!product(shape(v)))
+    return empty(typeIn(v, order));
+  ElementsAttr attr = constant(v);
+  RankedTensorType type = typeIn(v, order);
+  if (TypedAttr scalar = splat(v))
+    return makeSplat(type, scalar);
+  if (sameMemory(shape(v), order, identityOrder(rank(v)))) {
+    if (attr.getShapedType() == type)
+      return makeTensor(attr);
+    auto raw = onnx::getRawElements(attr);
+    return makeTensor(onnx::makeConstantAttr(type, raw->bytes));
+  }
+  auto raw = onnx::getRawElements(attr);
+  int64_t count = attr.getNumElements();
+  if (raw->bytes.size() % count) { // packed below a byte
+    Dims permutation(order.begin(), order.end());
+    return transpose(materialize(v, identityOrder(rank(v))), permutation);
+  }
+  return makeTensor(type, permuteBytes(raw->bytes, shape(v), order, raw->bytes.size() / count));
+}
+
+// --- Operands -------------------------------------------------------------------------------------------------------
+
+Placed Lowering::get(Value v) {
+  auto it = placed.find(v);
+  if (it != placed.end())
+    return it->second;
+  return {getIn(v, identityOrder(rank(v))), identityOrder(rank(v))};
+}
+
+Value Lowering::getIn(Value v, ArrayRef<int64_t> order) {
+  auto it = placed.find(v);
+  if (it != placed.end() && ArrayRef<int64_t>(it->second.order) == order)
+    return it->second.value;
+  Value &cached = moved[{v, b.getDenseI64ArrayAttr(order)}];
+  if (cached)
+    return cached;
+  Value result;
+  if (it == placed.end()) {
+    result = materialize(v, order);
+  } else if (const Placed &from = it->second; sameMemory(shape(v), from.order, order)) {
+    result = reshape(from.value, permuted(shape(v), order));
+  } else {
+    Dims permutation;
+    for (int64_t dim : order)
+      permutation.push_back(positionOf(from.order, dim));
+    result = transpose(from.value, permutation);
+  }
+  return moved[{v, b.getDenseI64ArrayAttr(order)}] = result;
+}
+
+void Lowering::set(Value result, Value physical, ArrayRef<int64_t> order) { placed[result] = {physical, Order(order)}; }
+
+// --- Tensors --------------------------------------------------------------------------------------------------------
+
+Value Lowering::empty(RankedTensorType type) { return empty(type.getShape(), type.getElementType()); }
+
+Value Lowering::empty(ArrayRef<int64_t> shape, Type element) { return tensor::EmptyOp::create(b, shape, element); }
+
+Value Lowering::filled(RankedTensorType type, TypedAttr scalar) {
+  return linalg::FillOp::create(b, ValueRange(makeScalar(scalar)), ValueRange(empty(type))).getResult(0);
+}
+
+/// The finest grouping of two shapes of one product into runs of dims with equal products.
+struct Groups {
+  SmallVector<ReassociationIndices> from, to;
+};
+static Groups groupDims(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
+  Groups groups;
+  size_t i = 0, j = 0;
+  while (i < from.size() && j < to.size()) {
+    ReassociationIndices a, c;
+    int64_t left = from[i], right = to[j];
+    a.push_back(i++);
+    c.push_back(j++);
+    while (left != right) {
+      if (left < right && i < from.size()) {
+        left *= from[i];
+        a.push_back(i++);
+      } else if (j < to.size()) {
+        right *= to[j];
+        c.push_back(j++);
+      } else {
+        break;
+      }
+    }
+    groups.from.push_back(a);
+    groups.to.push_back(c);
+  }
+  if (!groups.from.empty()) { // what is left are dims of 1
+    for (; i < from.size(); ++i)
+      groups.from.back().push_back(i);
+    for (; j < to.size(); ++j)
+      groups.to.back().push_back(j);
+  }
+  return groups;
+}
+
+Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (type.getShape() == shape)
+    return tensor;
+  auto target = RankedTensorType::get(shape, type.getElementType());
+  if (product(shape) == 0)
+    return empty(target);
+  Groups groups = groupDims(type.getShape(), shape);
+  Dims coarse;
+  for (const ReassociationIndices &group : groups.to) {
+    int64_t size = 1;
+    for (int64_t dim : group)
+      size *= shape[dim];
+    coarse.push_back(size);
+  }
+  auto middle = RankedTensorType::get(coarse, type.getElementType());
+  if (middle.getRank() != type.getRank())
+    tensor = tensor::CollapseShapeOp::create(b, middle, tensor, groups.from);
+  if (middle.getRank() != target.getRank())
+    tensor = tensor::ExpandShapeOp::create(b, target, tensor, groups.to);
+  return tensor;
+}
+
+Value Lowering::transpose(Value tensor, ArrayRef<int64_t> permutation) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (isIdentity(permutation))
+    return tensor;
+  Dims shape = permuted(type.getShape(), permutation);
+  if (sameMemory(type.getShape(), permutation, identityOrder(permutation.size())) || product(shape) == 0)
+    return reshape(tensor, shape);
+  return linalg::TransposeOp::create(b, tensor, empty(shape, type.getElementType()), permutation)->getResult(0);
+}
+
+Value Lowering::map(RankedTensorType result, ValueRange operands, ArrayRef<AffineMap> maps, Body body) {
+  SmallVector<AffineMap> all(maps);
+  all.push_back(b.getMultiDimIdentityMap(result.getRank()));
+  SmallVector<utils::IteratorType> iterators(result.getRank(), utils::IteratorType::parallel);
+  return linalg::GenericOp::create(b, TypeRange(result), operands, ValueRange(empty(result)), all, iterators,
+                                   [&](OpBuilder &builder, Location loc, ValueRange args) {
+                                     ImplicitLocOpBuilder inner(loc, builder);
+                                     Value value = body(inner, args.drop_back());
+                                     linalg::YieldOp::create(inner, value);
+                                   })
+      .getResult(0);
+}
+
+Value Lowering::reduce(Value tensor, ArrayRef<int64_t> axes, TypedAttr init, Body body) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  SmallVector<AffineExpr> kept;
+  SmallVector<utils::IteratorType> iterators;
+  Dims shape;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    bool reduced = llvm::is_contained(axes, dim);
+    iterators.push_back(reduced ? utils::IteratorType::reduction : utils::IteratorType::parallel);
+    if (reduced)
+      continue;
+    kept.push_back(b.getAffineDimExpr(dim));
+    shape.push_back(type.getDimSize(dim));
+  }
+  auto result = RankedTensorType::get(shape, init.getType());
+  AffineMap maps[] = {b.getMultiDimIdentityMap(type.getRank()), AffineMap::get(type.getRank(), 0, kept, b.getContext())};
+  return linalg::GenericOp::create(b, TypeRange(result), ValueRange(tensor), ValueRange(filled(result, init)), maps, iterators,
+                                   [&](OpBuilder &builder, Location loc, ValueRange args) {
+                                     ImplicitLocOpBuilder inner(loc, builder);
+                                     Value value = body(inner, args);
+                                     linalg::YieldOp::create(inner, value);
+                                   })
+      .getResult(0);
+}
+
+static SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) { return getAsIndexOpFoldResult(b.getContext(), values); }
+
+Value Lowering::pad(Value tensor, ArrayRef<int64_t> low, ArrayRef<int64_t> high, TypedAttr scalar) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  Dims shape, ones(type.getRank(), 1);
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    shape.push_back(low[dim] + type.getDimSize(dim) + high[dim]);
+  if (ArrayRef<int64_t>(shape) == type.getShape())
+    return tensor;
+  Value target = filled(RankedTensorType::get(shape, type.getElementType()), scalar);
+  if (type.getNumElements() == 0)
+    return target;
+  return tensor::InsertSliceOp::create(b, tensor, target, fold(b, low), fold(b, type.getShape()), fold(b, ones));
+}
+
+Value Lowering::slice(Value tensor, ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (sizes == type.getShape() && llvm::all_of(strides, [](int64_t stride) { return stride == 1; }))
+    return tensor;
+  Dims ones(type.getRank(), 1);
+  return tensor::ExtractSliceOp::create(b, RankedTensorType::get(sizes, type.getElementType()), tensor, fold(b, offsets), fold(b, sizes),
+                                        fold(b, strides.empty() ? ArrayRef<int64_t>(ones) : strides));
+}
+
+// --- Whole steps ----------------------------------------------------------------------------------------------------
+
+Order Lowering::preferredOrder(ValueRange operands, int64_t rank) {
+  Order best = identityOrder(rank);
+  int64_t bestSize = -1;
+  for (Value v : operands) {
+    if (isAbsent(v) || isConstant(v))
+      continue;
+    Order order = identityOrder(rank - this->rank(v));
+    for (int64_t dim : get(v).order)
+      order.push_back(dim + rank - this->rank(v));
+    int64_t size = product(shape(v));
+    if (size > bestSize || (size == bestSize && isIdentity(best))) {
+      best = order;
+      bestSize = size;
+    }
+  }
+  return best;
+}
+
+void Lowering::elementwise(Value result, ValueRange operands, Body body) {
+  int64_t rank = this->rank(result);
+  ArrayRef<int64_t> resultShape = shape(result);
+  Order order = preferredOrder(operands, rank);
+  SmallVector<Value> tensors;
+  SmallVector<AffineMap> maps;
+  SmallVector<TypedAttr> scalars; // one an operand; null where the operand is a tensor
+  for (Value v : operands) {
+    scalars.push_back(splat(v));
+    if (scalars.back())
+      continue;
+    int64_t offset = rank - this->rank(v);
+    Order own;
+    for (int64_t dim : order)
+      if (dim >= offset)
+        own.push_back(dim - offset);
+    // A broadcast dim is dropped instead of read at 0, so that every map is a projected permutation: what fusion and
+    // vectorization understand.
+    Dims kept;
+    SmallVector<AffineExpr> exprs;
+    for (int64_t dim : own) {
+      if (shape(v)[dim] == 1 && resultShape[dim + offset] != 1)
+        continue;
+      kept.push_back(shape(v)[dim]);
+      exprs.push_back(b.getAffineDimExpr(positionOf(order, dim + offset)));
+    }
+    tensors.push_back(reshape(getIn(v, own), kept));
+    maps.push_back(AffineMap::get(rank, 0, exprs, b.getContext()));
+  }
+  Value value = map(typeIn(result, order), tensors, maps, [&](ImplicitLocOpBuilder &inner, ValueRange args) {
+    SmallVector<Value> all;
+    size_t next = 0;
+    for (TypedAttr scalar : scalars)
+      all.push_back(scalar ? Value(arith::ConstantOp::create(inner, scalar)) : args[next++]);
+    return body(inner, all);
+  });
+  set(result, value, order);
+}
+
+Placed Lowering::reshaped(Value v, ArrayRef<int64_t> shape) {
+  int64_t rank = shape.size();
+  Placed from = get(v);
+  ArrayRef<int64_t> source = this->shape(v);
+  if (isConstant(v) || product(shape) == 0 || sameMemory(source, from.order, identityOrder(source.size())))
+    return {reshape(getIdentity(v), shape), identityOrder(rank)};
+  // Bring the dims of each group together, the groups in the order in which they begin in memory.
+  Groups groups = groupDims(source, shape);
+  auto begin = [&](const ReassociationIndices &group) {
+    int64_t first = -1;
+    for (int64_t dim : group)
+      if (int64_t at = positionOf(from.order, dim); source[dim] != 1 && (first < 0 || at < first))
+        first = at;
+    return first < 0 ? positionOf(from.order, group.front()) : first;
+  };
+  Dims sequence = identityOrder(groups.from.size());
+  llvm::stable_sort(sequence, [&](int64_t a, int64_t c) { return begin(groups.from[a]) < begin(groups.from[c]); });
+  Order together, order;
+  for (int64_t group : sequence) {
+    llvm::append_range(together, groups.from[group]);
+    llvm::append_range(order, groups.to[group]);
+  }
+  // When data has to move anyway, it moves to where consumers want it: images channels last, everything else as ONNX.
+  bool moves = !sameMemory(source, from.order, together);
+  if (moves && !(rank >= 4 && sameMemory(shape, order, channelsLast(rank))))
+    return {reshape(getIdentity(v), shape), identityOrder(rank)};
+  return {reshape(getIn(v, together), permuted(shape, order)), order};
+}
+
+LogicalResult Lowering::unsupported(Operation *op, const Twine &what) {
+  return error(op) << "operator is not supported by the CPU target yet: " << what;
+}
+
+} // namespace burin::lower
