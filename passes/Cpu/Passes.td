@@ -4,4 +4,70 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ApproximateMath : Pass<"cpu-approximate-math", "mlir::func::FuncOp"> {
+  let summary = "replace math functions by arithmetic that needs no library";
+  let description = [{
+    exp, log, tanh, erf, sin, pow and their relatives on f32 and f64, scalar or vector, become polynomials with the errors that README.md states; f16 and bf16
+    go through f32. What the machine has as an instruction stays. After it no operation is left that LLVM would turn into a call.
+    Example: test/passes/Cpu/approximate-math.mlir#exp
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::vector::VectorDialect"];
+}
+
+def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
+  let summary = "turn functions whose bodies are in the LLVM dialect into LLVM functions";
+  let description = [{
+    Kernels get one bare pointer a memref argument, with the arguments' attributes; calls pass the pointers. Memrefs must be static.
+    Must run after cpu-lower-to-llvm on every function.
+    Example: test/passes/Cpu/lower-to-llvm.mlir#bare_pointers
+  }];
+  let dependentDialects = ["mlir::LLVM::LLVMDialect"];
+}
+
+def LowerLinalg : Pass<"cpu-lower-linalg", "mlir::func::FuncOp"> {
+  let summary = "turn linalg operations on static memrefs into loops over vectors";
+  let description = [{
+    Each operation becomes a nest of `scf.for` over `vector` loads, stores and the body's operations on vectors. Dims of 1 go, dims that lie behind one another in
+    every operand are merged; the vector dim is the one that makes most operands contiguous. Transposed operands go through register tiles; reductions keep
+    vector accumulators. Bodies that cannot be vectors stay scalar loops.
+    Example: test/passes/Cpu/lower-linalg.mlir#add
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect", "mlir::vector::VectorDialect",
+                           "mlir::ub::UBDialect"];
+}
+
+def LowerToLLVM : Pass<"cpu-lower-to-llvm", "mlir::func::FuncOp"> {
+  let summary = "turn a kernel's body into the LLVM dialect";
+  let description = [{
+    vector, scf, memref, arith, math and index operations become LLVM's; the function itself stays until cpu-convert-functions, so that kernels
+    can be compiled in parallel. Memref arguments are bare pointers: one pointer to the base, everything else from their static types.
+    Example: test/passes/Cpu/lower-to-llvm.mlir#bare_pointers
+  }];
+  let dependentDialects = ["mlir::LLVM::LLVMDialect", "mlir::cf::ControlFlowDialect", "mlir::affine::AffineDialect"];
+}
+
+def MakeEntry : Pass<"cpu-make-entry", "mlir::ModuleOp"> {
+  let summary = "turn @main into the entry function of a compiled model";
+  let description = [{
+    @main(memrefs...) becomes `@entry(ptr inputs, ptr outputs, ptr arena, ptr weights, ptr context) -> i32` (burin_entry in include/burin/runtime.h), which
+    loads the tensors' pointers from the two arrays, calls the kernels in order, with the context's profile hook before and after each, and returns 0.
+    Must run after cpu-outline-kernels.
+    Example: test/passes/Cpu/make-entry.mlir#two_layers
+  }];
+  let dependentDialects = ["mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect"];
+}
+
+def OutlineKernels : Pass<"cpu-outline-kernels", "mlir::ModuleOp"> {
+  let summary = "move each operation of @main into a kernel, equal ones into one";
+  let description = [{
+    Operations on buffers become private functions @kernel_<kind>_<n> of the buffers they touch; @main keeps views and calls. Buffers in arena and weights are
+    rebased to offset 0, so that operations that differ only in place share a kernel. A fill goes along with the reduction that starts from it.
+    Sets the module attribute `burin.layers`: {name, kind, flops, bytes} a call, in order, and `burin.num_inputs` on @main.
+    Example: test/passes/Cpu/outline-kernels.mlir#shared
+  }];
+  let dependentDialects = ["mlir::func::FuncDialect", "mlir::memref::MemRefDialect", "mlir::arith::ArithDialect"];
+}
+
 #endif

@@ -1,0 +1,260 @@
+// cpu-lower-to-llvm and cpu-convert-functions: from vector, scf, memref, arith and math to the LLVM dialect.
+//
+// The idea: bodies are converted one function at a time, so that MLIR's thread pool does many at once; their memref arguments
+// stay until the short second pass gives every function its pointer arguments. In between, `unrealized_conversion_cast` of an
+// argument to !llvm.ptr stands for its base pointer. Must not meet a dynamic memref or an allocation.
+#include "passes/Cpu/Passes.h"
+
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
+#include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace burin {
+#define GEN_PASS_DEF_CONVERTFUNCTIONS
+#define GEN_PASS_DEF_LOWERTOLLVM
+#include "passes/Cpu/Passes.h.inc"
+} // namespace burin
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+
+// Ops that convert to LLVM one by one; all other vector ops need the (slower) rewriting into these first.
+bool isPlainVectorOp(Operation *op) {
+  return isa<vector::LoadOp, vector::StoreOp, vector::MaskedLoadOp, vector::MaskedStoreOp, vector::FMAOp, vector::ReductionOp, vector::ExtractOp,
+             vector::InsertOp, vector::ShuffleOp, vector::BitCastOp>(op) ||
+         (isa<vector::BroadcastOp>(op) && !isa<VectorType>(op->getOperand(0).getType()) && cast<VectorType>(op->getResult(0).getType()).getRank() == 1);
+}
+
+LogicalResult expandVectorOps(Operation *root, bool &transfers) {
+  bool needed = false;
+  transfers = false;
+  root->walk([&](Operation *op) {
+    if (op->getDialect() && isa<vector::VectorDialect>(op->getDialect()) && !isPlainVectorOp(op))
+      needed = true;
+    transfers |= isa<vector::TransferReadOp, vector::TransferWriteOp>(op);
+  });
+  if (!needed)
+    return success();
+  RewritePatternSet patterns(root->getContext());
+  vector::populateVectorMultiReductionLoweringPatterns(patterns, vector::VectorMultiReductionLowering::InnerParallel);
+  vector::populateVectorToVectorCanonicalizationPatterns(patterns);
+  vector::populateVectorBitCastLoweringPatterns(patterns);
+  vector::populateVectorBroadcastLoweringPatterns(patterns);
+  vector::populateVectorContractLoweringPatterns(patterns, vector::VectorContractLowering::OuterProduct);
+  vector::populateVectorOuterProductLoweringPatterns(patterns);
+  vector::populateVectorMaskOpLoweringPatterns(patterns);
+  vector::populateVectorShapeCastLoweringPatterns(patterns);
+  vector::populateVectorInterleaveLoweringPatterns(patterns);
+  vector::populateVectorTransposeLoweringPatterns(patterns, vector::VectorTransposeLowering::Shuffle1D);
+  vector::populateVectorTransferLoweringPatterns(patterns, /*maxTransferRank=*/1);
+  vector::populateVectorMaskMaterializationPatterns(patterns, /*force32BitVectorIndices=*/false);
+  vector::populateVectorInsertExtractStridedSliceTransforms(patterns);
+  vector::populateVectorStepLoweringPatterns(patterns);
+  vector::populateVectorRankReducingFMAPattern(patterns);
+  vector::populateVectorGatherLoweringPatterns(patterns);
+  vector::populateVectorFromElementsUnrollPatterns(patterns);
+  vector::populateVectorToElementsUnrollPatterns(patterns);
+  if (transfers)
+    populateVectorToSCFConversionPatterns(patterns, VectorTransferToSCFOptions().enableFullUnroll());
+  return applyPatternsGreedily(root, std::move(patterns));
+}
+
+LogicalResult expandViews(Operation *root) {
+  bool needed = root->walk([](Operation *op) {
+    return isa<ViewLikeOpInterface>(op) && !isa<memref::ReinterpretCastOp, memref::CastOp, memref::ViewOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
+  }).wasInterrupted();
+  if (!needed)
+    return success();
+  RewritePatternSet patterns(root->getContext());
+  memref::populateExpandStridedMetadataPatterns(patterns);
+  return applyPatternsGreedily(root, std::move(patterns));
+}
+
+struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
+  // Built once and shared by all threads' copies: there are hundreds of patterns.
+  std::shared_ptr<LLVMTypeConverter> converter;
+  std::shared_ptr<LLVMConversionTarget> target;
+  FrozenRewritePatternSet toControlFlow, toLLVM;
+
+  LogicalResult initialize(MLIRContext *ctx) override {
+    LowerToLLVMOptions options(ctx);
+    options.useBarePtrCallConv = true;
+    options.allocLowering = LowerToLLVMOptions::AllocLowering::None;
+    converter = std::make_shared<LLVMTypeConverter>(ctx, options);
+    target = std::make_shared<LLVMConversionTarget>(*ctx);
+    target->addLegalOp<func::FuncOp, func::ReturnOp, func::CallOp, UnrealizedConversionCastOp>();
+    RewritePatternSet flow(ctx);
+    populateAffineToStdConversionPatterns(flow);
+    populateSCFToControlFlowConversionPatterns(flow);
+    toControlFlow = std::move(flow);
+    RewritePatternSet patterns(ctx);
+    vector::populateVectorTransferLoweringPatterns(patterns);
+    populateVectorToLLVMConversionPatterns(*converter, patterns, /*reassociateFPReductions=*/true);
+    arith::populateArithToLLVMConversionPatterns(*converter, patterns);
+    cf::populateControlFlowToLLVMConversionPatterns(*converter, patterns);
+    index::populateIndexToLLVMConversionPatterns(*converter, patterns);
+    populateMathToLLVMConversionPatterns(*converter, patterns);
+    populateFinalizeMemRefToLLVMConversionPatterns(*converter, patterns);
+    ub::populateUBToLLVMConversionPatterns(*converter, patterns);
+    toLLVM = std::move(patterns);
+    return success();
+  }
+
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    bool transfers;
+    if (failed(expandVectorOps(function, transfers)) || failed(expandViews(function)))
+      return signalPassFailure();
+    ConversionTarget flowTarget(getContext());
+    flowTarget.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    flowTarget.addIllegalDialect<scf::SCFDialect, affine::AffineDialect>();
+    if (failed(applyPartialConversion(function, flowTarget, toControlFlow)) || failed(applyPartialConversion(function, *target, toLLVM)))
+      return signalPassFailure();
+    resolveArguments(function);
+    removeDead(function);
+  }
+
+  // Casts of memref arguments to descriptors become descriptors of static constants around a bare pointer.
+  void resolveArguments(func::FuncOp function) {
+    OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
+    for (BlockArgument argument : function.getArguments()) {
+      auto type = dyn_cast<MemRefType>(argument.getType());
+      if (!type)
+        continue;
+      Value pointer;
+      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+        auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
+        if (!cast || !isa<LLVM::LLVMStructType>(cast.getResult(0).getType()))
+          continue;
+        if (!pointer)
+          pointer = UnrealizedConversionCastOp::create(builder, argument.getLoc(), LLVM::LLVMPointerType::get(&getContext()), argument).getResult(0);
+        Value descriptor = MemRefDescriptor::fromStaticShape(builder, argument.getLoc(), *converter, type, pointer);
+        cast.getResult(0).replaceAllUsesWith(descriptor);
+        cast.erase();
+      }
+    }
+    SmallVector<Operation *> extracts;
+    function.walk([&](LLVM::ExtractValueOp op) { extracts.push_back(op); });
+    for (Operation *op : extracts) {
+      SmallVector<OpFoldResult> folded;
+      if (succeeded(op->fold(folded)) && folded.size() == 1)
+        if (auto value = dyn_cast<Value>(folded[0])) {
+          op->replaceAllUsesWith(ValueRange(value));
+          op->erase();
+        }
+    }
+    // What was index and is i64 now.
+    function.walk([&](UnrealizedConversionCastOp cast) {
+      if (auto inner = cast.getNumOperands() == 1 ? cast.getOperand(0).getDefiningOp<UnrealizedConversionCastOp>() : nullptr)
+        if (inner.getNumOperands() == 1 && inner.getOperand(0).getType() == cast.getResult(0).getType())
+          cast.getResult(0).replaceAllUsesWith(inner.getOperand(0));
+    });
+  }
+
+  static void removeDead(func::FuncOp function) {
+    bool changed = true; // a second round only where a dead op used a block's value from a later block
+    while (changed) {
+      changed = false;
+      for (Block &block : llvm::reverse(function.getBody()))
+        for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+          if (isOpTriviallyDead(&op)) {
+            op.erase();
+            changed = true;
+          }
+      if (!changed)
+        break;
+    }
+  }
+};
+
+struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
+  void runOnOperation() override {
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (failed(convert(function)))
+        return signalPassFailure();
+  }
+
+  LogicalResult convert(func::FuncOp function) {
+    MLIRContext *ctx = &getContext();
+    Type pointer = LLVM::LLVMPointerType::get(ctx);
+    auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type; };
+    if (function.isExternal() || function.getNumResults() > 1)
+      return function.emitError("expected a function with a body and at most one result");
+    OpBuilder builder(function);
+    auto type = LLVM::LLVMFunctionType::get(function.getNumResults() ? function.getResultTypes()[0] : LLVM::LLVMVoidType::get(ctx),
+                                            llvm::map_to_vector(function.getArgumentTypes(), convertType));
+    auto converted = LLVM::LLVMFuncOp::create(builder, function.getLoc(), function.getSymName(), type,
+                                              function.isPrivate() ? LLVM::Linkage::Internal : LLVM::Linkage::External);
+    converted.getBody().takeBody(function.getBody());
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      for (NamedAttribute attr : mlir::function_interface_impl::getArgAttrs(function, i))
+        if (attr.getName().getValue().starts_with("llvm."))
+          converted.setArgAttr(i, attr.getName(), attr.getValue());
+      BlockArgument argument = converted.getArgument(i);
+      if (argument.getType() == type.getParamType(i))
+        continue;
+      argument.setType(pointer);
+      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+        auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
+        if (!cast || cast.getResult(0).getType() != pointer)
+          return user->emitError("expected every use of a buffer to be in the LLVM dialect");
+        cast.getResult(0).replaceAllUsesWith(argument);
+        cast.erase();
+      }
+    }
+    WalkResult walked = converted.walk([&](Operation *op) {
+      builder.setInsertionPoint(op);
+      if (isa<func::ReturnOp>(op)) {
+        LLVM::ReturnOp::create(builder, op->getLoc(), op->getOperands());
+        op->erase();
+      } else if (auto call = dyn_cast<func::CallOp>(op)) {
+        SmallVector<Value> operands;
+        SmallVector<Operation *> casts;
+        for (Value operand : call.getOperands()) {
+          auto cast = operand.getDefiningOp<UnrealizedConversionCastOp>();
+          if (isa<MemRefType>(operand.getType()) && (!cast || cast.getOperand(0).getType() != pointer))
+            return call.emitError("expected buffers made from pointers"), WalkResult::interrupt();
+          operands.push_back(isa<MemRefType>(operand.getType()) ? cast.getOperand(0) : operand);
+          if (cast)
+            casts.push_back(cast);
+        }
+        LLVM::CallOp::create(builder, call.getLoc(), call.getResultTypes(), call.getCallee(), operands);
+        call.erase();
+        for (Operation *cast : casts)
+          if (cast->use_empty())
+            cast->erase();
+      }
+      return WalkResult::advance();
+    });
+    function.erase();
+    return failure(walked.wasInterrupted());
+  }
+};
+
+} // namespace

@@ -1,0 +1,357 @@
+// cpu-outline-kernels: each operation of @main becomes a call of a private function, and equal functions become one.
+//
+// The idea: a kernel's arguments are rebased, so that where in the arena or the weights an operand lies is no part of the kernel. Two
+// kernels are equal when they print the same; the printed text is the key. What is true of every call (no overlap, alignment) is told
+// to LLVM in argument attributes. Must not look into what an operation computes.
+#include "dialects/Nn/Nn.h"
+#include "passes/Cpu/Passes.h"
+#include "passes/Cpu/Views.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include <numeric>
+
+namespace burin {
+#define GEN_PASS_DEF_OUTLINEKERNELS
+#include "passes/Cpu/Passes.h.inc"
+} // namespace burin
+
+using namespace mlir;
+using namespace burin;
+using namespace burin::cpu;
+
+namespace {
+
+constexpr unsigned maxLayerName = 160; // characters; long chains of fused nodes end in "+..."
+
+// Node names lie in the outermost NameLoc of a location; what is inside says which operator and line it was.
+void collectNames(Location loc, SmallVectorImpl<StringRef> &names) {
+  if (auto fused = dyn_cast<FusedLoc>(loc)) {
+    for (Location part : fused.getLocations())
+      collectNames(part, names);
+  } else if (auto name = dyn_cast<NameLoc>(loc)) {
+    if (!llvm::is_contained(names, name.getName().getValue()))
+      names.push_back(name.getName().getValue());
+  } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
+    collectNames(call.getCallee(), names);
+  }
+}
+
+std::string layerName(ArrayRef<Operation *> group) {
+  SmallVector<StringRef> names;
+  for (Operation *op : group)
+    collectNames(op->getLoc(), names);
+  std::string joined;
+  for (StringRef name : names) {
+    if (!joined.empty() && joined.size() + name.size() > maxLayerName)
+      return joined + "+...";
+    joined += (joined.empty() ? "" : "+") + name.str();
+  }
+  return joined;
+}
+
+std::string genericKind(linalg::LinalgOp op) {
+  if (op.getNumReductionLoops() > 0)
+    return "reduce";
+  if (!op->getRegion(0).getOps<memref::LoadOp>().empty())
+    return "gather";
+  Block &body = op->getRegion(0).front();
+  if (body.getOperations().size() > 1)
+    return "elementwise";
+  auto maps = op.getIndexingMapsArray();
+  if (op.getNumDpsInputs() == 0 || !isa<BlockArgument>(body.getTerminator()->getOperand(0)) || !isa<MemRefType>(op->getOperand(0).getType()))
+    return "fill";
+  if (maps.front() == maps.back())
+    return "copy";
+  return maps.front().isPermutation() && maps.back().isPermutation() ? "transpose" : "broadcast";
+}
+
+std::string kindOf(Operation *op) {
+  if (isa<nn::NnDialect>(op->getDialect()))
+    return op->getName().stripDialect().str();
+  if (isa<linalg::FillOp>(op))
+    return "fill";
+  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
+    return genericKind(linalgOp);
+  if (isa<memref::CopyOp>(op))
+    return "copy";
+  return isa<scf::IfOp>(op) ? "if" : isa<scf::ForOp, scf::WhileOp, scf::ForallOp, scf::ParallelOp>(op) ? "loop" : op->getName().stripDialect().str();
+}
+
+int64_t flopsOf(Operation *op) {
+  if (auto compute = dyn_cast<nn::ComputeOp>(op))
+    return compute.getFlops();
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  if (!linalgOp)
+    return 0;
+  int64_t points = 1, perPoint = 0;
+  for (int64_t range : linalgOp.getStaticLoopRanges())
+    points *= range;
+  linalgOp->getRegion(0).walk([&](Operation *inner) {
+    bool counts = isa_and_nonnull<arith::ArithDialect, math::MathDialect>(inner->getDialect());
+    perPoint += counts && !isa<CastOpInterface>(inner) && !inner->hasTrait<OpTrait::ConstantLike>();
+  });
+  return points * perPoint;
+}
+
+// What of a memref's elements a group reads or writes.
+struct Use {
+  bool written = false;
+  bool viewedInside = false; // a region takes views of it, whose types derive from its own: it cannot be rebased
+};
+
+struct Argument {
+  Value value;   // as @main has it
+  View view;
+  bool rebased;
+};
+
+class Outliner {
+public:
+  Outliner(ModuleOp module, func::FuncOp main) : module(module), main(main), builder(main.getContext()) {}
+
+  LogicalResult run() {
+    SmallVector<SmallVector<Operation *>> groups = formGroups();
+    unsigned firstWritten = main.getNumArguments();
+    for (ArrayRef<Operation *> group : groups)
+      if (failed(outline(group, firstWritten)))
+        return failure();
+    // Backwards, so that whole chains of views go.
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(main.front())))
+      if (isOpTriviallyDead(&op))
+        op.erase();
+    for (auto &[kernel, facts] : kernels)
+      annotate(kernel, facts);
+    // Arguments are inputs, outputs, arena, weights; outputs are those that something writes.
+    unsigned fixed = main.getNumArguments() - 2;
+    main->setAttr("burin.num_inputs", builder.getI64IntegerAttr(std::min(firstWritten, fixed)));
+    module->setAttr("burin.layers", builder.getArrayAttr(layers));
+    return success();
+  }
+
+private:
+  // What holds for every call of a kernel, argument by argument.
+  struct Facts {
+    SmallVector<bool> noalias;
+    SmallVector<int64_t> alignment;
+  };
+
+  // Computations in order; a fill goes into the kernel of the operation that accumulates onto it right afterwards.
+  SmallVector<SmallVector<Operation *>> formGroups() {
+    SmallVector<SmallVector<Operation *>> groups;
+    bool openFill = false;
+    for (Operation &op : main.front().without_terminator()) {
+      if (isa<ViewLikeOpInterface>(op) || isMemoryEffectFree(&op) || isa<memref::LoadOp>(op))
+        continue;
+      auto destination = dyn_cast<DestinationStyleOpInterface>(op);
+      bool joins = openFill && destination && isa<linalg::LinalgOp>(op) &&
+                   llvm::is_contained(destination.getDpsInits(), cast<linalg::FillOp>(groups.back().front()).getDpsInits()[0]);
+      if (joins)
+        groups.back().push_back(&op);
+      else
+        groups.push_back({&op});
+      openFill = !joins && isa<linalg::FillOp>(op);
+    }
+    return groups;
+  }
+
+  static void noteEffects(Operation *op, llvm::MapVector<Value, Use> &uses) {
+    SmallVector<MemoryEffects::EffectInstance> effects;
+    if (auto effectful = dyn_cast<MemoryEffectOpInterface>(op))
+      effectful.getEffects(effects);
+    for (auto &effect : effects)
+      if (auto found = uses.find(effect.getValue()); effect.getValue() && found != uses.end())
+        found->second.written |= isa<MemoryEffects::Write>(effect.getEffect());
+    for (Value operand : op->getOperands())
+      if (auto found = uses.find(operand); isa<ViewLikeOpInterface>(op) && found != uses.end())
+        found->second.viewedInside = found->second.written = true; // who reads or writes the view is not followed
+  }
+
+  // All values from outside that `op` and its regions use; scalars are followed to what makes them.
+  LogicalResult collect(Operation *op, llvm::MapVector<Value, Use> &uses, SetVector<Operation *> &scalars) {
+    SetVector<Value> values(op->operand_begin(), op->operand_end());
+    getUsedValuesDefinedAbove(op->getRegions(), values);
+    for (Value value : values) {
+      if (isa<BaseMemRefType>(value.getType())) {
+        uses.insert({value, {}});
+        continue;
+      }
+      Operation *producer = value.getDefiningOp();
+      if (!producer || !(isMemoryEffectFree(producer) || isa<memref::LoadOp>(producer)))
+        return op->emitError() << "operand of type " << value.getType() << " is neither a buffer nor a scalar computed from constants";
+      if (scalars.contains(producer))
+        continue;
+      if (failed(collect(producer, uses, scalars)))
+        return failure();
+      scalars.insert(producer);
+    }
+    return success();
+  }
+
+  LogicalResult outline(ArrayRef<Operation *> group, unsigned &firstWritten) {
+    llvm::MapVector<Value, Use> uses;
+    SetVector<Operation *> scalars;
+    for (Operation *op : group)
+      if (failed(collect(op, uses, scalars)))
+        return failure();
+    for (Operation *op : group)
+      op->walk([&](Operation *inner) { noteEffects(inner, uses); });
+
+    SmallVector<Argument> arguments;
+    SmallVector<bool> written;
+    SmallVector<std::pair<Value, unsigned>> places; // memref -> its argument; equal places share one
+    int64_t bytes = 0;
+    for (auto &entry : uses) {
+      Value value = entry.first;
+      const Use &use = entry.second;
+      FailureOr<View> view = resolveView(value);
+      auto root = succeeded(view) ? dyn_cast<BlockArgument>(view->root) : BlockArgument();
+      if (!root || root.getOwner() != &main.front())
+        return group.back()->emitError() << "expected static views of the function's arguments, got " << value.getType();
+      auto rootType = cast<MemRefType>(root.getType());
+      bool isBytes = rootType.getRank() == 1 && rootType.getElementType().isInteger(8) && rootType.getLayout().isIdentity();
+      Argument argument{value, *view, isBytes && !use.viewedInside};
+      if (use.written && view->span() > 0)
+        firstWritten = std::min(firstWritten, root.getArgNumber());
+      bytes += cast<MemRefType>(value.getType()).getNumElements() * storageBytes(view->element);
+      auto same = llvm::find_if(arguments, [&](const Argument &other) {
+        return other.rebased == argument.rebased && other.view.root == view->root && other.view.beginBytes() == view->beginBytes() &&
+               other.view.shape == view->shape && other.view.strides == view->strides && other.view.element == view->element &&
+               (other.rebased || other.value.getType() == value.getType());
+      });
+      places.push_back({value, same - arguments.begin()});
+      if (same == arguments.end()) {
+        arguments.push_back(argument);
+        written.push_back(use.written);
+      } else {
+        written[same - arguments.begin()] = written[same - arguments.begin()] || use.written;
+      }
+    }
+
+    builder.setInsertionPoint(group.back());
+    SmallVector<Value> operands;
+    for (Argument &argument : arguments)
+      operands.push_back(argument.rebased ? rebase(argument.view) : argument.value);
+    func::FuncOp kernel = makeKernel(group, scalars.getArrayRef(), operands, places);
+    func::CallOp::create(builder, FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })), kernel,
+                         operands);
+    mergeFacts(kernels[kernel], arguments, written);
+    addLayer(group, bytes);
+    for (Operation *op : llvm::reverse(group))
+      op->erase();
+    return success();
+  }
+
+  // The same bytes as a memref with offset 0 on a view of the root.
+  Value rebase(const View &view) {
+    Location loc = view.root.getLoc();
+    Value shift = arith::ConstantIndexOp::create(builder, loc, view.beginBytes());
+    auto plain = MemRefType::get(view.shape, view.element);
+    SmallVector<int64_t> strides;
+    int64_t offset;
+    (void)plain.getStridesAndOffset(strides, offset);
+    bool contiguous = true; // dims of 1 may claim any stride
+    for (auto [size, want, have] : llvm::zip(view.shape, strides, view.strides))
+      contiguous &= size == 1 || want == have;
+    if (contiguous)
+      return memref::ViewOp::create(builder, loc, plain, view.root, shift, ValueRange());
+    auto flat = memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), view.root, shift, ValueRange());
+    auto strided = MemRefType::get(view.shape, view.element, StridedLayoutAttr::get(builder.getContext(), 0, view.strides));
+    return memref::ReinterpretCastOp::create(builder, loc, strided, flat, /*offset=*/0, view.shape, view.strides);
+  }
+
+  func::FuncOp makeKernel(ArrayRef<Operation *> group, ArrayRef<Operation *> scalars, ValueRange operands,
+                          ArrayRef<std::pair<Value, unsigned>> places) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(module.getBody());
+    Location loc = group.back()->getLoc();
+    auto kernel = func::FuncOp::create(builder, loc, "kernel", builder.getFunctionType(operands.getTypes(), {}));
+    kernel.setPrivate();
+    Block *entry = kernel.addEntryBlock();
+    builder.setInsertionPointToStart(entry);
+    IRMapping mapping;
+    for (auto [value, index] : places)
+      mapping.map(value, entry->getArgument(index));
+    for (Operation *op : scalars)
+      builder.clone(*op, mapping);
+    for (Operation *op : group)
+      builder.clone(*op, mapping)->removeAttr("onnx.name");
+    func::ReturnOp::create(builder, loc);
+
+    std::string key;
+    llvm::raw_string_ostream stream(key);
+    kernel.print(stream, OpPrintingFlags().useLocalScope());
+    auto [found, isNew] = byText.try_emplace(key, kernel);
+    if (!isNew) {
+      kernel.erase();
+      return found->second;
+    }
+    std::string kind = kindOf(group.back());
+    kernel.setSymName(("kernel_" + kind + "_" + Twine(byText.size() - 1)).str());
+    kernel->setAttr("burin.kind", builder.getStringAttr(kind));
+    return kernel;
+  }
+
+  void mergeFacts(Facts &facts, ArrayRef<Argument> arguments, ArrayRef<bool> written) {
+    bool first = facts.alignment.empty();
+    if (first) {
+      facts.noalias.assign(arguments.size(), true);
+      facts.alignment.assign(arguments.size(), 0);
+    }
+    for (auto [i, a] : llvm::enumerate(arguments)) {
+      // Only arena and weights, the last two arguments, have a known alignment; a caller's tensors have that of their elements.
+      bool ours = cast<BlockArgument>(a.view.root).getArgNumber() + 2 >= main.getNumArguments();
+      int64_t offset = a.rebased ? a.view.beginBytes() : a.view.baseBytes;
+      facts.alignment[i] = std::gcd(facts.alignment[i], ours ? std::gcd(offset, int64_t(64)) : storageBytes(a.view.element));
+      for (auto [j, b] : llvm::enumerate(arguments))
+        if (i != j && (written[i] || written[j]) && a.view.root == b.view.root && a.view.beginBytes() < b.view.endBytes() &&
+            b.view.beginBytes() < a.view.endBytes())
+          facts.noalias[i] = false;
+    }
+  }
+
+  void annotate(func::FuncOp kernel, const Facts &facts) {
+    for (unsigned i = 0; i < kernel.getNumArguments(); ++i) {
+      if (facts.noalias[i])
+        kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(facts.alignment[i]));
+    }
+  }
+
+  void addLayer(ArrayRef<Operation *> group, int64_t bytes) {
+    int64_t flops = 0;
+    for (Operation *op : group)
+      flops += flopsOf(op);
+    layers.push_back(builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(layerName(group))),
+                                                builder.getNamedAttr("kind", builder.getStringAttr(kindOf(group.back()))),
+                                                builder.getNamedAttr("flops", builder.getI64IntegerAttr(flops)),
+                                                builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes))}));
+  }
+
+  ModuleOp module;
+  func::FuncOp main;
+  OpBuilder builder;
+  llvm::StringMap<func::FuncOp> byText;
+  llvm::MapVector<func::FuncOp, Facts> kernels;
+  SmallVector<Attribute> layers;
+};
+
+struct OutlineKernels : burin::impl::OutlineKernelsBase<OutlineKernels> {
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!main || !main.getBody().hasOneBlock() || main.getNumResults() != 0 || main.getNumArguments() < 2) {
+      getOperation().emitError("expected a function @main(inputs..., outputs..., arena, weights) of one block without results");
+      return signalPassFailure();
+    }
+    if (failed(Outliner(getOperation(), main).run()))
+      signalPassFailure();
+  }
+};
+
+} // namespace

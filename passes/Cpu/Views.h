@@ -1,0 +1,34 @@
+// Private header of the room: which bytes of which argument of @main a memref names, all known statically.
+#ifndef BURIN_PASSES_CPU_VIEWS_H
+#define BURIN_PASSES_CPU_VIEWS_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Value.h"
+
+namespace burin::cpu {
+
+/// A memref whose place is known: its base pointer lies `baseBytes` behind the one of `root` (an argument of @main), and element
+/// (i, j, ...) lies `offset + i * strides[0] + ...` elements behind that.
+struct View {
+  mlir::Value root;
+  int64_t baseBytes = 0;
+  int64_t offset = 0;
+  llvm::SmallVector<int64_t> shape, strides;
+  mlir::Type element;
+
+  /// Elements from the first one named to behind the last.
+  int64_t span() const;
+  /// First byte behind the root's pointer, and the byte behind the last.
+  int64_t beginBytes() const;
+  int64_t endBytes() const;
+};
+
+/// Bytes one element takes in memory (i1: 1).
+int64_t storageBytes(mlir::Type element);
+
+/// Follows views up to an argument. Fails, without a diagnostic, on anything that is not static.
+mlir::FailureOr<View> resolveView(mlir::Value memref);
+
+} // namespace burin::cpu
+
+#endif
