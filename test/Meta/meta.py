@@ -69,7 +69,7 @@ def passes(files):
             what = f"{td}: {name}"
             summary = re.search(r'let summary =\s*"([^"]+)"', body)
             description = re.search(r"let description = \[\{(.*?)\}\]", body, re.S)
-            words = re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
             problem = None
             if not summary or summary.group(1).endswith("."):
                 problem = "wants a summary: one imperative sentence without a full stop"
@@ -125,6 +125,10 @@ def formatting(files):
 
 def roundtrip(files):
     opt = os.path.join(BUILD, "bin", "burin-opt")
+
+    if not os.path.exists(opt):
+        yield "round trips", "burin-opt is not built"
+        return
 
     def one(f):
         r = subprocess.run([opt, f, "--split-input-file", "--verify-roundtrip", "-o", os.devnull], cwd=ROOT, capture_output=True, text=True)
