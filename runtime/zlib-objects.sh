@@ -6,7 +6,8 @@ bin=$1 library=$2 folder=$3
 shift 3
 cd "$folder"
 "$bin/llvm-ar" x "$library" "$@"
-"$bin/llvm-nm" --defined-only --extern-only --format=just-symbols "$@" | grep -v ':$' | sort -u | sed '/./!d; s/.*/& z_&/' >renames
+echo "crc32 z_crc32" >renames
+"$bin/llvm-nm" --defined-only --extern-only --format=just-symbols "$@" | grep -v ':$' | sort -u | sed '/./!d; s/.*/& z_&/' >>renames
 for object in "$@"; do
   "$bin/llvm-objcopy" --redefine-syms=renames "$object"
 done

@@ -1,8 +1,9 @@
 /* Asks the CPU for the features that the variants of a model may need.
  *
- * x86: CPUID, and XGETBV for whether the operating system saves the wide registers. Linux on aarch64: getauxval as a weak
- * symbol, so nothing breaks where there is no libc. Elsewhere: what the compiler was told (-march) when this file was made.
- * The answer is the runtime's one global: CPUID traps in virtual machines (tens of microseconds), too dear for each run. */
+ * x86: CPUID, and XGETBV for whether the operating system saves the wide registers. Linux on aarch64: getauxval as a
+ * weak symbol, so nothing breaks where there is no libc. Elsewhere: what the compiler was told (-march) when this file
+ * was made. The answer is the runtime's one global: CPUID traps in virtual machines (tens of microseconds), too dear
+ * for each run. */
 #include "runtime/freestanding/cpu.h"
 #include "burin/runtime.h"
 
@@ -11,10 +12,12 @@
 /* Certain without asking, because this very file was compiled for it. */
 static uint32_t features_at_compile_time(void) {
   uint32_t features = 0;
-#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__) && defined(__BMI2__) && defined(__LZCNT__) && defined(__MOVBE__)
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__) && defined(__BMI2__) && defined(__LZCNT__) &&           \
+    defined(__MOVBE__)
   features |= BURIN_CPU_AVX2_FMA;
 #endif
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512CD__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512CD__) && defined(__AVX512DQ__) &&                 \
+    defined(__AVX512VL__)
   features |= BURIN_CPU_AVX512;
 #endif
 #if defined(__AVX512VNNI__)
@@ -56,12 +59,12 @@ static uint32_t enabled_state(void) {
 static int has(uint32_t word, uint32_t mask) { return (word & mask) == mask; }
 
 static uint32_t features_at_run_time(void) {
-  const uint32_t FMA = 1u << 12, MOVBE = 1u << 22, OSXSAVE = 1u << 27, AVX = 1u << 28, F16C = 1u << 29;  /* leaf 1 ecx */
-  const uint32_t BMI1 = 1u << 3, AVX2 = 1u << 5, BMI2 = 1u << 8;                                         /* leaf 7 ebx */
-  const uint32_t AVX512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;                          /* F DQ CD BW VL */
-  const uint32_t VNNI512 = 1u << 11;                                                                     /* leaf 7 ecx */
-  const uint32_t VNNI256 = 1u << 4;                                                                      /* leaf 7.1 eax */
-  const uint32_t LZCNT = 1u << 5;                                                                 /* leaf 80000001 ecx */
+  const uint32_t FMA = 1u << 12, MOVBE = 1u << 22, OSXSAVE = 1u << 27, AVX = 1u << 28, F16C = 1u << 29; /* leaf 1 ecx */
+  const uint32_t BMI1 = 1u << 3, AVX2 = 1u << 5, BMI2 = 1u << 8;                                        /* leaf 7 ebx */
+  const uint32_t AVX512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* F DQ CD BW VL */
+  const uint32_t VNNI512 = 1u << 11;                                            /* leaf 7 ecx */
+  const uint32_t VNNI256 = 1u << 4;                                             /* leaf 7.1 eax */
+  const uint32_t LZCNT = 1u << 5;                                               /* leaf 80000001 ecx */
   const uint32_t YMM_STATE = 0x6, ZMM_STATE = 0xe6;
 
   if (cpuid(0, 0).eax < 7 || cpuid(0x80000000u, 0).eax < 0x80000001u)

@@ -34,7 +34,8 @@ static const char *dim_name(const burin_tensor_info *info, int32_t dim) {
 }
 
 /* The size that an earlier input gave to the free dim called `name`; -1 if none did. */
-static int64_t size_of_name(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs, const char *name) {
+static int64_t size_of_name(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs,
+                            const char *name) {
   for (uint32_t i = 0; i < num_inputs; ++i)
     for (int32_t d = 0; d < model->inputs[i].rank; ++d) {
       const char *other = dim_name(&model->inputs[i], d);
@@ -50,7 +51,8 @@ static burin_status fail(burin_context *context, burin_status status, int64_t te
   return status;
 }
 
-/* Whether a * b may reach 2^63. By bit lengths, because an exact test calls the compiler's library on 32-bit targets. */
+/* Whether a * b may reach 2^63. By bit lengths, because an exact test calls the compiler's library on 32-bit targets.
+ */
 static int may_overflow(uint64_t a, uint64_t b) { return a && b && __builtin_clzll(a) + __builtin_clzll(b) < 65; }
 
 /* What is left to check once the dims are right: layout, capacity, pointer. */
@@ -83,8 +85,8 @@ static burin_status check_memory(const burin_tensor *tensor, const int64_t *dims
 }
 
 /* The size that a dim must have, by its description or by the inputs before; -1 if only the caller knows. */
-static int64_t wanted_dim(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs, const burin_tensor_info *info,
-                          int32_t dim) {
+static int64_t wanted_dim(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs,
+                          const burin_tensor_info *info, int32_t dim) {
   if (info->dims[dim] >= 0)
     return info->dims[dim];
   const char *name = dim_name(info, dim);
@@ -94,7 +96,8 @@ static int64_t wanted_dim(const burin_model *model, const burin_tensor *inputs, 
 /* Checks one tensor against its description and the first `num_inputs` inputs. A free dim of an output that the inputs
  * decide need not be right yet: burin_run sets it. */
 static burin_status check_tensor(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs,
-                                 const burin_tensor_info *info, const burin_tensor *tensor, int is_output, int32_t *error_dim) {
+                                 const burin_tensor_info *info, const burin_tensor *tensor, int is_output,
+                                 int32_t *error_dim) {
   if (tensor->dtype != info->dtype)
     return BURIN_ERROR_TYPE;
   if (tensor->rank != info->rank)
@@ -111,7 +114,8 @@ static burin_status check_tensor(const burin_model *model, const burin_tensor *i
   return check_memory(tensor, dims, error_dim);
 }
 
-burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs, burin_tensor *outputs) {
+burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs,
+                       burin_tensor *outputs) {
   if (!context)
     return BURIN_ERROR_NULL;
   context->error_tensor = context->error_dim = -1;
@@ -139,7 +143,8 @@ burin_status burin_run(const burin_model *model, burin_context *context, const b
     data[i] = inputs[i].data;
   }
   for (uint32_t o = 0; o < model->num_outputs; ++o) {
-    burin_status status = check_tensor(model, inputs, model->num_inputs, &model->outputs[o], &outputs[o], 1, &error_dim);
+    burin_status status =
+        check_tensor(model, inputs, model->num_inputs, &model->outputs[o], &outputs[o], 1, &error_dim);
     if (status != BURIN_OK)
       return fail(context, status, (int64_t)model->num_inputs + o, error_dim);
     data[model->num_inputs + o] = outputs[o].data;
@@ -155,13 +160,23 @@ burin_status burin_run(const burin_model *model, burin_context *context, const b
 
 size_t burin_dtype_size(int32_t dtype) {
   switch (dtype) {
-  case BURIN_UINT8: case BURIN_INT8: case BURIN_BOOL:
+  case BURIN_UINT8:
+  case BURIN_INT8:
+  case BURIN_BOOL:
     return 1;
-  case BURIN_UINT16: case BURIN_INT16: case BURIN_FLOAT16: case BURIN_BFLOAT16:
+  case BURIN_UINT16:
+  case BURIN_INT16:
+  case BURIN_FLOAT16:
+  case BURIN_BFLOAT16:
     return 2;
-  case BURIN_FLOAT: case BURIN_INT32: case BURIN_UINT32:
+  case BURIN_FLOAT:
+  case BURIN_INT32:
+  case BURIN_UINT32:
     return 4;
-  case BURIN_INT64: case BURIN_UINT64: case BURIN_DOUBLE: case BURIN_COMPLEX64:
+  case BURIN_INT64:
+  case BURIN_UINT64:
+  case BURIN_DOUBLE:
+  case BURIN_COMPLEX64:
     return 8;
   case BURIN_COMPLEX128:
     return 16;
@@ -172,18 +187,30 @@ size_t burin_dtype_size(int32_t dtype) {
 
 const char *burin_status_text(burin_status status) {
   switch (status) {
-  case BURIN_OK: return "ok";
-  case BURIN_ERROR_ABI: return "not a model of this runtime's ABI version";
-  case BURIN_ERROR_CPU: return "the model needs instructions that this CPU does not have";
-  case BURIN_ERROR_RANK: return "a tensor has the wrong number of dims";
-  case BURIN_ERROR_SHAPE: return "a tensor has a wrong dim";
-  case BURIN_ERROR_TYPE: return "a tensor has the wrong element type";
-  case BURIN_ERROR_LAYOUT: return "a tensor is not contiguous in row-major order";
-  case BURIN_ERROR_ARENA: return "the arena is missing, too small or not aligned";
-  case BURIN_ERROR_CAPACITY: return "a tensor's capacity is smaller than its dims need";
-  case BURIN_ERROR_NULL: return "a pointer is NULL";
-  case BURIN_ERROR_ALLOCATOR: return "the model needs an allocator and has none, or it failed";
-  case BURIN_ERROR_INTERNAL: return "internal error";
+  case BURIN_OK:
+    return "ok";
+  case BURIN_ERROR_ABI:
+    return "not a model of this runtime's ABI version";
+  case BURIN_ERROR_CPU:
+    return "the model needs instructions that this CPU does not have";
+  case BURIN_ERROR_RANK:
+    return "a tensor has the wrong number of dims";
+  case BURIN_ERROR_SHAPE:
+    return "a tensor has a wrong dim";
+  case BURIN_ERROR_TYPE:
+    return "a tensor has the wrong element type";
+  case BURIN_ERROR_LAYOUT:
+    return "a tensor is not contiguous in row-major order";
+  case BURIN_ERROR_ARENA:
+    return "the arena is missing, too small or not aligned";
+  case BURIN_ERROR_CAPACITY:
+    return "a tensor's capacity is smaller than its dims need";
+  case BURIN_ERROR_NULL:
+    return "a pointer is NULL";
+  case BURIN_ERROR_ALLOCATOR:
+    return "the model needs an allocator and has none, or it failed";
+  case BURIN_ERROR_INTERNAL:
+    return "internal error";
   }
   return "unknown status";
 }

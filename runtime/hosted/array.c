@@ -18,13 +18,15 @@ int burin_fail(burin_error *error, const char *format, ...) {
 
 void *burin_aligned_allocate(uint64_t bytes) {
   void *data = NULL;
-  uint64_t rounded = (bytes + BURIN_ALIGNMENT) / BURIN_ALIGNMENT * BURIN_ALIGNMENT; /* one more than bytes: never empty */
+  uint64_t rounded =
+      (bytes + BURIN_ALIGNMENT) / BURIN_ALIGNMENT * BURIN_ALIGNMENT; /* one more than bytes: never empty */
   if (rounded < bytes || rounded > SIZE_MAX || posix_memalign(&data, BURIN_ALIGNMENT, (size_t)rounded))
     return NULL;
   return data;
 }
 
-int burin_arrays_add(burin_arrays *arrays, const char *name, size_t name_length, const burin_tensor *tensor, burin_error *error) {
+int burin_arrays_add(burin_arrays *arrays, const char *name, size_t name_length, const burin_tensor *tensor,
+                     burin_error *error) {
   char *copy = malloc(name_length + 1);
   if (copy) {
     memcpy(copy, name, name_length);
@@ -85,19 +87,22 @@ int burin_tensor_allocate(burin_tensor *tensor, burin_error *error) {
   tensor->data = bytes == UINT64_MAX ? NULL : burin_aligned_allocate(bytes);
   if (!tensor->data) {
     char text[256];
-    return burin_fail(error, "no memory for %s", burin_type_text(text, sizeof text, tensor->dtype, tensor->rank, tensor->dims, NULL));
+    return burin_fail(error, "no memory for %s",
+                      burin_type_text(text, sizeof text, tensor->dtype, tensor->rank, tensor->dims, NULL));
   }
   memset(tensor->data, 0, (size_t)bytes);
   return 0;
 }
 
 const char *burin_dtype_name(int32_t dtype) {
-  static const char *const NAMES[] = {"undefined", "float32", "uint8",   "int8",   "uint16", "int16",     "int32",      "int64",   "string",
-                                      "bool",      "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16"};
+  static const char *const NAMES[] = {"undefined", "float32", "uint8",     "int8",       "uint16",  "int16",
+                                      "int32",     "int64",   "string",    "bool",       "float16", "float64",
+                                      "uint32",    "uint64",  "complex64", "complex128", "bfloat16"};
   return dtype >= 0 && dtype < (int32_t)(sizeof NAMES / sizeof *NAMES) ? NAMES[dtype] : "unknown";
 }
 
-const char *burin_type_text(char *buffer, size_t size, int32_t dtype, int32_t rank, const int64_t *dims, const char *const *dim_names) {
+const char *burin_type_text(char *buffer, size_t size, int32_t dtype, int32_t rank, const int64_t *dims,
+                            const char *const *dim_names) {
   size_t used = 0;
 #define APPEND(...) used += used < size ? (size_t)snprintf(buffer + used, size - used, __VA_ARGS__) : 0
   APPEND("%s[", burin_dtype_name(dtype));

@@ -21,7 +21,8 @@ typedef struct burin_arrays {
 } burin_arrays;
 
 /* Takes `data` over, also on failure (-1: out of memory, or the name is there already). */
-int burin_arrays_add(burin_arrays *arrays, const char *name, size_t name_length, const burin_tensor *tensor, burin_error *error);
+int burin_arrays_add(burin_arrays *arrays, const char *name, size_t name_length, const burin_tensor *tensor,
+                     burin_error *error);
 const burin_array *burin_arrays_find(const burin_arrays *arrays, const char *name);
 void burin_arrays_free(burin_arrays *arrays);
 
@@ -33,7 +34,8 @@ int burin_tensor_allocate(burin_tensor *tensor, burin_error *error);
 /* numpy's name of a burin_dtype ("float32"), "unknown" for others. */
 const char *burin_dtype_name(int32_t dtype);
 /* Writes "float32[1,3,224,224]"; a dim of -1 as its name, or '?'. Returns buffer. */
-const char *burin_type_text(char *buffer, size_t size, int32_t dtype, int32_t rank, const int64_t *dims, const char *const *dim_names);
+const char *burin_type_text(char *buffer, size_t size, int32_t dtype, int32_t rank, const int64_t *dims,
+                            const char *const *dim_names);
 
 /* free() with a size rounded up to BURIN_ALIGNMENT; NULL when out of memory. */
 void *burin_aligned_allocate(uint64_t bytes);

@@ -1,5 +1,5 @@
-/* The command line shared by --emit=exe programs and burin-run: reads the flags, then does what they ask in this order: run and
- * write, compare, profile, bench. The first error ends it, with one line on stderr. */
+/* The command line shared by --emit=exe programs and burin-run: reads the flags, then does what they ask in this order:
+ * run and write, compare, profile, bench. The first error ends it, with one line on stderr. */
 #define _GNU_SOURCE
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/cli_internal.h"
@@ -16,17 +16,33 @@
 enum { MOST_THREADS = 1024 };
 
 typedef enum flag {
-  HELP, HELP_SHORT, VERSION, DESCRIBE, INPUTS, INPUT, OUTPUTS, EXPECT, RTOL, ATOL, BENCH, PROFILE, THREADS, NUM_FLAGS, WRONG
+  HELP,
+  HELP_SHORT,
+  VERSION,
+  DESCRIBE,
+  INPUTS,
+  INPUT,
+  OUTPUTS,
+  EXPECT,
+  RTOL,
+  ATOL,
+  BENCH,
+  PROFILE,
+  THREADS,
+  NUM_FLAGS,
+  WRONG
 } flag;
 
 static const struct {
   const char *text;
   enum { NO_VALUE, VALUE, MAYBE_VALUE } value; /* MAYBE_VALUE: only behind '=' */
-} FLAGS[NUM_FLAGS] = {[HELP] = {"--help", NO_VALUE},        [HELP_SHORT] = {"-h", NO_VALUE}, [VERSION] = {"--version", NO_VALUE},
-                      [DESCRIBE] = {"--describe", NO_VALUE}, [INPUTS] = {"--inputs", VALUE},  [INPUT] = {"--input", VALUE},
-                      [OUTPUTS] = {"--outputs", VALUE},      [EXPECT] = {"--expect", VALUE},  [RTOL] = {"--rtol", VALUE},
-                      [ATOL] = {"--atol", VALUE},            [BENCH] = {"--bench", MAYBE_VALUE},
-                      [PROFILE] = {"--profile", MAYBE_VALUE}, [THREADS] = {"--threads", VALUE}};
+} FLAGS[NUM_FLAGS] = {[HELP] = {"--help", NO_VALUE},       [HELP_SHORT] = {"-h", NO_VALUE},
+                      [VERSION] = {"--version", NO_VALUE}, [DESCRIBE] = {"--describe", NO_VALUE},
+                      [INPUTS] = {"--inputs", VALUE},      [INPUT] = {"--input", VALUE},
+                      [OUTPUTS] = {"--outputs", VALUE},    [EXPECT] = {"--expect", VALUE},
+                      [RTOL] = {"--rtol", VALUE},          [ATOL] = {"--atol", VALUE},
+                      [BENCH] = {"--bench", MAYBE_VALUE},  [PROFILE] = {"--profile", MAYBE_VALUE},
+                      [THREADS] = {"--threads", VALUE}};
 
 /* The flag at argv[*at] and its value (NULL if none); moves *at to the last word used. */
 static flag next_flag(int argc, char **argv, int *at, const char **value, burin_error *error) {
@@ -84,7 +100,8 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
     double number;
     flag f = next_flag(argc, argv, &i, &value, error);
     switch (f) {
-    case HELP: case HELP_SHORT:
+    case HELP:
+    case HELP_SHORT:
       o->help = 1;
       break;
     case VERSION:

@@ -1,4 +1,5 @@
-/* Tensors of the command line: inputs matched to the model or made up, outputs, and their comparison with what was expected. */
+/* Tensors of the command line: inputs matched to the model or made up, outputs, and their comparison with what was
+ * expected. */
 #include "runtime/hosted/cli_internal.h"
 #include "runtime/hosted/npz.h"
 
@@ -53,10 +54,12 @@ static void fill_random(burin_tensor *tensor, uint64_t seed) {
     uint64_t bits = mix(seed << 40 ^ i);
     double real = (double)(int64_t)(bits & ~(uint64_t)0x7ff) / 9223372036854775808.0;
     switch (tensor->dtype) {
-    case BURIN_FLOAT: case BURIN_COMPLEX64:
+    case BURIN_FLOAT:
+    case BURIN_COMPLEX64:
       ((float *)tensor->data)[i] = (float)((int32_t)(bits >> 40) - (1 << 23)) / (1 << 23);
       break;
-    case BURIN_DOUBLE: case BURIN_COMPLEX128:
+    case BURIN_DOUBLE:
+    case BURIN_COMPLEX128:
       ((double *)tensor->data)[i] = real;
       break;
     case BURIN_FLOAT16: /* any sign and mantissa, the exponent of 0.5 */
@@ -65,16 +68,19 @@ static void fill_random(burin_tensor *tensor, uint64_t seed) {
     case BURIN_BFLOAT16:
       ((uint16_t *)tensor->data)[i] = (uint16_t)((bits & 0x807f) | 0x3f00);
       break;
-    case BURIN_UINT8: case BURIN_INT8:
+    case BURIN_UINT8:
+    case BURIN_INT8:
       ((uint8_t *)tensor->data)[i] = (uint8_t)bits;
       break;
     case BURIN_BOOL:
       ((uint8_t *)tensor->data)[i] = bits & 1;
       break;
-    case BURIN_UINT16: case BURIN_INT16:
+    case BURIN_UINT16:
+    case BURIN_INT16:
       ((uint16_t *)tensor->data)[i] = bits & 1;
       break;
-    case BURIN_UINT32: case BURIN_INT32:
+    case BURIN_UINT32:
+    case BURIN_INT32:
       ((uint32_t *)tensor->data)[i] = bits & 1;
       break;
     default:
@@ -117,8 +123,8 @@ int burin_cli_bind_inputs(burin_cli *cli, burin_error *error) {
     const burin_tensor_info *info = &model->inputs[i];
     const burin_array *array = burin_arrays_find(&cli->given, info->name);
     if (!array)
-      return burin_fail(error, "missing input '%.200s', expected %s; give --inputs X.npz or --input '%.200s'=FILE.npy", info->name,
-                        info_text(text, sizeof text, info), info->name);
+      return burin_fail(error, "missing input '%.200s', expected %s; give --inputs X.npz or --input '%.200s'=FILE.npy",
+                        info->name, info_text(text, sizeof text, info), info->name);
     if (!fits(info, &array->tensor))
       return burin_fail(error, "input '%.200s': expected %s, got %s", info->name, info_text(text, sizeof text, info),
                         tensor_text(other, sizeof other, &array->tensor));
@@ -154,7 +160,8 @@ int burin_cli_allocate_outputs(burin_cli *cli, burin_error *error) {
       const char *name = info->dim_names ? info->dim_names[d] : NULL;
       tensor->dims[d] = info->dims[d] >= 0 || !name ? info->dims[d] : size_of_name(cli, name);
       if (tensor->dims[d] < 0)
-        return burin_fail(error, "output '%.200s': the size of dim %d (%s) does not follow from the inputs", info->name, (int)d, name ? name : "?");
+        return burin_fail(error, "output '%.200s': the size of dim %d (%s) does not follow from the inputs", info->name,
+                          (int)d, name ? name : "?");
     }
     if (burin_tensor_allocate(tensor, error))
       return -1;
@@ -174,23 +181,36 @@ static double half_to_double(uint16_t half) {
 /* Element i as a double; for complex types, number i of twice as many. */
 static double element(const burin_tensor *tensor, uint64_t i) {
   switch (tensor->dtype) {
-  case BURIN_FLOAT: case BURIN_COMPLEX64: return (double)((const float *)tensor->data)[i];
-  case BURIN_DOUBLE: case BURIN_COMPLEX128: return ((const double *)tensor->data)[i];
-  case BURIN_FLOAT16: return half_to_double(((const uint16_t *)tensor->data)[i]);
+  case BURIN_FLOAT:
+  case BURIN_COMPLEX64:
+    return (double)((const float *)tensor->data)[i];
+  case BURIN_DOUBLE:
+  case BURIN_COMPLEX128:
+    return ((const double *)tensor->data)[i];
+  case BURIN_FLOAT16:
+    return half_to_double(((const uint16_t *)tensor->data)[i]);
   case BURIN_BFLOAT16: {
     uint32_t bits = (uint32_t)((const uint16_t *)tensor->data)[i] << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return (double)value;
   }
-  case BURIN_INT8: return ((const int8_t *)tensor->data)[i];
-  case BURIN_UINT16: return ((const uint16_t *)tensor->data)[i];
-  case BURIN_INT16: return ((const int16_t *)tensor->data)[i];
-  case BURIN_UINT32: return ((const uint32_t *)tensor->data)[i];
-  case BURIN_INT32: return ((const int32_t *)tensor->data)[i];
-  case BURIN_UINT64: return (double)((const uint64_t *)tensor->data)[i];
-  case BURIN_INT64: return (double)((const int64_t *)tensor->data)[i];
-  default: return ((const uint8_t *)tensor->data)[i];
+  case BURIN_INT8:
+    return ((const int8_t *)tensor->data)[i];
+  case BURIN_UINT16:
+    return ((const uint16_t *)tensor->data)[i];
+  case BURIN_INT16:
+    return ((const int16_t *)tensor->data)[i];
+  case BURIN_UINT32:
+    return ((const uint32_t *)tensor->data)[i];
+  case BURIN_INT32:
+    return ((const int32_t *)tensor->data)[i];
+  case BURIN_UINT64:
+    return (double)((const uint64_t *)tensor->data)[i];
+  case BURIN_INT64:
+    return (double)((const int64_t *)tensor->data)[i];
+  default:
+    return ((const uint8_t *)tensor->data)[i];
   }
 }
 
@@ -210,15 +230,15 @@ int burin_cli_compare(const burin_cli *cli, burin_error *error) {
     while (o < cli->model->num_outputs && strcmp(cli->outputs[o].name, want->name))
       ++o;
     if (o == cli->model->num_outputs) {
-      status = burin_fail(error, "'%.200s': the model has no output '%.200s'; it has %s", cli->options.expect, want->name,
-                          list_text(text, sizeof text, cli->model->outputs, cli->model->num_outputs));
+      status = burin_fail(error, "'%.200s': the model has no output '%.200s'; it has %s", cli->options.expect,
+                          want->name, list_text(text, sizeof text, cli->model->outputs, cli->model->num_outputs));
       break;
     }
     const burin_tensor *got = &cli->outputs[o].tensor;
     if (got->dtype != want->tensor.dtype || got->rank != want->tensor.rank ||
         memcmp(got->dims, want->tensor.dims, sizeof(int64_t) * (size_t)got->rank)) {
-      status = burin_fail(error, "output '%.200s': expected %s, got %s", want->name, tensor_text(text, sizeof text, &want->tensor),
-                          tensor_text(other, sizeof other, got));
+      status = burin_fail(error, "output '%.200s': expected %s, got %s", want->name,
+                          tensor_text(text, sizeof text, &want->tensor), tensor_text(other, sizeof other, got));
       break;
     }
     uint64_t count = count_of(got), differ = 0;

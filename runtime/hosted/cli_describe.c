@@ -47,18 +47,26 @@ static void describe_variants(const burin_model *model) {
   static const struct {
     uint64_t bit;
     const char *name;
-  } FEATURES[] = {{BURIN_CPU_AVX2_FMA, "avx2+fma"},       {BURIN_CPU_AVX512, "avx512"},        {BURIN_CPU_AVX512_VNNI, "avx512vnni"},
-                  {BURIN_CPU_AVX_VNNI, "avxvnni"},        {BURIN_CPU_ARM_DOTPROD, "dotprod"},  {BURIN_CPU_ARM_I8MM, "i8mm"},
+  } FEATURES[] = {{BURIN_CPU_AVX2_FMA, "avx2+fma"},      {BURIN_CPU_AVX512, "avx512"},
+                  {BURIN_CPU_AVX512_VNNI, "avx512vnni"}, {BURIN_CPU_AVX_VNNI, "avxvnni"},
+                  {BURIN_CPU_ARM_DOTPROD, "dotprod"},    {BURIN_CPU_ARM_I8MM, "i8mm"},
                   {BURIN_CPU_ARM_FP16, "fp16"}};
   const burin_variant *chosen = burin_select_variant(model);
   printf("variants:\n");
   for (uint32_t i = 0; i < model->num_variants; ++i) {
     const burin_variant *variant = &model->variants[i];
+    uint64_t unnamed = variant->features;
     printf("  %s, needs", variant->target);
     for (size_t f = 0; f < sizeof FEATURES / sizeof *FEATURES; ++f)
-      if (variant->features & FEATURES[f].bit)
+      if (variant->features & FEATURES[f].bit) {
         printf(" %s", FEATURES[f].name);
-    printf("%s%s\n", variant->features ? "" : " nothing special", variant == chosen ? "; runs on this CPU" : "");
+        unnamed &= ~FEATURES[f].bit;
+      }
+    printf("%s%s\n",
+           unnamed             ? " features unknown here"
+           : variant->features ? ""
+                               : " nothing special",
+           variant == chosen ? "; runs on this CPU" : "");
   }
   if (!chosen)
     printf("  none of them runs on this CPU\n");
@@ -72,8 +80,8 @@ void burin_cli_describe(const burin_cli *cli) {
   describe_tensors("outputs", model->outputs, model->num_outputs);
   printf("arena: %" PRIu64 " bytes (%s)", model->arena_bytes, size_text(text, sizeof text, model->arena_bytes));
   if (model->peak_live_bytes)
-    printf("; %.3f times the %" PRIu64 " bytes that live at once", (double)model->arena_bytes / (double)model->peak_live_bytes,
-           model->peak_live_bytes);
+    printf("; %.3f times the %" PRIu64 " bytes that live at once",
+           (double)model->arena_bytes / (double)model->peak_live_bytes, model->peak_live_bytes);
   printf("\n");
   describe_weights(model);
   uint64_t flops = 0;
@@ -91,25 +99,26 @@ void burin_cli_version(const burin_cli *cli) {
 void burin_cli_help(const burin_cli *cli) {
   const burin_model *model = cli->model;
   const char *name = cli->name, *input = model->num_inputs ? model->inputs[0].name : "NAME";
-  printf("usage: %s [--inputs X.npz | --input NAME=F.npy]... [flags]\n"
-         "Runs the model '%s', compiled by Burin.\n"
-         "\n"
-         "  --inputs X.npz         inputs by name, as numpy.savez writes them\n"
-         "  --input NAME=F.npy     one input, as numpy.save writes it; may be repeated\n"
-         "  --outputs Y.npz        where to write the outputs; without it a summary is printed\n"
-         "  --expect Z.npz         compare the outputs with these; exit 1 if they differ\n"
-         "  --rtol R, --atol A     differs: |got - expected| > A + R * |expected|  (1e-3, 1e-5)\n"
-         "  --bench[=SECONDS]      time runs (1 s); the last line printed is JSON. Without inputs: made-up ones\n"
-         "  --profile[=F.json]     a line a layer: ms, share, GFLOP/s, share of the machine's peak; F.json: Chrome trace\n"
-         "  --threads N            threads to compute with (1)\n"
-         "  --describe             inputs, outputs, memory, variants and how the model was made\n"
-         "  --version, --help\n"
-         "\n"
-         "examples:\n"
-         "  %s --describe\n"
-         "  %s --inputs in.npz --outputs out.npz\n"
-         "  %s --input '%s=picture.npy' --expect reference.npz --rtol 1e-4\n"
-         "  %s --bench=2 --threads 2\n"
-         "  %s --inputs in.npz --profile=trace.json\n",
-         name, model->name, name, name, name, input, name, name);
+  printf(
+      "usage: %s [--inputs X.npz | --input NAME=F.npy]... [flags]\n"
+      "Runs the model '%s', compiled by Burin.\n"
+      "\n"
+      "  --inputs X.npz         inputs by name, as numpy.savez writes them\n"
+      "  --input NAME=F.npy     one input, as numpy.save writes it; may be repeated\n"
+      "  --outputs Y.npz        where to write the outputs; without it a summary is printed\n"
+      "  --expect Z.npz         compare the outputs with these; exit 1 if they differ\n"
+      "  --rtol R, --atol A     differs: |got - expected| > A + R * |expected|  (1e-3, 1e-5)\n"
+      "  --bench[=SECONDS]      time runs (1 s); the last line printed is JSON. Without inputs: made-up ones\n"
+      "  --profile[=F.json]     a line a layer: ms, share, GFLOP/s, share of the machine's peak; F.json: Chrome trace\n"
+      "  --threads N            threads to compute with (1)\n"
+      "  --describe             inputs, outputs, memory, variants and how the model was made\n"
+      "  --version, --help\n"
+      "\n"
+      "examples:\n"
+      "  %s --describe\n"
+      "  %s --inputs in.npz --outputs out.npz\n"
+      "  %s --input '%s=picture.npy' --expect reference.npz --rtol 1e-4\n"
+      "  %s --bench=2 --threads 2\n"
+      "  %s --inputs in.npz --profile=trace.json\n",
+      name, model->name, name, name, name, input, name, name);
 }

@@ -18,9 +18,9 @@ typedef struct burin_cli {
   const burin_model *model;
   const char *name; /* of the program */
   burin_cli_options options;
-  burin_arrays given;    /* what --inputs and --input read */
-  burin_tensor *inputs;  /* in the model's order; data belongs to `given` */
-  burin_array *outputs;  /* in the model's order; names belong to the model */
+  burin_arrays given;           /* what --inputs and --input read */
+  burin_tensor *inputs;         /* in the model's order; data belongs to `given` */
+  burin_array *outputs;         /* in the model's order; names belong to the model */
   burin_tensor *output_tensors; /* the same tensors, as burin_run takes them */
   burin_context context;
   burin_pool *pool;

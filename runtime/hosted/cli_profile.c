@@ -1,5 +1,5 @@
-/* --profile: where the time of a run goes, layer by layer, beside what the machine can do; --profile=F.json: the last run as a
- * Chrome trace (chrome://tracing, ui.perfetto.dev). */
+/* --profile: where the time of a run goes, layer by layer, beside what the machine can do; --profile=F.json: the last
+ * run as a Chrome trace (chrome://tracing, ui.perfetto.dev). */
 #include "runtime/hosted/cli_internal.h"
 #include "runtime/hosted/file.h"
 #include "runtime/hosted/host.h"
@@ -47,15 +47,18 @@ static void write_json_text(FILE *stream, const char *text) {
   fputc('"', stream);
 }
 
-static int write_trace(const burin_cli *cli, const recorder *r, uint64_t run_begin, uint64_t run_end, burin_error *error) {
+static int write_trace(const burin_cli *cli, const recorder *r, uint64_t run_begin, uint64_t run_end,
+                       burin_error *error) {
   const burin_model *model = cli->model;
   burin_output output;
   if (burin_output_open(&output, cli->options.profile_path, error))
     return -1;
   FILE *f = output.stream;
-  fprintf(f, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"args\":{\"name\":");
+  fprintf(f, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,"
+             "\"args\":{\"name\":");
   write_json_text(f, model->name);
-  fprintf(f, "}},\n{\"name\":\"run\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":0,\"dur\":%.3f}", (double)(run_end - run_begin) / 1e3);
+  fprintf(f, "}},\n{\"name\":\"run\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":0,\"dur\":%.3f}",
+          (double)(run_end - run_begin) / 1e3);
   for (uint32_t i = 0; i < r->num_layers; ++i) {
     const burin_layer_info *layer = &model->layers[i];
     if (!r->first[i])
@@ -64,8 +67,8 @@ static int write_trace(const burin_cli *cli, const recorder *r, uint64_t run_beg
     write_json_text(f, layer->name);
     fprintf(f, ",\"cat\":");
     write_json_text(f, layer->kind);
-    fprintf(f, ",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"layer\":%" PRIu32 ",\"kind\":", (double)(r->first[i] - run_begin) / 1e3,
-            (double)r->time[i] / 1e3, i);
+    fprintf(f, ",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"layer\":%" PRIu32 ",\"kind\":",
+            (double)(r->first[i] - run_begin) / 1e3, (double)r->time[i] / 1e3, i);
     write_json_text(f, layer->kind);
     fprintf(f, ",\"flops\":%" PRIu64 ",\"bytes\":%" PRIu64 "}}", layer->flops, layer->bytes);
   }
@@ -73,11 +76,13 @@ static int write_trace(const burin_cli *cli, const recorder *r, uint64_t run_beg
   return burin_output_commit(&output, error);
 }
 
-static void print_line(const char *index, const char *kind, double ms, double total_ms, double flops, double bytes, double peak, const char *name) {
+static void print_line(const char *index, const char *kind, double ms, double total_ms, double flops, double bytes,
+                       double peak, const char *name) {
   size_t length = strlen(name);
   double per_second = ms > 0 ? 1e3 / ms : 0;
-  printf("%5s  %-14.14s %10.4f %6.1f %9.1f %7.1f %8.2f  %.*s%s\n", index, kind, ms, total_ms > 0 ? 100 * ms / total_ms : 0,
-         flops * per_second / 1e9, peak > 0 ? 100 * flops * per_second / peak : 0, bytes * per_second / 1e9, NAME_WIDTH, name,
+  printf("%5s  %-14.14s %10.4f %6.1f %9.1f %7.1f %8.2f  %.*s%s\n", index, kind, ms,
+         total_ms > 0 ? 100 * ms / total_ms : 0, flops * per_second / 1e9,
+         peak > 0 ? 100 * flops * per_second / peak : 0, bytes * per_second / 1e9, NAME_WIDTH, name,
          length > NAME_WIDTH ? "..." : "");
 }
 
@@ -108,7 +113,8 @@ static int measure(burin_cli *cli, recorder *r, double *by_run, size_t most, bur
   double peak = burin_peak_flops(cli->context.parallel, cli->options.threads);
   uint64_t run_begin = 0, run_end = 0, start = 0;
   size_t runs = 0;
-  for (int warm = 0; runs < FEWEST_RUNS || (runs < most && (double)(run_end - start) < cli->options.bench_seconds * 1e9);) {
+  for (int warm = 0;
+       runs < FEWEST_RUNS || (runs < most && (double)(run_end - start) < cli->options.bench_seconds * 1e9);) {
     memset(r->first, 0, (n + 1) * sizeof *r->first);
     memset(r->time, 0, (n + 1) * sizeof *r->time);
     run_begin = burin_clock();

@@ -16,7 +16,8 @@ int burin_file_read(const char *path, void **data, size_t *bytes, burin_error *e
     return burin_fail(error, "cannot read '%s': %s", path, strerror(errno));
   struct stat status;
   /* The size is a first guess only: pipes have none, and a file may grow while it is read. */
-  size_t capacity = !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 ? (size_t)status.st_size + 1 : 65536;
+  size_t capacity =
+      !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 ? (size_t)status.st_size + 1 : 65536;
   size_t used = 0;
   char *buffer = malloc(capacity);
   while (buffer) {

@@ -12,7 +12,8 @@
 #include <xmmintrin.h>
 #endif
 
-/* The freestanding runtime knows getauxval as a weak symbol only, which draws nothing out of a static libc. This does. */
+/* The freestanding runtime knows getauxval as a weak symbol only, which draws nothing out of a static libc. This does.
+ */
 __attribute__((used)) static unsigned long (*const keep_getauxval)(unsigned long) = getauxval;
 
 uint64_t burin_clock(void) {

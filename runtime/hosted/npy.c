@@ -21,9 +21,10 @@ typedef struct cursor {
 static const struct {
   const char *descr; /* after the byte order */
   burin_dtype dtype;
-} TYPES[] = {{"f4", BURIN_FLOAT},    {"u1", BURIN_UINT8},     {"i1", BURIN_INT8},       {"u2", BURIN_UINT16},     {"i2", BURIN_INT16},
-             {"i4", BURIN_INT32},    {"i8", BURIN_INT64},     {"b1", BURIN_BOOL},       {"f2", BURIN_FLOAT16},    {"f8", BURIN_DOUBLE},
-             {"u4", BURIN_UINT32},   {"u8", BURIN_UINT64},    {"c8", BURIN_COMPLEX64},  {"c16", BURIN_COMPLEX128}, {"V2", BURIN_BFLOAT16}};
+} TYPES[] = {{"f4", BURIN_FLOAT},     {"u1", BURIN_UINT8},       {"i1", BURIN_INT8},    {"u2", BURIN_UINT16},
+             {"i2", BURIN_INT16},     {"i4", BURIN_INT32},       {"i8", BURIN_INT64},   {"b1", BURIN_BOOL},
+             {"f2", BURIN_FLOAT16},   {"f8", BURIN_DOUBLE},      {"u4", BURIN_UINT32},  {"u8", BURIN_UINT64},
+             {"c8", BURIN_COMPLEX64}, {"c16", BURIN_COMPLEX128}, {"V2", BURIN_BFLOAT16}};
 
 static void skip_spaces(cursor *c) {
   while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\t'))
@@ -191,27 +192,32 @@ int burin_npy_read(burin_source *source, burin_tensor *tensor, burin_error *erro
   if (header_bytes > HEADER_LIMIT)
     return burin_fail(error, "npy header of %" PRIu64 " bytes, the limit is %d", header_bytes, HEADER_LIMIT);
   if (source->bytes - before < header_bytes)
-    return burin_fail(error, "truncated: the npy header needs %" PRIu64 " bytes, %" PRIu64 " are there", header_bytes, source->bytes - before);
+    return burin_fail(error, "truncated: the npy header needs %" PRIu64 " bytes, %" PRIu64 " are there", header_bytes,
+                      source->bytes - before);
   char *text = malloc((size_t)header_bytes + 1);
   if (!text)
     return burin_fail(error, "out of memory");
   header h;
-  int failed = source->read(source, text, (size_t)header_bytes, error) || parse_header(text, (size_t)header_bytes, &h, error);
+  int failed =
+      source->read(source, text, (size_t)header_bytes, error) || parse_header(text, (size_t)header_bytes, &h, error);
   free(text);
   if (failed)
     return -1;
 
-  uint64_t bytes = burin_bytes_of(h.tensor.dtype, h.tensor.rank, h.tensor.dims), there = source->bytes - before - header_bytes;
+  uint64_t bytes = burin_bytes_of(h.tensor.dtype, h.tensor.rank, h.tensor.dims),
+           there = source->bytes - before - header_bytes;
   if (bytes != there) {
     char type[256];
     burin_type_text(type, sizeof type, h.tensor.dtype, h.tensor.rank, h.tensor.dims, NULL);
-    return burin_fail(error, "%s%s does not fit the %" PRIu64 " bytes of data", bytes > there ? "truncated: " : "", type, there);
+    return burin_fail(error, "%s%s does not fit the %" PRIu64 " bytes of data", bytes > there ? "truncated: " : "",
+                      type, there);
   }
   *tensor = h.tensor;
   tensor->data = burin_aligned_allocate(bytes);
   if (!tensor->data)
     return burin_fail(error, "no memory for %" PRIu64 " bytes", bytes);
-  if (source->read(source, tensor->data, (size_t)bytes, error) || (h.fortran && tensor->rank > 1 && bytes && transpose(tensor, bytes, error))) {
+  if (source->read(source, tensor->data, (size_t)bytes, error) ||
+      (h.fortran && tensor->rank > 1 && bytes && transpose(tensor, bytes, error))) {
     free(tensor->data);
     tensor->data = NULL;
     return -1;
@@ -231,8 +237,10 @@ size_t burin_npy_header(const burin_tensor *tensor, char buffer[BURIN_NPY_HEADER
   char shape[BURIN_MAX_RANK * 24] = "";
   size_t used = 0;
   for (int32_t d = 0; d < tensor->rank; ++d)
-    used += (size_t)snprintf(shape + used, sizeof shape - used, "%" PRId64 "%s", tensor->dims[d], tensor->rank == 1 || d + 1 < tensor->rank ? "," : "");
-  size_t n = (size_t)snprintf(buffer, BURIN_NPY_HEADER_MAX, "\x93NUMPY\x01%c%c%c{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }", 0, 0, 0,
+    used += (size_t)snprintf(shape + used, sizeof shape - used, "%" PRId64 "%s", tensor->dims[d],
+                             tensor->rank == 1 || d + 1 < tensor->rank ? "," : "");
+  size_t n = (size_t)snprintf(buffer, BURIN_NPY_HEADER_MAX,
+                              "\x93NUMPY\x01%c%c%c{'descr': '%s%s', 'fortran_order': False, 'shape': (%s), }", 0, 0, 0,
                               burin_dtype_size(tensor->dtype) == 1 ? "|" : "<", descr, shape);
   size_t total = (n + 1 + 63) / 64 * 64;
   memset(buffer + n, ' ', total - n - 1);

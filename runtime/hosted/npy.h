@@ -19,8 +19,9 @@ typedef struct burin_source {
   uint64_t bytes; /* how many it gives in all; must be trustworthy enough to allocate */
 } burin_source;
 
-/* Reads one array. The header's size must be exactly what the source holds; only then is memory allocated. Fortran order is
- * transposed; big-endian, string, object and structured types are refused. bfloat16 is numpy's V2, as ml_dtypes writes it. */
+/* Reads one array. The header's size must be exactly what the source holds; only then is memory allocated. Fortran
+ * order is transposed; big-endian, string, object and structured types are refused. bfloat16 is numpy's V2, as
+ * ml_dtypes writes it. */
 int burin_npy_read(burin_source *source, burin_tensor *tensor, burin_error *error);
 
 /* The bytes before the elements, for version 1.0; returns their count, a multiple of 64. */

@@ -6,9 +6,11 @@
  *   end:        "PK\6\6" the same as `end` in 64 bits, "PK\6\7" where that lies            (zip64 only)
  *               "PK\5\6" disks, entries, entries, directory-size, directory-offset, comment-length | comment
  *
- * Only the directory is believed, and only after it was checked: entries lie inside the file, together pack no more bytes
- * than the file has, and unpack to no more than deflate can (1032 times), so a small file cannot take much memory. */
+ * Only the directory is believed, and only after it was checked: entries lie inside the file, together pack no more
+ * bytes than the file has, and unpack to no more than deflate can (1032 times), so a small file cannot take much
+ * memory. */
 #include "runtime/hosted/npz.h"
+#include "runtime/hosted/crc.h"
 #include "runtime/hosted/file.h"
 #include "runtime/hosted/npy.h"
 
@@ -17,8 +19,17 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { STORED = 0, DEFLATED = 8, ENTRY_BYTES = 30, DIRECTORY_BYTES = 46, END_BYTES = 22, END64_BYTES = 56, LOCATOR_BYTES = 20 };
-static const uint32_t ENTRY = 0x04034b50, DIRECTORY = 0x02014b50, END = 0x06054b50, END64 = 0x06064b50, LOCATOR = 0x07064b50;
+enum {
+  STORED = 0,
+  DEFLATED = 8,
+  ENTRY_BYTES = 30,
+  DIRECTORY_BYTES = 46,
+  END_BYTES = 22,
+  END64_BYTES = 56,
+  LOCATOR_BYTES = 20
+};
+static const uint32_t ENTRY = 0x04034b50, DIRECTORY = 0x02014b50, END = 0x06054b50, END64 = 0x06064b50,
+                      LOCATOR = 0x07064b50;
 static const uint64_t DEFLATE_RATIO = 1032;
 
 typedef struct bytes {
@@ -37,7 +48,9 @@ static uint32_t get16(const unsigned char *p) { return p[0] | (uint32_t)p[1] << 
 static uint32_t get32(const unsigned char *p) { return get16(p) | get16(p + 2) << 16; }
 static uint64_t get64(const unsigned char *p) { return get32(p) | (uint64_t)get32(p + 4) << 32; }
 
-static int inside(bytes file, uint64_t offset, uint64_t length) { return offset <= file.size && length <= file.size - offset; }
+static int inside(bytes file, uint64_t offset, uint64_t length) {
+  return offset <= file.size && length <= file.size - offset;
+}
 
 /* Finds the directory: what the archive's end says of it. */
 static int find_directory(bytes file, bytes *directory, uint64_t *count, burin_error *error) {
@@ -117,7 +130,7 @@ typedef struct entry_source {
   const unsigned char *at;
   uint64_t left; /* packed bytes not yet handed to zlib, or stored bytes not yet read */
   int deflated;
-  uLong crc;
+  uint32_t crc;
   z_stream stream;
 } entry_source;
 
@@ -141,13 +154,14 @@ static int read_entry(burin_source *base, void *to, size_t wanted, burin_error *
         if (status == Z_MEM_ERROR)
           return burin_fail(error, "out of memory");
         if (status != Z_OK && source->stream.avail_out)
-          return burin_fail(error, "corrupted: %s", source->stream.msg ? source->stream.msg : "the data ends too early");
+          return burin_fail(error, "corrupted: %s",
+                            source->stream.msg ? source->stream.msg : "the data ends too early");
       }
     } else {
       memcpy(out, source->at, now); /* burin_npy_read never asks for more than base.bytes */
       source->at += now;
     }
-    source->crc = crc32(source->crc, out, (uInt)now);
+    source->crc = burin_crc32(source->crc, out, now);
     out += now;
     wanted -= now;
   }
@@ -170,7 +184,8 @@ static int read_array(bytes file, const entry *e, uint64_t *packed_before, burin
   if (e->method == STORED ? e->size != e->packed : e->size / DEFLATE_RATIO > e->packed)
     return burin_fail(error, "corrupted: %" PRIu64 " bytes cannot unpack to %" PRIu64, e->packed, e->size);
 
-  entry_source source = {.base = {read_entry, e->size}, .at = file.data + data, .left = e->packed, .deflated = e->method == DEFLATED};
+  entry_source source = {
+      .base = {read_entry, e->size}, .at = file.data + data, .left = e->packed, .deflated = e->method == DEFLATED};
   if (source.deflated && inflateInit2(&source.stream, -MAX_WBITS) != Z_OK)
     return burin_fail(error, "out of memory");
   int failed = burin_npy_read(&source.base, tensor, error);
@@ -231,7 +246,7 @@ static void put(record *r, int field_bytes, uint64_t value) {
 /* What entry and directory record have in common, from the version on. Sizes and offset always go into a zip64 field:
  * one form for every size. */
 static void put_entry(record *r, const entry *e) {
-  put(r, 2, 45); /* version that knows zip64 */
+  put(r, 2, 45);       /* version that knows zip64 */
   put(r, 2, 1u << 11); /* the name is UTF-8 */
   put(r, 2, STORED);
   put(r, 2, 0);
@@ -265,11 +280,8 @@ static void write_entry(FILE *stream, const burin_array *array, uint64_t offset,
   char header[BURIN_NPY_HEADER_MAX];
   size_t header_bytes = burin_npy_header(&array->tensor, header);
   uint64_t data_bytes = burin_bytes_of(array->tensor.dtype, array->tensor.rank, array->tensor.dims);
-  const unsigned char *data = array->tensor.data;
-  uLong crc = crc32(0, (const unsigned char *)header, (uInt)header_bytes);
-  for (uint64_t at = 0; at < data_bytes; at += 1u << 30)
-    crc = crc32(crc, data + at, (uInt)(data_bytes - at < 1u << 30 ? data_bytes - at : 1u << 30));
-  *e = (entry){.name = array->name, .name_length = (uint32_t)strlen(array->name), .crc = (uint32_t)crc, .offset = offset};
+  uint32_t crc = burin_crc32(burin_crc32(0, header, header_bytes), array->tensor.data, (size_t)data_bytes);
+  *e = (entry){.name = array->name, .name_length = (uint32_t)strlen(array->name), .crc = crc, .offset = offset};
   e->size = e->packed = header_bytes + data_bytes;
   record r = {.size = 0};
   put(&r, 4, ENTRY);
@@ -279,7 +291,7 @@ static void write_entry(FILE *stream, const burin_array *array, uint64_t offset,
   write_name(stream, e);
   write_zip64_field(stream, e, 0);
   fwrite(header, 1, header_bytes, stream);
-  fwrite(data, 1, (size_t)data_bytes, stream);
+  fwrite(array->tensor.data, 1, (size_t)data_bytes, stream);
 }
 
 static void write_directory(FILE *stream, const entry *entries, size_t count, uint64_t offset) {
@@ -302,26 +314,30 @@ static void write_directory(FILE *stream, const entry *entries, size_t count, ui
     size += DIRECTORY_BYTES + e->name_length + 4 + 28;
   }
   record end = {.size = 0};
-  put(&end, 4, END64);
-  put(&end, 8, END64_BYTES - 12);
-  put(&end, 2, 45);
-  put(&end, 2, 45);
-  put(&end, 4, 0);
-  put(&end, 4, 0);
-  put(&end, 8, count);
-  put(&end, 8, count);
-  put(&end, 8, size);
-  put(&end, 8, offset);
-  put(&end, 4, LOCATOR);
-  put(&end, 4, 0);
-  put(&end, 8, offset + size);
-  put(&end, 4, 1);
+  /* numpy knows an archive without entries by its first bytes only, which are then those of the plain end. */
+  int large = count > 0;
+  if (large) {
+    put(&end, 4, END64);
+    put(&end, 8, END64_BYTES - 12);
+    put(&end, 2, 45);
+    put(&end, 2, 45);
+    put(&end, 4, 0);
+    put(&end, 4, 0);
+    put(&end, 8, count);
+    put(&end, 8, count);
+    put(&end, 8, size);
+    put(&end, 8, offset);
+    put(&end, 4, LOCATOR);
+    put(&end, 4, 0);
+    put(&end, 8, offset + size);
+    put(&end, 4, 1);
+  }
   put(&end, 4, END);
   put(&end, 4, 0);
-  put(&end, 2, UINT16_MAX);
-  put(&end, 2, UINT16_MAX);
-  put(&end, 4, UINT32_MAX);
-  put(&end, 4, UINT32_MAX);
+  put(&end, 2, large ? UINT16_MAX : 0);
+  put(&end, 2, large ? UINT16_MAX : 0);
+  put(&end, 4, large ? UINT32_MAX : 0);
+  put(&end, 4, large ? UINT32_MAX : 0);
   put(&end, 2, 0);
   write_record(stream, &end);
 }

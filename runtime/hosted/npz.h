@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/* Adds every array of the file. Stored and deflated entries, zip64. Any file may be given: sizes and offsets are checked
- * before use, memory taken is bounded by what the file's size can hold, checksums are compared.
- * On failure *arrays holds what was read so far (free it as always). */
+/* Adds every array of the file. Stored and deflated entries, zip64. Any file may be given: sizes and offsets are
+ * checked before use, memory taken is bounded by what the file's size can hold, checksums are compared. On failure
+ * *arrays holds what was read so far (free it as always). */
 int burin_npz_read(const char *path, burin_arrays *arrays, burin_error *error);
 int burin_npz_parse(const void *data, size_t bytes, burin_arrays *arrays, burin_error *error);
 

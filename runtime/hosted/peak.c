@@ -1,4 +1,5 @@
-/* Measures the float32 peak: independent chains of fused multiply-adds, as many as hide their latency, in registers only. */
+/* Measures the float32 peak: independent chains of fused multiply-adds, as many as hide their latency, in registers
+ * only. */
 #include "runtime/hosted/peak.h"
 #include "runtime/freestanding/cpu.h"
 #include "runtime/hosted/host.h"
@@ -10,21 +11,22 @@
 #include <arm_neon.h>
 #endif
 
-/* Latency times pipes is 8 or 10 on x86 and 16 on the wide Arm cores. With 16 registers, 12 chains leave room for operands. */
+/* Latency times pipes is 8 or 10 on x86 and 16 on the wide Arm cores. With 16 registers, 12 chains leave room for
+ * operands. */
 #define CHAINS_12(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 #define CHAINS_16(X) CHAINS_12(X) X(12) X(13) X(14) X(15)
 enum { ROUNDS = 20000 };
 
 /* Defines `static double NAME(void)`: runs ROUNDS rounds and returns the operations done. */
-#define DEFINE_CHAINS(NAME, ATTRIBUTES, VECTOR, CHAINS, COUNT, SPLAT)                                                                      \
-  ATTRIBUTES static double NAME(void) {                                                                                                    \
-    VECTOR scale = SPLAT(0.999f), shift = SPLAT(0.001f);                                                                                   \
-    CHAINS(DECLARE_##NAME)                                                                                                                 \
-    for (int round = 0; round < ROUNDS; ++round) {                                                                                         \
-      CHAINS(STEP_##NAME)                                                                                                                  \
-    }                                                                                                                                      \
-    CHAINS(KEEP_##NAME)                                                                                                                    \
-    return 2.0 * COUNT * (sizeof(VECTOR) / sizeof(float)) * ROUNDS;                                                                        \
+#define DEFINE_CHAINS(NAME, ATTRIBUTES, VECTOR, CHAINS, COUNT, SPLAT)                                                  \
+  ATTRIBUTES static double NAME(void) {                                                                                \
+    VECTOR scale = SPLAT(0.999f), shift = SPLAT(0.001f);                                                               \
+    CHAINS(DECLARE_##NAME)                                                                                             \
+    for (int round = 0; round < ROUNDS; ++round) {                                                                     \
+      CHAINS(STEP_##NAME)                                                                                              \
+    }                                                                                                                  \
+    CHAINS(KEEP_##NAME)                                                                                                \
+    return 2.0 * COUNT * (sizeof(VECTOR) / sizeof(float)) * ROUNDS;                                                    \
   }
 
 #if defined(__x86_64__)

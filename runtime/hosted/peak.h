@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* Operations (an fma counts two) a second of `threads` threads together, run through `parallel` (NULL: the caller alone),
- * with the widest vectors of the CPU. Takes about 20 ms. */
+/* Operations (an fma counts two) a second of `threads` threads together, run through `parallel` (NULL: the caller
+ * alone), with the widest vectors of the CPU. Takes about 20 ms. */
 double burin_peak_flops(const burin_parallel *parallel, int threads);
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 /* A thread pool for short parallel loops.
  *
- * One loop at a time. Threads take indices from a shared counter, so uneven bodies balance. Between loops they spin for some
- * microseconds (layers follow one another closely) and then sleep. The caller works too and waits only for threads that
- * have begun: a sleeper that wakes too late finds the loop closed and costs nothing. */
+ * One loop at a time. Threads take indices from a shared counter, so uneven bodies balance. Between loops they spin for
+ * some microseconds (layers follow one another closely) and then sleep. The caller works too and waits only for threads
+ * that have begun: a sleeper that wakes too late finds the loop closed and costs nothing. */
 #include "runtime/hosted/pool.h"
 #include "runtime/hosted/host.h"
 
@@ -16,11 +16,11 @@ struct burin_pool {
   burin_parallel hook;
   pthread_mutex_t mutex;
   pthread_cond_t wake, done;
-  atomic_uint loops;   /* how many were opened: what spinning threads watch */
-  atomic_int busy;     /* a caller owns the pool */
-  atomic_int active;   /* threads inside the open loop; changed under the mutex */
-  int open, stop;      /* under the mutex */
-  int sleepers;        /* under the mutex */
+  atomic_uint loops; /* how many were opened: what spinning threads watch */
+  atomic_int busy;   /* a caller owns the pool */
+  atomic_int active; /* threads inside the open loop; changed under the mutex */
+  int open, stop;    /* under the mutex */
+  int sleepers;      /* under the mutex */
   void (*body)(void *, int64_t);
   void *data;
   int64_t count;

@@ -1,4 +1,5 @@
-/* A few threads that run the parallel loops of a model: what stands behind the burin_parallel hook on a hosted system. */
+/* A few threads that run the parallel loops of a model: what stands behind the burin_parallel hook on a hosted system.
+ */
 #ifndef BURIN_RUNTIME_HOSTED_POOL_H
 #define BURIN_RUNTIME_HOSTED_POOL_H
 

@@ -1,4 +1,5 @@
-/* The main of an --emit=exe program: its one model behind the shared command line. The model comes with the program's object. */
+/* The main of an --emit=exe program: its one model behind the shared command line. The model comes with the program's
+ * object. */
 #include "runtime/hosted/cli.h"
 
 extern const burin_model burin_program_model;
