@@ -26,6 +26,7 @@ def Nn_Dialect : Dialect {
   let summary = "neural operations with epilogues, target neutral";
   let cppNamespace = "::burin::nn";
   let dependentDialects = ["arith::ArithDialect", "math::MathDialect"];
+  let useDefaultAttributePrinterParser = 1;
 }
 
 def Nn_ComputeOpInterface : OpInterface<"ComputeOp"> {
@@ -132,7 +133,9 @@ def Nn_PoolKind : I32EnumAttr<"PoolKind", "what a pool computes", [
   let cppNamespace = "::burin::nn";
   let genSpecializedAttr = 0;
 }
-def Nn_PoolKindAttr : EnumAttr<Nn_Dialect, Nn_PoolKind, "pool_kind">;
+def Nn_PoolKindAttr : EnumAttr<Nn_Dialect, Nn_PoolKind, "pool_kind"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def Nn_PoolOp : Nn_ComputeOp<"pool", (ins AnyShaped:$input),
     !con((ins Nn_PoolKindAttr:$kind, DenseI64ArrayAttr:$kernel), WindowAttrs,

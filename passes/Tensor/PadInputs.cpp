@@ -44,10 +44,9 @@ Value pad(OpBuilder &builder, Location loc, Value input, ArrayRef<int64_t> pads,
       slabSize[d] = width;
       if (end)
         slabFrom[d] = shape[d] - width;
-      auto slabType = RankedTensorType::get(slabSize, element);
-      Value slab = tensor::EmptyOp::create(builder, loc, slabSize, element);
+      // Filled where it lies: equal slabs built apart would be merged, and then copied.
+      Value slab = tensor::ExtractSliceOp::create(builder, loc, padded, attributes(slabFrom), attributes(slabSize), attributes(ones));
       slab = linalg::FillOp::create(builder, loc, fillValue, slab).getResult(0);
-      (void)slabType;
       padded = tensor::InsertSliceOp::create(builder, loc, slab, padded, attributes(slabFrom), attributes(slabSize), attributes(ones));
     }
     from[d] = begin[d];

@@ -1,6 +1,6 @@
 // RUN: burin-opt %s --tensor-collect-weights | FileCheck %s
 
-// Equal constants share a slot; slots are 64-byte aligned.
+// Case two_constants: equal constants share a slot; slots are 64-byte aligned.
 // CHECK: burin.weights = [{data = dense<{{.*}}> : tensor<2xf32>, encoding = "raw", name = {{.*}}, offset = 0 : i64, source_bytes = 8 : i64}
 // CHECK-SAME: offset = 64 : i64, source_bytes = 12 : i64}]
 // CHECK-NOT: memref.global

@@ -55,10 +55,11 @@ func.func @several_users(%a: tensor<4x8xf32>, %b: tensor<8x4xf32>) -> (tensor<4x
 // -----
 
 // Dynamic shapes fuse as well; an extra read through a permutation keeps it relative to the result.
+// CHECK: #[[T:.*]] = affine_map<(d0, d1) -> (d1, d0)>
 // CHECK-LABEL: func.func @dynamic
 // CHECK: nn.matmul
 // CHECK-SAME: extras(%{{.*}} : tensor<?x?xf32>)
-// CHECK-SAME: extra_maps = [affine_map<(d0, d1) -> (d1, d0)>]
+// CHECK-SAME: extra_maps = [#[[T]]]
 #id = affine_map<(m, n) -> (m, n)>
 #t = affine_map<(m, n) -> (n, m)>
 func.func @dynamic(%a: tensor<?x8xf32>, %b: tensor<8x?xf32>, %r: tensor<?x?xf32>, %e: tensor<?x?xf32>) -> tensor<?x?xf32> {

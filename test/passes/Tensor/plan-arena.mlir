@@ -1,6 +1,6 @@
 // RUN: burin-opt %s --tensor-plan-arena | FileCheck %s
 
-// Three buffers of 256 bytes of which two live at a time: 512 bytes, no more.
+// Case reuse: three buffers of 256 bytes of which two live at a time: 512 bytes, no more.
 // CHECK: module attributes {burin.arena_bytes = 512 : i64, burin.peak_live_bytes = 512 : i64}
 module {
   // CHECK-LABEL: func.func @main

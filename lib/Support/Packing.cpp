@@ -1,0 +1,104 @@
+// The cost model behind tiles and packing: FMA throughput, load ports, issue width and latency of one reduction step. It ranks, it does not
+// predict; measured ceilings of the tiles it should prefer: 14x32 on AVX-512, 4x24 and 6x16 on AVX2.
+#include "lib/Support/Packing.h"
+
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+
+using namespace burin;
+
+llvm::SmallVector<ChannelVector> burin::splitChannels(int64_t maxLanes, int64_t width) {
+  llvm::SmallVector<ChannelVector> vectors;
+  int64_t offset = 0;
+  for (; offset + maxLanes <= width; offset += maxLanes)
+    vectors.push_back({offset, maxLanes});
+  int64_t rest = width - offset;
+  if (rest == 0)
+    return vectors;
+  int64_t up = llvm::PowerOf2Ceil(rest), down = int64_t(1) << llvm::Log2_64(rest);
+  if (up == rest || up <= width) {
+    // One register, ending where the channels end; it may reach back over the one before.
+    vectors.push_back({width - up, up});
+    return vectors;
+  }
+  vectors.push_back({offset, down});
+  int64_t last = llvm::PowerOf2Ceil(rest - down);
+  vectors.push_back({width - last, last});
+  return vectors;
+}
+
+// Cycles an FMA of `lanes` takes. A narrow vector costs as much as a full one on some cores and its share on others.
+static double fmaCycles(const Machine &machine, unsigned elementBits, int64_t lanes) {
+  double share = double(lanes * elementBits) / machine.vectorBits;
+  if (lanes * elementBits <= 256)
+    share = std::max(share, 256.0 / std::max(256u, machine.vectorBits));
+  return (0.5 + 0.5 * std::min(share, 1.0)) / std::max(1u, machine.fmaPerCycle);
+}
+
+static bool fits(const Machine &machine, int64_t pixels, int64_t vectors) {
+  return pixels * vectors + vectors + 1 <= (int64_t)machine.vectorRegisters;
+}
+
+static double stepCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, int64_t pixels) {
+  double fma = 0;
+  for (ChannelVector v : vectors)
+    fma += fmaCycles(machine, elementBits, v.lanes) * pixels;
+  double count = vectors.size(), loads = 0.5 * (pixels + count), issue = (pixels * count + pixels + count) / 5.0, latency = 4;
+  return std::max({fma, loads, issue, latency}) + 0.06 * loads;
+}
+
+double burin::tileCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, PixelTile tile, int64_t rows,
+                         int64_t columns) {
+  double tiles = double(llvm::divideCeil(rows, tile.rows)) * llvm::divideCeil(columns, tile.columns);
+  return tiles * (stepCycles(machine, elementBits, vectors, tile.pixels()) + 0.02);
+}
+
+PixelTile burin::choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, int64_t rows, int64_t columns) {
+  PixelTile best;
+  double bestCycles = tileCycles(machine, elementBits, vectors, best, rows, columns);
+  for (int64_t r = 1; r <= rows; ++r)
+    for (int64_t c = 1; c <= columns; ++c) {
+      PixelTile tile{r, c};
+      if (!fits(machine, tile.pixels(), vectors.size()))
+        break;
+      double cycles = tileCycles(machine, elementBits, vectors, tile, rows, columns);
+      if (cycles < bestCycles * 0.999) {
+        best = tile;
+        bestCycles = cycles;
+      }
+    }
+  return best;
+}
+
+int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsigned elementBits) {
+  (void)k;
+  int64_t lanes = std::max<int64_t>(1, machine.lanes(elementBits)), quantum = std::max<int64_t>(1, lanes / 4);
+  // What a block of `width` channels costs at its best tile, on a map large enough for any.
+  auto blockCycles = [&](int64_t width) {
+    auto vectors = splitChannels(lanes, width);
+    if (!fits(machine, 1, vectors.size()))
+      return 1e30;
+    double best = 1e30;
+    for (int64_t pixels = 1; fits(machine, pixels, vectors.size()) && pixels <= 16; ++pixels)
+      best = std::min(best, stepCycles(machine, elementBits, vectors, pixels) / pixels);
+    return best;
+  };
+  int64_t best = std::min(n, lanes);
+  double bestCycles = 1e30;
+  auto consider = [&](int64_t block) {
+    // The last block is another body of code: worth two percent.
+    double cycles = double(n / block) * blockCycles(block) + (n % block ? blockCycles(n % block) * 1.02 : 0);
+    if (cycles < bestCycles * 0.999) {
+      best = block;
+      bestCycles = cycles;
+    }
+  };
+  for (int64_t block = lanes; block <= std::min(n, 6 * lanes); block += lanes)
+    consider(block);
+  for (int64_t block = quantum; block <= std::min(n, 4 * lanes); block += quantum)
+    if (n % block == 0)
+      consider(block);
+  if (n <= 4 * lanes)
+    consider(n);
+  return best;
+}
