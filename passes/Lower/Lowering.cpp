@@ -340,20 +340,26 @@ Value Lowering::map(RankedTensorType result, ValueRange operands, ArrayRef<Affin
 
 Value Lowering::reduce(Value tensor, ArrayRef<int64_t> axes, TypedAttr init, Body body) {
   auto type = cast<RankedTensorType>(tensor.getType());
+  return reduce(type.getShape(), tensor, b.getMultiDimIdentityMap(type.getRank()), axes, init, body);
+}
+
+Value Lowering::reduce(ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes, TypedAttr init,
+                       Body body) {
   SmallVector<AffineExpr> kept;
   SmallVector<utils::IteratorType> iterators;
   Dims shape;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
-    bool reduced = llvm::is_contained(axes, dim);
+  for (auto [dim, extent] : llvm::enumerate(loops)) {
+    bool reduced = llvm::is_contained(axes, static_cast<int64_t>(dim));
     iterators.push_back(reduced ? utils::IteratorType::reduction : utils::IteratorType::parallel);
     if (reduced)
       continue;
     kept.push_back(b.getAffineDimExpr(dim));
-    shape.push_back(type.getDimSize(dim));
+    shape.push_back(extent);
   }
   auto result = RankedTensorType::get(shape, init.getType());
-  AffineMap maps[] = {b.getMultiDimIdentityMap(type.getRank()), AffineMap::get(type.getRank(), 0, kept, b.getContext())};
-  return linalg::GenericOp::create(b, TypeRange(result), ValueRange(tensor), ValueRange(filled(result, init)), maps, iterators,
+  SmallVector<AffineMap> all(maps);
+  all.push_back(AffineMap::get(loops.size(), 0, kept, b.getContext()));
+  return linalg::GenericOp::create(b, TypeRange(result), operands, ValueRange(filled(result, init)), all, iterators,
                                    [&](OpBuilder &builder, Location loc, ValueRange args) {
                                      ImplicitLocOpBuilder inner(loc, builder);
                                      Value value = body(inner, args);
@@ -406,6 +412,24 @@ Order Lowering::preferredOrder(ValueRange operands, int64_t rank) {
   return best;
 }
 
+std::pair<Value, AffineMap> Lowering::broadcast(Value v, ArrayRef<int64_t> shape, ArrayRef<int64_t> order) {
+  int64_t offset = shape.size() - rank(v);
+  Order own;
+  Dims kept;
+  SmallVector<AffineExpr> exprs;
+  for (auto [position, dim] : llvm::enumerate(order)) {
+    if (dim < offset)
+      continue;
+    own.push_back(dim - offset);
+    int64_t extent = this->shape(v)[dim - offset];
+    if (extent == 1 && shape[dim] != 1)
+      continue;
+    kept.push_back(extent);
+    exprs.push_back(b.getAffineDimExpr(position));
+  }
+  return {reshape(getIn(v, own), kept), AffineMap::get(shape.size(), 0, exprs, b.getContext())};
+}
+
 void Lowering::elementwise(Value result, ValueRange operands, Body body) {
   int64_t rank = this->rank(result);
   ArrayRef<int64_t> resultShape = shape(result);
@@ -417,23 +441,9 @@ void Lowering::elementwise(Value result, ValueRange operands, Body body) {
     scalars.push_back(splat(v));
     if (scalars.back())
       continue;
-    int64_t offset = rank - this->rank(v);
-    Order own;
-    for (int64_t dim : order)
-      if (dim >= offset)
-        own.push_back(dim - offset);
-    // A broadcast dim is dropped instead of read at 0, so that every map is a projected permutation: what fusion and
-    // vectorization understand.
-    Dims kept;
-    SmallVector<AffineExpr> exprs;
-    for (int64_t dim : own) {
-      if (shape(v)[dim] == 1 && resultShape[dim + offset] != 1)
-        continue;
-      kept.push_back(shape(v)[dim]);
-      exprs.push_back(b.getAffineDimExpr(positionOf(order, dim + offset)));
-    }
-    tensors.push_back(reshape(getIn(v, own), kept));
-    maps.push_back(AffineMap::get(rank, 0, exprs, b.getContext()));
+    auto [tensor, map] = broadcast(v, resultShape, order);
+    tensors.push_back(tensor);
+    maps.push_back(map);
   }
   Value value = map(typeIn(result, order), tensors, maps, [&](ImplicitLocOpBuilder &inner, ValueRange args) {
     SmallVector<Value> all;

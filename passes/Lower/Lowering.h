@@ -116,6 +116,9 @@ public:
   /// One linalg.generic over the dims of `tensor` that reduces physical `axes` (dropped from the result). The body gets
   /// an element and the accumulator (of `init`'s type).
   mlir::Value reduce(mlir::Value tensor, llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
+  /// The same over loops of the given extents, with operands read through maps from them.
+  mlir::Value reduce(llvm::ArrayRef<int64_t> loops, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps,
+                     llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
   /// Constant padding: `low` and `high` a dim, >= 0 (linalg.fill and tensor.insert_slice: no new buffer beside the result).
   mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high, mlir::TypedAttr scalar);
   mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> strides = {});
@@ -124,6 +127,9 @@ public:
   /// Lowers an elementwise op with ONNX broadcasting as one linalg.generic and sets `result`. It lies in the order of
   /// the widest full-rank non-constant operand; splat constants become scalars inside the body.
   void elementwise(mlir::Value result, mlir::ValueRange operands, Body body);
+  /// `v` broadcast (dims aligned at the right) to logical `shape` placed in `order`: the tensor to read, without the dims
+  /// that repeat, and the map that reads it from the result's physical dims. A projected permutation always.
+  std::pair<mlir::Value, mlir::AffineMap> broadcast(mlir::Value v, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> order);
   /// `v` seen with another logical shape (row-major, as ONNX's Reshape): keeps the data where it lies when every group of
   /// merged or split dims is contiguous there, else goes through the identity order.
   Placed reshaped(mlir::Value v, llvm::ArrayRef<int64_t> shape);

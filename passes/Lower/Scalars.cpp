@@ -31,7 +31,7 @@ Value Scalars::constant(Type type, double value) {
 }
 
 Value Scalars::infinity(Type type, bool negative) {
-  return ar::ConstantOp::create(b, FloatAttr::get(type, APFloat::getInf(cast<FloatType>(type).getFloatSemantics(), negative)));
+  return ar::ConstantOp::create(b, FloatAttr::get(type, APFloat::getInf(llvm::cast<FloatType>(type).getFloatSemantics(), negative)));
 }
 
 Value Scalars::lowest(Type type) {
