@@ -1,0 +1,174 @@
+// The table of compile options. A new flag is a row here and a case in setOption.
+#include "lib/Pipeline/CompileOptions.h"
+#include "lib/Support/Machine.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace llvm;
+using namespace burin;
+
+namespace {
+const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
+const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx"};
+
+const OptionInfo table[] = {
+    {"output", "FILE", "where to write; - is standard output for text"},
+    {"emit", "KIND", "exe (default), lib, shared, obj, asm, llvm, mlir or onnx; without it the extension of FILE decides"},
+    {"target", "T", "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, cortex-a72, cortex-a76, ..."},
+    {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
+    {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
+    {"name", "NAME", "prefix of the symbols and of the C header"},
+    {"O", "0..3", "optimization level, default 2 (written -O2)"},
+    {"precision", "P", "arithmetic of float layers: f32"},
+    {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
+    {"passes", "PIPELINE", "passes to run on the graph after its own, as burin-opt --pass-pipeline takes them"},
+    {"opset", "N", "opset that --emit=onnx writes, default 26"},
+    {"static", "", "programs: take the C library in"},
+    {"runtime-dir", "DIR", "folder of the runtime libraries"},
+    {"verify-each", "", "verify the IR after every pass, not only between stages"},
+    {"verbose", "", "print stage times, memory, arena, weights and code sizes (written -v)"},
+};
+
+// Flags that the design names and that no code stands behind yet: said so, rather than unknown.
+bool isPlanned(StringRef name) {
+  static const StringRef planned[] = {"lora", "input-type", "mean", "scale", "reverse-channels", "layout", "image-input", "fit",
+                                      "resize-mode", "report", "load-pass-plugin", "patterns", "weights", "strict-precision", "dynamic"};
+  return is_contained(planned, name);
+}
+
+template <typename Enum, size_t N> Expected<Enum> parseEnum(const StringRef (&names)[N], StringRef option, StringRef value) {
+  for (size_t i = 0; i < N; ++i)
+    if (names[i] == value)
+      return static_cast<Enum>(i);
+  return createStringError("--%s: unknown '%s', expected one of %s", option.str().c_str(), value.str().c_str(), llvm::join(ArrayRef<StringRef>(names), ", ").c_str());
+}
+
+Error checkBinding(StringRef option, StringRef value, bool isShape) {
+  auto wrong = [&] {
+    return createStringError("--%s: expected %s, got '%s'", option.str().c_str(), isShape ? "INPUT=1x3x224x224" : "NAME=N", value.str().c_str());
+  };
+  auto [name, numbers] = value.rsplit('=');
+  if (name.empty() || name.size() == value.size() || (numbers.empty() && !isShape))
+    return wrong();
+  SmallVector<StringRef> parts;
+  numbers.split(parts, isShape ? 'x' : '\0', -1, /*KeepEmpty=*/true);
+  for (StringRef part : parts) {
+    int64_t number;
+    if (!(isShape && numbers.empty()) && (part.getAsInteger(10, number) || number < 0))
+      return wrong();
+  }
+  return Error::success();
+}
+
+Expected<bool> parseSwitch(StringRef option, StringRef value) {
+  if (value.empty() || value == "1" || value == "true")
+    return true;
+  if (value == "0" || value == "false")
+    return false;
+  return createStringError("--%s takes no value, got '%s'", option.str().c_str(), value.str().c_str());
+}
+} // namespace
+
+StringRef burin::stageName(Stage stage) { return stageNames[static_cast<int>(stage)]; }
+StringRef burin::emitName(EmitKind kind) { return emitNames[static_cast<int>(kind)]; }
+StringRef burin::version() { return BURIN_VERSION; }
+ArrayRef<OptionInfo> burin::compileOptions() { return table; }
+
+const OptionInfo *burin::findOption(StringRef name) {
+  if (name == "o")
+    name = "output";
+  else if (name == "v")
+    name = "verbose";
+  auto found = find_if(table, [&](const OptionInfo &o) { return o.name == name; });
+  return found == std::end(table) ? nullptr : found;
+}
+
+Error burin::setOption(CompileOptions &options, StringRef given, StringRef value) {
+  const OptionInfo *info = findOption(given);
+  std::string name = given.str();
+  if (!info)
+    return isPlanned(given) ? createStringError("--%s is not supported by this version", name.c_str())
+                            : createStringError("unknown option '--%s'; --help lists them", name.c_str());
+  StringRef key = info->name;
+  if (info->value.empty()) {
+    Expected<bool> on = parseSwitch(key, value);
+    if (!on)
+      return on.takeError();
+    (key == "static" ? options.isStatic : key == "verify-each" ? options.verifyEach : options.verbose) = *on;
+    return Error::success();
+  }
+  if (value.empty())
+    return createStringError("--%s needs a value: %s", name.c_str(), info->value.str().c_str());
+  if (key == "output") {
+    options.output = value.str();
+  } else if (key == "emit") {
+    if (is_contained({"ptx", "cubin", "blob", "wasm"}, value))
+      return createStringError("--emit=%s is not supported by this version", value.str().c_str());
+    Expected<EmitKind> kind = parseEnum<EmitKind>(emitNames, key, value);
+    if (!kind)
+      return kind.takeError();
+    options.emit = *kind;
+  } else if (key == "stop-after") {
+    Expected<Stage> stage = parseEnum<Stage>(stageNames, key, value);
+    if (!stage)
+      return stage.takeError();
+    options.stopAfter = *stage;
+  } else if (key == "target") {
+    SmallVector<StringRef> names;
+    value.split(names, ',');
+    if (names.size() > 1)
+      return createStringError("--target: several targets in one artifact are not supported by this version, got '%s'", value.str().c_str());
+    for (StringRef target : names)
+      if (!findMachine(target))
+        return createStringError("unknown target '%s', expected one of %s", target.str().c_str(), machineNames().c_str());
+    options.targets.assign(names.begin(), names.end());
+  } else if (key == "shape" || key == "dim") {
+    if (Error error = checkBinding(key, value, key == "shape"))
+      return error;
+    (key == "shape" ? options.shapes : options.dims).push_back(value.str());
+  } else if (key == "name") {
+    bool good = (isAlpha(value[0]) || value[0] == '_') && all_of(value, [](char c) { return isAlnum(c) || c == '_'; }) && value != "burin";
+    if (!good)
+      return createStringError("--name: expected a C identifier other than burin, got '%s'", value.str().c_str());
+    options.name = value.str();
+  } else if (key == "O") {
+    unsigned level;
+    if (value.getAsInteger(10, level) || level > 3)
+      return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
+    options.optLevel = level;
+  } else if (key == "precision") {
+    if (value != "f32")
+      return createStringError("--precision=%s is not supported by this version, expected f32", value.str().c_str());
+  } else if (key == "passes") {
+    options.passes = value.str();
+  } else if (key == "opset") {
+    if (value.getAsInteger(10, options.opset) || options.opset < 1)
+      return createStringError("--opset: expected a number, got '%s'", value.str().c_str());
+  } else if (key == "runtime-dir") {
+    options.runtimeFolder = value.str();
+  }
+  return Error::success();
+}
+
+std::string burin::optionsText(const CompileOptions &options) {
+  std::string text;
+  raw_string_ostream out(text);
+  auto list = [&](StringRef key, ArrayRef<std::string> values) {
+    for (const std::string &v : values)
+      out << key << "=" << v << "\n";
+  };
+  out << "emit=" << (options.emit ? emitName(*options.emit) : "") << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "")
+      << "\n";
+  list("target", options.targets);
+  list("shape", options.shapes);
+  list("dim", options.dims);
+  out << "O=" << options.optLevel << "\nname=" << options.name << "\npasses=" << options.passes << "\nruntime-dir=" << options.runtimeFolder
+      << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+  for (const auto &[name, dims] : options.inputHints) {
+    out << "hint=" << name << ":";
+    interleave(dims, out, "x");
+    out << "\n";
+  }
+  return text;
+}

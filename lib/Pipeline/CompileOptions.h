@@ -1,0 +1,63 @@
+// Everything that decides what the compiler makes, settable by the names of the command line. The tools, the C API and Python all set it
+// through setOption, so a flag exists in one place.
+#ifndef BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
+#define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace burin {
+
+/// The road, in order. Each is one function of Pipeline.cpp, one --stop-after name and one line of -v.
+enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
+
+enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx };
+
+llvm::StringRef stageName(Stage stage);
+llvm::StringRef emitName(EmitKind kind);
+
+struct CompileOptions {
+  std::string output;                // "-": standard output; empty: named after the model
+  std::optional<EmitKind> emit;      // else by the output's extension, a program where that says nothing
+  std::optional<Stage> stopAfter;
+  std::vector<std::string> targets;  // rows of the machine table; empty: host
+  std::vector<std::string> shapes;   // INPUT=1x3x224x224
+  std::vector<std::string> dims;     // NAME=N
+  unsigned optLevel = 2;
+  std::string name;                  // prefix of every symbol; empty: made from the file's name
+  std::string passes;                // a textual pipeline over the graph, run at the end of the graph stage
+  std::string runtimeFolder;         // of the runtime libraries; empty: beside this library
+  bool isStatic = false;
+  bool verifyEach = false;
+  bool verbose = false;
+  int64_t opset = 26;                // of --emit=onnx
+  /// Shapes of data at hand, used only for inputs whose dims the model leaves open (burin-run). Not a promise: a name may be unknown.
+  std::vector<std::pair<std::string, std::vector<int64_t>>> inputHints;
+};
+
+struct OptionInfo {
+  llvm::StringRef name, value, help; // `value` empty: a switch
+};
+
+/// In the order of --help.
+llvm::ArrayRef<OptionInfo> compileOptions();
+
+/// Null when there is no such option.
+const OptionInfo *findOption(llvm::StringRef name);
+
+/// Sets or, for lists, appends. The error names what was expected.
+llvm::Error setOption(CompileOptions &options, llvm::StringRef name, llvm::StringRef value);
+
+/// Every option that changes the output, with its value, one a line: part of the cache key.
+std::string optionsText(const CompileOptions &options);
+
+/// "0.1.0"
+llvm::StringRef version();
+
+} // namespace burin
+
+#endif

@@ -1,0 +1,449 @@
+// The road from a model to an artifact. Read from top to bottom: stages, then what comes before and after them.
+#include "lib/Pipeline/Pipeline.h"
+
+#include "burin/InitAll.h"
+#include "burin/runtime.h"
+#include "lib/Export/Export.h"
+#include "lib/Import/Import.h"
+#include "lib/Pipeline/Evaluator.h"
+#include "lib/Support/Diagnostics.h"
+#include "lib/Target/Artifact.h"
+#include "lib/Target/Files.h"
+#include "lib/Target/Header.h"
+#include "passes/Cpu/Passes.h"
+#include "passes/Graph/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Tensor/Passes.h"
+
+#include "mlir/Bytecode/BytecodeWriter.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/BLAKE3.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <chrono>
+#include <sys/resource.h>
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+constexpr char stageAttr[] = "burin.stage";
+
+LogicalResult runPasses(ModuleOp module, const CompileOptions &options, llvm::function_ref<void(OpPassManager &)> build) {
+  PassManager passes(module.getContext(), ModuleOp::getOperationName());
+  passes.enableVerifier(options.verifyEach);
+  build(passes);
+  return success(succeeded(passes.run(module)) && succeeded(mlir::verify(module)));
+}
+} // namespace
+
+//===--------------------------------------------- the stages ---------------------------------------------===//
+
+LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
+  GraphOptions graph;
+  graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
+  graph.dims.assign(stage.options.dims.begin(), stage.options.dims.end());
+  if (failed(runPasses(module, stage.options, [&](OpPassManager &pm) { buildGraphPipeline(pm, graph, createEvaluator()); })))
+    return failure();
+  if (stage.options.passes.empty())
+    return success();
+  // parsePassPipeline into an existing manager would nest silently; the anchor has to be the module's (see `builtin.module(...)`).
+  std::string text = stage.options.passes, why;
+  if (!StringRef(text).starts_with("builtin.module("))
+    text = "builtin.module(" + text + ")";
+  llvm::raw_string_ostream errors(why);
+  FailureOr<OpPassManager> parsed = parsePassPipeline(text, errors);
+  if (failed(parsed))
+    return module.emitError() << "--passes=" << stage.options.passes << ": " << StringRef(why).split('\n').first;
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { pm = std::move(*parsed); });
+}
+
+LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm); });
+}
+
+LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildTensorPipeline(pm, stage.machine); });
+}
+
+LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildCpuPipeline(pm, stage.machine); });
+}
+
+std::unique_ptr<MLIRContext> burin::makeContext() {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  return std::make_unique<MLIRContext>(registry);
+}
+
+//===--------------------------------------------- one compilation ---------------------------------------------===//
+
+Compilation::Compilation(CompileOptions given, Progress progress)
+    : options(std::move(given)), progress(std::move(progress)), machine(findMachine(options.targets.empty() ? "host" : options.targets.front())),
+      context(makeContext()) {}
+
+Compilation::~Compilation() = default;
+
+namespace {
+// Adds the time since its construction to the report.
+class Clock {
+public:
+  Clock(CompileReport &report, const Progress &progress, Stage stage) : report(report), stage(stage) {
+    if (progress)
+      progress(stage);
+  }
+  ~Clock() {
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    report.stages.push_back({stage, seconds.count()});
+    report.seconds += seconds.count();
+    rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+      report.peakMemory = uint64_t(usage.ru_maxrss) * 1024;
+  }
+
+private:
+  CompileReport &report;
+  Stage stage;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+
+std::string hashOf(StringRef bytes) {
+  llvm::BLAKE3 hash;
+  hash.update(bytes);
+  auto result = hash.final();
+  return llvm::toHex(result, /*LowerCase=*/true);
+}
+
+// Known stages of `burin.stage`; import for a module that has none.
+Stage stageOf(ModuleOp module) {
+  if (auto name = module->getAttrOfType<StringAttr>(stageAttr))
+    for (Stage stage : {Stage::Import, Stage::Graph, Stage::Lower, Stage::Tensor, Stage::Target})
+      if (stageName(stage) == name.getValue())
+        return stage;
+  return Stage::Import;
+}
+} // namespace
+
+LogicalResult Compilation::import(const ModelSource &source) {
+  Clock clock(report, progress, Stage::Import);
+  Location nowhere = FileLineColLoc::get(context.get(), source.path, 0, 0);
+  if (!machine)
+    return emitError(nowhere) << "unknown target, expected one of " << machineNames();
+  sourceName = llvm::sys::path::filename(source.path).str();
+
+  std::unique_ptr<llvm::MemoryBuffer> file;
+  StringRef bytes = source.bytes;
+  if (!source.owner) {
+    auto opened = llvm::MemoryBuffer::getFile(source.path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+    if (!opened)
+      return emitError(nowhere) << "cannot read the file: " << opened.getError().message();
+    file = std::move(*opened);
+    bytes = file->getBuffer();
+  }
+  sourceHash = hashOf(bytes);
+  bool isMlir = llvm::sys::path::extension(source.path) == ".mlir" || bytes.starts_with("ML\xefR");
+  file.reset();
+  if (isMlir) {
+    ParserConfig config(context.get());
+    module = source.owner ? parseSourceString<ModuleOp>(source.bytes, config, source.path) : parseSourceFile<ModuleOp>(source.path, config);
+  } else {
+    module = source.owner ? importModel(source.bytes, source.path, source.owner, *context) : importModel(source.path, *context);
+  }
+  if (!module || failed(mlir::verify(*module)))
+    return failure();
+  reached = stageOf(*module);
+  return bindHints();
+}
+
+// Shapes of data at hand bind what the model leaves open; where they disagree with it the run will say so, not the compiler.
+LogicalResult Compilation::bindHints() {
+  auto main = module->lookupSymbol<FunctionOpInterface>("main");
+  if (!main || reached >= Stage::Graph)
+    return success();
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
+    auto name = main.getArgAttrOfType<StringAttr>(i, "onnx.name");
+    auto tensor = dyn_cast<TensorType>(type);
+    if (!name || !tensor || (tensor.hasRank() && tensor.hasStaticShape()))
+      continue;
+    for (const auto &[hinted, dims] : options.inputHints) {
+      auto fits = [&, &dims = dims] {
+        if (!tensor.hasRank())
+          return true;
+        if (tensor.getRank() != (int64_t)dims.size())
+          return false;
+        for (auto [have, want] : llvm::zip(dims, tensor.getShape()))
+          if (!ShapedType::isDynamic(want) && have != want)
+            return false;
+        return true;
+      };
+      bool isGiven = llvm::any_of(options.shapes, [&](StringRef s) { return s.rsplit('=').first == name.getValue(); });
+      if (hinted != name.getValue() || isGiven || !fits())
+        continue;
+      std::string shape = hinted + "=";
+      for (auto [d, dim] : llvm::enumerate(dims))
+        shape += (d ? "x" : "") + std::to_string(dim);
+      options.shapes.push_back(shape);
+    }
+  }
+  return success();
+}
+
+LogicalResult Compilation::runTo(Stage last) {
+  StageOptions stage{options, *machine};
+  auto run = [&](Stage next, llvm::function_ref<LogicalResult()> function) {
+    if (next <= reached || next > last)
+      return success();
+    Clock clock(report, progress, next);
+    if (failed(function()))
+      return failure();
+    reached = next;
+    (*module)->setAttr(stageAttr, StringAttr::get(context.get(), stageName(next)));
+    return success();
+  };
+  return success(succeeded(run(Stage::Graph, [&] { return runGraph(*module, stage); })) &&
+                 succeeded(run(Stage::Lower, [&] { return success(succeeded(captureSignature(*module)) && succeeded(runLower(*module, stage))); })) &&
+                 succeeded(run(Stage::Tensor, [&] { return runTensor(*module, stage); })) &&
+                 succeeded(run(Stage::Target, [&] { return runTarget(*module, stage); })));
+}
+
+FailureOr<ModelDescription> Compilation::describe() {
+  FailureOr<ModelDescription> model = describeModel(*module);
+  if (failed(model))
+    return failure();
+  model->name = options.name;
+  model->variants.push_back({machine->name.str(), machine->runtimeFeatures, entrySymbol(options.name)});
+  std::string bindings;
+  llvm::json::Array shapes(options.shapes), dims(options.dims);
+  llvm::json::Object manifest{{"compiler", ("burin " + version()).str()},
+                              {"abi", BURIN_ABI_VERSION},
+                              {"name", options.name},
+                              {"target", machine->name},
+                              {"optimization", options.optLevel},
+                              {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}},
+                              {"shapes", std::move(shapes)},
+                              {"dims", std::move(dims)}};
+  llvm::raw_string_ostream(model->manifest) << llvm::json::Value(std::move(manifest));
+  report.arenaBytes = model->arenaBytes;
+  report.peakLiveBytes = model->peakLiveBytes;
+  report.weightsBytes = model->weightsBytes;
+  for (const WeightDescription &w : model->weights)
+    report.sourceWeightsBytes += w.sourceBytes;
+  report.layers = model->layers.size();
+  return model;
+}
+
+FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &description) {
+  Clock clock(report, progress, Stage::Emit);
+  FailureOr<ModelDescription> model = describe();
+  if (failed(model))
+    return failure();
+  description = std::move(*model);
+  auto objects = compileToObjects(*module, *machine, {options.name, options.optLevel});
+  if (failed(objects))
+    return failure();
+  auto own = describeToObject(*module, *machine, description);
+  if (failed(own))
+    return failure();
+  objects->push_back(std::move(*own));
+  return objects;
+}
+
+LogicalResult Compilation::emit(StringRef output, StringRef header) {
+  Clock clock(report, progress, Stage::Emit);
+  auto write = [&](llvm::function_ref<LogicalResult(llvm::raw_ostream &)> body, StringRef path) -> LogicalResult {
+    LogicalResult wrote = success();
+    llvm::Error error = writeFile(path, [&](llvm::raw_ostream &out) {
+      wrote = body(out);
+      return llvm::Error::success();
+    });
+    if (error)
+      return module->emitError() << llvm::toString(std::move(error));
+    return wrote;
+  };
+  EmitKind kind = *options.emit;
+  if (kind == EmitKind::Onnx)
+    return exportModel(*module, output, ExportOptions{options.opset});
+  if (kind == EmitKind::MLIR)
+    return write(
+        [&](llvm::raw_ostream &out) {
+          if (StringRef(options.output).ends_with(".mlirbc"))
+            return writeBytecodeToFile(*module, out);
+          module->print(out, OpPrintingFlags().enableDebugInfo(/*enable=*/true, /*prettyForm=*/false));
+          return success();
+        },
+        output);
+
+  FailureOr<ModelDescription> model = describe();
+  if (failed(model))
+    return failure();
+  model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
+  CodegenOptions codegen{options.name, options.optLevel};
+  if (kind == EmitKind::LLVM || kind == EmitKind::Asm) {
+    auto text = compileToText(*module, *machine, codegen, *model, kind == EmitKind::LLVM ? TextKind::LLVM : TextKind::Assembly);
+    if (failed(text))
+      return failure();
+    return write([&](llvm::raw_ostream &out) { return out << *text, success(); }, output);
+  }
+  StringRef fileName = llvm::sys::path::filename(options.output);
+  ArtifactOptions artifact;
+  artifact.kind = kind == EmitKind::Exe      ? ArtifactKind::Program
+                  : kind == EmitKind::Lib    ? ArtifactKind::StaticLibrary
+                  : kind == EmitKind::Shared ? ArtifactKind::SharedLibrary
+                                             : ArtifactKind::Object;
+  artifact.isStatic = options.isStatic;
+  artifact.runtimeFolder = options.runtimeFolder;
+  artifact.soname = fileName.str();
+  FailureOr<uint64_t> code = writeArtifact(*module, *machine, codegen, *model, artifact, output);
+  if (failed(code))
+    return failure();
+  report.codeBytes = *code;
+  uint64_t size = 0;
+  if (!llvm::sys::fs::file_size(output, size))
+    report.artifactBytes = size;
+  if (header.empty())
+    return success();
+  return write([&](llvm::raw_ostream &out) { return writeHeader(*model, fileName, version(), out), success(); }, header);
+}
+
+//===--------------------------------------------- file to file ---------------------------------------------===//
+
+CompileOptions burin::completeOptions(const CompileOptions &given, StringRef modelPath) {
+  CompileOptions options = given;
+  StringRef extension = llvm::sys::path::extension(options.output);
+  if (!options.emit) {
+    bool stopsEarly = options.stopAfter && *options.stopAfter != Stage::Emit;
+    options.emit = llvm::StringSwitch<EmitKind>(extension)
+                       .Cases({".mlir", ".mlirbc"}, EmitKind::MLIR)
+                       .Case(".onnx", EmitKind::Onnx)
+                       .Case(".a", EmitKind::Lib)
+                       .Case(".so", EmitKind::Shared)
+                       .Case(".o", EmitKind::Obj)
+                       .Case(".s", EmitKind::Asm)
+                       .Case(".ll", EmitKind::LLVM)
+                       .Default(stopsEarly ? EmitKind::MLIR : EmitKind::Exe);
+  }
+  StringRef model = llvm::sys::path::stem(modelPath), out = llvm::sys::path::stem(options.output);
+  bool isLibrary = *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
+  if (options.name.empty()) {
+    // A library's file name is its interface; a program's is not, and the same model then makes the same bytes under any name.
+    StringRef base = isLibrary && !out.empty() && options.output != "-" ? out : model;
+    if (isLibrary && base.size() > 3)
+      base.consume_front("lib");
+    options.name = toIdentifier(base);
+    if (options.name == "burin")
+      options.name = "burin_";
+  }
+  if (options.output.empty()) {
+    static const char *const suffixes[] = {"", ".a", ".so", ".o", ".s", ".ll", ".mlir", ".opt.onnx"};
+    options.output = (*options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared ? "lib" + options.name : model.str()) +
+                     suffixes[static_cast<int>(*options.emit)];
+  }
+  return options;
+}
+
+// What stages and kinds do not go together; empty when all is well.
+static std::string conflict(const CompileOptions &options) {
+  EmitKind kind = *options.emit;
+  if (kind == EmitKind::Onnx && options.stopAfter && *options.stopAfter > Stage::Graph)
+    return ("--stop-after=" + stageName(*options.stopAfter) + " leaves nothing that ONNX can hold; --emit=onnx ends with graph at the latest").str();
+  if (kind != EmitKind::Onnx && kind != EmitKind::MLIR && options.stopAfter && *options.stopAfter != Stage::Emit)
+    return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) + " cannot hold; use --emit=mlir").str();
+  bool isText = kind == EmitKind::MLIR || kind == EmitKind::LLVM || kind == EmitKind::Asm;
+  if (options.output == "-" && !isText)
+    return ("--emit=" + emitName(kind) + " is not text and is not written to standard output; give -o FILE").str();
+  return "";
+}
+
+// Keeps the first error with its notes: what follows it is a consequence.
+static void copyMessages(StringRef text, llvm::raw_ostream &out) {
+  bool sawError = false;
+  while (!text.empty()) {
+    auto [line, rest] = text.split('\n');
+    if (line.starts_with("error: ") && std::exchange(sawError, true))
+      return;
+    out << line << "\n";
+    text = rest;
+  }
+}
+
+bool burin::compile(const ModelSource &source, const CompileOptions &given, const Progress &progress, llvm::raw_ostream &messages,
+                    CompileReport &report) {
+  CompileOptions options = completeOptions(given, source.path);
+  auto refuse = [&](const Twine &why) {
+    messages << "error: " << why << "\n";
+    return false;
+  };
+  if (std::string why = conflict(options); !why.empty())
+    return refuse(why);
+  if (!source.owner && !llvm::sys::fs::exists(source.path))
+    return refuse(source.path + ": no such file");
+  if (!source.owner && llvm::sys::fs::is_directory(source.path))
+    return refuse(source.path + ": is a folder, expected a model");
+
+  // Opened before the work, so that a place that cannot be written is told at once.
+  std::string place = options.output;
+  std::optional<ScratchFolder> scratch;
+  if (place == "-") {
+    auto folder = ScratchFolder::create();
+    if (!folder)
+      return refuse(llvm::toString(folder.takeError()));
+    scratch.emplace(std::move(*folder));
+    place = scratch->file("out");
+  }
+  auto output = OutputFile::create(place);
+  if (!output)
+    return refuse(llvm::toString(output.takeError()));
+  bool hasHeader = *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
+  std::optional<OutputFile> header;
+  if (hasHeader && place != "/dev/null") {
+    SmallString<128> path(options.output);
+    llvm::sys::path::remove_filename(path);
+    llvm::sys::path::append(path, options.name + ".h");
+    auto file = OutputFile::create(path);
+    if (!file)
+      return refuse(llvm::toString(file.takeError()));
+    header.emplace(std::move(*file));
+    report.header = std::string(path);
+  }
+
+  bool good;
+  std::string text;
+  {
+    Compilation compilation(options, progress);
+    llvm::raw_string_ostream stream(text);
+    burin::ScopedDiagnosticHandler handler(&compilation.getContext(), stream);
+    Stage last = options.stopAfter ? std::min(*options.stopAfter, Stage::Target)
+                 : *options.emit == EmitKind::Onnx ? Stage::Graph
+                                                   : Stage::Target;
+    good = succeeded(compilation.import(source)) && succeeded(compilation.runTo(last)) &&
+           succeeded(compilation.emit(output->temporaryPath(), header ? header->temporaryPath() : ""));
+    std::string headerPath = report.header;
+    report = compilation.report;
+    report.header = headerPath;
+  }
+  if (!good && !StringRef(text).contains("error: "))
+    text += "error: " + source.path + ": internal error: a stage failed without a message\n";
+  copyMessages(text, messages);
+  if (!good)
+    return false;
+  report.output = options.output;
+  if (llvm::Error error = output->commit(*options.emit == EmitKind::Exe || *options.emit == EmitKind::Shared))
+    return refuse(llvm::toString(std::move(error)));
+  if (header)
+    if (llvm::Error error = header->commit(false))
+      return refuse(llvm::toString(std::move(error)));
+  if (scratch) {
+    auto buffer = llvm::MemoryBuffer::getFile(place);
+    if (!buffer)
+      return refuse("cannot read back the output");
+    llvm::outs() << (*buffer)->getBuffer();
+    llvm::outs().flush();
+  }
+  return true;
+}

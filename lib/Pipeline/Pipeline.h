@@ -1,0 +1,98 @@
+// The compiler's table of contents: one function a stage, in the order of the road, and the one that runs them.
+// The only room that sees all others. Nothing here rewrites IR.
+#ifndef BURIN_LIB_PIPELINE_PIPELINE_H
+#define BURIN_LIB_PIPELINE_PIPELINE_H
+
+#include "lib/Pipeline/CompileOptions.h"
+#include "lib/Support/Machine.h"
+#include "lib/Target/Codegen.h"
+#include "lib/Target/Description.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <functional>
+#include <memory>
+
+namespace burin {
+
+/// A model as the caller has it: a file, or bytes in memory with a name for messages.
+struct ModelSource {
+  std::string path;
+  llvm::StringRef bytes;       // used when `owner` is set
+  std::shared_ptr<void> owner; // keeps `bytes` alive as long as a weight refers to them
+};
+
+struct CompileReport {
+  struct StageTime {
+    Stage stage;
+    double seconds;
+  };
+  std::vector<StageTime> stages;
+  double seconds = 0;
+  uint64_t peakMemory = 0; // of the whole process, bytes
+  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0, artifactBytes = 0;
+  uint64_t layers = 0;
+  std::string output, header; // files written
+};
+
+/// Called when a stage starts.
+using Progress = std::function<void(Stage)>;
+
+/// One model on its way. Stages run in order; diagnostics go to the context's handlers.
+class Compilation {
+public:
+  explicit Compilation(CompileOptions options, Progress progress = {});
+  ~Compilation();
+
+  /// Reads the model: .onnx, or .mlir of any stage (the module attribute `burin.stage` says which it has behind it).
+  mlir::LogicalResult import(const ModelSource &source);
+  /// Runs all stages up to and including `last` that are not behind the module yet.
+  mlir::LogicalResult runTo(Stage last);
+  /// Writes the artifact of the options to `output`, a path that may be written freely. `header`, if not empty: where the C header goes.
+  mlir::LogicalResult emit(llvm::StringRef output, llvm::StringRef header);
+  /// Objects that run in this process instead: their model symbol is description.modelSymbol(), weights are to be defined by the caller.
+  mlir::FailureOr<std::vector<ObjectCode>> emitObjects(ModelDescription &description);
+
+  mlir::MLIRContext &getContext() { return *context; }
+  mlir::ModuleOp getModule() { return *module; }
+  CompileReport report;
+
+private:
+  mlir::LogicalResult bindHints();
+  mlir::FailureOr<ModelDescription> describe();
+
+  CompileOptions options;
+  Progress progress;
+  const Machine *machine;
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::string sourceName, sourceHash;
+  Stage reached = Stage::Import;
+};
+
+/// The whole road, from file to file. All text for the user goes to `messages`; false after an error. No output file appears then.
+bool compile(const ModelSource &source, const CompileOptions &options, const Progress &progress, llvm::raw_ostream &messages,
+             CompileReport &report);
+
+/// Kind and names that the options mean for this model: each default filled in.
+CompileOptions completeOptions(const CompileOptions &options, llvm::StringRef modelPath);
+
+/// The stages, also for folding: each takes what the one before leaves (contracts in passes/*/Passes.h) and verifies what it leaves itself.
+struct StageOptions {
+  const CompileOptions &options;
+  const Machine &machine;
+};
+mlir::LogicalResult runGraph(mlir::ModuleOp module, const StageOptions &stage);
+mlir::LogicalResult runLower(mlir::ModuleOp module, const StageOptions &stage);
+mlir::LogicalResult runTensor(mlir::ModuleOp module, const StageOptions &stage);
+mlir::LogicalResult runTarget(mlir::ModuleOp module, const StageOptions &stage);
+
+/// A context with all dialects at hand.
+std::unique_ptr<mlir::MLIRContext> makeContext();
+
+/// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s; refuses dims that are not bound, naming them and the flag.
+mlir::LogicalResult captureSignature(mlir::ModuleOp module);
+
+} // namespace burin
+
+#endif

@@ -1,0 +1,76 @@
+// What the artifact will say of its inputs and outputs, taken from the graph before lowering forgets names and signedness.
+#include "dialects/Onnx/Onnx.h"
+#include "lib/Pipeline/Pipeline.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+std::string nameOf(DictionaryAttr attributes, StringRef fallback, unsigned index) {
+  if (auto name = attributes ? attributes.getAs<StringAttr>("onnx.name") : nullptr)
+    return name.str();
+  return (fallback + Twine(index)).str();
+}
+
+std::string dimName(RankedTensorType type, unsigned dim) {
+  auto names = dyn_cast_or_null<onnx::DimsAttr>(type.getEncoding());
+  auto name = names && dim < names.getNames().size() ? dyn_cast<StringAttr>(names.getNames()[dim]) : nullptr;
+  return name ? name.str() : "";
+}
+
+LogicalResult refuseDynamic(func::FuncOp main, RankedTensorType type, StringRef name, bool isInput) {
+  for (unsigned d = 0; d < type.getRank(); ++d) {
+    if (!type.isDynamicDim(d))
+      continue;
+    std::string symbol = dimName(type, d), shape;
+    for (int64_t size : type.getShape())
+      shape += (shape.empty() ? "" : "x") + (ShapedType::isDynamic(size) ? "N" : std::to_string(size));
+    auto error = emitError(main.getLoc());
+    if (!isInput)
+      return error << "dim " << d << (symbol.empty() ? "" : " ('" + symbol + "')") << " of output '" << name
+                   << "' depends on data or on a dim that is not bound; this target needs every shape at compile time";
+    error << "dim " << d << (symbol.empty() ? "" : " ('" + symbol + "')") << " of input '" << name
+          << "' is not bound and this target needs every shape at compile time; give ";
+    if (!symbol.empty())
+      error << "--dim " << symbol << "=N or ";
+    return error << "--shape " << name << "=" << shape;
+  }
+  return success();
+}
+} // namespace
+
+LogicalResult burin::captureSignature(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main)
+    return module.emitError("expected a function @main");
+  Builder b(module.getContext());
+  auto capture = [&](TypeRange types, bool isInput) -> FailureOr<Attribute> {
+    SmallVector<Attribute> entries;
+    for (auto [i, type] : llvm::enumerate(types)) {
+      DictionaryAttr attributes = isInput ? main.getArgAttrDict(i) : main.getResultAttrDict(i);
+      std::string name = nameOf(attributes, isInput ? "input" : "output", i);
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      int32_t dtype = tensor ? dtypeOf(tensor.getElementType()) : 0;
+      if (auto given = attributes ? attributes.getAs<IntegerAttr>("burin.dtype") : nullptr)
+        dtype = given.getInt();
+      if (!tensor || !dtype || bytesOfElement(tensor.getElementType()) == 0)
+        return emitError(main.getLoc()) << (isInput ? "input" : "output") << " '" << name << "' is a " << type
+                                        << ", which compiled models cannot take or give; expected a tensor of numbers with a known rank",
+               failure();
+      if (failed(refuseDynamic(main, tensor, name, isInput)))
+        return failure();
+      entries.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(name)), b.getNamedAttr("dtype", b.getI32IntegerAttr(dtype)),
+                                             b.getNamedAttr("dims", b.getDenseI64ArrayAttr(tensor.getShape()))}));
+    }
+    return b.getArrayAttr(entries);
+  };
+  FailureOr<Attribute> inputs = capture(main.getArgumentTypes(), true);
+  if (failed(inputs))
+    return failure();
+  FailureOr<Attribute> outputs = capture(main.getResultTypes(), false);
+  if (failed(outputs))
+    return failure();
+  module->setAttr(signatureAttr, b.getDictionaryAttr({b.getNamedAttr("inputs", *inputs), b.getNamedAttr("outputs", *outputs)}));
+  return success();
+}

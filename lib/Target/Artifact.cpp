@@ -1,0 +1,86 @@
+// Compiles the parts of an artifact side by side and hands them to the linker.
+#include "lib/Target/Artifact.h"
+#include "lib/Target/Files.h"
+#include "lib/Target/Link.h"
+#include "lib/Target/WeightSection.h"
+#include "llvm/Object/ObjectFile.h"
+
+using namespace mlir;
+
+// Beyond this the small code model cannot reach across the section.
+constexpr uint64_t maxWeightBytes = uint64_t(2000) << 20;
+
+static uint64_t codeBytes(const burin::ObjectCode &object) {
+  uint64_t bytes = 0;
+  auto parsed = llvm::object::ObjectFile::createObjectFile(
+      llvm::MemoryBufferRef(StringRef(object.bytes.data(), object.bytes.size()), object.name));
+  if (!parsed) {
+    llvm::consumeError(parsed.takeError());
+    return 0;
+  }
+  for (const llvm::object::SectionRef &section : (*parsed)->sections())
+    if (section.isText())
+      bytes += section.getSize();
+  return bytes;
+}
+
+FailureOr<uint64_t> burin::writeArtifact(ModuleOp module, const Machine &machine, const CodegenOptions &codegen,
+                                         const ModelDescription &model, const ArtifactOptions &options, StringRef path) {
+  if (model.weightsBytes > maxWeightBytes)
+    return module.emitError() << "the weights take " << model.weightsBytes << " bytes, and at most " << maxWeightBytes << " fit into one artifact",
+           failure();
+  auto folder = ScratchFolder::create();
+  if (!folder)
+    return module.emitError() << llvm::toString(folder.takeError()), failure();
+
+  FailureOr<std::vector<ObjectCode>> objects = compileToObjects(module, machine, codegen);
+  if (failed(objects))
+    return failure();
+  uint64_t code = 0;
+  for (const ObjectCode &object : *objects)
+    code += codeBytes(object);
+  FailureOr<ObjectCode> description = describeToObject(module, machine, model);
+  if (failed(description))
+    return failure();
+  objects->push_back(std::move(*description));
+
+  auto link = [&]() -> llvm::Error {
+    LinkInput input;
+    input.triple = machine.triple.str();
+    input.runtimeFolder = options.runtimeFolder;
+    for (ObjectCode &object : *objects) {
+      std::string file = folder->file(object.name);
+      if (llvm::Error error = writeFile(file, [&](llvm::raw_ostream &out) {
+            out.write(object.bytes.data(), object.bytes.size());
+            return llvm::Error::success();
+          }))
+        return error;
+      object.bytes = {};
+      input.objects.push_back(file);
+    }
+    if (model.weightsBytes) {
+      std::string file = folder->file(model.name + ".weights.o");
+      if (llvm::Error error = writeFile(file, [&](llvm::raw_ostream &out) { return writeWeightObject(model, machine.triple, out); }))
+        return error;
+      input.objects.push_back(file);
+    }
+    switch (options.kind) {
+    case ArtifactKind::Object:
+      return linkObject(input, path);
+    case ArtifactKind::StaticLibrary:
+      return linkArchive(input, path);
+    case ArtifactKind::SharedLibrary: {
+      std::vector<std::string> exports = {model.modelSymbol(), model.runSymbol()};
+      if (model.isProgram)
+        exports.push_back("burin_program_model");
+      return linkShared(input, options.soname, exports, path);
+    }
+    case ArtifactKind::Program:
+      return linkProgram(input, options.isStatic, path);
+    }
+    llvm_unreachable("all kinds are above");
+  };
+  if (llvm::Error error = link())
+    return module.emitError() << llvm::toString(std::move(error)), failure();
+  return code;
+}

@@ -1,0 +1,81 @@
+// What an artifact says of its model: the burin_model of include/burin/runtime.h as C++ values, read from the module's attributes.
+#ifndef BURIN_LIB_TARGET_DESCRIPTION_H
+#define BURIN_LIB_TARGET_DESCRIPTION_H
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <string>
+#include <vector>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+} // namespace llvm
+
+namespace burin {
+
+/// Module attributes between the rooms. Set by lib/Pipeline (signature), passes/Tensor (arena, weights) and passes/Cpu (layers).
+inline constexpr char signatureAttr[] = "burin.signature"; // {inputs = [{name, dtype, dims, dim_names}], outputs = [...]}
+inline constexpr char arenaAttr[] = "burin.arena_bytes";
+inline constexpr char peakAttr[] = "burin.peak_live_bytes";
+inline constexpr char weightsAttr[] = "burin.weights"; // [{name, offset, source_bytes, encoding, data}]
+inline constexpr char layersAttr[] = "burin.layers";   // [{name, kind, flops, bytes}]
+
+struct TensorDescription {
+  std::string name;
+  int32_t dtype = 0;                 // burin_dtype
+  llvm::SmallVector<int64_t> dims;   // -1: free
+  std::vector<std::string> dimNames; // one a dim, "" where it has none; or empty
+};
+
+struct LayerDescription {
+  std::string name, kind;
+  uint64_t flops = 0, bytes = 0;
+};
+
+struct WeightDescription {
+  std::string name;
+  uint64_t offset = 0, bytes = 0, sourceBytes = 0;
+  int32_t dtype = 0;
+  uint32_t encoding = 0;    // burin_encoding
+  mlir::ElementsAttr data;
+};
+
+struct VariantDescription {
+  std::string target;
+  uint64_t features = 0;
+  std::string entry; // symbol
+};
+
+struct ModelDescription {
+  std::string name; // symbol prefix
+  std::string manifest;
+  uint32_t flags = 0;
+  std::vector<TensorDescription> inputs, outputs;
+  std::vector<LayerDescription> layers;
+  std::vector<WeightDescription> weights;
+  std::vector<VariantDescription> variants;
+  uint64_t weightsBytes = 0, arenaBytes = 0, peakLiveBytes = 0;
+  bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
+
+  std::string modelSymbol() const { return name + "_model"; }
+  std::string runSymbol() const { return name + "_run"; }
+  std::string weightsSymbol() const { return name + "_weights"; }
+};
+
+/// burin_dtype of an element type, read with signedness; 0 when there is none.
+int32_t dtypeOf(mlir::Type element);
+
+/// Bytes that one element takes in memory.
+uint64_t bytesOfElement(mlir::Type element);
+
+/// Reads the attributes above. An error names the attribute that is missing or malformed.
+mlir::FailureOr<ModelDescription> describeModel(mlir::ModuleOp module);
+
+/// The description as an LLVM module of constants for a target with this data layout.
+std::unique_ptr<llvm::Module> describeToLLVM(const ModelDescription &model, llvm::LLVMContext &context, llvm::StringRef triple,
+                                             llvm::StringRef dataLayout);
+
+} // namespace burin
+
+#endif

@@ -1,0 +1,198 @@
+// See Link.h. Each link is deterministic: no build ids from paths, no timestamps, members in the order given.
+#include "lib/Target/Link.h"
+#include "lib/Target/Files.h"
+
+#include "lld/Common/Driver.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Object/Archive.h"
+#include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
+#include <dlfcn.h>
+#include <mutex>
+
+LLD_HAS_DRIVER(elf)
+
+using namespace llvm;
+
+// The triple as Debian names folders and compilers: without the vendor.
+static std::string shortTriple(StringRef text) {
+  Triple triple(text);
+  std::string arch = triple.getArchName().str();
+  return (arch + "-" + triple.getOSAndEnvironmentName()).str();
+}
+
+static const char *emulation(StringRef text) {
+  switch (Triple(text).getArch()) {
+  case Triple::aarch64: return "aarch64linux";
+  case Triple::riscv64: return "elf64lriscv";
+  case Triple::arm:
+  case Triple::thumb: return "armelf_linux_eabi";
+  default: return "elf_x86_64";
+  }
+}
+
+Expected<std::string> burin::findRuntime(StringRef folder, StringRef triple) {
+  SmallString<256> base(folder);
+  if (base.empty()) {
+    // build/lib/libBurinCompiler.so and <prefix>/lib/libBurinCompiler.so both have lib/burin/runtime beside them.
+    Dl_info info;
+    if (!dladdr(reinterpret_cast<void *>(&findRuntime), &info) || !info.dli_fname)
+      return createStringError("cannot find the folder of Burin's own library");
+    if (sys::fs::real_path(info.dli_fname, base))
+      base = info.dli_fname;
+    sys::path::remove_filename(base);
+    sys::path::append(base, "burin", "runtime");
+  }
+  sys::path::append(base, shortTriple(triple));
+  if (!sys::fs::is_directory(base))
+    return createStringError("no runtime library for %s: expected the folder '%s'", shortTriple(triple).c_str(), base.c_str());
+  return std::string(base);
+}
+
+static Expected<std::string> runtimeLibrary(const burin::LinkInput &input, StringRef name) {
+  Expected<std::string> folder = burin::findRuntime(input.runtimeFolder, input.triple);
+  if (!folder)
+    return folder.takeError();
+  SmallString<256> path(*folder);
+  sys::path::append(path, name);
+  if (!sys::fs::exists(path))
+    return createStringError("'%s' is missing: this build of Burin has no such runtime for %s", path.c_str(), shortTriple(input.triple).c_str());
+  return std::string(path);
+}
+
+// lld keeps global state: one link at a time.
+static Error runLld(ArrayRef<std::string> arguments) {
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> lock(mutex);
+  SmallVector<const char *> argv = {"ld.lld"};
+  for (const std::string &a : arguments)
+    argv.push_back(a.c_str());
+  std::string out, err;
+  raw_string_ostream outStream(out), errStream(err);
+  lld::Result result = lld::lldMain(argv, outStream, errStream, {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode == 0)
+    return Error::success();
+  StringRef text = StringRef(err).trim();
+  text.consume_front("ld.lld: error: ");
+  return createStringError("link failed: %s", text.split('\n').first.str().c_str());
+}
+
+Error burin::linkObject(const LinkInput &input, StringRef output) {
+  std::vector<std::string> arguments = {"-m", emulation(input.triple), "-r", "-o", output.str()};
+  llvm::append_range(arguments, input.objects);
+  return runLld(arguments);
+}
+
+Error burin::linkArchive(const LinkInput &input, StringRef output) {
+  std::vector<NewArchiveMember> members;
+  for (const std::string &path : input.objects) {
+    Expected<NewArchiveMember> member = NewArchiveMember::getFile(path, /*Deterministic=*/true);
+    if (!member)
+      return member.takeError();
+    member->MemberName = sys::path::filename(path);
+    members.push_back(std::move(*member));
+  }
+  Expected<std::string> runtime = runtimeLibrary(input, "libburin_runtime.a");
+  if (!runtime)
+    return runtime.takeError();
+  auto buffer = MemoryBuffer::getFile(*runtime);
+  if (!buffer)
+    return createStringError("cannot read '%s': %s", runtime->c_str(), buffer.getError().message().c_str());
+  Expected<std::unique_ptr<object::Archive>> archive = object::Archive::create(**buffer);
+  if (!archive)
+    return archive.takeError();
+  Error failed = Error::success();
+  for (const object::Archive::Child &child : (*archive)->children(failed)) {
+    Expected<NewArchiveMember> member = NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
+    if (!member) {
+      consumeError(std::move(failed));
+      return member.takeError();
+    }
+    members.push_back(std::move(*member));
+  }
+  if (failed)
+    return failed;
+  return writeArchive(output, members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
+}
+
+Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::string> exports, StringRef output) {
+  Expected<std::string> runtime = runtimeLibrary(input, "libburin_runtime.a");
+  if (!runtime)
+    return runtime.takeError();
+  Expected<ScratchFolder> folder = ScratchFolder::create();
+  if (!folder)
+    return folder.takeError();
+  std::string script = folder->file("exports");
+  if (Error error = writeFile(script, [&](raw_ostream &out) {
+        out << "{ global:";
+        for (const std::string &symbol : exports)
+          out << " " << symbol << ";";
+        out << " local: *; };\n";
+        return Error::success();
+      }))
+    return error;
+  std::vector<std::string> arguments = {"-m", emulation(input.triple), "-shared", "-o", output.str(), "-soname", soname.str(),
+                                        "--version-script", script, "--gc-sections", "-s", "-z", "now", "-z", "relro", "--hash-style=gnu"};
+  llvm::append_range(arguments, input.objects);
+  arguments.push_back(*runtime);
+  return runLld(arguments);
+}
+
+Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output) {
+  Expected<std::string> hosted = runtimeLibrary(input, "libburin_hosted.a");
+  if (!hosted)
+    return hosted.takeError();
+  Expected<std::string> runtime = runtimeLibrary(input, "libburin_runtime.a");
+  if (!runtime)
+    return runtime.takeError();
+
+  std::string triple = shortTriple(input.triple);
+  bool isNative = Triple(input.triple).getArch() == Triple(sys::getProcessTriple()).getArch();
+  std::vector<std::string> candidates, extra;
+  if (isNative)
+    candidates = {"cc", "gcc", "clang", "clang-22"};
+  else
+    candidates = {triple + "-gcc", "clang-22", "clang"};
+  std::string driver;
+  for (const std::string &name : candidates)
+    if (auto found = sys::findProgramByName(name)) {
+      driver = *found;
+      if (!isNative && StringRef(name).starts_with("clang"))
+        extra = {"--target=" + triple};
+      break;
+    }
+  if (driver.empty())
+    return createStringError("no C compiler driver to link a program for %s with, looked for %s; --emit=lib needs none", triple.c_str(),
+                             llvm::join(candidates, ", ").c_str());
+
+  std::vector<std::string> arguments = {driver};
+  llvm::append_range(arguments, extra);
+  llvm::append_range(arguments, std::vector<std::string>{"-o", output.str(), "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-s", "-pthread"});
+  arguments.push_back(isStatic ? "-static" : "-pie");
+  llvm::append_range(arguments, input.objects);
+  arguments.push_back("-Wl,--start-group");
+  arguments.push_back(*hosted);
+  arguments.push_back(*runtime);
+  arguments.push_back("-Wl,--end-group");
+  if (!isStatic)
+    arguments.push_back("-Wl,--as-needed");
+  arguments.push_back("-lm");
+
+  Expected<ScratchFolder> folder = ScratchFolder::create();
+  if (!folder)
+    return folder.takeError();
+  std::string log = folder->file("log"), why;
+  SmallVector<StringRef> argv(arguments.begin(), arguments.end());
+  int status = sys::ExecuteAndWait(driver, argv, std::nullopt, {StringRef(""), StringRef(log), StringRef(log)}, 0, 0, &why);
+  if (status == 0)
+    return Error::success();
+  if (auto text = MemoryBuffer::getFile(log))
+    if (StringRef first = (*text)->getBuffer().trim(); !first.empty())
+      why = first.split('\n').first.str();
+  return createStringError("link with '%s' failed: %s", driver.c_str(), why.c_str());
+}
