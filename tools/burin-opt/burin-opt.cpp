@@ -1,0 +1,198 @@
+// burin-opt: reads ONNX or MLIR, runs passes, writes ONNX or MLIR. MLIR's own opt machinery does the work; an ONNX input is
+// a first pass that fills an empty module, an ONNX output a last pass that writes it, so every option of mlir-opt
+// (timing, remarks, printing between passes, reproducers) holds for both.
+#include "burin/InitAll.h"
+#include "dialects/Onnx/Onnx.h"
+#include "lib/Export/Export.h"
+#include "lib/Import/Import.h"
+#include "lib/Support/Diagnostics.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Support/FileUtilities.h"
+#include "mlir/Tools/Plugins/PassPlugin.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+namespace cl = llvm::cl;
+
+#ifndef BURIN_VERSION
+#define BURIN_VERSION "0.1.0"
+#endif
+
+namespace {
+
+// Shown by --help above MLIR's options.
+const char *const overview = R"(burin-opt: reads ONNX or MLIR, runs passes, writes ONNX or MLIR
+
+usage: burin-opt IN.{onnx,mlir} [--PASS | --pass-pipeline=... | --pipeline=NAME] [-o OUT.{onnx,mlir}]
+
+  burin-opt model.onnx -o model.mlir                     read a model
+  burin-opt model.onnx --pipeline=graph -o model.opt.onnx  optimize it, write standard ONNX again
+  burin-opt model.onnx --pipeline=graph --elide-weights  look at it
+)";
+
+cl::OptionCategory category("Burin options");
+cl::opt<std::string> pipelineName("pipeline", cl::desc("Run a stage's named pipeline (see --list-pipelines), after any other passes"), cl::value_desc("name"), cl::cat(category));
+cl::opt<std::string> targetName("target", cl::desc("Machine the named pipeline is for (default: this one)"), cl::value_desc("machine"), cl::cat(category));
+cl::opt<bool> listPipelines("list-pipelines", cl::desc("List the named pipelines and exit"), cl::cat(category));
+cl::opt<bool> elideWeights("elide-weights", cl::desc("Leave out the data of large constants when printing: to read, not to read back"), cl::cat(category));
+cl::opt<int> onnxOpset("onnx-opset", cl::desc("Opset of an ONNX output (default: the newest that ONNX Runtime loads)"), cl::init(-1), cl::cat(category));
+cl::opt<bool> externalData("external-data", cl::desc("Write the weights of an ONNX output to FILE.data beside it"), cl::cat(category));
+
+struct ImportOnnx : PassWrapper<ImportOnnx, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ImportOnnx)
+  explicit ImportOnnx(std::string path) : path(std::move(path)) {}
+  ImportOnnx(const ImportOnnx &other) : PassWrapper(other), path(other.path) {}
+  StringRef getArgument() const final { return "burin-import"; }
+  StringRef getDescription() const final { return "fill the module from an ONNX file"; }
+  void getDependentDialects(DialectRegistry &registry) const final { registry.insert<burin::onnx::OnnxDialect, func::FuncDialect>(); }
+  void runOnOperation() final {
+    ModuleOp module = getOperation();
+    OwningOpRef<ModuleOp> imported = burin::importModel(path, getContext());
+    if (!imported)
+      return signalPassFailure();
+    module->setAttrs((*imported)->getAttrDictionary());
+    module->setLoc(imported->getLoc());
+    module.getBody()->getOperations().splice(module.getBody()->end(), imported->getBody()->getOperations());
+  }
+  std::string path;
+};
+
+struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExportOnnx)
+  explicit ExportOnnx(std::string path) : path(std::move(path)) {}
+  ExportOnnx(const ExportOnnx &other) : PassWrapper(other), path(other.path) {}
+  StringRef getArgument() const final { return "burin-export"; }
+  StringRef getDescription() const final { return "write the module as an ONNX file"; }
+  void runOnOperation() final {
+    burin::ExportOptions options;
+    options.opset = onnxOpset;
+    options.externalData = externalData;
+    if (failed(burin::exportModel(getOperation(), path, options)))
+      return signalPassFailure();
+    // Nothing is printed after this; an empty module keeps the printer from encoding the weights.
+    getOperation().getBody()->clear();
+  }
+  std::string path;
+};
+
+// MLIR ignores a plugin that does not load, and knows a plugin's --PASS flags only if it loads before the flags are read.
+bool loadPlugins(int argc, char **argv) {
+  for (int i = 1; i < argc; ++i) {
+    StringRef arg(argv[i]);
+    if (!arg.consume_front("--load-pass-plugin") && !arg.consume_front("-load-pass-plugin"))
+      continue;
+    if (!arg.consume_front("=")) {
+      if (!arg.empty() || i + 1 >= argc)
+        continue;
+      arg = argv[i + 1];
+    }
+    auto plugin = PassPlugin::load(arg.str());
+    if (!plugin) {
+      burin::fail("cannot load pass plugin '" + arg + "': " + llvm::toString(plugin.takeError()));
+      return false;
+    }
+    plugin->registerPassRegistryCallbacks();
+  }
+  return true;
+}
+
+int run(int argc, char **argv) {
+  DialectRegistry registry;
+  burin::registerAllDialects(registry);
+  burin::registerAllPasses();
+  if (!loadPlugins(argc, argv))
+    return 1;
+
+  // Weights are left out by the options MLIR's printer has; a limit above 0 would encode them first and then drop them.
+  std::vector<char *> args(argv, argv + argc);
+  for (int i = 1; i < argc; ++i)
+    if (StringRef(argv[i]).ltrim('-') == "elide-weights") {
+      args.push_back(const_cast<char *>("--mlir-elide-resource-strings-if-larger=0"));
+      args.push_back(const_cast<char *>("--mlir-elide-elementsattrs-if-larger=64"));
+      break;
+    }
+  cl::SetVersionPrinter([](raw_ostream &out) { out << "burin-opt " BURIN_VERSION " (LLVM " LLVM_VERSION_STRING ")\n"; });
+  registerCLIOptions("burin-opt", registry);
+  auto [input, output] = parseCLIOptions(int(args.size()), args.data(), overview);
+  MlirOptMainConfig config = MlirOptMainConfig::createFromCLOptions();
+
+  if (listPipelines) {
+    for (const burin::NamedPipeline &pipeline : burin::namedPipelines())
+      llvm::outs() << llvm::formatv("{0,-10} {1}\n", pipeline.name, pipeline.description);
+    return 0;
+  }
+  if (config.shouldShowDialects()) {
+    llvm::outs() << "Available dialects:\n";
+    llvm::interleave(registry.getDialectNames(), llvm::outs(), "\n");
+    llvm::outs() << "\n";
+    return 0;
+  }
+  if (config.shouldListPasses()) {
+    printRegisteredPasses();
+    return 0;
+  }
+
+  bool fromOnnx = StringRef(input).ends_with(".onnx"), toOnnx = StringRef(output).ends_with(".onnx");
+  std::unique_ptr<llvm::MemoryBuffer> buffer;
+  if (fromOnnx) {
+    buffer = llvm::MemoryBuffer::getMemBuffer("module {}", input);
+  } else {
+    std::string error;
+    buffer = openInputFile(input, &error);
+    if (!buffer)
+      return burin::fail(error);
+  }
+
+  // The handler lives as long as the passes, which MlirOptMain ends before the context.
+  auto handler = std::make_shared<std::unique_ptr<burin::ScopedDiagnosticHandler>>();
+  MlirOptMainConfig base = config;
+  config.setPassPipelineSetupFn([&, base, handler](PassManager &pm) -> LogicalResult {
+    if (fromOnnx || toOnnx)
+      *handler = std::make_unique<burin::ScopedDiagnosticHandler>(pm.getContext());
+    if (fromOnnx)
+      pm.addPass(std::make_unique<ImportOnnx>(input));
+    if (failed(base.setupPassPipeline(pm)))
+      return failure();
+    std::string error;
+    if (!pipelineName.empty() && failed(burin::buildNamedPipeline(pipelineName, targetName, pm, error)))
+      return emitError(UnknownLoc::get(pm.getContext())) << error;
+    if (toOnnx)
+      pm.addPass(std::make_unique<ExportOnnx>(output));
+    return success();
+  });
+
+  bool failedToRun = false;
+  auto process = [&](raw_ostream &out) -> llvm::Error {
+    failedToRun = failed(MlirOptMain(out, std::move(buffer), registry, config));
+    handler->reset();
+    if (failedToRun)
+      return llvm::createStringError("");
+    return llvm::Error::success();
+  };
+  if (toOnnx) {
+    llvm::raw_null_ostream null;
+    llvm::consumeError(process(null));
+  } else if (output == "-") {
+    llvm::consumeError(process(llvm::outs()));
+  } else if (llvm::Error error = llvm::writeToOutput(output, process)) {
+    // Written beside its place and renamed: the file is whole or not there.
+    std::string text = llvm::toString(std::move(error));
+    if (!failedToRun)
+      return burin::fail("cannot write '" + output + "': " + StringRef(text).lower());
+  }
+  return failedToRun ? 1 : 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  return run(argc, argv);
+}
