@@ -262,7 +262,7 @@ Value blendAlong(Lowering &l, Value x, const Axis &axis, Type compute, bool isUn
   AffineMap table = selectDims(l, rank + 1, {axis.position, reads});
   Value index = l.makeTensor(onnx::makeInts(RankedTensorType::get({axis.to, axis.count}, l.b.getI32Type()), axis.index));
   Value weight = floats(l, {axis.to, axis.count}, axis.weight, compute);
-  return accumulate(l, loops, selectDims(l, rank + 1, dims), l.zero(compute), {index, weight}, {table, table},
+  return reduceIndexed(l, loops, {index, weight}, {table, table}, reads, l.zero(compute),
                     [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
                       SmallVector<Value> from;
                       for (int64_t dim : dims)

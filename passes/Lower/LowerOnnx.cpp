@@ -26,6 +26,7 @@ static const Registry &getRegistry() {
     lower::populateReductionLowerings(r);
     lower::populateTensorLowerings(r);
     lower::populateImageLowerings(r);
+    lower::populateQuantLowerings(r);
     return r;
   }();
   return registry;

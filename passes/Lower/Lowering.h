@@ -175,6 +175,7 @@ void populateNNLowerings(Registry &registry);
 void populateReductionLowerings(Registry &registry);
 void populateTensorLowerings(Registry &registry);
 void populateImageLowerings(Registry &registry);
+void populateQuantLowerings(Registry &registry);
 
 } // namespace burin::lower
 

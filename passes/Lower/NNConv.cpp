@@ -1,6 +1,7 @@
 // The NN family, windows: convolutions and pools, all channels last. Paddings that ONNX spells by rule (auto_pad,
 // output_shape) become numbers here, computed from the inferred result shape, so that they agree with inference.
 #include "passes/Lower/NN.h"
+#include "passes/Lower/Window.h"
 
 using namespace mlir;
 
@@ -25,37 +26,6 @@ void addBiasEpilogue(Lowering &l, nn::ComputeOp op, Value bias, AffineMap map, d
   nn::YieldOp::create(l.b, s.cast(acc, result));
 }
 
-namespace {
-
-/// strides, dilations and begin and end paddings, one entry a spatial dim.
-struct Window {
-  Dims kernel, strides, dilations, begin, end;
-  Dims pads() const {
-    Dims all = begin;
-    all.append(end);
-    return all;
-  }
-  int64_t extent(int64_t dim) const { return (kernel[dim] - 1) * dilations[dim] + 1; }
-};
-
-template <typename OpTy> Window getWindow(OpTy op, ArrayRef<int64_t> kernel) {
-  Window w;
-  int64_t rank = kernel.size();
-  w.kernel.assign(kernel.begin(), kernel.end());
-  auto orOnes = [&](std::optional<ArrayRef<int64_t>> given) { return given && !given->empty() ? Dims(*given) : Dims(rank, 1); };
-  w.strides = orOnes(op.getStrides());
-  w.dilations = orOnes(op.getDilations());
-  w.begin.assign(rank, 0);
-  w.end.assign(rank, 0);
-  if (auto pads = op.getPads(); pads && op.getAutoPad() == "NOTSET")
-    for (int64_t dim = 0; dim < rank && static_cast<int64_t>(pads->size()) == 2 * rank; ++dim) {
-      w.begin[dim] = (*pads)[dim];
-      w.end[dim] = (*pads)[rank + dim];
-    }
-  return w;
-}
-
-/// SAME_UPPER and SAME_LOWER share out what the result needs; an odd one goes to the end or to the begin.
 void padSame(Window &w, StringRef autoPad, ArrayRef<int64_t> input, ArrayRef<int64_t> output) {
   if (!autoPad.starts_with("SAME"))
     return;
@@ -81,7 +51,6 @@ SmallVector<NamedAttribute> windowAttributes(Lowering &l, const Window &w) {
           l.b.getNamedAttr("pads", l.b.getDenseI64ArrayAttr(w.pads()))};
 }
 
-/// [k..., then `last`] of a filter whose ONNX dims are two and then the kernel's.
 Order filterOrder(int64_t rank, ArrayRef<int64_t> last) {
   Order order;
   for (int64_t dim = 2; dim < rank; ++dim)
@@ -89,6 +58,8 @@ Order filterOrder(int64_t rank, ArrayRef<int64_t> last) {
   order.append(last.begin(), last.end());
   return order;
 }
+
+namespace {
 
 LogicalResult checkFloats(Lowering &l, Operation *op) {
   Type type = l.element(op->getOperand(0));

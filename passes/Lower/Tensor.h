@@ -33,10 +33,9 @@ mlir::Value remapAxes(Lowering &l, mlir::Value tensor, llvm::ArrayRef<AxisTable>
 using IndexedBody = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<mlir::Value> indices, mlir::ValueRange args)>;
 mlir::Value mapIndexed(Lowering &l, mlir::RankedTensorType result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps, IndexedBody body);
 
-/// One linalg.generic over `loops` (extents) whose result is found through `resultMap`, a projection: the loops it leaves
-/// out reduce. The body's last argument is the accumulator, `init` at first.
-mlir::Value accumulate(Lowering &l, llvm::ArrayRef<int64_t> loops, mlir::AffineMap resultMap, mlir::TypedAttr init, mlir::ValueRange operands,
-                       llvm::ArrayRef<mlir::AffineMap> maps, IndexedBody body);
+/// As Lowering::reduce over `loops` (extents), but the body also gets the loop indices; its last argument is the accumulator.
+mlir::Value reduceIndexed(Lowering &l, llvm::ArrayRef<int64_t> loops, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps,
+                          llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, IndexedBody body);
 
 mlir::Value constantIndex(mlir::ImplicitLocOpBuilder &b, int64_t value);
 mlir::Value extract(mlir::ImplicitLocOpBuilder &b, mlir::Value tensor, mlir::ValueRange indices);
@@ -60,7 +59,6 @@ void populateTensorMoveLowerings(Registry &registry);
 void populateTensorIndexingLowerings(Registry &registry);
 void populateTensorScatterLowerings(Registry &registry);
 void populateImageResizeLowerings(Registry &registry);
-void populateQuantLowerings(Registry &registry);
 
 } // namespace burin::lower
 

@@ -169,7 +169,7 @@ LogicalResult lowerTopK(Lowering &l, onnx::TopKOp op) {
   loops.push_back(extent);
   others[axis] = rank;
   AffineMap self = selectDims(l, rank + 1, all), other = selectDims(l, rank + 1, others);
-  Value ranks = accumulate(l, loops, self, l.zero(i64), {x.value, x.value}, {self, other}, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+  Value ranks = reduceIndexed(l, loops, {x.value, x.value}, {self, other}, rank, l.zero(i64), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
     Value ahead = before(b, args[1], args[0], largest, isUnsigned), behind = before(b, args[0], args[1], largest, isUnsigned);
     Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, indices[rank], indices[axis]);
     Value notBehind = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, behind, arith::ConstantIntOp::create(b, 0, 1));
@@ -177,7 +177,7 @@ LogicalResult lowerTopK(Lowering &l, onnx::TopKOp op) {
     return arith::AddIOp::create(b, args[2], arith::ExtUIOp::create(b, i64, counts));
   });
   loops[axis] = k;
-  Value places = accumulate(l, loops, self, l.zero(i64), ranks, other, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+  Value places = reduceIndexed(l, loops, ranks, other, rank, l.zero(i64), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
     Value hit = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, args[0], arith::IndexCastOp::create(b, i64, indices[axis]));
     Value place = arith::IndexCastOp::create(b, i64, indices[rank]);
     return arith::AddIOp::create(b, args[1], arith::SelectOp::create(b, hit, place, arith::ConstantIntOp::create(b, 0, 64)));

@@ -39,27 +39,13 @@ Value mapIndexed(Lowering &l, RankedTensorType result, ValueRange operands, Arra
   });
 }
 
-Value accumulate(Lowering &l, ArrayRef<int64_t> loops, AffineMap resultMap, TypedAttr init, ValueRange operands, ArrayRef<AffineMap> maps, IndexedBody body) {
-  SmallVector<utils::IteratorType> iterators(loops.size(), utils::IteratorType::reduction);
-  Dims shape;
-  for (AffineExpr expr : resultMap.getResults()) {
-    unsigned loop = cast<AffineDimExpr>(expr).getPosition();
-    iterators[loop] = utils::IteratorType::parallel;
-    shape.push_back(loops[loop]);
-  }
-  auto type = RankedTensorType::get(shape, init.getType());
-  SmallVector<AffineMap> all(maps);
-  all.push_back(resultMap);
-  return linalg::GenericOp::create(l.b, TypeRange(type), operands, ValueRange(l.filled(type, init)), all, iterators,
-                                   [&](OpBuilder &builder, Location loc, ValueRange args) {
-                                     ImplicitLocOpBuilder b(loc, builder);
-                                     SmallVector<Value> indices;
-                                     for (size_t loop = 0; loop < loops.size(); ++loop)
-                                       indices.push_back(linalg::IndexOp::create(b, loop));
-                                     Value value = body(b, indices, args);
-                                     linalg::YieldOp::create(b, value);
-                                   })
-      .getResult(0);
+Value reduceIndexed(Lowering &l, ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes, TypedAttr init, IndexedBody body) {
+  return l.reduce(loops, operands, maps, axes, init, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    SmallVector<Value> indices;
+    for (size_t loop = 0; loop < loops.size(); ++loop)
+      indices.push_back(linalg::IndexOp::create(b, loop));
+    return body(b, indices, args);
+  });
 }
 
 Value scalar(Lowering &l, Value v) {
