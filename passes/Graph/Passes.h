@@ -14,12 +14,19 @@ namespace burin {
 struct GraphOptions {
   /// `INPUT=1x3x224x224` bindings of whole input shapes and `NAME=N` bindings of symbolic dims.
   llvm::SmallVector<std::string> shapes, dims;
+  /// ONNX names of the operators that later stages lower. Others expand by their ONNX function body. Empty: none expands.
+  llvm::SmallVector<std::string> lowered;
 };
 
-/// Imported onnx -> canonical, folded and fused onnx. `evaluator` may be null: then only small integer constants fold.
+/// Imported onnx -> canonical, folded and fused onnx. `evaluator` may be null: then what no folder of the room computes
+/// stays.
 void buildGraphPipeline(mlir::OpPassManager &pm, const GraphOptions &options, std::shared_ptr<Evaluator> evaluator);
 
-/// Registers every pass of this room for burin-opt, with `evaluator` injected where folding needs it.
+/// graph-fold-constants with an evaluator, which may be null.
+std::unique_ptr<mlir::Pass> createFoldConstants(std::shared_ptr<Evaluator> evaluator);
+
+/// Registers every pass of this room for burin-opt, with `evaluator` injected where folding needs it, and the pipeline
+/// `graph` with the options of graph-bind-shapes.
 void registerGraphPasses(std::shared_ptr<Evaluator> evaluator);
 
 } // namespace burin

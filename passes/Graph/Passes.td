@@ -4,4 +4,115 @@
 
 include "mlir/Pass/PassBase.td"
 
+def BindShapes : Pass<"graph-bind-shapes", "::mlir::ModuleOp"> {
+  let summary = "Bind the shapes of graph inputs and the sizes of symbolic dims";
+  let description = [{
+    Matches the inputs of public functions by name. Makes their types as static as the options say; a symbol that a shape
+    covers is bound everywhere. A dim that is `?`, negative or not mentioned stays dynamic. Must not guess: an unknown
+    name, another rank and a conflicting size are located errors. Run `graph-infer-shapes` after it.
+    Example: test/passes/Graph/bind-shapes.mlir#shapes
+  }];
+  let options = [
+    ListOption<"shapes", "shapes", "std::string", "INPUT=1x3x224x224: the shape of a graph input">,
+    ListOption<"dims", "dims", "std::string", "NAME=N: the size of a symbolic dim">];
+}
+
+def EliminateIdentities : Pass<"graph-eliminate-identities", "::mlir::ModuleOp"> {
+  let summary = "Remove operators that change nothing and merge those that one operator can do";
+  let description = [{
+    Matches Identity, Dropout at inference, and Cast, Reshape, Transpose, Pad, Slice, Expand, Tile, Concat, Split, Resize,
+    Clip, Where, Sum/Max/Min/Mean, Add/Sub/Mul/Div/Pow that give back an operand; pairs of Reshapes (Flatten, Squeeze and
+    Unsqueeze too), Transposes, Casts and negations; Transposes that only move dims of size 1; `If` with a constant
+    condition. Makes the operand, one merged operator, or the branch taken. Must not change any result: a Cast that
+    rounds stays, and an output of the graph keeps its own operator. Example: test/passes/Graph/eliminate-identities.mlir#identity
+  }];
+}
+
+def ExpandFunctions : Pass<"graph-expand-functions", "::mlir::ModuleOp"> {
+  let summary = "Replace operators that nobody lowers by their ONNX function bodies";
+  let description = [{
+    Matches operators that ONNX defines by a body of others and whose name is not in `keep`. Makes that body in place,
+    types inferred, bodies within bodies too. Must not run before raising, which makes such operators on purpose.
+    Example: test/passes/Graph/expand-functions.mlir#mish
+  }];
+  let options = [ListOption<"keep", "keep", "std::string", "names of the operators that later stages lower themselves">];
+}
+
+def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
+  let summary = "Compute what depends on constants and static shapes alone";
+  let description = [{
+    Matches operators whose operands are all constants; Shape and Size of tensors whose type knows the answer, also
+    partly, through the integer operators exporters compute shapes with; shape operands of Reshape and Expand that the
+    result's type makes redundant. Makes constants: splats stay splats, reinterpretations share their bytes; what no
+    folder here computes goes to the Evaluator in one function. Must not fold quantized weights to float, random
+    operators, or a result much larger than its operands. Example: test/passes/Graph/fold-constants.mlir#shape_chain
+  }];
+}
+
+def FuseConvBn : Pass<"graph-fuse-conv-bn", "::mlir::ModuleOp"> {
+  let summary = "Fold per-channel scales and shifts into the weights before them";
+  let description = [{
+    Matches BatchNormalization at inference, and Mul, Div, Add, Sub by a constant per channel, after a Conv,
+    ConvTranspose, Gemm or MatMul with constant weights. Makes the same operator with other weights and bias; a
+    BatchNormalization that finds none becomes Mul and Add. Must not run where the producer has other users, where a
+    parameter is no constant, or where a number would leave the type's range. Example: test/passes/Graph/fuse-conv-bn.mlir#conv
+  }];
+}
+
+def FusePad : Pass<"graph-fuse-pad", "::mlir::ModuleOp"> {
+  let summary = "Let a convolution or pool do the padding before it";
+  let description = [{
+    Matches a constant Pad before Conv, AveragePool or MaxPool. Makes its pads the consumer's. Must not run where the
+    value is not what the consumer pads with (a mean that does not count padding, a maximum that zero could win), where
+    batch or channels are padded, or where auto_pad depends on the padded shape. Example: test/passes/Graph/fuse-pad.mlir#conv
+  }];
+}
+
+def InferShapes : Pass<"graph-infer-shapes", "::mlir::ModuleOp"> {
+  let summary = "Infer types and shapes with ONNX's own functions";
+  let description = [{
+    Matches every operator, in order, subgraphs included. Makes its result types as static as the operands, constants and
+    propagated shape values allow, and the functions' result types with them. A conflict is a located error.
+    Example: test/passes/Graph/infer-shapes.mlir#conv
+  }];
+}
+
+def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
+  let summary = "Recognise activations that exporters spell out";
+  let description = [{
+    Matches products of a value with a gate made of itself: x * Sigmoid(a x), x * Clip(x + 3, 0, 6) / 6 and its half
+    Clip(x + 3, 0, 6) / 6, x * (1 + Erf(x / sqrt 2)) / 2, the tanh form of the same, x * Tanh(Softplus(x)), factors in any
+    order. Makes Swish, HardSwish, HardSigmoid, Gelu, Mish. Must not run where a constant differs by more than rounding or
+    a part has other users. Example: test/passes/Graph/raise-activations.mlir#swish
+  }];
+}
+
+def RaiseLayerNorm : Pass<"graph-raise-layer-norm", "::mlir::ModuleOp"> {
+  let summary = "Recognise layer normalization that exporters spell out";
+  let description = [{
+    Matches (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale [+ bias] over the last dims. Makes LayerNormalization.
+    Must not run where the two means differ in their axes, where scale or bias reach beyond the normalized dims, or where
+    a part has other users. Example: test/passes/Graph/raise-layer-norm.mlir#affine
+  }];
+}
+
+def RaiseSpaceToDepth : Pass<"graph-raise-space-to-depth", "::mlir::ModuleOp"> {
+  let summary = "Recognise DepthToSpace and SpaceToDepth that exporters spell out";
+  let description = [{
+    Matches Reshape, Transpose, Reshape over six dims, and the Focus form: a Concat of strided Slices that together are
+    the whole image. Makes DepthToSpace or SpaceToDepth; where the Focus order differs, the permutation goes into the
+    following convolution's weights, else into a Gather of channels. Must not run on shapes that are not known.
+    Example: test/passes/Graph/raise-space-to-depth.mlir#depth_to_space
+  }];
+}
+
+def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {
+  let summary = "Check the contract of the graph stage's door out";
+  let description = [{
+    Matches everything: only onnx operators, every result of known rank, function types as returned, no Identity within a
+    graph, no Shape of a static tensor. Makes nothing; the first breach is a located error.
+    Example: test/passes/Graph/verify-graph.mlir#good
+  }];
+}
+
 #endif

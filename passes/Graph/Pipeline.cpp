@@ -1,10 +1,87 @@
 // The graph stage as a flat list of passes; comments only where the order matters.
 #include "passes/Graph/Passes.h"
+
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
 
 namespace burin {
 #define GEN_PASS_REGISTRATION
 #include "passes/Graph/Passes.h.inc"
+
+// Inference makes shapes constant, folding makes constants that inference reads, and an If decided by either brings new
+// operators. Exporters need two rounds, nested conditions one more each.
+static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, unsigned rounds) {
+  for (unsigned i = 0; i < rounds; ++i) {
+    pm.addPass(createInferShapes());
+    pm.addPass(createFoldConstants(evaluator));
+    pm.addPass(createEliminateIdentities());
+  }
+}
+
+void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::shared_ptr<Evaluator> evaluator) {
+  if (!options.shapes.empty() || !options.dims.empty()) {
+    BindShapesOptions bind;
+    bind.shapes.assign(options.shapes.begin(), options.shapes.end());
+    bind.dims.assign(options.dims.begin(), options.dims.end());
+    pm.addPass(createBindShapes(bind));
+  }
+  addSettle(pm, evaluator, 3);
+  // Exporters repeat whole subexpressions; patterns count uses.
+  pm.addPass(createCSEPass());
+
+  // Raising before fusion: `x + 3` of a spelled-out HardSigmoid must not vanish in a convolution's bias.
+  pm.addPass(createRaiseActivations());
+  pm.addPass(createRaiseLayerNorm());
+  // Focus needs its Slices as exported; its permutation goes into weights that fusion then scales.
+  pm.addPass(createRaiseSpaceToDepth());
+
+  pm.addPass(createFusePad());
+  pm.addPass(createFuseConvBn());
+
+  if (!options.lowered.empty()) {
+    ExpandFunctionsOptions expand;
+    expand.keep.assign(options.lowered.begin(), options.lowered.end());
+    pm.addPass(createExpandFunctions(expand));
+  }
+  addSettle(pm, evaluator, 1);
+  pm.addPass(createCSEPass());
+  pm.addPass(createInferShapes());
+  pm.addPass(createVerifyGraph());
+}
+
+namespace {
+struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
+  ListOption<std::string> shapes{*this, "shapes", llvm::cl::desc("INPUT=1x3x224x224: the shape of a graph input")};
+  ListOption<std::string> dims{*this, "dims", llvm::cl::desc("NAME=N: the size of a symbolic dim")};
+  ListOption<std::string> lowered{*this, "lowered", llvm::cl::desc("names of operators that later stages lower")};
+};
+} // namespace
+
+void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
+  registerBindShapes();
+  registerEliminateIdentities();
+  registerExpandFunctions();
+  registerPass([evaluator] { return createFoldConstants(evaluator); });
+  registerFuseConvBn();
+  registerFusePad();
+  registerInferShapes();
+  registerRaiseActivations();
+  registerRaiseLayerNorm();
+  registerRaiseSpaceToDepth();
+  registerVerifyGraph();
+  PassPipelineRegistration<GraphPipelineOptions>(
+      "graph", "The whole graph stage: bind shapes, infer, fold, raise, fuse, verify",
+      [evaluator](OpPassManager &pm, const GraphPipelineOptions &given) {
+        GraphOptions options;
+        options.shapes.assign(given.shapes.begin(), given.shapes.end());
+        options.dims.assign(given.dims.begin(), given.dims.end());
+        options.lowered.assign(given.lowered.begin(), given.lowered.end());
+        buildGraphPipeline(pm, options, evaluator);
+      });
+}
+
 } // namespace burin
-void burin::buildGraphPipeline(mlir::OpPassManager &, const GraphOptions &, std::shared_ptr<Evaluator>) {}
-void burin::registerGraphPasses(std::shared_ptr<Evaluator>) {}

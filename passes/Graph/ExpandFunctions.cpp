@@ -1,0 +1,47 @@
+// Operators that ONNX defines by other operators, and that no later stage lowers, become their body. What is lowered is
+// the caller's list; this pass knows no target.
+#include "passes/Graph/Passes.h"
+#include "passes/Graph/Rewriting.h"
+
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+
+namespace burin {
+#define GEN_PASS_DEF_EXPANDFUNCTIONS
+#include "passes/Graph/Passes.h.inc"
+
+namespace {
+using namespace graph;
+
+constexpr StringLiteral passName = "ExpandFunctions";
+
+class ExpandFunctions : public impl::ExpandFunctionsBase<ExpandFunctions> {
+public:
+  using ExpandFunctionsBase::ExpandFunctionsBase;
+
+  void runOnOperation() override {
+    llvm::StringSet<> lowered;
+    for (const std::string &name : keep)
+      lowered.insert(name);
+    unsigned count = 0;
+    // Bodies hold operators with bodies of their own; ONNX nests them three deep at most.
+    for (unsigned round = 0; round < 8; ++round) {
+      unsigned fired = rewriteForward(getOperation(), [&](Operation *op) {
+        if (lowered.contains(onnx::getOpType(op)) || !onnx::hasFunctionBody(op))
+          return false;
+        std::string name = onnx::getOpType(op).str();
+        passed(op, passName, "Expand", name);
+        return succeeded(onnx::expandFunctionBody(op));
+      });
+      count += fired;
+      if (!fired)
+        break;
+    }
+    eraseAllDead(getOperation());
+    counted(getOperation(), passName, count);
+  }
+};
+
+} // namespace
+} // namespace burin

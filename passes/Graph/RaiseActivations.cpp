@@ -1,0 +1,250 @@
+// Activations that exporters spell out, recognised as what they are: a product of factors and one constant, in whatever
+// order and association, where one factor is x and another a gate made of x. Later stages then see one operator with one
+// rounding. Constants must agree within rounding, and nothing else may use the parts.
+#include "passes/Graph/Passes.h"
+#include "passes/Graph/Rewriting.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace burin {
+#define GEN_PASS_DEF_RAISEACTIVATIONS
+#include "passes/Graph/Passes.h.inc"
+
+namespace {
+using namespace graph;
+
+constexpr StringLiteral passName = "RaiseActivations";
+
+// constant * factors[0] * factors[1] * ..., and the operators it was read from.
+struct Product {
+  double constant = 1;
+  SmallVector<Value> factors;
+  SmallVector<Operation *> ops;
+};
+
+// A constant that broadcasts to nothing: one element, rank no larger than the value's.
+std::optional<double> gain(Value constant, Value other) {
+  RankedTensorType type = rankedType(constant), whole = rankedType(other);
+  if (!type || !whole || !type.hasStaticShape() || type.getNumElements() != 1 || type.getRank() > whole.getRank() ||
+      !isa<FloatType>(type.getElementType()))
+    return std::nullopt;
+  return uniform(constant);
+}
+
+// Reads a tree of Mul and Div by constants. What is used elsewhere too is a factor, not a part.
+void readProduct(Value value, Product &product, bool isRoot = false, unsigned depth = 0) {
+  Operation *op = value.getDefiningOp();
+  if (op && depth < 6 && (isRoot || value.hasOneUse()) && isa<onnx::MulOp, onnx::DivOp>(op)) {
+    Value a = op->getOperand(0), b = op->getOperand(1);
+    auto gainB = gain(b, a), gainA = isa<onnx::MulOp>(op) ? gain(a, b) : std::nullopt;
+    if (gainB && (*gainB != 0 || isa<onnx::MulOp>(op))) {
+      product.constant = isa<onnx::MulOp>(op) ? product.constant * *gainB : product.constant / *gainB;
+      product.ops.push_back(op);
+      return readProduct(a, product, false, depth + 1);
+    }
+    if (gainA) {
+      product.constant *= *gainA;
+      product.ops.push_back(op);
+      return readProduct(b, product, false, depth + 1);
+    }
+    if (isa<onnx::MulOp>(op) && sameType(a.getType(), b.getType())) {
+      product.ops.push_back(op);
+      readProduct(a, product, false, depth + 1);
+      return readProduct(b, product, false, depth + 1);
+    }
+  }
+  product.factors.push_back(value);
+}
+
+bool isNear(double value, double expected, Value typed) {
+  RankedTensorType type = rankedType(typed);
+  bool narrow = type && type.getElementType().isIntOrFloat() && type.getElementTypeBitWidth() <= 16;
+  return std::abs(value - expected) <= (narrow ? 2e-3 : 2e-6) * std::abs(expected);
+}
+
+// value = other + constant.
+std::optional<std::pair<Value, double>> readSum(Value value) {
+  auto add = definedBy<onnx::AddOp>(value);
+  if (!add)
+    return std::nullopt;
+  if (auto held = gain(add.getB(), add.getA()))
+    return std::make_pair(Value(add.getA()), *held);
+  if (auto held = gain(add.getA(), add.getB()))
+    return std::make_pair(Value(add.getB()), *held);
+  return std::nullopt;
+}
+
+// Clip(x + 3, 0, 6): x, or null.
+Value clippedBy3(Value value) {
+  auto clip = definedBy<onnx::ClipOp>(value);
+  if (!clip || onnx::isNone(clip.getMin()) || onnx::isNone(clip.getMax()) || !value.hasOneUse() ||
+      uniform(clip.getMin()) != std::optional<double>(0) || uniform(clip.getMax()) != std::optional<double>(6))
+    return {};
+  auto sum = readSum(clip.getInput());
+  return sum && sum->second == 3 && clip.getInput().hasOneUse() ? sum->first : Value();
+}
+
+NamedAttribute f32(OpBuilder &builder, StringRef name, double value) {
+  return builder.getNamedAttr(name, builder.getF32FloatAttr(float(value)));
+}
+
+template <typename OpTy>
+bool become(Operation *op, Value x, ArrayRef<Operation *> parts, ArrayRef<NamedAttribute> attributes = {}) {
+  StringRef name = OpTy::getOperationName().drop_front(StringRef("onnx.").size());
+  if (!sameType(x.getType(), op->getResult(0).getType()))
+    return missed(op, passName, name, "a constant broadcasts its operand");
+  OpBuilder builder(op);
+  SmallVector<Operation *> all(parts);
+  all.push_back(op);
+  Value value = build<OpTy>(builder, fuse(all), x, attributes);
+  if (!value)
+    return false;
+  Operation *made = value.getDefiningOp();
+  if (!replace(op, value)) {
+    eraseDead(made);
+    return false;
+  }
+  passed(made, passName, name);
+  return true;
+}
+
+// The argument of erf or tanh as c * x ... : true if it is `factor` times x and nothing more.
+bool isScaled(Value value, Value x, double factor) {
+  Product inner;
+  readProduct(value, inner);
+  return inner.factors.size() == 1 && inner.factors[0] == x && isNear(inner.constant, factor, x);
+}
+
+// constant * x^power with power counted over Mul and Pow.
+bool isPowerOf(Value value, Value x, double constant, double power) {
+  Product inner;
+  readProduct(value, inner);
+  double count = 0;
+  for (Value factor : inner.factors) {
+    if (factor == x) {
+      count += 1;
+      continue;
+    }
+    if (auto pow = definedBy<onnx::PowOp>(factor); pow && pow.getX() == x && uniform(pow.getY())) {
+      count += *uniform(pow.getY());
+      continue;
+    }
+    // x * x with another use (shared by CSE) is still x^2.
+    auto mul = definedBy<onnx::MulOp>(factor);
+    if (!mul || mul.getA() != x || mul.getB() != x)
+      return false;
+    count += 2;
+  }
+  return count == power && isNear(inner.constant, constant, x);
+}
+
+// sqrt(2/pi) * (x + 0.044715 x^3), also as sqrt(2/pi) * x * (1 + 0.044715 x^2).
+bool isTanhArgument(Value value, Value x) {
+  Product inner;
+  readProduct(value, inner);
+  if (!isNear(inner.constant, std::sqrt(2 / M_PI), x))
+    return false;
+  if (inner.factors.size() == 1) {
+    auto add = definedBy<onnx::AddOp>(inner.factors[0]);
+    if (!add)
+      return false;
+    Value cubic = add.getA() == x ? add.getB() : add.getB() == x ? add.getA() : Value();
+    return cubic && isPowerOf(cubic, x, 0.044715, 3);
+  }
+  if (inner.factors.size() != 2)
+    return false;
+  Value other = inner.factors[0] == x ? inner.factors[1] : inner.factors[1] == x ? inner.factors[0] : Value();
+  auto sum = other ? readSum(other) : std::nullopt;
+  return sum && sum->second == 1 && isPowerOf(sum->first, x, 0.044715, 2);
+}
+
+// c * x * gate -> one operator, by the gate:
+//   Sigmoid(a x), c = 1              -> Swish {alpha = a}
+//   Clip(x + 3, 0, 6), c = 1/6       -> HardSwish
+//   HardSigmoid(x) of 1/6 and 1/2    -> HardSwish
+//   1 + Erf(x / sqrt 2), c = 1/2     -> Gelu
+//   1 + Tanh(...), c = 1/2           -> Gelu {approximate = "tanh"}
+//   Tanh(Softplus(x)), c = 1         -> Mish
+//  - nothing else uses the gate or what leads to it, or it would be computed twice
+bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
+  OpBuilder builder(op);
+  Operation *maker = gate.getDefiningOp();
+  if (!maker)
+    return false;
+  SmallVector<Operation *> parts{maker};
+  parts.append(product.ops.begin(), product.ops.end());
+  bool unit = isNear(product.constant, 1, x);
+  if (auto sigmoid = dyn_cast<onnx::SigmoidOp>(maker)) {
+    Product inner;
+    readProduct(sigmoid.getX(), inner);
+    if (inner.factors.size() != 1 || inner.factors[0] != x || !unit)
+      return false;
+    if (!gate.hasOneUse())
+      return missed(op, passName, "Swish", "the Sigmoid has several uses");
+    return become<onnx::SwishOp>(op, x, parts, f32(builder, "alpha", inner.constant));
+  }
+  if (clippedBy3(gate) == x && isNear(product.constant, 1.0 / 6, x))
+    return become<onnx::HardSwishOp>(op, x, parts);
+  if (auto hard = dyn_cast<onnx::HardSigmoidOp>(maker); hard && hard.getX() == x) {
+    if (!unit || !isNear(hard.getAlpha(), 1.0 / 6, x) || !isNear(hard.getBeta(), 0.5, x))
+      return missed(op, passName, "HardSwish", "its HardSigmoid is not of 1/6 and 1/2");
+    if (!gate.hasOneUse())
+      return missed(op, passName, "HardSwish", "the HardSigmoid has several uses");
+    return become<onnx::HardSwishOp>(op, x, parts);
+  }
+  if (auto tanh = dyn_cast<onnx::TanhOp>(maker)) {
+    auto softplus = definedBy<onnx::SoftplusOp>(tanh.getInput());
+    return softplus && softplus.getX() == x && unit && gate.hasOneUse() && become<onnx::MishOp>(op, x, parts);
+  }
+  auto sum = readSum(gate);
+  if (!sum || sum->second != 1)
+    return false;
+  Operation *curve = sum->first.getDefiningOp();
+  if (!curve || !isa<onnx::ErfOp, onnx::TanhOp>(curve))
+    return false;
+  bool isErf = isa<onnx::ErfOp>(curve);
+  if (!(isErf ? isScaled(curve->getOperand(0), x, M_SQRT1_2) : isTanhArgument(curve->getOperand(0), x)))
+    return missed(op, passName, "Gelu", "the argument of " + onnx::getOpType(curve).str() + " is not Gelu's");
+  if (!isNear(product.constant, 0.5, x))
+    return false;
+  if (!gate.hasOneUse() || !sum->first.hasOneUse())
+    return missed(op, passName, "Gelu", "a part has several uses");
+  parts.push_back(curve);
+  return become<onnx::GeluOp>(op, x, parts, builder.getNamedAttr("approximate", builder.getStringAttr(isErf ? "none" : "tanh")));
+}
+
+bool visit(Operation *op) {
+  if (!isa<onnx::MulOp, onnx::DivOp>(op))
+    return false;
+  RankedTensorType type = rankedType(op->getResult(0));
+  if (!type || !isa<FloatType>(type.getElementType()))
+    return false;
+  Product product;
+  readProduct(op->getResult(0), product, true);
+  // Clip(x + 3, 0, 6) / 6 alone: a HardSigmoid, unless x follows as a factor; then HardSwish matches at that product.
+  if (product.factors.size() == 1) {
+    Value x = clippedBy3(product.factors[0]);
+    if (!x || !isNear(product.constant, 1.0 / 6, x))
+      return false;
+    OpBuilder builder(op);
+    return become<onnx::HardSigmoidOp>(op, x, {product.factors[0].getDefiningOp()},
+                                       {f32(builder, "alpha", 1.0 / 6), f32(builder, "beta", 0.5)});
+  }
+  if (product.factors.size() != 2)
+    return false;
+  return raiseGate(op, product, product.factors[0], product.factors[1]) ||
+         raiseGate(op, product, product.factors[1], product.factors[0]);
+}
+
+class RaiseActivations : public impl::RaiseActivationsBase<RaiseActivations> {
+public:
+  void runOnOperation() override {
+    unsigned count = rewriteForward(getOperation(), visit);
+    counted(getOperation(), passName, count);
+  }
+};
+
+} // namespace
+} // namespace burin

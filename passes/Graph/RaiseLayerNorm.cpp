@@ -1,0 +1,181 @@
+// Layer normalization spelled out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, recognised from its last division;
+// scale and bias join as they are met. Must not change which dims are normalized or what epsilon is.
+#include "passes/Graph/Passes.h"
+#include "passes/Graph/Rewriting.h"
+
+using namespace mlir;
+
+namespace burin {
+#define GEN_PASS_DEF_RAISELAYERNORM
+#include "passes/Graph/Passes.h.inc"
+
+namespace {
+using namespace graph;
+
+constexpr StringLiteral passName = "RaiseLayerNorm";
+
+// The first of the trailing dims a ReduceMean with keepdims goes over.
+std::optional<int64_t> trailingAxis(onnx::ReduceMeanOp op) {
+  RankedTensorType type = rankedType(op.getData());
+  auto axes = onnx::isNone(op.getAxes()) ? std::nullopt : onnx::getConstantInts(op.getAxes());
+  if (!type || !axes || axes->empty() || op.getKeepdims() == 0)
+    return std::nullopt;
+  for (int64_t &axis : *axes)
+    axis = axis < 0 ? axis + type.getRank() : axis;
+  llvm::sort(*axes);
+  for (auto [i, axis] : llvm::enumerate(*axes))
+    if (axis != type.getRank() - int64_t(axes->size()) + int64_t(i))
+      return std::nullopt;
+  return axes->front();
+}
+
+// value = x - mean(x), and the mean.
+onnx::ReduceMeanOp centered(Value value, Value &x) {
+  auto sub = definedBy<onnx::SubOp>(value);
+  auto mean = sub ? definedBy<onnx::ReduceMeanOp>(sub.getB()) : onnx::ReduceMeanOp();
+  if (!mean || mean.getData() != sub.getA())
+    return {};
+  x = sub.getA();
+  return mean;
+}
+
+// value = d * d.
+Value squareOf(Value value) {
+  if (auto pow = definedBy<onnx::PowOp>(value))
+    return uniform(pow.getY()) == std::optional<double>(2) ? Value(pow.getX()) : Value();
+  auto mul = definedBy<onnx::MulOp>(value);
+  return mul && mul.getA() == mul.getB() ? Value(mul.getA()) : Value();
+}
+
+struct Core {
+  Value x;
+  int64_t axis = 0;
+  double epsilon = 0;
+  SmallVector<Operation *> parts;
+};
+
+// value = (x - mean) / sqrt(mean((x - mean)^2) + epsilon), the division also as a product with a Reciprocal.
+std::optional<Core> coreOf(Value value) {
+  Value numerator, root;
+  Operation *op = value.getDefiningOp();
+  if (auto div = dyn_cast_or_null<onnx::DivOp>(op)) {
+    numerator = div.getA();
+    root = div.getB();
+  } else if (auto mul = dyn_cast_or_null<onnx::MulOp>(op)) {
+    for (unsigned i = 0; i < 2; ++i)
+      if (auto reciprocal = definedBy<onnx::ReciprocalOp>(mul->getOperand(i))) {
+        root = reciprocal.getX();
+        numerator = mul->getOperand(1 - i);
+      }
+  }
+  auto sqrt = root ? definedBy<onnx::SqrtOp>(root) : onnx::SqrtOp();
+  auto add = sqrt ? definedBy<onnx::AddOp>(sqrt.getX()) : onnx::AddOp();
+  if (!add)
+    return std::nullopt;
+  Core core;
+  auto epsilon = uniform(add.getB());
+  auto variance = definedBy<onnx::ReduceMeanOp>(epsilon ? add.getA() : add.getB());
+  if (!epsilon)
+    epsilon = uniform(add.getA());
+  Value square = variance && epsilon ? squareOf(variance.getData()) : Value();
+  Value x, other;
+  onnx::ReduceMeanOp mean = square ? centered(numerator, x) : onnx::ReduceMeanOp();
+  // Exporters write x - mean once or twice.
+  onnx::ReduceMeanOp again = mean ? centered(square, other) : onnx::ReduceMeanOp();
+  if (!again || x != other)
+    return std::nullopt;
+  auto axis = trailingAxis(mean), squareAxis = trailingAxis(variance), otherAxis = trailingAxis(again);
+  if (!axis || axis != squareAxis || axis != otherAxis) {
+    missed(op, passName, "LayerNormalization", "the means are not over the same last dims");
+    return std::nullopt;
+  }
+  core.x = x;
+  core.axis = *axis;
+  core.epsilon = *epsilon;
+  core.parts = {mean, numerator.getDefiningOp(), variance, add, sqrt, op};
+  return core;
+}
+
+// The shape a scale or bias must have: the normalized dims, static.
+bool spansNormalized(Value value, Value x, int64_t axis) {
+  RankedTensorType type = staticType(value), whole = rankedType(x);
+  return type && whole && onnx::getConstantAttr(value) && type.getShape() == whole.getShape().drop_front(axis) &&
+         type.getElementType() == whole.getElementType();
+}
+
+// %n = core(%x); %y = Mul(%n, scale)   ->   %y = LayerNormalization(%x, scale)
+//  - scale is a constant of the normalized dims' shape
+//  - nothing else uses %n
+bool raiseScaled(onnx::MulOp op) {
+  for (unsigned i = 0; i < 2; ++i) {
+    Value scale = op->getOperand(1 - i), normalized = op->getOperand(i);
+    if (!onnx::getConstantAttr(scale))
+      continue;
+    auto core = coreOf(normalized);
+    if (!core)
+      continue;
+    if (!normalized.hasOneUse())
+      return missed(op, passName, "LayerNormalization", "the normalized value has several uses");
+    if (!spansNormalized(scale, core->x, core->axis))
+      return missed(op, passName, "LayerNormalization", "the scale is not of the normalized dims' shape");
+    OpBuilder builder(op);
+    core->parts.push_back(op);
+    Location loc = fuse(core->parts);
+    Operation *made = build(builder, loc, onnx::LayerNormalizationOp::getOperationName(),
+                            {core->x, scale, noValue(builder, loc)},
+                            {builder.getNamedAttr("axis", builder.getI64IntegerAttr(core->axis - rankedType(core->x).getRank())),
+                             builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core->epsilon)))},
+                            3, 1);
+    if (!made)
+      return false;
+    if (!replace(op, made->getResult(0))) {
+      eraseDead(made);
+      return false;
+    }
+    passed(made, passName, "LayerNormalization");
+    return true;
+  }
+  return false;
+}
+
+// %n = LayerNormalization(%x, scale, none); %y = Add(%n, bias)   ->   %y = LayerNormalization(%x, scale, bias)
+bool joinBias(onnx::AddOp op) {
+  for (unsigned i = 0; i < 2; ++i) {
+    auto norm = op->getOperand(i).getDefiningOp<onnx::LayerNormalizationOp>();
+    Value bias = op->getOperand(1 - i);
+    if (!norm || !onnx::isNone(norm.getB()) || !onnx::getConstantAttr(bias))
+      continue;
+    int64_t rank = rankedType(norm.getX()) ? rankedType(norm.getX()).getRank() : 0;
+    int64_t axis = norm.getAxis() < 0 ? norm.getAxis() + rank : norm.getAxis();
+    if (!norm.getY().hasOneUse() || axis < 0 || !spansNormalized(bias, norm.getX(), axis))
+      return missed(op, passName, "Bias", "the bias is not of the normalized dims' shape, or the sum is not the only use");
+    OpBuilder builder(op);
+    Operation *made = builder.clone(*norm);
+    made->setOperand(2, bias);
+    made->setLoc(fuse({norm, op}));
+    if (!replace(op, made->getResult(0))) {
+      eraseDead(made);
+      return false;
+    }
+    passed(made, passName, "Bias");
+    return true;
+  }
+  return false;
+}
+
+class RaiseLayerNorm : public impl::RaiseLayerNormBase<RaiseLayerNorm> {
+public:
+  void runOnOperation() override {
+    unsigned count = rewriteForward(getOperation(), [](Operation *op) {
+      if (auto mul = dyn_cast<onnx::MulOp>(op))
+        return raiseScaled(mul);
+      if (auto add = dyn_cast<onnx::AddOp>(op))
+        return joinBias(add);
+      return false;
+    });
+    counted(getOperation(), passName, count);
+  }
+};
+
+} // namespace
+} // namespace burin

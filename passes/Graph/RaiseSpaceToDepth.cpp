@@ -1,0 +1,202 @@
+// DepthToSpace and SpaceToDepth spelled out: over six dims (Reshape, Transpose, Reshape), and as the Focus stem (strided
+// Slices of one image, concatenated). Only orders that ONNX's operators have by themselves are raised; the Focus order
+// that YOLO exporters write is reached by permuting channels, best inside the next convolution's weights.
+#include "passes/Graph/Fold.h"
+#include "passes/Graph/Passes.h"
+#include "passes/Graph/Rewriting.h"
+
+using namespace mlir;
+
+namespace burin {
+#define GEN_PASS_DEF_RAISESPACETODEPTH
+#include "passes/Graph/Passes.h.inc"
+
+namespace {
+using namespace graph;
+
+constexpr StringLiteral passName = "RaiseSpaceToDepth";
+
+NamedAttribute i64(OpBuilder &builder, StringRef name, int64_t value) {
+  return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
+}
+
+bool become(Operation *op, Value value, StringRef rewrite) {
+  if (!value)
+    return false;
+  Operation *made = value.getDefiningOp();
+  if (!replace(op, value)) {
+    eraseDead(made);
+    return false;
+  }
+  passed(made, passName, rewrite);
+  return true;
+}
+
+// Reshape([N,C,H,W] -> six dims), Transpose, Reshape(-> [N,C',H',W'])   ->   DepthToSpace or SpaceToDepth
+//   [N, b, b, C', H, W] by 0 3 4 1 5 2  -> DepthToSpace, DCR
+//   [N, C', b, b, H, W] by 0 1 4 2 5 3  -> DepthToSpace, CRD
+//   [N, C, H', b, W', b] by 0 3 5 1 2 4 -> SpaceToDepth (block offsets before channels)
+//  - all shapes static, nothing else uses the six-dim values
+bool raiseSixDims(onnx::ReshapeOp op) {
+  auto transpose = definedBy<onnx::TransposeOp>(op.getData());
+  auto first = transpose ? definedBy<onnx::ReshapeOp>(transpose.getData()) : onnx::ReshapeOp();
+  RankedTensorType in = first ? staticType(first.getData()) : RankedTensorType();
+  RankedTensorType six = first ? staticType(first.getResult()) : RankedTensorType(), out = staticType(op.getResult());
+  if (!in || !six || !out || in.getRank() != 4 || six.getRank() != 6 || out.getRank() != 4)
+    return false;
+  SmallVector<int64_t> perm = permutation(transpose, 6);
+  ArrayRef<int64_t> i = in.getShape(), s = six.getShape(), o = out.getShape();
+  auto is = [&](ArrayRef<int64_t> expected) { return ArrayRef<int64_t>(perm) == expected; };
+  StringRef name, mode;
+  int64_t block = 0;
+  bool fits = false;
+  if (is({0, 3, 4, 1, 5, 2})) {
+    name = "DepthToSpace", mode = "DCR", block = s[1];
+    fits = s[0] == i[0] && s[2] == block && s[4] == i[2] && s[5] == i[3] && o[1] == s[3];
+  } else if (is({0, 1, 4, 2, 5, 3})) {
+    name = "DepthToSpace", mode = "CRD", block = s[2];
+    fits = s[0] == i[0] && s[3] == block && s[4] == i[2] && s[5] == i[3] && o[1] == s[1];
+  } else if (is({0, 3, 5, 1, 2, 4})) {
+    name = "SpaceToDepth", mode = "DCR", block = s[3];
+    fits = s[0] == i[0] && s[1] == i[1] && s[5] == block && s[2] * block == i[2] && s[4] * block == i[3];
+  } else {
+    return false;
+  }
+  if (name == "DepthToSpace")
+    fits &= o[0] == i[0] && o[2] == i[2] * block && o[3] == i[3] * block;
+  else
+    fits &= o[0] == i[0] && o[1] == i[1] * block * block && o[2] == s[2] && o[3] == s[4];
+  if (!fits || block < 2)
+    return missed(op, passName, name, "the shapes do not split into square blocks");
+  if (!transpose.getResult().hasOneUse() || !first.getResult().hasOneUse())
+    return missed(op, passName, name, "a part has several uses");
+  OpBuilder builder(op);
+  Location loc = fuse({first, transpose, op});
+  NamedAttribute attributes[] = {i64(builder, "blocksize", block), builder.getNamedAttr("mode", builder.getStringAttr(mode))};
+  Value value = name == "DepthToSpace" ? build<onnx::DepthToSpaceOp>(builder, loc, first.getData(), attributes)
+                                       : build<onnx::SpaceToDepthOp>(builder, loc, first.getData(), attributes);
+  return become(op, value, name);
+}
+
+// Where a chain of Slices starts and how it steps, in each dim of its source.
+struct Strided {
+  Value source;
+  SmallVector<int64_t> start, step;
+};
+
+std::optional<Strided> readSlices(Value value) {
+  SmallVector<onnx::SliceOp> chain;
+  while (auto slice = definedBy<onnx::SliceOp>(value)) {
+    chain.push_back(slice);
+    value = slice.getData();
+  }
+  RankedTensorType type = staticType(value);
+  if (!type || chain.empty())
+    return std::nullopt;
+  Strided result{value, SmallVector<int64_t>(type.getRank(), 0), SmallVector<int64_t>(type.getRank(), 1)};
+  SmallVector<int64_t> size(type.getShape());
+  for (onnx::SliceOp slice : llvm::reverse(chain)) {
+    auto starts = onnx::getConstantInts(slice.getStarts());
+    if (!starts)
+      return std::nullopt;
+    SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, starts->size())), steps(starts->size(), 1);
+    if (!onnx::isNone(slice.getAxes()))
+      axes = onnx::getConstantInts(slice.getAxes()).value_or(SmallVector<int64_t>());
+    if (!onnx::isNone(slice.getSteps()))
+      steps = onnx::getConstantInts(slice.getSteps()).value_or(SmallVector<int64_t>());
+    RankedTensorType out = staticType(slice.getResult());
+    if (!out || axes.size() != starts->size() || steps.size() != starts->size())
+      return std::nullopt;
+    for (auto [start, axis, step] : llvm::zip_equal(*starts, axes, steps)) {
+      int64_t d = axis < 0 ? axis + type.getRank() : axis;
+      if (d < 0 || d >= type.getRank() || step <= 0)
+        return std::nullopt;
+      int64_t from = std::clamp<int64_t>(start < 0 ? start + size[d] : start, 0, size[d]);
+      result.start[d] += from * result.step[d];
+      result.step[d] *= step;
+    }
+    size.assign(out.getShape().begin(), out.getShape().end());
+  }
+  return result;
+}
+
+// Concat over channels of the b x b strided views of one image   ->   SpaceToDepth [+ a permutation of channels]
+//  - the views have one step b in height and width, start at each offset below b once, and cover whole blocks
+//  - another order than SpaceToDepth's: one convolution with constant weights and one group follows (its input channels
+//    are permuted), else a Gather of channels is appended
+bool raiseFocus(onnx::ConcatOp op) {
+  RankedTensorType out = staticType(op.getResult());
+  int64_t axis = op.getAxis() < 0 && out ? op.getAxis() + out.getRank() : op.getAxis();
+  if (!out || out.getRank() != 4 || axis != 1 || op->getNumOperands() < 4)
+    return false;
+  SmallVector<Strided> views;
+  for (Value operand : op->getOperands()) {
+    auto view = readSlices(operand);
+    if (!view || (!views.empty() && view->source != views[0].source))
+      return false;
+    views.push_back(std::move(*view));
+  }
+  int64_t block = views[0].step[2];
+  RankedTensorType in = staticType(views[0].source);
+  if (block < 2 || int64_t(views.size()) != block * block || in.getRank() != 4)
+    return false;
+  ArrayRef<int64_t> i = in.getShape(), o = out.getShape();
+  SmallVector<int64_t> order;
+  for (Strided &view : views) {
+    if (view.step[0] != 1 || view.step[1] != 1 || view.step[2] != block || view.step[3] != block || view.start[0] ||
+        view.start[1] || view.start[2] >= block || view.start[3] >= block)
+      return missed(op, passName, "Focus", "the slices are not the offsets of one block");
+    order.push_back(view.start[2] * block + view.start[3]);
+  }
+  SmallVector<int64_t> sorted(order);
+  llvm::sort(sorted);
+  if (!llvm::equal(sorted, llvm::seq<int64_t>(0, block * block)) || o[0] != i[0] || o[1] != i[1] * block * block ||
+      o[2] * block != i[2] || o[3] * block != i[3])
+    return missed(op, passName, "Focus", "the slices do not cover the image in whole blocks");
+  OpBuilder builder(op);
+  Location loc = op.getLoc();
+  Value value = build<onnx::SpaceToDepthOp>(builder, loc, views[0].source, i64(builder, "blocksize", block));
+  if (!value)
+    return false;
+  if (order == sorted)
+    return become(op, value, "Focus");
+  // Channel k of the Concat is channel channels[k] of SpaceToDepth.
+  SmallVector<int64_t> channels;
+  for (int64_t offset : order)
+    for (int64_t c = 0; c < i[1]; ++c)
+      channels.push_back(offset * i[1] + c);
+  auto conv = op.getResult().hasOneUse() ? dyn_cast<onnx::ConvOp>(*op->user_begin()) : onnx::ConvOp();
+  if (conv && conv.getX() == op.getResult() && conv.getGroup() == 1 && onnx::getConstantAttr(conv.getW())) {
+    // Gather wants the inverse: the weight for SpaceToDepth's channel j is the one the Concat had where channels[k] = j.
+    SmallVector<int64_t> inverse(channels.size());
+    for (auto [k, j] : llvm::enumerate(channels))
+      inverse[j] = k;
+    builder.setInsertionPoint(conv);
+    Value weights = build<onnx::GatherOp>(builder, conv.getLoc(),
+                                          {conv.getW(), onnx::createI64s(builder, conv.getLoc(), inverse)}, i64(builder, "axis", 1));
+    if (weights) {
+      conv->setOperand(1, foldOrKeep(weights.getDefiningOp()));
+      return become(op, value, "Focus");
+    }
+  }
+  builder.setInsertionPoint(op);
+  value = build<onnx::GatherOp>(builder, loc, {value, onnx::createI64s(builder, loc, channels)}, i64(builder, "axis", 1));
+  return become(op, value, "Focus");
+}
+
+class RaiseSpaceToDepth : public impl::RaiseSpaceToDepthBase<RaiseSpaceToDepth> {
+public:
+  void runOnOperation() override {
+    unsigned count = rewriteForward(getOperation(), [](Operation *op) {
+      if (auto reshape = dyn_cast<onnx::ReshapeOp>(op))
+        return raiseSixDims(reshape);
+      if (auto concat = dyn_cast<onnx::ConcatOp>(op))
+        return raiseFocus(concat);
+      return false;
+    });
+    counted(getOperation(), passName, count);
+  }
+};
+
+} // namespace
+} // namespace burin
