@@ -319,33 +319,64 @@ std::vector<char> typedData(const TensorProto &proto) {
 
 } // namespace
 
-ElementsAttr getTensor(MLIRContext *context, const TensorProto &proto, std::string &error) {
+// Bytes the message's own data takes in the raw layout, strings counted one a byte.
+static uint64_t dataSize(const TensorProto &proto) {
+  if (proto.data_type() == TensorProto::STRING)
+    return proto.string_data_size();
+  if (proto.has_raw_data())
+    return proto.raw_data().size();
+  switch (proto.data_type()) {
+  case TensorProto::FLOAT:
+  case TensorProto::COMPLEX64:
+    return uint64_t(4) * proto.float_data_size();
+  case TensorProto::DOUBLE:
+  case TensorProto::COMPLEX128:
+    return uint64_t(8) * proto.double_data_size();
+  case TensorProto::INT64:
+    return uint64_t(8) * proto.int64_data_size();
+  case TensorProto::UINT64:
+    return uint64_t(8) * proto.uint64_data_size();
+  case TensorProto::UINT32:
+    return uint64_t(4) * proto.uint64_data_size();
+  case TensorProto::INT32:
+    return uint64_t(4) * proto.int32_data_size();
+  case TensorProto::INT16:
+  case TensorProto::UINT16:
+  case TensorProto::FLOAT16:
+  case TensorProto::BFLOAT16:
+    return uint64_t(2) * proto.int32_data_size();
+  case TensorProto::FLOAT6E2M3:
+  case TensorProto::FLOAT6E3M2:
+    return (uint64_t(6) * proto.int32_data_size() + 7) / 8;
+  default:
+    return proto.int32_data_size();
+  }
+}
+
+bool checkTensor(MLIRContext *context, const TensorProto &proto, std::string &error) {
   RankedTensorType type = getTensorType(context, proto, error);
   if (!type)
+    return false;
+  bool strings = proto.data_type() == TensorProto::STRING;
+  uint64_t count = type.getNumElements(), expected = strings ? count : *getRawSize(type.getElementType(), count), got = dataSize(proto);
+  if (got == expected)
+    return true;
+  llvm::raw_string_ostream(error) << "expected " << expected << (strings ? " strings" : " bytes") << " for " << type << ", got " << got;
+  return false;
+}
+
+ElementsAttr getTensor(MLIRContext *context, const TensorProto &proto, std::string &error) {
+  if (!checkTensor(context, proto, error))
     return nullptr;
-  int64_t count = type.getNumElements();
-  auto mismatch = [&](uint64_t expected, uint64_t got, const char *what) {
-    std::string text;
-    llvm::raw_string_ostream(text) << "expected " << expected << ' ' << what << " for " << type << ", got " << got;
-    error = text;
-    return ElementsAttr();
-  };
+  RankedTensorType type = getTensorType(context, proto, error);
   if (proto.data_type() == TensorProto::STRING) {
-    if (proto.string_data_size() != count)
-      return mismatch(count, proto.string_data_size(), "strings");
     auto strings = llvm::map_to_vector(proto.string_data(), [](const std::string &s) { return StringRef(s); });
     return DenseElementsAttr::get(type, ArrayRef<StringRef>(strings));
   }
-  uint64_t expected = *getRawSize(type.getElementType(), count);
-  std::vector<char> typed;
-  ArrayRef<char> raw(proto.raw_data().data(), proto.raw_data().size());
-  if (!proto.has_raw_data()) {
-    typed = typedData(proto);
-    raw = typed;
-  }
-  if (raw.size() != expected)
-    return mismatch(expected, raw.size(), "bytes");
-  return makeConstantAttr(type, raw, proto.name());
+  if (proto.has_raw_data())
+    return makeConstantAttr(type, ArrayRef<char>(proto.raw_data().data(), proto.raw_data().size()), proto.name());
+  std::vector<char> typed = typedData(proto);
+  return makeConstantAttr(type, typed, proto.name());
 }
 
 ElementsAttr getSparseTensor(MLIRContext *context, const ::onnx::SparseTensorProto &proto, std::string &error) {

@@ -26,6 +26,8 @@ mlir::Type mergeTypes(mlir::Type preferred, mlir::Type other);
 
 /// A tensor whose data stands in its own message. Null with `error` set where data and shape do not fit.
 mlir::ElementsAttr getTensor(mlir::MLIRContext *context, const ::onnx::TensorProto &proto, std::string &error);
+/// Whether getTensor would give a value, without making one.
+bool checkTensor(mlir::MLIRContext *context, const ::onnx::TensorProto &proto, std::string &error);
 /// The type of a tensor message; null with `error` set.
 mlir::RankedTensorType getTensorType(mlir::MLIRContext *context, const ::onnx::TensorProto &proto, std::string &error);
 /// A sparse tensor made dense, up to 256 MB.

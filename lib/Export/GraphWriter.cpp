@@ -26,6 +26,15 @@ std::string GraphWriter::fresh(StringRef wish) {
   }
 }
 
+// One node of the file may have become several; a reader refuses two of one name.
+std::string GraphWriter::freshNode(StringRef wish) {
+  unsigned count = takenNodes[wish]++;
+  if (count == 0)
+    return wish.str();
+  std::string name = (wish + "_" + llvm::Twine(count)).str();
+  return takenNodes[name]++ == 0 ? name : freshNode(name);
+}
+
 // The name a value had in its file where the location tells it.
 static StringRef wishedName(Value value) {
   Location loc = value.getLoc();
@@ -156,7 +165,7 @@ LogicalResult GraphWriter::writeOp(Operation *op, GraphProto &graph) {
   node->set_op_type(onnx::getOpType(op).str());
   node->set_domain(onnx::getDomain(op).str());
   if (StringRef name = onnx::getNodeName(op); !name.empty())
-    node->set_name(name.str());
+    node->set_name(freshNode(name));
   if (auto custom = dyn_cast<onnx::CustomOp>(op)) {
     int64_t version = custom.getSinceVersion().value_or(1);
     domains.try_emplace(node->domain(), version);

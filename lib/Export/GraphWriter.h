@@ -28,10 +28,11 @@ private:
   /// The graph of a region: block arguments in, the terminator's operands out.
   mlir::LogicalResult writeRegion(mlir::Region &region, ::onnx::GraphProto &graph, llvm::StringRef name);
   std::string fresh(llvm::StringRef wish);
+  std::string freshNode(llvm::StringRef wish);
   std::string nameOf(mlir::Value value);
 
   llvm::DenseMap<mlir::Value, std::string> names;
-  llvm::StringMap<unsigned> taken;
+  llvm::StringMap<unsigned> taken, takenNodes;
 };
 
 } // namespace burin

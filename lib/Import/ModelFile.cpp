@@ -90,20 +90,29 @@ Location ModelFile::locate(const NodeProto &node) const {
   return onnx::getNodeLoc(context, {shown, node.op_type(), name, 0});
 }
 
+bool ModelFile::checkTensor(const TensorProto &tensor, std::string &error) const {
+  std::optional<uint64_t> marker = readMarker(tensor.raw_data());
+  if (!marker || *marker >= skeleton.weights.size())
+    return onnx::checkTensor(context, tensor, error);
+  RankedTensorType type = onnx::getTensorType(context, tensor, error);
+  if (!type)
+    return false;
+  StringRef bytes = skeleton.weights[*marker];
+  std::optional<uint64_t> size = onnx::getRawSize(type.getElementType(), type.getNumElements());
+  if (size && *size == bytes.size())
+    return true;
+  llvm::raw_string_ostream(error) << "expected " << (size ? std::to_string(*size) : "no raw") << " bytes for " << type << ", got " << bytes.size();
+  return false;
+}
+
 ElementsAttr ModelFile::readTensor(const TensorProto &tensor, std::string &error) const {
   std::optional<uint64_t> marker = readMarker(tensor.raw_data());
   if (!marker || *marker >= skeleton.weights.size())
     return onnx::getTensor(context, tensor, error);
-  RankedTensorType type = onnx::getTensorType(context, tensor, error);
-  if (!type)
+  if (!checkTensor(tensor, error))
     return nullptr;
   StringRef bytes = skeleton.weights[*marker];
-  std::optional<uint64_t> size = onnx::getRawSize(type.getElementType(), type.getNumElements());
-  if (!size || *size != bytes.size()) {
-    llvm::raw_string_ostream(error) << "expected " << (size ? std::to_string(*size) : "no raw") << " bytes for " << type << ", got " << bytes.size();
-    return nullptr;
-  }
-  return onnx::makeConstantAttr(type, ArrayRef<char>(bytes.data(), bytes.size()), tensor.name(), owners[*marker]);
+  return onnx::makeConstantAttr(onnx::getTensorType(context, tensor, error), ArrayRef<char>(bytes.data(), bytes.size()), tensor.name(), owners[*marker]);
 }
 
 static void forEachTensor(GraphProto &graph, llvm::function_ref<void(TensorProto &, const NodeProto *)> body);

@@ -31,6 +31,8 @@ struct ModelFile {
   /// Prepares `locate` for nodes that conversions made.
   void indexConsumers();
 
+  /// Whether the bytes of a tensor, or of the weight it stands for, fit its shape.
+  bool checkTensor(const ::onnx::TensorProto &tensor, std::string &error) const;
   /// A tensor with its weight; null with `error` set where bytes and shape do not fit.
   mlir::ElementsAttr readTensor(const ::onnx::TensorProto &tensor, std::string &error) const;
 

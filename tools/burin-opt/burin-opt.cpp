@@ -45,10 +45,13 @@ cl::opt<bool> elideWeights("elide-weights", cl::desc("Leave out the data of larg
 cl::opt<int> onnxOpset("onnx-opset", cl::desc("Opset of an ONNX output (default: the newest that ONNX Runtime loads)"), cl::init(-1), cl::cat(category));
 cl::opt<bool> externalData("external-data", cl::desc("Write the weights of an ONNX output to FILE.data beside it"), cl::cat(category));
 
+// Held by a pass, because passes end before the context and the configuration ends after it.
+using Handler = std::shared_ptr<burin::ScopedDiagnosticHandler>;
+
 struct ImportOnnx : PassWrapper<ImportOnnx, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ImportOnnx)
-  explicit ImportOnnx(std::string path) : path(std::move(path)) {}
-  ImportOnnx(const ImportOnnx &other) : PassWrapper(other), path(other.path) {}
+  ImportOnnx(std::string path, Handler handler) : path(std::move(path)), handler(std::move(handler)) {}
+  ImportOnnx(const ImportOnnx &other) : PassWrapper(other), path(other.path), handler(other.handler) {}
   StringRef getArgument() const final { return "burin-import"; }
   StringRef getDescription() const final { return "fill the module from an ONNX file"; }
   void getDependentDialects(DialectRegistry &registry) const final { registry.insert<burin::onnx::OnnxDialect, func::FuncDialect>(); }
@@ -62,12 +65,13 @@ struct ImportOnnx : PassWrapper<ImportOnnx, OperationPass<ModuleOp>> {
     module.getBody()->getOperations().splice(module.getBody()->end(), imported->getBody()->getOperations());
   }
   std::string path;
+  Handler handler;
 };
 
 struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExportOnnx)
-  explicit ExportOnnx(std::string path) : path(std::move(path)) {}
-  ExportOnnx(const ExportOnnx &other) : PassWrapper(other), path(other.path) {}
+  ExportOnnx(std::string path, Handler handler) : path(std::move(path)), handler(std::move(handler)) {}
+  ExportOnnx(const ExportOnnx &other) : PassWrapper(other), path(other.path), handler(other.handler) {}
   StringRef getArgument() const final { return "burin-export"; }
   StringRef getDescription() const final { return "write the module as an ONNX file"; }
   void runOnOperation() final {
@@ -80,6 +84,7 @@ struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
     getOperation().getBody()->clear();
   }
   std::string path;
+  Handler handler;
 };
 
 // MLIR ignores a plugin that does not load, and knows a plugin's --PASS flags only if it loads before the flags are read.
@@ -120,7 +125,8 @@ int run(int argc, char **argv) {
     }
   cl::SetVersionPrinter([](raw_ostream &out) { out << "burin-opt " BURIN_VERSION " (LLVM " LLVM_VERSION_STRING ")\n"; });
   registerCLIOptions("burin-opt", registry);
-  auto [input, output] = parseCLIOptions(int(args.size()), args.data(), overview);
+  auto files = parseCLIOptions(int(args.size()), args.data(), overview);
+  std::string input = files.first, output = files.second;
   MlirOptMainConfig config = MlirOptMainConfig::createFromCLOptions();
 
   if (listPipelines) {
@@ -150,28 +156,24 @@ int run(int argc, char **argv) {
       return burin::fail(error);
   }
 
-  // The handler lives as long as the passes, which MlirOptMain ends before the context.
-  auto handler = std::make_shared<std::unique_ptr<burin::ScopedDiagnosticHandler>>();
   MlirOptMainConfig base = config;
-  config.setPassPipelineSetupFn([&, base, handler](PassManager &pm) -> LogicalResult {
-    if (fromOnnx || toOnnx)
-      *handler = std::make_unique<burin::ScopedDiagnosticHandler>(pm.getContext());
+  config.setPassPipelineSetupFn([&, base](PassManager &pm) -> LogicalResult {
+    Handler handler = fromOnnx || toOnnx ? std::make_shared<burin::ScopedDiagnosticHandler>(pm.getContext()) : nullptr;
     if (fromOnnx)
-      pm.addPass(std::make_unique<ImportOnnx>(input));
+      pm.addPass(std::make_unique<ImportOnnx>(input, handler));
     if (failed(base.setupPassPipeline(pm)))
       return failure();
     std::string error;
     if (!pipelineName.empty() && failed(burin::buildNamedPipeline(pipelineName, targetName, pm, error)))
       return emitError(UnknownLoc::get(pm.getContext())) << error;
     if (toOnnx)
-      pm.addPass(std::make_unique<ExportOnnx>(output));
+      pm.addPass(std::make_unique<ExportOnnx>(output, handler));
     return success();
   });
 
   bool failedToRun = false;
   auto process = [&](raw_ostream &out) -> llvm::Error {
     failedToRun = failed(MlirOptMain(out, std::move(buffer), registry, config));
-    handler->reset();
     if (failedToRun)
       return llvm::createStringError("");
     return llvm::Error::success();
