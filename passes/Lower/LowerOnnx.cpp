@@ -1,6 +1,6 @@
-// lower-expand-functions, lower-onnx and verify-lowered: the walk over @main that the families fill in, and its contract.
-// One pass in order over one block: an operand is always placed before it is asked for, so nothing is ever patched up.
-#include "dialects/Onnx/Bridge.h"
+// lower-onnx: the walk over @main that the families fill in. One pass in order over one block: an operand is always
+// placed before it is asked for, so nothing is ever patched up. It builds a new block beside the old one and drops the
+// old one at the end; on an error the function stays as it was.
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Passes.h"
 
@@ -9,55 +9,62 @@
 using namespace mlir;
 
 namespace burin {
-#define GEN_PASS_DEF_LOWEREXPANDFUNCTIONS
 #define GEN_PASS_DEF_LOWERONNX
-#define GEN_PASS_DEF_VERIFYLOWERED
 #include "passes/Lower/Passes.h.inc"
 
-using lower::Lowering;
-using lower::Registry;
+namespace lower {
 
-/// Built once: it holds functions only.
-static const Registry &getRegistry() {
+const Registry &getRegistry() {
   static const Registry registry = [] {
     Registry r;
-    lower::populateMathLowerings(r);
-    lower::populateNNLowerings(r);
-    lower::populateReductionLowerings(r);
-    lower::populateTensorLowerings(r);
-    lower::populateImageLowerings(r);
-    lower::populateQuantLowerings(r);
+    populateMathLowerings(r);
+    populateNNLowerings(r);
+    populateReductionLowerings(r);
+    populateTensorLowerings(r);
+    populateImageLowerings(r);
     return r;
   }();
   return registry;
 }
 
-static bool needsNoLowering(Operation *op) { return isa<onnx::ConstantOp, onnx::NoValueOp, func::ReturnOp>(op); }
+bool needsNoLowering(Operation *op) { return isa<onnx::ConstantOp, onnx::NoValueOp, func::ReturnOp>(op); }
 
-static func::FuncOp getMain(ModuleOp module) {
+func::FuncOp getMain(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   return main && !main.isExternal() ? main : func::FuncOp();
 }
 
-static void eraseDead(Block &block) {
+void eraseDead(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
     if (isOpTriviallyDead(&op))
       op.erase();
 }
+
+} // namespace lower
+
+using namespace lower;
 
 /// ONNX's number of an element type (TensorProto.DataType), 0 where it has none.
 static int64_t dtypeNumber(Type type) {
   if (auto integer = dyn_cast<IntegerType>(type)) {
     bool isUnsigned = integer.isUnsigned();
     switch (integer.getWidth()) {
-    case 1: return 9;
-    case 2: return isUnsigned ? 25 : 26;
-    case 4: return isUnsigned ? 21 : 22;
-    case 8: return isUnsigned ? 2 : 3;
-    case 16: return isUnsigned ? 4 : 5;
-    case 32: return isUnsigned ? 12 : 6;
-    case 64: return isUnsigned ? 13 : 7;
-    default: return 0;
+    case 1:
+      return 9;
+    case 2:
+      return isUnsigned ? 25 : 26;
+    case 4:
+      return isUnsigned ? 21 : 22;
+    case 8:
+      return isUnsigned ? 2 : 3;
+    case 16:
+      return isUnsigned ? 4 : 5;
+    case 32:
+      return isUnsigned ? 12 : 6;
+    case 64:
+      return isUnsigned ? 13 : 7;
+    default:
+      return 0;
     }
   }
   if (auto complex = dyn_cast<ComplexType>(type))
@@ -82,26 +89,6 @@ static bool isNumeric(Type type) {
 }
 
 namespace {
-
-struct LowerExpandFunctions : impl::LowerExpandFunctionsBase<LowerExpandFunctions> {
-  void runOnOperation() override {
-    func::FuncOp main = getMain(getOperation());
-    if (!main)
-      return;
-    Block &block = main.getBody().front();
-    for (auto it = block.begin(); it != block.end();) {
-      Operation *op = &*it;
-      Operation *before = op->getPrevNode();
-      if (needsNoLowering(op) || getRegistry().find(op->getName().getStringRef()) || !onnx::hasFunctionBody(op) ||
-          failed(onnx::expandFunctionBody(op))) {
-        ++it;
-        continue;
-      }
-      it = before ? std::next(before->getIterator()) : block.begin();
-    }
-    eraseDead(block);
-  }
-};
 
 struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
   using LowerOnnxBase::LowerOnnxBase;
@@ -144,7 +131,8 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     for (BlockArgument arg : main.getArguments()) {
       std::string name = inputName(main, arg.getArgNumber());
       if (!isNumeric(arg.getType()))
-        return emitError(arg.getLoc()) << "input '" << name << "': expected a tensor of numbers of known rank, got " << arg.getType();
+        return emitError(arg.getLoc()) << "input '" << name << "': expected a tensor of numbers of known rank, got "
+                                       << arg.getType();
       auto type = cast<RankedTensorType>(arg.getType());
       for (int64_t dim = 0; dim < type.getRank(); ++dim) {
         if (!type.isDynamicDim(dim))
@@ -175,20 +163,21 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
       if (onnx::isNone(result))
         continue;
       if (!isNumeric(result.getType()))
-        return onnx::emitNodeError(op) << "expected result " << result.getResultNumber() << " to be a tensor of numbers of known rank, got "
-                                       << result.getType();
+        return onnx::emitNodeError(op) << "expected result " << result.getResultNumber()
+                                       << " to be a tensor of numbers of known rank, got " << result.getType();
       auto type = cast<RankedTensorType>(result.getType());
       for (int64_t dim = 0; dim < type.getRank(); ++dim)
         if (type.isDynamicDim(dim))
-          return onnx::emitNodeError(op) << "expected a static shape, got dim " << dim << " of result " << result.getResultNumber()
+          return onnx::emitNodeError(op) << "expected a static shape, got dim " << dim << " of result "
+                                         << result.getResultNumber()
                                          << " depending on data, which the CPU target does not support yet";
     }
     return success();
   }
 
   LogicalResult lowerOp(Lowering &l, Operation *op) {
-    const Registry::Function *lower = getRegistry().find(op->getName().getStringRef());
-    if (!lower) {
+    const Registry::Function *function = getRegistry().find(op->getName().getStringRef());
+    if (!function) {
       InFlightDiagnostic error = onnx::emitNodeError(op) << "operator ";
       if (StringRef domain = onnx::getDomain(op); !domain.empty())
         error << "of domain '" << domain << "' ";
@@ -202,16 +191,18 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     if (failed(checkTypes(op)))
       return failure();
     l.b.setLoc(op->getLoc());
-    if (op->getNumResults() && llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !lower::product(l.shape(v)); })) {
+    if (op->getNumResults() &&
+        llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !product(l.shape(v)); })) {
       for (Value v : op->getResults())
-        l.set(v, l.empty(l.typeIn(v, lower::identityOrder(l.rank(v)))));
+        l.set(v, l.empty(l.typeIn(v, identityOrder(l.rank(v)))));
       return success();
     }
-    if (failed((*lower)(l, op)))
+    if (failed((*function)(l, op)))
       return failure();
     for (OpResult result : op->getResults())
       if (!l.isAbsent(result) && !result.use_empty() && !l.isSet(result))
-        return onnx::emitNodeError(op) << "result " << result.getResultNumber() << " is not supported by the CPU target yet";
+        return onnx::emitNodeError(op) << "result " << result.getResultNumber()
+                                       << " is not supported by the CPU target yet";
     return success();
   }
 
@@ -220,7 +211,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     auto dtype = [&](Value v) { return attrs.getI32IntegerAttr(dtypeNumber(getElementTypeOrSelf(v.getType()))); };
     Lowering l(OpBuilder::atBlockEnd(&block), main.getLoc());
     for (BlockArgument arg : old.getArguments()) {
-      lower::Order order = lower::identityOrder(l.rank(arg));
+      Order order = identityOrder(l.rank(arg));
       l.set(arg, block.addArgument(l.typeIn(arg, order), arg.getLoc()), order);
       main.setArgAttr(arg.getArgNumber(), "burin.dtype", dtype(arg));
       if (!main.getArgAttr(arg.getArgNumber(), "onnx.name"))
@@ -241,56 +232,6 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     }
     func::ReturnOp::create(l.b, results);
     return success();
-  }
-};
-
-struct VerifyLowered : impl::VerifyLoweredBase<VerifyLowered> {
-  void runOnOperation() override {
-    func::FuncOp main = getMain(getOperation());
-    if (!main) {
-      getOperation().emitError("expected a function @main with a body after the lower stage, got none");
-      return signalPassFailure();
-    }
-    auto named = [&](auto getAttr, unsigned count, StringRef what) {
-      for (unsigned i = 0; i < count; ++i)
-        for (StringRef attr : {"onnx.name", "burin.dtype"})
-          if (!getAttr(i, attr)) {
-            main.emitError("expected attribute '") << attr << "' on " << what << " " << i << " of @main, got none";
-            return failure();
-          }
-      return success();
-    };
-    if (failed(named([&](unsigned i, StringRef n) { return main.getArgAttr(i, n); }, main.getNumArguments(), "argument")) ||
-        failed(named([&](unsigned i, StringRef n) { return main.getResultAttr(i, n); }, main.getNumResults(), "result")))
-      return signalPassFailure();
-    for (BlockArgument arg : main.getArguments())
-      if (failed(checkType(main, arg.getType())))
-        return signalPassFailure();
-    WalkResult result = getOperation().walk([&](Operation *op) {
-      if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
-        return WalkResult::advance();
-      Dialect *dialect = op->getDialect();
-      if (!dialect || !llvm::is_contained({"nn", "linalg", "tensor", "arith", "math", "scf", "affine"}, dialect->getNamespace())) {
-        op->emitError("expected only nn, linalg, tensor, arith, math and scf operations after the lower stage, got '") << op->getName() << "'";
-        return WalkResult::interrupt();
-      }
-      for (Type type : op->getResultTypes())
-        if (failed(checkType(op, type)))
-          return WalkResult::interrupt();
-      return WalkResult::advance();
-    });
-    if (result.wasInterrupted())
-      signalPassFailure();
-  }
-
-  static LogicalResult checkType(Operation *op, Type type) {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor)
-      return isa<ShapedType>(type) ? op->emitError("expected ranked tensors after the lower stage, got ") << type : success();
-    auto integer = dyn_cast<IntegerType>(tensor.getElementType());
-    if (tensor.hasStaticShape() && !tensor.getEncoding() && tensor.getElementType().isIntOrFloat() && (!integer || integer.isSignless()))
-      return success();
-    return op->emitError("expected static tensors with signless elements and no encoding after the lower stage, got ") << type;
   }
 };
 

@@ -130,7 +130,8 @@ FailureOr<Dims> Lowering::requireInts(Operation *op, Value v, StringRef name) {
   ElementsAttr attr = constant(v);
   auto ints = attr ? onnx::readInts(attr) : std::nullopt;
   if (!ints) {
-    error(op) << "expected operand '" << name << "' to be a constant, got " << (isAbsent(v) ? "none" : "a value computed at run time");
+    error(op) << "expected operand '" << name << "' to be a constant, got "
+              << (isAbsent(v) ? "none" : "a value computed at run time");
     return failure();
   }
   return Dims(ints->begin(), ints->end());
@@ -139,7 +140,8 @@ FailureOr<Dims> Lowering::requireInts(Operation *op, Value v, StringRef name) {
 Value Lowering::makeTensor(ElementsAttr attr) { return arith::ConstantOp::create(b, cast<TypedAttr>(attr)); }
 
 Value Lowering::makeTensor(RankedTensorType type, ArrayRef<char> raw) {
-  return makeTensor(onnx::makeConstantAttr(type, raw, onnx::getNodeInfo(b.getLoc()) ? onnx::getNodeInfo(b.getLoc())->name : "w"));
+  return makeTensor(
+      onnx::makeConstantAttr(type, raw, onnx::getNodeInfo(b.getLoc()) ? onnx::getNodeInfo(b.getLoc())->name : "w"));
 }
 
 Value Lowering::makeSplat(RankedTensorType type, TypedAttr scalar) {
@@ -157,11 +159,13 @@ TypedAttr Lowering::scalarAttr(Type type, double value) {
   }
   if (type.isInteger(1))
     return b.getIntegerAttr(type, value != 0);
-  return IntegerAttr::get(type, APInt(128, static_cast<int64_t>(value), /*isSigned=*/true).trunc(type.getIntOrFloatBitWidth()));
+  return IntegerAttr::get(
+      type, APInt(128, static_cast<int64_t>(value), /*isSigned=*/true).trunc(type.getIntOrFloatBitWidth()));
 }
 
 /// Copies elements of `size` bytes so that dim i of the result is dim order[i] of the source.
-static std::vector<char> permuteBytes(ArrayRef<char> source, ArrayRef<int64_t> shape, ArrayRef<int64_t> order, size_t size) {
+static std::vector<char> permuteBytes(ArrayRef<char> source, ArrayRef<int64_t> shape, ArrayRef<int64_t> order,
+                                      size_t size) {
   std::vector<char> result(source.size());
   int64_t rank = order.size();
   Dims sourceStrides(rank, size);
@@ -176,11 +180,21 @@ static std::vector<char> permuteBytes(ArrayRef<char> source, ArrayRef<int64_t> s
   };
   while (out != end) {
     switch (size) {
-    case 1: copyRow(std::integral_constant<size_t, 1>()); break;
-    case 2: copyRow(std::integral_constant<size_t, 2>()); break;
-    case 4: copyRow(std::integral_constant<size_t, 4>()); break;
-    case 8: copyRow(std::integral_constant<size_t, 8>()); break;
-    default: copyRow(std::integral_constant<size_t, 0>()); break;
+    case 1:
+      copyRow(std::integral_constant<size_t, 1>());
+      break;
+    case 2:
+      copyRow(std::integral_constant<size_t, 2>());
+      break;
+    case 4:
+      copyRow(std::integral_constant<size_t, 4>());
+      break;
+    case 8:
+      copyRow(std::integral_constant<size_t, 8>());
+      break;
+    default:
+      copyRow(std::integral_constant<size_t, 0>());
+      break;
     }
     for (int64_t dim = rank - 2; dim >= 0; --dim) {
       in += strides[dim];
@@ -343,8 +357,8 @@ Value Lowering::reduce(Value tensor, ArrayRef<int64_t> axes, TypedAttr init, Bod
   return reduce(type.getShape(), tensor, b.getMultiDimIdentityMap(type.getRank()), axes, init, body);
 }
 
-Value Lowering::reduce(ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes, TypedAttr init,
-                       Body body) {
+Value Lowering::reduce(ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes,
+                       TypedAttr init, Body body) {
   SmallVector<AffineExpr> kept;
   SmallVector<utils::IteratorType> iterators;
   Dims shape;
@@ -368,7 +382,9 @@ Value Lowering::reduce(ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<Af
       .getResult(0);
 }
 
-static SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) { return getAsIndexOpFoldResult(b.getContext(), values); }
+static SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) {
+  return getAsIndexOpFoldResult(b.getContext(), values);
+}
 
 Value Lowering::pad(Value tensor, ArrayRef<int64_t> low, ArrayRef<int64_t> high, TypedAttr scalar) {
   auto type = cast<RankedTensorType>(tensor.getType());
@@ -388,7 +404,8 @@ Value Lowering::slice(Value tensor, ArrayRef<int64_t> offsets, ArrayRef<int64_t>
   if (sizes == type.getShape() && llvm::all_of(strides, [](int64_t stride) { return stride == 1; }))
     return tensor;
   Dims ones(type.getRank(), 1);
-  return tensor::ExtractSliceOp::create(b, RankedTensorType::get(sizes, type.getElementType()), tensor, fold(b, offsets), fold(b, sizes),
+  return tensor::ExtractSliceOp::create(b, RankedTensorType::get(sizes, type.getElementType()), tensor,
+                                        fold(b, offsets), fold(b, sizes),
                                         fold(b, strides.empty() ? ArrayRef<int64_t>(ones) : strides));
 }
 

@@ -45,7 +45,8 @@ bool isIdentity(llvm::ArrayRef<int64_t> order);
 int64_t positionOf(llvm::ArrayRef<int64_t> order, int64_t dim);
 /// Shape in memory of a tensor of logical `shape` placed in `order`: result[i] = shape[order[i]].
 Dims permuted(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> order);
-/// True if both orders put the elements of a tensor of this logical shape at the same addresses (dims of 1 may lie anywhere).
+/// True if both orders put the elements of a tensor of this logical shape at the same addresses (dims of 1 may lie
+/// anywhere).
 bool sameMemory(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> a, llvm::ArrayRef<int64_t> b);
 /// `order` with only the dims that `keep` says, renumbered to the tensor that has only those.
 Order withoutDims(llvm::ArrayRef<int64_t> order, llvm::function_ref<bool(int64_t)> keep);
@@ -55,7 +56,8 @@ int64_t product(llvm::ArrayRef<int64_t> dims);
 /// The type signless memory holds for an ONNX element type: ui8 -> i8; others as they are.
 mlir::Type storageType(mlir::Type element);
 
-/// Builds one element of a result from one element of each operand. Arguments and answer have the tensors' element types.
+/// Builds one element of a result from one element of each operand. Arguments and answer have the tensors' element
+/// types.
 using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange args)>;
 
 class Lowering {
@@ -67,19 +69,21 @@ public:
 
   // --- What an onnx value is (v is a value of the onnx function) -----------------------------------------------------
   bool isAbsent(mlir::Value v) { return onnx::isNone(v); }
-  llvm::ArrayRef<int64_t> shape(mlir::Value v);          // logical
+  llvm::ArrayRef<int64_t> shape(mlir::Value v); // logical
   int64_t rank(mlir::Value v) { return shape(v).size(); }
-  mlir::Type element(mlir::Value v);                     // storage type
-  bool isUnsigned(mlir::Value v);                        // ONNX's own type is unsigned (or bool)
+  mlir::Type element(mlir::Value v); // storage type
+  bool isUnsigned(mlir::Value v);    // ONNX's own type is unsigned (or bool)
   /// The type memory has for `v` placed in `order`.
   mlir::RankedTensorType typeIn(mlir::Value v, llvm::ArrayRef<int64_t> order);
 
-  // --- Constants -------------------------------------------------------------------------------------------------------
+  // --- Constants
+  // -------------------------------------------------------------------------------------------------------
   bool isConstant(mlir::Value v) { return bool(constant(v)); }
-  mlir::ElementsAttr constant(mlir::Value v);            // null unless constant; ONNX's own element type
+  mlir::ElementsAttr constant(mlir::Value v); // null unless constant; ONNX's own element type
   /// The one value all elements of a constant have, as a scalar of the storage type; null otherwise.
   mlir::TypedAttr splat(mlir::Value v);
-  /// All integers of a constant operand; emits the error and fails when it is not one. `name`: ONNX's name of the operand.
+  /// All integers of a constant operand; emits the error and fails when it is not one. `name`: ONNX's name of the
+  /// operand.
   mlir::FailureOr<Dims> requireInts(mlir::Operation *op, mlir::Value v, llvm::StringRef name);
   /// A new constant of bytes in ONNX's raw layout.
   mlir::Value makeTensor(mlir::RankedTensorType type, llvm::ArrayRef<char> raw);
@@ -90,20 +94,23 @@ public:
   mlir::TypedAttr scalarAttr(mlir::Type type, double value);
   mlir::TypedAttr zero(mlir::Type type) { return b.getZeroAttr(type); }
 
-  // --- Asking for operands --------------------------------------------------------------------------------------------
+  // --- Asking for operands
+  // --------------------------------------------------------------------------------------------
   /// As it lies.
   Placed get(mlir::Value v);
   /// With its dims in `order`; moved at most once a value and order, at compile time when constant.
   mlir::Value getIn(mlir::Value v, llvm::ArrayRef<int64_t> order);
   mlir::Value getIdentity(mlir::Value v) { return getIn(v, identityOrder(rank(v))); }
 
-  // --- Answering --------------------------------------------------------------------------------------------------------
+  // --- Answering
+  // --------------------------------------------------------------------------------------------------------
   void set(mlir::Value result, mlir::Value physical, llvm::ArrayRef<int64_t> order);
   void set(mlir::Value result, mlir::Value physical) { set(result, physical, identityOrder(rank(result))); }
   void set(mlir::Value result, const Placed &placed) { set(result, placed.value, placed.order); }
   bool isSet(mlir::Value v) { return placed.contains(v) || isConstant(v); }
 
-  // --- Building tensors (physical, no orders) ----------------------------------------------------------------------------
+  // --- Building tensors (physical, no orders)
+  // ----------------------------------------------------------------------------
   mlir::Value empty(mlir::RankedTensorType type);
   mlir::Value empty(llvm::ArrayRef<int64_t> shape, mlir::Type element);
   mlir::Value filled(mlir::RankedTensorType type, mlir::TypedAttr scalar); // linalg.fill of tensor.empty
@@ -112,31 +119,38 @@ public:
   /// Result dim i is dim permutation[i] of `tensor`: linalg.transpose, a reshape where only dims of 1 move.
   mlir::Value transpose(mlir::Value tensor, llvm::ArrayRef<int64_t> permutation);
   /// One linalg.generic, all loops parallel, over the result's dims; maps go from them to each operand's dims.
-  mlir::Value map(mlir::RankedTensorType result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps, Body body);
+  mlir::Value map(mlir::RankedTensorType result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps,
+                  Body body);
   /// One linalg.generic over the dims of `tensor` that reduces physical `axes` (dropped from the result). The body gets
   /// an element and the accumulator (of `init`'s type).
   mlir::Value reduce(mlir::Value tensor, llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
   /// The same over loops of the given extents, with operands read through maps from them.
   mlir::Value reduce(llvm::ArrayRef<int64_t> loops, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps,
                      llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
-  /// Constant padding: `low` and `high` a dim, >= 0 (linalg.fill and tensor.insert_slice: no new buffer beside the result).
-  mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high, mlir::TypedAttr scalar);
-  mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> strides = {});
+  /// Constant padding: `low` and `high` a dim, >= 0 (linalg.fill and tensor.insert_slice: no new buffer beside the
+  /// result).
+  mlir::Value pad(mlir::Value tensor, llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high,
+                  mlir::TypedAttr scalar);
+  mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes,
+                    llvm::ArrayRef<int64_t> strides = {});
 
-  // --- Whole steps in terms of onnx values ---------------------------------------------------------------------------------
+  // --- Whole steps in terms of onnx values
+  // ---------------------------------------------------------------------------------
   /// Lowers an elementwise op with ONNX broadcasting as one linalg.generic and sets `result`. It lies in the order of
   /// the widest full-rank non-constant operand; splat constants become scalars inside the body.
   void elementwise(mlir::Value result, mlir::ValueRange operands, Body body);
-  /// `v` broadcast (dims aligned at the right) to logical `shape` placed in `order`: the tensor to read, without the dims
-  /// that repeat, and the map that reads it from the result's physical dims. A projected permutation always.
-  std::pair<mlir::Value, mlir::AffineMap> broadcast(mlir::Value v, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> order);
-  /// `v` seen with another logical shape (row-major, as ONNX's Reshape): keeps the data where it lies when every group of
-  /// merged or split dims is contiguous there, else goes through the identity order.
+  /// `v` broadcast (dims aligned at the right) to logical `shape` placed in `order`: the tensor to read, without the
+  /// dims that repeat, and the map that reads it from the result's physical dims. A projected permutation always.
+  std::pair<mlir::Value, mlir::AffineMap> broadcast(mlir::Value v, llvm::ArrayRef<int64_t> shape,
+                                                    llvm::ArrayRef<int64_t> order);
+  /// `v` seen with another logical shape (row-major, as ONNX's Reshape): keeps the data where it lies when every group
+  /// of merged or split dims is contiguous there, else goes through the identity order.
   Placed reshaped(mlir::Value v, llvm::ArrayRef<int64_t> shape);
   /// The order in which the elements of an elementwise result of `operands` had best lie.
   Order preferredOrder(mlir::ValueRange operands, int64_t rank);
 
-  // --- Errors -------------------------------------------------------------------------------------------------------------
+  // --- Errors
+  // -------------------------------------------------------------------------------------------------------------
   /// `node 'n' (Op, opset 13): ...`: the caller streams the rest, lower case, expected and actual.
   mlir::InFlightDiagnostic error(mlir::Operation *op) { return onnx::emitNodeError(op); }
   /// `... operator is not supported by the CPU target yet: <what>`; answers failure. `what` names the attribute or type
@@ -146,10 +160,11 @@ public:
 private:
   llvm::DenseMap<mlir::Value, Placed> placed;
   llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value> moved; // value and order -> tensor
-  mlir::Value materialize(mlir::Value v, llvm::ArrayRef<int64_t> order);     // of a constant
+  mlir::Value materialize(mlir::Value v, llvm::ArrayRef<int64_t> order);      // of a constant
 };
 
-// --- The table -----------------------------------------------------------------------------------------------------------
+// --- The table
+// -----------------------------------------------------------------------------------------------------------
 
 /// From "onnx.Conv" to its lowering. Families add to it: `registry.add(lowerConv)` with
 /// `LogicalResult lowerConv(Lowering &l, onnx::ConvOp op)`.
@@ -157,7 +172,9 @@ class Registry {
 public:
   using Function = std::function<mlir::LogicalResult(Lowering &, mlir::Operation *)>;
   template <typename OpTy> void add(mlir::LogicalResult (*lower)(Lowering &, OpTy)) {
-    table[OpTy::getOperationName()] = [lower](Lowering &l, mlir::Operation *op) { return lower(l, llvm::cast<OpTy>(op)); };
+    table[OpTy::getOperationName()] = [lower](Lowering &l, mlir::Operation *op) {
+      return lower(l, llvm::cast<OpTy>(op));
+    };
   }
   void add(llvm::StringRef name, Function lower) { table[name] = std::move(lower); }
   const Function *find(llvm::StringRef name) const {
@@ -168,6 +185,16 @@ public:
 private:
   llvm::StringMap<Function> table;
 };
+
+/// All families' lowerings.
+const Registry &getRegistry();
+
+/// Constants, absent operands and the terminator: read where they are used.
+bool needsNoLowering(mlir::Operation *op);
+/// @main, null where there is none with a body.
+mlir::func::FuncOp getMain(mlir::ModuleOp module);
+/// Erases what nothing uses, from the end to the start.
+void eraseDead(mlir::Block &block);
 
 // One a family file, spelled as the family.
 void populateMathLowerings(Registry &registry);

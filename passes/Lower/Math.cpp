@@ -13,7 +13,8 @@ namespace {
 
 /// One element: the operands' elements (narrow floats already as f32) and the node they belong to.
 struct Element : Scalars {
-  Element(ImplicitLocOpBuilder &b, bool isUnsigned, Operation *op, ValueRange args) : Scalars(b, isUnsigned), op(op), args(args) {}
+  Element(ImplicitLocOpBuilder &b, bool isUnsigned, Operation *op, ValueRange args)
+      : Scalars(b, isUnsigned), op(op), args(args) {}
   Operation *op;
   ValueRange args;
   Value x() { return args[0]; }
@@ -102,7 +103,7 @@ struct Entry {
   Value (*build)(Element &e);
 };
 
-#define ENTRY(name, ...) {#name, [](Element & e) -> Value { return __VA_ARGS__; }}
+#define ENTRY(name, ...) {#name, [](Element &e) -> Value { return __VA_ARGS__; }}
 const Entry table[] = {
     // Arithmetic
     ENTRY(Add, e.add(e.x(), e.y())),
@@ -162,7 +163,8 @@ const Entry table[] = {
     ENTRY(Relu, e.max(e.x(), e.c(0))),
     ENTRY(LeakyRelu, e.select(e.less(e.x(), e.c(0)), e.mul(e.x(), e.c(e.node<onnx::LeakyReluOp>().getAlpha())), e.x())),
     ENTRY(PRelu, e.select(e.less(e.x(), e.c(0)), e.mul(e.x(), e.y()), e.x())),
-    ENTRY(Elu, e.select(e.less(e.x(), e.c(0)), e.mul(e.c(e.node<onnx::EluOp>().getAlpha()), e.sub(e.exp(e.x()), e.c(1))), e.x())),
+    ENTRY(Elu, e.select(e.less(e.x(), e.c(0)),
+                        e.mul(e.c(e.node<onnx::EluOp>().getAlpha()), e.sub(e.exp(e.x()), e.c(1))), e.x())),
     ENTRY(Selu, e.mul(e.c(e.node<onnx::SeluOp>().getGamma()),
                       e.select(e.less(e.c(0), e.x()), e.x(),
                                e.mul(e.c(e.node<onnx::SeluOp>().getAlpha()), e.sub(e.exp(e.x()), e.c(1)))))),
@@ -171,7 +173,8 @@ const Entry table[] = {
     ENTRY(Shrink, lowerShrink(e)),
     ENTRY(Sigmoid, e.sigmoid(e.x())),
     ENTRY(HardSigmoid, e.clamp(e.add(e.mul(e.c(e.node<onnx::HardSigmoidOp>().getAlpha()), e.x()),
-                                     e.c(e.node<onnx::HardSigmoidOp>().getBeta())), 0, 1)),
+                                     e.c(e.node<onnx::HardSigmoidOp>().getBeta())),
+                               0, 1)),
     ENTRY(HardSwish, e.mul(e.x(), e.clamp(e.add(e.mul(e.x(), e.c(1.0 / 6)), e.c(0.5)), 0, 1))),
     ENTRY(Softplus, e.softplus(e.x())),
     ENTRY(Softsign, e.div(e.x(), e.add(e.c(1), e.abs(e.x())))),
@@ -184,7 +187,9 @@ const Entry table[] = {
 LogicalResult checkElements(Lowering &l, Operation *op) {
   for (auto [i, v] : llvm::enumerate(op->getOperands()))
     if (!l.isAbsent(v) && !l.element(v).isIntOrFloat())
-      return l.unsupported(op, "elements of type " + std::string(isa<ComplexType>(l.element(v)) ? "complex" : "string") + " in operand " + Twine(i));
+      return l.unsupported(op, "elements of type " +
+                                   std::string(isa<ComplexType>(l.element(v)) ? "complex" : "string") + " in operand " +
+                                   Twine(i));
   return success();
 }
 
@@ -230,7 +235,8 @@ LogicalResult lowerClip(Lowering &l, onnx::ClipOp op) {
   return success();
 }
 
-/// Cast and CastLike. `saturate` concerns the 8 bit floats only: what is out of range becomes the largest finite number.
+/// Cast and CastLike. `saturate` concerns the 8 bit floats only: what is out of range becomes the largest finite
+/// number.
 LogicalResult lowerCast(Lowering &l, Operation *op, bool saturate) {
   Value input = op->getOperand(0), result = op->getResult(0);
   Type to = l.element(result);
@@ -263,7 +269,8 @@ LogicalResult lowerDropout(Lowering &l, onnx::DropoutOp op) {
   }
   l.set(op.getOutput(), l.get(op.getData()));
   if (!l.isAbsent(op.getMask()) && !op.getMask().use_empty())
-    l.set(op.getMask(), l.makeSplat(l.typeIn(op.getMask(), identityOrder(l.rank(op.getMask()))), l.b.getBoolAttr(true)));
+    l.set(op.getMask(),
+          l.makeSplat(l.typeIn(op.getMask(), identityOrder(l.rank(op.getMask()))), l.b.getBoolAttr(true)));
   return success();
 }
 
@@ -276,12 +283,15 @@ LogicalResult lowerIdentity(Lowering &l, onnx::IdentityOp op) {
 
 void populateMathLowerings(Registry &registry) {
   for (const Entry &entry : table)
-    registry.add(("onnx." + entry.name).str(), [build = entry.build](Lowering &l, Operation *op) { return lowerEntry(l, op, build); });
+    registry.add(("onnx." + entry.name).str(),
+                 [build = entry.build](Lowering &l, Operation *op) { return lowerEntry(l, op, build); });
   registry.add(lowerClip);
   registry.add(lowerDropout);
   registry.add(lowerIdentity);
-  registry.add("onnx.Cast", [](Lowering &l, Operation *op) { return lowerCast(l, op, cast<onnx::CastOp>(op).getSaturate()); });
-  registry.add("onnx.CastLike", [](Lowering &l, Operation *op) { return lowerCast(l, op, cast<onnx::CastLikeOp>(op).getSaturate()); });
+  registry.add("onnx.Cast",
+               [](Lowering &l, Operation *op) { return lowerCast(l, op, cast<onnx::CastOp>(op).getSaturate()); });
+  registry.add("onnx.CastLike",
+               [](Lowering &l, Operation *op) { return lowerCast(l, op, cast<onnx::CastLikeOp>(op).getSaturate()); });
 }
 
 } // namespace burin::lower

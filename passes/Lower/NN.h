@@ -7,9 +7,10 @@
 
 namespace burin::lower {
 
-/// Adds to `op` the epilogue result = cast(alpha * acc + beta * bias); `bias` (may be null) is read through `map` from the
-/// result's indices. Adds nothing where that is the accumulator itself.
-void addBiasEpilogue(Lowering &l, nn::ComputeOp op, mlir::Value bias, mlir::AffineMap map, double alpha = 1, double beta = 1);
+/// Adds to `op` the epilogue result = cast(alpha * acc + beta * bias); `bias` (may be null) is read through `map` from
+/// the result's indices. Adds nothing where that is the accumulator itself.
+void addBiasEpilogue(Lowering &l, nn::ComputeOp op, mlir::Value bias, mlir::AffineMap map, double alpha = 1,
+                     double beta = 1);
 
 /// A pool over all spatial dims of an image [n, d..., c], as [n, 1..., c].
 mlir::Value globalPool(Lowering &l, mlir::Value image, nn::PoolKind kind, bool isUnsigned = false);

@@ -42,12 +42,14 @@ LogicalResult checkWindow(Lowering &l, Operation *op, const Window &w) {
     return l.unsupported(op, "expected 1 to 3 spatial dims, got " + Twine(rank));
   for (int64_t pad : w.pads())
     if (pad < 0)
-      return l.unsupported(op, "expected pads of at least 0, got " + Twine(pad) + "; a Slice before the node does the same");
+      return l.unsupported(op, "expected pads of at least 0, got " + Twine(pad) +
+                                   "; a Slice before the node does the same");
   return success();
 }
 
 SmallVector<NamedAttribute> windowAttributes(Lowering &l, const Window &w) {
-  return {l.b.getNamedAttr("strides", l.b.getDenseI64ArrayAttr(w.strides)), l.b.getNamedAttr("dilations", l.b.getDenseI64ArrayAttr(w.dilations)),
+  return {l.b.getNamedAttr("strides", l.b.getDenseI64ArrayAttr(w.strides)),
+          l.b.getNamedAttr("dilations", l.b.getDenseI64ArrayAttr(w.dilations)),
           l.b.getNamedAttr("pads", l.b.getDenseI64ArrayAttr(w.pads()))};
 }
 
@@ -132,13 +134,15 @@ LogicalResult lowerConvTranspose(Lowering &l, onnx::ConvTransposeOp op) {
   SmallVector<NamedAttribute> attributes = windowAttributes(l, w);
   attributes.push_back(l.b.getNamedAttr("groups", l.b.getI64IntegerAttr(op.getGroup())));
   Value filter = l.getIn(op.getW(), filterOrder(rank, {0, 1}));
-  auto conv = nn::ConvTransposeOp::create(l.b, ValueRange{l.getIn(op.getX(), order), filter}, l.empty(l.typeIn(op.getY(), order)), attributes);
+  auto conv = nn::ConvTransposeOp::create(l.b, ValueRange{l.getIn(op.getX(), order), filter},
+                                          l.empty(l.typeIn(op.getY(), order)), attributes);
   addChannelBias(l, conv, op.getB(), rank);
   l.set(op.getY(), conv->getResult(0), order);
   return success();
 }
 
-Value pool(Lowering &l, Value input, RankedTensorType result, const Window &w, nn::PoolKind kind, bool countPadding, bool isUnsigned) {
+Value pool(Lowering &l, Value input, RankedTensorType result, const Window &w, nn::PoolKind kind, bool countPadding,
+           bool isUnsigned) {
   SmallVector<NamedAttribute> attributes = windowAttributes(l, w);
   attributes.push_back(l.b.getNamedAttr("kind", nn::PoolKindAttr::get(l.b.getContext(), kind)));
   attributes.push_back(l.b.getNamedAttr("kernel", l.b.getDenseI64ArrayAttr(w.kernel)));
@@ -157,7 +161,10 @@ LogicalResult lowerMaxPool(Lowering &l, onnx::MaxPoolOp op) {
   if (failed(checkWindow(l, op, w)))
     return failure();
   Order order = channelsLast(l.rank(op.getX()));
-  l.set(op.getY(), pool(l, l.getIn(op.getX(), order), l.typeIn(op.getY(), order), w, nn::PoolKind::max, false, l.isUnsigned(op.getX())), order);
+  l.set(op.getY(),
+        pool(l, l.getIn(op.getX(), order), l.typeIn(op.getY(), order), w, nn::PoolKind::max, false,
+             l.isUnsigned(op.getX())),
+        order);
   return success();
 }
 
@@ -167,7 +174,10 @@ LogicalResult lowerAveragePool(Lowering &l, onnx::AveragePoolOp op) {
   if (failed(checkWindow(l, op, w)))
     return failure();
   Order order = channelsLast(l.rank(op.getX()));
-  l.set(op.getY(), pool(l, l.getIn(op.getX(), order), l.typeIn(op.getY(), order), w, nn::PoolKind::average, op.getCountIncludePad(), false), order);
+  l.set(op.getY(),
+        pool(l, l.getIn(op.getX(), order), l.typeIn(op.getY(), order), w, nn::PoolKind::average,
+             op.getCountIncludePad(), false),
+        order);
   return success();
 }
 
@@ -195,12 +205,14 @@ LogicalResult lowerLp(Lowering &l, Operation *op, int64_t p, llvm::function_ref<
   Type type = l.element(x), wide = computeType(type);
   auto each = [&](Value tensor, Type to, auto body) {
     auto result = RankedTensorType::get(cast<RankedTensorType>(tensor.getType()).getShape(), to);
-    return l.map(result, tensor, l.b.getMultiDimIdentityMap(result.getRank()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
-      Scalars s(b, false);
-      return s.cast(body(s, s.cast(args[0], wide)), to);
-    });
+    return l.map(result, tensor, l.b.getMultiDimIdentityMap(result.getRank()),
+                 [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                   Scalars s(b, false);
+                   return s.cast(body(s, s.cast(args[0], wide)), to);
+                 });
   };
-  Value powers = each(l.getIn(x, order), wide, [&](Scalars &s, Value v) { return p == 2 ? s.square(v) : s.pow(s.abs(v), s.like(v, p)); });
+  Value powers = each(l.getIn(x, order), wide,
+                      [&](Scalars &s, Value v) { return p == 2 ? s.square(v) : s.pow(s.abs(v), s.like(v, p)); });
   auto sumType = RankedTensorType::get(permuted(l.shape(y), order), wide);
   Value sums = sum(powers, sumType);
   l.set(y, each(sums, type, [&](Scalars &s, Value v) { return s.pow(v, s.like(v, 1.0 / p)); }), order);
@@ -212,11 +224,14 @@ LogicalResult lowerLpPool(Lowering &l, onnx::LpPoolOp op) {
   padSame(w, op.getAutoPad(), l.shape(op.getX()).drop_front(2), l.shape(op.getY()).drop_front(2));
   if (failed(checkWindow(l, op, w)))
     return failure();
-  return lowerLp(l, op, op.getP(), [&](Value powers, RankedTensorType type) { return pool(l, powers, type, w, nn::PoolKind::sum, false, false); });
+  return lowerLp(l, op, op.getP(), [&](Value powers, RankedTensorType type) {
+    return pool(l, powers, type, w, nn::PoolKind::sum, false, false);
+  });
 }
 
 LogicalResult lowerGlobalLpPool(Lowering &l, onnx::GlobalLpPoolOp op) {
-  return lowerLp(l, op, op.getP(), [&](Value powers, RankedTensorType) { return globalPool(l, powers, nn::PoolKind::sum); });
+  return lowerLp(l, op, op.getP(),
+                 [&](Value powers, RankedTensorType) { return globalPool(l, powers, nn::PoolKind::sum); });
 }
 
 } // namespace
@@ -240,7 +255,8 @@ Value globalPool(Lowering &l, Value image, nn::PoolKind kind, bool isUnsigned) {
   Dims shape(spatial + 2, 1), full(type.getRank(), 1);
   shape.front() = full.front() = flat.front();
   shape.back() = full.back() = flat.back();
-  return l.reshape(pool(l, image, RankedTensorType::get(shape, type.getElementType()), w, kind, false, isUnsigned), full);
+  return l.reshape(pool(l, image, RankedTensorType::get(shape, type.getElementType()), w, kind, false, isUnsigned),
+                   full);
 }
 
 void populateNNConvLowerings(Registry &registry) {

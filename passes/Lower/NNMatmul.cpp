@@ -1,5 +1,6 @@
-// The NN family, products: MatMul, Gemm and Einsum. Floats become nn.matmul, integers a plain contraction (they are rare and
-// wrap in their own type). A right operand whose last two dims lie swapped in memory is taken so, by transpose_rhs.
+// The NN family, products: MatMul, Gemm and Einsum. Floats become nn.matmul, integers a plain contraction (they are
+// rare and wrap in their own type). A right operand whose last two dims lie swapped in memory is taken so, by
+// transpose_rhs.
 #include "passes/Lower/NN.h"
 
 #include <map>
@@ -45,7 +46,8 @@ nn::MatmulOp createMatmul(Lowering &l, Value lhs, const Rhs &rhs, RankedTensorTy
 }
 
 /// The contraction that `maps` (from loops to lhs, rhs) describe; loops not in `kept` are summed.
-Value contract(Lowering &l, ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes, Type type) {
+Value contract(Lowering &l, ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps,
+               ArrayRef<int64_t> axes, Type type) {
   Type wide = computeType(type);
   Value sum = l.reduce(loops, operands, maps, axes, l.zero(wide), [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, false);
@@ -67,7 +69,8 @@ Value integerMatmul(Lowering &l, Value lhs, Value rhs, Type type) {
   auto d = [&](int64_t i) { return l.b.getAffineDimExpr(i); };
   AffineExpr batch = c[0] == 1 ? l.b.getAffineConstantExpr(0) : d(0);
   AffineExpr lhsBatch = a[0] == 1 ? l.b.getAffineConstantExpr(0) : d(0);
-  AffineMap maps[] = {AffineMap::get(4, 0, {lhsBatch, d(1), d(3)}, l.b.getContext()), AffineMap::get(4, 0, {batch, d(3), d(2)}, l.b.getContext())};
+  AffineMap maps[] = {AffineMap::get(4, 0, {lhsBatch, d(1), d(3)}, l.b.getContext()),
+                      AffineMap::get(4, 0, {batch, d(3), d(2)}, l.b.getContext())};
   return contract(l, {std::max(a[0], c[0]), a[1], c[2], a[2]}, {lhs, rhs}, maps, 3, type);
 }
 
@@ -122,7 +125,8 @@ LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
     if (batch.size() > 1)
       return l.unsupported(op, "integers whose batches are broadcast in part; an Expand before the node does the same");
     Value right = rhs.transposed ? l.transpose(rhs.tensor, swappedOrder(rhsTarget.size())) : rhs.tensor;
-    Dims rightShape = {batch.empty() ? 1 : batch[0], k, n}, leftShape = {batch.empty() ? 1 : batch[0], lhsTarget[lhsTarget.size() - 2], k};
+    Dims rightShape = {batch.empty() ? 1 : batch[0], k, n},
+         leftShape = {batch.empty() ? 1 : batch[0], lhsTarget[lhsTarget.size() - 2], k};
     result = integerMatmul(l, l.reshape(lhs, leftShape), l.reshape(right, rightShape), type);
   }
   l.set(y, l.reshape(result, l.shape(y)));
@@ -134,7 +138,8 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
   ArrayRef<int64_t> shape = l.shape(op.getY());
   Value lhs = l.getIn(op.getA(), op.getTransA() ? swappedOrder(2) : identityOrder(2));
   // B as [k, n]: its dims are (k, n) or, with transB, (n, k). Constants are turned at compile time.
-  Order wanted = op.getTransB() ? swappedOrder(2) : identityOrder(2), other = op.getTransB() ? identityOrder(2) : swappedOrder(2);
+  Order wanted = op.getTransB() ? swappedOrder(2) : identityOrder(2),
+        other = op.getTransB() ? identityOrder(2) : swappedOrder(2);
   Rhs rhs;
   if (l.isConstant(op.getB()) || sameMemory(l.shape(op.getB()), l.get(op.getB()).order, wanted))
     rhs = {l.getIn(op.getB(), wanted), false};
@@ -157,7 +162,8 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
   }
   Value right = rhs.transposed ? l.transpose(rhs.tensor, {1, 0}) : rhs.tensor;
   Dims lhsShape = dimsOf(lhs), rhsShape = dimsOf(right);
-  Value sum = integerMatmul(l, l.reshape(lhs, {1, lhsShape[0], lhsShape[1]}), l.reshape(right, {1, rhsShape[0], rhsShape[1]}), type);
+  Value sum = integerMatmul(l, l.reshape(lhs, {1, lhsShape[0], lhsShape[1]}),
+                            l.reshape(right, {1, rhsShape[0], rhsShape[1]}), type);
   sum = l.reshape(sum, shape);
   SmallVector<Value> operands = {sum};
   SmallVector<AffineMap> maps = {l.b.getMultiDimIdentityMap(2)};
@@ -166,15 +172,16 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
     operands.push_back(bias);
     maps.push_back(map);
   }
-  l.set(op.getY(), l.map(RankedTensorType::get(shape, type), operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, l.isUnsigned(op.getY()));
-    auto scaled = [&](Value v, double factor) {
-      Type wide = b.getF64Type();
-      return factor == 1 ? v : s.cast(s.mul(s.cast(v, wide), s.constant(wide, factor)), type, s.isUnsigned);
-    };
-    Value value = scaled(args[0], op.getAlpha());
-    return hasBias ? s.add(value, scaled(args[1], op.getBeta())) : value;
-  }));
+  l.set(op.getY(),
+        l.map(RankedTensorType::get(shape, type), operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+          Scalars s(b, l.isUnsigned(op.getY()));
+          auto scaled = [&](Value v, double factor) {
+            Type wide = b.getF64Type();
+            return factor == 1 ? v : s.cast(s.mul(s.cast(v, wide), s.constant(wide, factor)), type, s.isUnsigned);
+          };
+          Value value = scaled(args[0], op.getAlpha());
+          return hasBias ? s.add(value, scaled(args[1], op.getBeta())) : value;
+        }));
   return success();
 }
 
@@ -202,7 +209,8 @@ LogicalResult lowerEinsum(Lowering &l, onnx::EinsumOp op) {
   SmallVector<StringRef> terms;
   left.split(terms, ',');
   if (terms.size() != op.getInputs().size())
-    return l.error(op) << "expected an equation of " << op.getInputs().size() << " terms, got '" << op.getEquation() << "'";
+    return l.error(op) << "expected an equation of " << op.getInputs().size() << " terms, got '" << op.getEquation()
+                       << "'";
   SmallVector<std::string> inputs;
   std::map<char, int64_t> extents;
   int64_t upper = 0;

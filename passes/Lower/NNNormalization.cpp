@@ -49,13 +49,14 @@ Value sumOver(Lowering &l, Value tensor, ArrayRef<int64_t> axes, ValueRange stat
     operands.push_back(v);
     maps.push_back(keptDims(l, rank, axes));
   }
-  return l.reduce(typeOf(tensor).getShape(), operands, maps, axes, l.zero(wide), [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, false);
-    SmallVector<Value> all;
-    for (Value v : args)
-      all.push_back(s.cast(v, wide));
-    return s.add(all.back(), step(s, ValueRange(all).drop_back()));
-  });
+  return l.reduce(typeOf(tensor).getShape(), operands, maps, axes, l.zero(wide),
+                  [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                    Scalars s(b, false);
+                    SmallVector<Value> all;
+                    for (Value v : args)
+                      all.push_back(s.cast(v, wide));
+                    return s.add(all.back(), step(s, ValueRange(all).drop_back()));
+                  });
 }
 
 struct Statistics {
@@ -70,8 +71,10 @@ Statistics getStatistics(Lowering &l, Value tensor, ArrayRef<int64_t> axes, doub
   Value squares;
   if (centered) {
     Value sum = sumOver(l, tensor, axes, {}, [](Scalars &, ValueRange args) { return args[0]; });
-    result.mean = each(l, sum, wide, [&](Scalars &s, ValueRange args) { return s.mul(args[0], s.like(args[0], scale)); });
-    squares = sumOver(l, tensor, axes, result.mean, [](Scalars &s, ValueRange args) { return s.square(s.sub(args[0], args[1])); });
+    result.mean =
+        each(l, sum, wide, [&](Scalars &s, ValueRange args) { return s.mul(args[0], s.like(args[0], scale)); });
+    squares = sumOver(l, tensor, axes, result.mean,
+                      [](Scalars &s, ValueRange args) { return s.square(s.sub(args[0], args[1])); });
   } else {
     squares = sumOver(l, tensor, axes, {}, [](Scalars &s, ValueRange args) { return s.square(args[0]); });
   }
@@ -89,7 +92,8 @@ struct Read {
 };
 
 /// (x - mean) * inverse, rounded to x's type as ONNX does between its two stages, then * scale + bias.
-Value applyNormalization(Lowering &l, Value tensor, ArrayRef<int64_t> axes, const Statistics &statistics, std::optional<Read> scale, std::optional<Read> bias) {
+Value applyNormalization(Lowering &l, Value tensor, ArrayRef<int64_t> axes, const Statistics &statistics,
+                         std::optional<Read> scale, std::optional<Read> bias) {
   RankedTensorType type = typeOf(tensor);
   Type element = type.getElementType(), wide = computeType(element);
   SmallVector<Value> operands = {tensor};
@@ -191,7 +195,8 @@ LogicalResult lowerGroups(Lowering &l, Operation *op, int64_t groups, double eps
     if (dim > 1)
       axes.push_back(static_cast<int64_t>(position) > at ? position + 1 : position);
   axes.push_back(at + 1);
-  AffineMap map = AffineMap::get(shape.size(), 0, {l.b.getAffineDimExpr(at), l.b.getAffineDimExpr(at + 1)}, l.b.getContext());
+  AffineMap map =
+      AffineMap::get(shape.size(), 0, {l.b.getAffineDimExpr(at), l.b.getAffineDimExpr(at + 1)}, l.b.getContext());
   auto read = [&](Value v) { return Read{l.reshape(l.getIdentity(v), {groups, channels / groups}), map}; };
   Statistics statistics = getStatistics(l, split, axes, epsilon, /*centered=*/true);
   Value result = applyNormalization(l, split, axes, statistics, read(op->getOperand(1)), read(op->getOperand(2)));
@@ -203,7 +208,9 @@ LogicalResult lowerInstanceNormalization(Lowering &l, onnx::InstanceNormalizatio
   return lowerGroups(l, op, l.shape(op.getInput())[1], op.getEpsilon());
 }
 
-LogicalResult lowerGroupNormalization(Lowering &l, onnx::GroupNormalizationOp op) { return lowerGroups(l, op, op.getNumGroups(), op.getEpsilon()); }
+LogicalResult lowerGroupNormalization(Lowering &l, onnx::GroupNormalizationOp op) {
+  return lowerGroups(l, op, op.getNumGroups(), op.getEpsilon());
+}
 
 /// Inference: y = x * factor + offset a channel; both folded here when the parameters are constants.
 LogicalResult lowerBatchNormalization(Lowering &l, onnx::BatchNormalizationOp op) {
@@ -214,7 +221,9 @@ LogicalResult lowerBatchNormalization(Lowering &l, onnx::BatchNormalizationOp op
   RankedTensorType type = placed.type();
   Type element = type.getElementType(), wide = computeType(element);
   int64_t rank = type.getRank();
-  AffineMap channel = AffineMap::get(rank, 0, rank > 1 ? ArrayRef<AffineExpr>{l.b.getAffineDimExpr(positionOf(placed.order, 1))} : ArrayRef<AffineExpr>{},
+  AffineMap channel = AffineMap::get(rank, 0,
+                                     rank > 1 ? ArrayRef<AffineExpr>{l.b.getAffineDimExpr(positionOf(placed.order, 1))}
+                                              : ArrayRef<AffineExpr>{},
                                      l.b.getContext());
   double epsilon = op.getEpsilon();
   Value parameters[] = {op.getScale(), op.getB(), op.getInputMean(), op.getInputVar()};
@@ -262,11 +271,12 @@ Value combine(Lowering &l, Value tensor, Value statistics, ArrayRef<int64_t> axe
   RankedTensorType type = typeOf(tensor);
   Type wide = computeType(type.getElementType());
   AffineMap maps[] = {l.b.getMultiDimIdentityMap(type.getRank()), keptDims(l, type.getRank(), axes)};
-  return l.map(RankedTensorType::get(type.getShape(), to), {tensor, statistics}, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, false);
-    SmallVector<Value> all = {s.cast(args[0], wide), s.cast(args[1], wide)};
-    return s.cast(step(s, all), to);
-  });
+  return l.map(RankedTensorType::get(type.getShape(), to), {tensor, statistics}, maps,
+               [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                 Scalars s(b, false);
+                 SmallVector<Value> all = {s.cast(args[0], wide), s.cast(args[1], wide)};
+                 return s.cast(step(s, all), to);
+               });
 }
 
 LogicalResult lowerLpNormalization(Lowering &l, onnx::LpNormalizationOp op) {
@@ -274,7 +284,8 @@ LogicalResult lowerLpNormalization(Lowering &l, onnx::LpNormalizationOp op) {
   Type element = placed.type().getElementType();
   Dims axes = {positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput())))};
   int64_t p = op.getP();
-  Value sums = sumOver(l, placed.value, axes, {}, [&](Scalars &s, ValueRange args) { return p == 1 ? s.abs(args[0]) : s.square(args[0]); });
+  Value sums = sumOver(l, placed.value, axes, {},
+                       [&](Scalars &s, ValueRange args) { return p == 1 ? s.abs(args[0]) : s.square(args[0]); });
   Value result = combine(l, placed.value, sums, axes, element, [&](Scalars &s, ValueRange args) {
     Value norm = p == 1 ? args[1] : s.sqrt(args[1]), zero = s.like(norm, 0);
     return s.select(s.equal(norm, zero), zero, s.div(args[0], norm));
@@ -290,7 +301,9 @@ LogicalResult lowerSoftmax(Lowering &l, onnx::SoftmaxOp op) {
     return success();
   }
   int64_t dim = positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput())));
-  Value result = nn::SoftmaxOp::create(l.b, placed.value, l.empty(placed.type()), l.b.getNamedAttr("dim", l.b.getI64IntegerAttr(dim)))->getResult(0);
+  Value result = nn::SoftmaxOp::create(l.b, placed.value, l.empty(placed.type()),
+                                       l.b.getNamedAttr("dim", l.b.getI64IntegerAttr(dim)))
+                     ->getResult(0);
   l.set(op.getOutput(), result, placed.order);
   return success();
 }
@@ -298,7 +311,8 @@ LogicalResult lowerSoftmax(Lowering &l, onnx::SoftmaxOp op) {
 Value maxOver(Lowering &l, Value tensor, ArrayRef<int64_t> axes) {
   auto element = cast<FloatType>(typeOf(tensor).getElementType());
   auto lowest = l.b.getFloatAttr(element, APFloat::getInf(element.getFloatSemantics(), /*Negative=*/true));
-  return l.reduce(tensor, axes, lowest, [](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).max(args[0], args[1]); });
+  return l.reduce(tensor, axes, lowest,
+                  [](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).max(args[0], args[1]); });
 }
 
 LogicalResult lowerLogSoftmax(Lowering &l, onnx::LogSoftmaxOp op) {
@@ -309,10 +323,13 @@ LogicalResult lowerLogSoftmax(Lowering &l, onnx::LogSoftmaxOp op) {
     axes.push_back(positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput()))));
   // x - (max + log(sum(exp(x - max)))) would lose what max is large by; the shifted value stays in f32.
   Value maximum = maxOver(l, placed.value, axes);
-  Value shifted = combine(l, placed.value, maximum, axes, wide, [](Scalars &s, ValueRange args) { return s.sub(args[0], args[1]); });
+  Value shifted = combine(l, placed.value, maximum, axes, wide,
+                          [](Scalars &s, ValueRange args) { return s.sub(args[0], args[1]); });
   Value sums = sumOver(l, shifted, axes, {}, [](Scalars &s, ValueRange args) { return s.exp(args[0]); });
   Value logs = each(l, sums, wide, [](Scalars &s, ValueRange args) { return s.log(args[0]); });
-  l.set(op.getOutput(), combine(l, shifted, logs, axes, element, [](Scalars &s, ValueRange args) { return s.sub(args[0], args[1]); }), placed.order);
+  l.set(op.getOutput(),
+        combine(l, shifted, logs, axes, element, [](Scalars &s, ValueRange args) { return s.sub(args[0], args[1]); }),
+        placed.order);
   return success();
 }
 
@@ -335,12 +352,15 @@ LogicalResult lowerLRN(Lowering &l, onnx::LRNOp op) {
   };
   Value sums = nn::PoolOp::create(l.b, l.reshape(squares, line), l.empty(line, wide), attributes)->getResult(0);
   double alpha = op.getAlpha() / size, beta = op.getBeta(), bias = op.getBias();
-  l.set(op.getY(), combine(l, tensor, l.reshape(sums, type.getShape()), {}, element, [&](Scalars &s, ValueRange args) {
-    Value base = s.add(s.like(args[1], bias), s.mul(s.like(args[1], alpha), args[1]));
-    if (beta == 0.75) // x^(3/4) = sqrt(x) * sqrt(sqrt(x))
-      return s.div(args[0], s.mul(s.sqrt(base), s.sqrt(s.sqrt(base))));
-    return s.div(args[0], s.pow(base, s.like(base, beta)));
-  }), order);
+  l.set(op.getY(),
+        combine(l, tensor, l.reshape(sums, type.getShape()), {}, element,
+                [&](Scalars &s, ValueRange args) {
+                  Value base = s.add(s.like(args[1], bias), s.mul(s.like(args[1], alpha), args[1]));
+                  if (beta == 0.75) // x^(3/4) = sqrt(x) * sqrt(sqrt(x))
+                    return s.div(args[0], s.mul(s.sqrt(base), s.sqrt(s.sqrt(base))));
+                  return s.div(args[0], s.pow(base, s.like(base, beta)));
+                }),
+        order);
   return success();
 }
 

@@ -4,13 +4,13 @@
 
 include "mlir/Pass/PassBase.td"
 
-def LowerExpandFunctions : Pass<"lower-expand-functions", "mlir::ModuleOp"> {
+def ExpandUnlowered : Pass<"lower-expand-unlowered", "mlir::ModuleOp"> {
   let summary = "Expand operators that have no lowering of their own by their ONNX function body";
   let description = [{
     Replaces each operator of `@main` that the lowering table does not know and that ONNX defines by other operators,
     until none is left. It does not fold what the bodies compute from shapes: run the folding passes after it.
 
-    Example: test/passes/Lower/expand-functions.mlir#expands
+    Example: test/passes/Lower/expand-unlowered.mlir#expands
   }];
 }
 
@@ -25,7 +25,7 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
     Example: test/passes/Lower/lower-onnx.mlir#transposes_once
   }];
   let dependentDialects = ["arith::ArithDialect", "func::FuncDialect", "linalg::LinalgDialect", "math::MathDialect",
-                           "nn::NnDialect", "tensor::TensorDialect"];
+                           "nn::NnDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
 
 def VerifyLowered : Pass<"verify-lowered", "mlir::ModuleOp"> {

@@ -18,7 +18,7 @@ namespace burin {
 
 void burin::buildLowerPipeline(mlir::OpPassManager &pm) {
   // The caller folds between the two where it can: function bodies compute with shapes.
-  pm.addPass(createLowerExpandFunctions());
+  pm.addPass(createExpandUnlowered());
   pm.addPass(createLowerOnnx());
 
   pm.addPass(mlir::createCSEPass());

@@ -1,5 +1,6 @@
 // The Reduction family: Reduce*, ArgMax, ArgMin, Hardmax, CumSum, CumProd. Reductions run over the dims as they lie in
-// memory, accumulate in f32 (f64 for what integers need roots or logarithms for), and finish with one small elementwise step.
+// memory, accumulate in f32 (f64 for what integers need roots or logarithms for), and finish with one small elementwise
+// step.
 #include "passes/Lower/NN.h"
 
 using namespace mlir;
@@ -74,18 +75,25 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
 
   auto first = [&](Scalars &s, Value v) {
     switch (kind) {
-    case Kind::l1: return s.abs(v);
+    case Kind::l1:
+      return s.abs(v);
     case Kind::l2:
-    case Kind::sumSquare: return s.square(v);
-    default: return v;
+    case Kind::sumSquare:
+      return s.square(v);
+    default:
+      return v;
     }
   };
   auto last = [&](Scalars &s, Value v) {
     switch (kind) {
-    case Kind::mean: return s.div(v, s.like(v, count));
-    case Kind::l2: return s.sqrt(v);
-    case Kind::logSum: return s.log(v);
-    default: return v;
+    case Kind::mean:
+      return s.div(v, s.like(v, count));
+    case Kind::l2:
+      return s.sqrt(v);
+    case Kind::logSum:
+      return s.log(v);
+    default:
+      return v;
     }
   };
   auto reduceWith = [&](Value tensor, TypedAttr init, auto prepare, Value (Scalars::*combine)(Value, Value)) {
@@ -105,13 +113,20 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
 
   Value reduced;
   switch (kind) {
-  case Kind::max: reduced = reduceWith(placed.value, extreme(true), first, &Scalars::max); break;
-  case Kind::min: reduced = reduceWith(placed.value, extreme(false), first, &Scalars::min); break;
-  case Kind::prod: reduced = reduceWith(placed.value, l.scalarAttr(wide, 1), first, &Scalars::mul); break;
+  case Kind::max:
+    reduced = reduceWith(placed.value, extreme(true), first, &Scalars::max);
+    break;
+  case Kind::min:
+    reduced = reduceWith(placed.value, extreme(false), first, &Scalars::min);
+    break;
+  case Kind::prod:
+    reduced = reduceWith(placed.value, l.scalarAttr(wide, 1), first, &Scalars::mul);
+    break;
   case Kind::logSumExp: {
     // max + log(sum(exp(x - max))), with an infinite maximum taken as 0 so that inf - inf does not appear.
     auto floats = cast<FloatType>(wide);
-    Value maximum = reduceWith(placed.value, l.b.getFloatAttr(wide, APFloat::getInf(floats.getFloatSemantics(), true)), first, &Scalars::max);
+    Value maximum = reduceWith(placed.value, l.b.getFloatAttr(wide, APFloat::getInf(floats.getFloatSemantics(), true)),
+                               first, &Scalars::max);
     RankedTensorType type = typeOf(maximum);
     AffineMap same = l.b.getMultiDimIdentityMap(type.getRank());
     Value shift = l.map(type, maximum, same, [&](ImplicitLocOpBuilder &b, ValueRange args) {
@@ -124,26 +139,31 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
       if (!llvm::is_contained(physical, dim))
         kept.push_back(l.b.getAffineDimExpr(dim));
     AffineMap maps[] = {l.b.getMultiDimIdentityMap(rank), AffineMap::get(rank, 0, kept, l.b.getContext())};
-    Value sums = l.reduce(placed.type().getShape(), {placed.value, shift}, maps, physical, l.zero(wide), [&](ImplicitLocOpBuilder &b, ValueRange args) {
-      Scalars s(b, isUnsigned);
-      return s.add(args[2], s.exp(s.sub(s.cast(args[0], wide), args[1])));
-    });
+    Value sums = l.reduce(placed.type().getShape(), {placed.value, shift}, maps, physical, l.zero(wide),
+                          [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                            Scalars s(b, isUnsigned);
+                            return s.add(args[2], s.exp(s.sub(s.cast(args[0], wide), args[1])));
+                          });
     AffineMap both[] = {same, same};
-    reduced = l.map(RankedTensorType::get(type.getShape(), element), {sums, shift}, both, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-      Scalars s(b, isUnsigned);
-      return s.cast(s.add(s.log(args[0]), args[1]), element, isUnsigned);
-    });
+    reduced = l.map(RankedTensorType::get(type.getShape(), element), {sums, shift}, both,
+                    [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                      Scalars s(b, isUnsigned);
+                      return s.cast(s.add(s.log(args[0]), args[1]), element, isUnsigned);
+                    });
     break;
   }
-  default: reduced = reduceWith(placed.value, l.zero(wide), first, &Scalars::add); break;
+  default:
+    reduced = reduceWith(placed.value, l.zero(wide), first, &Scalars::add);
+    break;
   }
   bool finishes = kind == Kind::mean || kind == Kind::l2 || kind == Kind::logSum || wide != element;
   if (kind != Kind::logSumExp && finishes) {
     auto type = RankedTensorType::get(typeOf(reduced).getShape(), element);
-    reduced = l.map(type, reduced, l.b.getMultiDimIdentityMap(type.getRank()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
-      Scalars s(b, isUnsigned);
-      return s.cast(last(s, args[0]), element, isUnsigned);
-    });
+    reduced =
+        l.map(type, reduced, l.b.getMultiDimIdentityMap(type.getRank()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
+          Scalars s(b, isUnsigned);
+          return s.cast(last(s, args[0]), element, isUnsigned);
+        });
   }
   setReduced(l, result, reduced, placed.order, *axes, keepDims);
   return success();
@@ -156,8 +176,8 @@ template <typename OpTy> void addReduce(Registry &registry, Kind kind) {
   });
 }
 
-/// The positions (i64) of the greatest or least elements along a physical axis; the first of equals, or the last. NaN is
-/// beyond everything, as numpy has it.
+/// The positions (i64) of the greatest or least elements along a physical axis; the first of equals, or the last. NaN
+/// is beyond everything, as numpy has it.
 Value argExtreme(Lowering &l, Value tensor, int64_t axis, bool greatest, bool last, bool isUnsigned) {
   RankedTensorType type = typeOf(tensor);
   Type element = type.getElementType(), wide = computeType(element);
@@ -183,22 +203,24 @@ Value argExtreme(Lowering &l, Value tensor, int64_t axis, bool greatest, bool la
     init = l.b.getIntegerAttr(wide, greatest ? APInt::getSignedMinValue(width) : APInt::getSignedMaxValue(width));
   auto bestType = RankedTensorType::get(shape, wide), indexType = RankedTensorType::get(shape, index);
   Value inits[] = {l.filled(bestType, init), l.filled(indexType, l.b.getI64IntegerAttr(0))};
-  return linalg::GenericOp::create(l.b, TypeRange{bestType, indexType}, tensor, inits, maps, iterators,
-                                   [&](OpBuilder &builder, Location loc, ValueRange args) {
-                                     ImplicitLocOpBuilder b(loc, builder);
-                                     Scalars s(b, isUnsigned);
-                                     Value x = s.cast(args[0], wide), best = args[1];
-                                     Value a = greatest ? best : x, c = greatest ? x : best;
-                                     Value better = last ? s.lessOrEqual(a, c) : s.less(a, c);
-                                     if (isa<FloatType>(wide)) {
-                                       Value fresh = last ? s.isNaN(x)
-                                                          : b.createOrFold<arith::AndIOp>(
-                                                                s.isNaN(x), b.createOrFold<arith::CmpFOp>(arith::CmpFPredicate::ORD, best, best));
-                                       better = b.createOrFold<arith::OrIOp>(better, fresh);
-                                     }
-                                     Value here = arith::IndexCastOp::create(b, index, Value(linalg::IndexOp::create(b, axis)));
-                                     linalg::YieldOp::create(b, ValueRange{s.select(better, x, best), s.select(better, here, args[2])});
-                                   })
+  return linalg::GenericOp::create(
+             l.b, TypeRange{bestType, indexType}, tensor, inits, maps, iterators,
+             [&](OpBuilder &builder, Location loc, ValueRange args) {
+               ImplicitLocOpBuilder b(loc, builder);
+               Scalars s(b, isUnsigned);
+               Value x = s.cast(args[0], wide), best = args[1];
+               Value a = greatest ? best : x, c = greatest ? x : best;
+               Value better = last ? s.lessOrEqual(a, c) : s.less(a, c);
+               if (isa<FloatType>(wide)) {
+                 Value fresh =
+                     last ? s.isNaN(x)
+                          : b.createOrFold<arith::AndIOp>(
+                                s.isNaN(x), b.createOrFold<arith::CmpFOp>(arith::CmpFPredicate::ORD, best, best));
+                 better = b.createOrFold<arith::OrIOp>(better, fresh);
+               }
+               Value here = arith::IndexCastOp::create(b, index, Value(linalg::IndexOp::create(b, axis)));
+               linalg::YieldOp::create(b, ValueRange{s.select(better, x, best), s.select(better, here, args[2])});
+             })
       .getResult(1);
 }
 
@@ -215,8 +237,12 @@ LogicalResult lowerArg(Lowering &l, Operation *op, int64_t axis, bool greatest, 
   return success();
 }
 
-LogicalResult lowerArgMax(Lowering &l, onnx::ArgMaxOp op) { return lowerArg(l, op, op.getAxis(), true, op.getKeepdims(), op.getSelectLastIndex()); }
-LogicalResult lowerArgMin(Lowering &l, onnx::ArgMinOp op) { return lowerArg(l, op, op.getAxis(), false, op.getKeepdims(), op.getSelectLastIndex()); }
+LogicalResult lowerArgMax(Lowering &l, onnx::ArgMaxOp op) {
+  return lowerArg(l, op, op.getAxis(), true, op.getKeepdims(), op.getSelectLastIndex());
+}
+LogicalResult lowerArgMin(Lowering &l, onnx::ArgMinOp op) {
+  return lowerArg(l, op, op.getAxis(), false, op.getKeepdims(), op.getSelectLastIndex());
+}
 
 /// One at the first greatest element, zero elsewhere.
 LogicalResult lowerHardmax(Lowering &l, onnx::HardmaxOp op) {
@@ -229,16 +255,20 @@ LogicalResult lowerHardmax(Lowering &l, onnx::HardmaxOp op) {
     if (dim != axis)
       kept.push_back(l.b.getAffineDimExpr(dim));
   AffineMap map = AffineMap::get(type.getRank(), 0, kept, l.b.getContext());
-  l.set(op.getOutput(), l.map(type, positions, map, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, false);
-    Value here = arith::IndexCastOp::create(b, b.getI64Type(), Value(linalg::IndexOp::create(b, axis)));
-    return s.select(s.equal(here, args[0]), s.constant(type.getElementType(), 1), s.constant(type.getElementType(), 0));
-  }), placed.order);
+  l.set(op.getOutput(),
+        l.map(type, positions, map,
+              [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                Scalars s(b, false);
+                Value here = arith::IndexCastOp::create(b, b.getI64Type(), Value(linalg::IndexOp::create(b, axis)));
+                return s.select(s.equal(here, args[0]), s.constant(type.getElementType(), 1),
+                                s.constant(type.getElementType(), 0));
+              }),
+        placed.order);
   return success();
 }
 
-/// Cumulative sums and products by doubling: after step k each element holds the last 2^k elements up to it, so n elements
-/// take log2(n) whole-tensor steps, each of them parallel.
+/// Cumulative sums and products by doubling: after step k each element holds the last 2^k elements up to it, so n
+/// elements take log2(n) whole-tensor steps, each of them parallel.
 LogicalResult lowerCumulative(Lowering &l, Operation *op, bool exclusive, bool reverse, bool product) {
   Value x = op->getOperand(0);
   FailureOr<Dims> given = l.requireInts(op, op->getOperand(1), "axis");
@@ -256,7 +286,9 @@ LogicalResult lowerCumulative(Lowering &l, Operation *op, bool exclusive, bool r
   auto convert = [&](Value tensor, RankedTensorType to) {
     if (tensor.getType() == to)
       return tensor;
-    return l.map(to, tensor, same, [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], to.getElementType()); });
+    return l.map(to, tensor, same, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+      return Scalars(b, false).cast(args[0], to.getElementType());
+    });
   };
   auto shifted = [&](Value tensor, int64_t by) {
     Dims low(type.getRank(), 0), high(type.getRank(), 0), offsets(type.getRank(), 0), sizes(type.getShape());
@@ -278,8 +310,12 @@ LogicalResult lowerCumulative(Lowering &l, Operation *op, bool exclusive, bool r
   return success();
 }
 
-LogicalResult lowerCumSum(Lowering &l, onnx::CumSumOp op) { return lowerCumulative(l, op, op.getExclusive(), op.getReverse(), false); }
-LogicalResult lowerCumProd(Lowering &l, onnx::CumProdOp op) { return lowerCumulative(l, op, op.getExclusive(), op.getReverse(), true); }
+LogicalResult lowerCumSum(Lowering &l, onnx::CumSumOp op) {
+  return lowerCumulative(l, op, op.getExclusive(), op.getReverse(), false);
+}
+LogicalResult lowerCumProd(Lowering &l, onnx::CumProdOp op) {
+  return lowerCumulative(l, op, op.getExclusive(), op.getReverse(), true);
+}
 
 } // namespace
 

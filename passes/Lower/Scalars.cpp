@@ -1,4 +1,5 @@
-// Scalar arithmetic for bodies (see Scalars.h). Everything folds as it is built, so constant operands leave no guards behind.
+// Scalar arithmetic for bodies (see Scalars.h). Everything folds as it is built, so constant operands leave no guards
+// behind.
 #include "passes/Lower/Scalars.h"
 
 #include "mlir/IR/Matchers.h"
@@ -9,7 +10,8 @@ namespace ar = mlir::arith;
 namespace burin::lower {
 
 Type computeType(Type element) {
-  return isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(element.getContext()) : element;
+  return isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(element.getContext())
+                                                                         : element;
 }
 
 static bool isFloat(Value v) { return isa<FloatType>(v.getType()); }
@@ -31,21 +33,24 @@ Value Scalars::constant(Type type, double value) {
 }
 
 Value Scalars::infinity(Type type, bool negative) {
-  return ar::ConstantOp::create(b, FloatAttr::get(type, APFloat::getInf(llvm::cast<FloatType>(type).getFloatSemantics(), negative)));
+  return ar::ConstantOp::create(
+      b, FloatAttr::get(type, APFloat::getInf(llvm::cast<FloatType>(type).getFloatSemantics(), negative)));
 }
 
 Value Scalars::lowest(Type type) {
   if (isa<FloatType>(type))
     return infinity(type, true);
   unsigned width = type.getIntOrFloatBitWidth();
-  return ar::ConstantOp::create(b, IntegerAttr::get(type, isUnsigned ? APInt::getZero(width) : APInt::getSignedMinValue(width)));
+  return ar::ConstantOp::create(
+      b, IntegerAttr::get(type, isUnsigned ? APInt::getZero(width) : APInt::getSignedMinValue(width)));
 }
 
 Value Scalars::highest(Type type) {
   if (isa<FloatType>(type))
     return infinity(type);
   unsigned width = type.getIntOrFloatBitWidth();
-  return ar::ConstantOp::create(b, IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width) : APInt::getSignedMaxValue(width)));
+  return ar::ConstantOp::create(
+      b, IntegerAttr::get(type, isUnsigned ? APInt::getMaxValue(width) : APInt::getSignedMaxValue(width)));
 }
 
 Value Scalars::add(Value x, Value y) { return isFloat(x) ? build<ar::AddFOp>(b, x, y) : build<ar::AddIOp>(b, x, y); }
@@ -65,7 +70,8 @@ Value Scalars::div(Value x, Value y) {
   return select(isMinusOne, neg(x), build<ar::DivSIOp>(b, x, safe));
 }
 
-/// C's fmod without libm: in f64 one fma gives x - q*y exactly; q may be one off after rounding. Exact while |x/y| < 2^53.
+/// C's fmod without libm: in f64 one fma gives x - q*y exactly; q may be one off after rounding. Exact while |x/y| <
+/// 2^53.
 static Value floatRemainder(Scalars &s, Value x, Value y) {
   ImplicitLocOpBuilder &b = s.b;
   Type type = x.getType();
@@ -185,7 +191,8 @@ Value Scalars::lessOrEqual(Value x, Value y) {
 }
 
 Value Scalars::equal(Value x, Value y) {
-  return isFloat(x) ? build<ar::CmpFOp>(b, ar::CmpFPredicate::OEQ, x, y) : build<ar::CmpIOp>(b, ar::CmpIPredicate::eq, x, y);
+  return isFloat(x) ? build<ar::CmpFOp>(b, ar::CmpFPredicate::OEQ, x, y)
+                    : build<ar::CmpIOp>(b, ar::CmpIPredicate::eq, x, y);
 }
 
 Value Scalars::select(Value condition, Value x, Value y) { return build<ar::SelectOp>(b, condition, x, y); }
