@@ -19,6 +19,7 @@ const OptionInfo table[] = {
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"name", "NAME", "prefix of the symbols and of the C header"},
+    {"header", "FILE", "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
     {"precision", "P", "arithmetic of float layers: f32"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
@@ -145,6 +146,8 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "opset") {
     if (value.getAsInteger(10, options.opset) || options.opset < 1)
       return createStringError("--opset: expected a number, got '%s'", value.str().c_str());
+  } else if (key == "header") {
+    options.header = value.str();
   } else if (key == "runtime-dir") {
     options.runtimeFolder = value.str();
   }

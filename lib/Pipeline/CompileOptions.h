@@ -29,6 +29,7 @@ struct CompileOptions {
   std::vector<std::string> dims;     // NAME=N
   unsigned optLevel = 2;
   std::string name;                  // prefix of every symbol; empty: made from the file's name
+  std::string header;                // of libraries and objects; empty: NAME.h beside the output; "none": no header
   std::string passes;                // a textual pipeline over the graph, run at the end of the graph stage
   std::string runtimeFolder;         // of the runtime libraries; empty: beside this library
   bool isStatic = false;

@@ -82,10 +82,8 @@ public:
     }
 
     Memory arena = allocate(model->arenaBytes), weights = allocate(model->weightsBytes);
-    {
-      FixedStream out(static_cast<char *>(weights.get()));
-      writeWeights(*model, out);
-    }
+    MemoryStream out(static_cast<char *>(weights.get()));
+    writeWeights(*model, out);
     std::vector<Memory> results;
     SmallVector<void *> outputs;
     for (Type type : function.getResultTypes()) {
@@ -102,22 +100,6 @@ public:
       values.push_back(toAttribute(cast<RankedTensorType>(type), std::move(memory)));
     return values;
   }
-
-private:
-  // A raw_ostream into memory that is large enough.
-  class FixedStream : public llvm::raw_ostream {
-  public:
-    explicit FixedStream(char *to) : llvm::raw_ostream(/*unbuffered=*/true), to(to) {}
-
-  private:
-    void write_impl(const char *from, size_t size) override {
-      std::memcpy(to + at, from, size);
-      at += size;
-    }
-    uint64_t current_pos() const override { return at; }
-    char *to;
-    uint64_t at = 0;
-  };
 };
 } // namespace
 

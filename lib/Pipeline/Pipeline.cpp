@@ -401,10 +401,13 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
     return refuse(llvm::toString(output.takeError()));
   bool hasHeader = *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
   std::optional<OutputFile> header;
-  if (hasHeader && place != "/dev/null") {
-    SmallString<128> path(options.output);
-    llvm::sys::path::remove_filename(path);
-    llvm::sys::path::append(path, options.name + ".h");
+  if (hasHeader && options.header != "none") {
+    SmallString<128> path(options.header);
+    if (path.empty()) {
+      path = options.output;
+      llvm::sys::path::remove_filename(path);
+      llvm::sys::path::append(path, options.name + ".h");
+    }
     auto file = OutputFile::create(path);
     if (!file)
       return refuse(llvm::toString(file.takeError()));

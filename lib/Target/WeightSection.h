@@ -12,6 +12,21 @@ namespace burin {
 /// Writes exactly model.weightsBytes bytes: each weight at its offset, zeros between. Splats are expanded on the fly.
 void writeWeights(const ModelDescription &model, llvm::raw_ostream &out);
 
+/// A stream into memory that is large enough.
+class MemoryStream : public llvm::raw_ostream {
+public:
+  explicit MemoryStream(char *to) : llvm::raw_ostream(/*unbuffered=*/true), to(to) {}
+
+private:
+  void write_impl(const char *from, size_t size) override {
+    std::copy(from, from + size, to + at);
+    at += size;
+  }
+  uint64_t current_pos() const override { return at; }
+  char *to;
+  uint64_t at = 0;
+};
+
 /// Writes an ELF object for `triple` that defines model.weightsSymbol(), hidden, BURIN_ALIGNMENT-aligned, in `.rodata.burin.weights`.
 llvm::Error writeWeightObject(const ModelDescription &model, llvm::StringRef triple, llvm::raw_ostream &out);
 

@@ -1,0 +1,129 @@
+// burin_session_*: a model in this process, either compiled here and loaded by the JIT or a shared library that was made before.
+#include "lib/CAPI/Options.h"
+#include "lib/Support/Diagnostics.h"
+#include "lib/Target/Jit.h"
+#include "lib/Target/WeightSection.h"
+#include <dlfcn.h>
+
+using namespace burin;
+
+struct burin_session {
+  std::string error;
+  const burin_model *model = nullptr;
+  void *library = nullptr;
+  std::unique_ptr<Jit> jit;
+  void *weights = nullptr;
+  burin_context context{};
+
+  ~burin_session() {
+    jit.reset();
+    if (library)
+      dlclose(library);
+    std::free(weights);
+    std::free(context.arena);
+  }
+};
+
+static void *allocate(uint64_t bytes) {
+  return std::aligned_alloc(BURIN_ALIGNMENT, llvm::alignTo(std::max<uint64_t>(bytes, 1), BURIN_ALIGNMENT));
+}
+
+// The last step of both roads.
+static burin_session *accept(burin_session *session, const burin_model *model) {
+  if (burin_status status = burin_check_model(model)) {
+    session->error = burin_status_text(status);
+    return session;
+  }
+  session->context.abi_version = BURIN_ABI_VERSION;
+  session->context.arena_bytes = model->arena_bytes;
+  session->context.arena = allocate(model->arena_bytes);
+  if (!session->context.arena) {
+    session->error = "no memory for the arena of " + std::to_string(model->arena_bytes) + " bytes";
+    return session;
+  }
+  session->model = model;
+  return session;
+}
+
+static burin_session *compileSession(const burin_options *given, const ModelSource &source) {
+  auto *session = new burin_session;
+  CompileOptions options = given->options;
+  options.emit = EmitKind::Shared;
+  options.output.clear();
+  options = completeOptions(options, source.path);
+  Compilation compilation(options, given->makeProgress());
+  ModelDescription description;
+  mlir::FailureOr<std::vector<ObjectCode>> objects = mlir::failure();
+  {
+    llvm::raw_string_ostream messages(session->error);
+    burin::ScopedDiagnosticHandler handler(&compilation.getContext(), messages);
+    if (succeeded(compilation.import(source)) && succeeded(compilation.runTo(Stage::Target)))
+      objects = compilation.emitObjects(description);
+  }
+  if (failed(objects)) {
+    if (session->error.empty())
+      session->error = "error: internal error: a stage failed without a message";
+    session->error = llvm::StringRef(session->error).split('\n').first.str();
+    return session;
+  }
+  session->error.clear();
+  session->weights = allocate(description.weightsBytes);
+  if (!session->weights) {
+    session->error = "no memory for the weights of " + std::to_string(description.weightsBytes) + " bytes";
+    return session;
+  }
+  MemoryStream stream(static_cast<char *>(session->weights));
+  writeWeights(description, stream);
+  auto jit = Jit::create(std::move(*objects), {{description.weightsSymbol(), session->weights},
+                                               {"burin_select_variant", reinterpret_cast<const void *>(&burin_select_variant)}});
+  auto model = jit ? (*jit)->lookup(description.modelSymbol()) : jit.takeError();
+  if (!model) {
+    session->error = llvm::toString(model.takeError());
+    return session;
+  }
+  session->jit = std::move(*jit);
+  return accept(session, static_cast<const burin_model *>(*model));
+}
+
+burin_session *burin_session_compile(const burin_options *options, const char *model) { return compileSession(options, ModelSource{model, {}, nullptr}); }
+
+burin_session *burin_session_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name) {
+  auto owner = std::make_shared<std::string>(static_cast<const char *>(model), bytes);
+  return compileSession(options, ModelSource{name, *owner, owner});
+}
+
+burin_session *burin_session_load(const char *path) {
+  auto *session = new burin_session;
+  session->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!session->library) {
+    session->error = dlerror();
+    return session;
+  }
+  auto *model = static_cast<const burin_model *>(dlsym(session->library, "burin_program_model"));
+  if (!model) {
+    session->error = std::string(path) + " holds no Burin model";
+    return session;
+  }
+  return accept(session, model);
+}
+
+const char *burin_session_error(const burin_session *session) { return session->error.c_str(); }
+const burin_model *burin_session_model(const burin_session *session) { return session->model; }
+
+burin_status burin_session_run(burin_session *session, const burin_tensor *inputs, burin_tensor *outputs) {
+  if (!session->model)
+    return BURIN_ERROR_ABI;
+  burin_status status = burin_run(session->model, &session->context, inputs, outputs);
+  session->error.clear();
+  if (status == BURIN_OK)
+    return status;
+  session->error = burin_status_text(status);
+  if (int32_t tensor = session->context.error_tensor; tensor >= 0) {
+    bool isInput = uint32_t(tensor) < session->model->num_inputs;
+    const burin_tensor_info &info = isInput ? session->model->inputs[tensor] : session->model->outputs[tensor - session->model->num_inputs];
+    session->error = std::string(isInput ? "input '" : "output '") + info.name + "': " + session->error;
+  }
+  return status;
+}
+
+void burin_session_destroy(burin_session *session) { delete session; }

@@ -1,0 +1,114 @@
+// burin-compile: a model becomes a program, a library or text. A thin main over the C API; what a flag means stands in lib/Pipeline.
+#include "burin/Compiler.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+#include <memory>
+#include <unistd.h>
+
+namespace {
+const char usage[] = R"(usage: burin-compile MODEL.{onnx,mlir} [-o FILE] [options]
+
+Compiles an ONNX model to the smallest program, library or object that runs it.
+
+examples:
+  burin-compile mobilenet.onnx -o mobilenet               a program for this CPU: ./mobilenet --inputs X.npz --outputs Y.npz
+  burin-compile mobilenet.onnx --emit=lib -o libnet.a     a static library and a C header net.h
+  burin-compile net.onnx --target=aarch64 --shape input=1x3x224x224 -o net
+  burin-compile net.onnx --stop-after=graph -o net.mlir   the optimized graph; with -o net.opt.onnx as ONNX
+
+options:
+)";
+
+std::string size(double bytes) {
+  if (bytes >= 1048576)
+    return llvm::formatv("{0:f1} MiB", bytes / 1048576);
+  return bytes >= 1024 ? llvm::formatv("{0:f1} KiB", bytes / 1024).str() : llvm::formatv("{0:f0} bytes", bytes).str();
+}
+
+void printReport(const char *json) {
+  llvm::Expected<llvm::json::Value> parsed = llvm::json::parse(json);
+  if (!parsed) {
+    llvm::consumeError(parsed.takeError());
+    return;
+  }
+  const llvm::json::Object &report = *parsed->getAsObject();
+  auto number = [&](llvm::StringRef key) { return report.getNumber(key).value_or(0); };
+  llvm::raw_ostream &out = llvm::errs();
+  for (const llvm::json::Value &entry : *report.getArray("stages")) {
+    const llvm::json::Object &stage = *entry.getAsObject();
+    out << llvm::formatv("  {0,-8} {1,8:f1} ms\n", *stage.getString("stage"), *stage.getNumber("seconds") * 1000);
+  }
+  out << llvm::formatv("  {0,-8} {1,8:f1} ms, peak memory {2}\n", "total", number("seconds") * 1000, size(number("peak_memory_bytes")));
+  if (number("code_bytes") > 0) {
+    out << llvm::formatv("  layers   {0}\n", number("layers"));
+    double peak = number("peak_live_bytes");
+    out << llvm::formatv("  arena    {0}, largest sum of live tensors {1}", size(number("arena_bytes")), size(peak));
+    if (peak > 0)
+      out << llvm::formatv(" ({0:f2}x)", number("arena_bytes") / peak);
+    double source = number("source_weights_bytes");
+    out << llvm::formatv("\n  weights  {0}, before packing {1}", size(number("weights_bytes")), size(source));
+    if (source > 0)
+      out << llvm::formatv(" ({0:f3}x)", number("weights_bytes") / source);
+    out << llvm::formatv("\n  code     {0}\n", size(number("code_bytes")));
+  }
+  out << "  output   " << *report.getString("output");
+  if (number("artifact_bytes") > 0)
+    out << " (" << size(number("artifact_bytes")) << ")";
+  out << "\n";
+  if (llvm::StringRef header = *report.getString("header"); !header.empty())
+    out << "  header   " << header << "\n";
+}
+
+int fail(const llvm::Twine &text) {
+  llvm::errs() << "burin-compile: error: " << text << "\n";
+  return 1;
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  std::unique_ptr<burin_options, void (*)(burin_options *)> options(burin_options_create(), burin_options_destroy);
+  if (burin_options_parse(options.get(), &argc, argv))
+    return fail(burin_options_error(options.get()));
+  const char *model = nullptr;
+  bool isOver = false;
+  for (int i = 1; i < argc; ++i) {
+    llvm::StringRef word(argv[i]);
+    if (!isOver && (word == "--help" || word == "-h")) {
+      llvm::outs() << usage << burin_options_help() << "  --help, --version\n";
+      return 0;
+    }
+    if (!isOver && word == "--version") {
+      llvm::outs() << "burin-compile " << burin_compiler_version() << "\n";
+      return 0;
+    }
+    if (!isOver && word == "--") {
+      isOver = true;
+    } else if (!isOver && word.size() > 1 && word[0] == '-') {
+      // Asked of the table once more for its words: "unknown" or "not supported by this version".
+      burin_options_set(options.get(), word.ltrim('-').split('=').first.str().c_str(), "");
+      return fail(burin_options_error(options.get()));
+    } else if (model) {
+      return fail(llvm::Twine("expected one model, got '") + model + "' and '" + word + "'");
+    } else {
+      model = argv[i];
+    }
+  }
+  if (!model)
+    return fail("expected a model; see --help");
+
+  bool isTerminal = isatty(STDERR_FILENO), isVerbose = burin_options_has(options.get(), "verbose");
+  if (isTerminal)
+    burin_options_set_progress(
+        options.get(), [](void *, const char *stage) { llvm::errs() << "\r\033[K" << stage << " ..."; }, nullptr);
+  std::unique_ptr<burin_compilation, void (*)(burin_compilation *)> result(burin_compile_file(options.get(), model, nullptr),
+                                                                           burin_compilation_destroy);
+  if (isTerminal)
+    llvm::errs() << "\r\033[K";
+  llvm::errs() << burin_compilation_messages(result.get());
+  if (!burin_compilation_ok(result.get()))
+    return 1;
+  if (isVerbose)
+    printReport(burin_compilation_report(result.get()));
+  return 0;
+}

@@ -1,0 +1,202 @@
+// burin-run: runs a program, a shared library or a model. A model is compiled for the shapes of the data at hand into a cache first; from
+// there on all three are the same: a burin_model behind the command line that every compiled program has (runtime/hosted/cli.h).
+#include "burin/Compiler.h"
+#include "runtime/hosted/cli.h"
+#include "runtime/hosted/npy.h"
+#include "runtime/hosted/npz.h"
+#include "tools/burin-run/Cache.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+#include <cerrno>
+#include <cstring>
+#include <dlfcn.h>
+#include <memory>
+#include <unistd.h>
+
+using llvm::StringRef;
+using llvm::Twine;
+
+namespace {
+const char usage[] = R"(usage: burin-run MODEL.onnx|PROGRAM|LIBRARY.so [--inputs X.npz] [--outputs Y.npz] [options]
+
+Runs a model, or what burin-compile made of one. A model is compiled for the shapes of the given inputs and for this CPU; the result is kept
+in a cache, so the next run starts at once.
+
+examples:
+  burin-run net.onnx --inputs x.npz --outputs y.npz
+  burin-run net.onnx --inputs x.npz --expect y.npz --rtol 1e-4
+  burin-run net.onnx --dim batch=1 --bench
+  burin-run ./net --profile
+
+data and measuring:
+  --inputs X.npz            the inputs, by name
+  --input NAME=F.npy        one input; may be repeated
+  --outputs Y.npz           write the outputs
+  --expect Z.npz            compare the outputs, with --rtol R and --atol A
+  --bench[=SECONDS]         time it; the last line is JSON
+  --profile[=F.json]        a line a layer: time, GFLOP/s, share of this machine's measured peak
+  --threads N               threads to run on
+  --describe                print inputs, outputs, sizes and provenance
+  --cache-dir=DIR           where compiled models are kept; default $XDG_CACHE_HOME/burin/models
+  --no-cache                compile, run and keep nothing
+
+compile options, for a model:
+)";
+
+int fail(const Twine &text) {
+  llvm::errs() << "burin-run: error: " << text << "\n";
+  return 1;
+}
+
+struct Arguments {
+  const char *model = nullptr;
+  std::string cacheFolder;
+  bool useCache = true;
+  std::vector<std::string> inputs, npz; // values of --input and --inputs
+  llvm::SmallVector<char *> forwarded;  // for burin_cli_main, argv[0] first
+};
+
+// Flags of the run-time command line whose value may be the next word.
+bool takesValue(StringRef flag) {
+  return llvm::StringSwitch<bool>(flag)
+      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads"}, true)
+      .Default(false);
+}
+
+// Returns an error text.
+std::string parse(int argc, char **argv, Arguments &arguments) {
+  static char self[] = "burin-run";
+  arguments.forwarded.push_back(self);
+  for (int i = 1; i < argc; ++i) {
+    StringRef word(argv[i]), flag = word.split('=').first, value = word.split('=').second;
+    bool isFlag = word.size() > 1 && word[0] == '-';
+    if (!isFlag) {
+      if (arguments.model)
+        return ("expected one model or program, got '" + Twine(arguments.model) + "' and '" + word + "'").str();
+      arguments.model = argv[i];
+      continue;
+    }
+    if (word == "--no-cache") {
+      arguments.useCache = false;
+      continue;
+    }
+    if (flag == "--cache-dir") {
+      if (!word.contains('=')) {
+        if (i + 1 == argc)
+          return "--cache-dir needs a value: DIR";
+        value = argv[++i];
+      }
+      arguments.cacheFolder = value.str();
+      continue;
+    }
+    arguments.forwarded.push_back(argv[i]);
+    if (takesValue(flag) && !word.contains('=') && i + 1 < argc) {
+      value = argv[++i];
+      arguments.forwarded.push_back(argv[i]);
+    }
+    if (flag == "--inputs")
+      arguments.npz.push_back(value.str());
+    else if (flag == "--input")
+      arguments.inputs.push_back(value.str());
+  }
+  return "";
+}
+
+// The shapes of the data at hand, for dims that the model leaves open.
+std::string hintShapes(const Arguments &arguments, burin_options *options) {
+  burin_arrays arrays = {};
+  burin_error error;
+  int status = 0;
+  for (const std::string &file : arguments.npz)
+    status = status ? status : burin_npz_read(file.c_str(), &arrays, &error);
+  for (const std::string &input : arguments.inputs) {
+    auto [name, file] = StringRef(input).split('=');
+    if (!status && !file.empty())
+      status = burin_npy_load(file.str().c_str(), name.str().c_str(), &arrays, &error);
+  }
+  for (size_t i = 0; !status && i < arrays.count; ++i)
+    burin_options_hint_shape(options, arrays.items[i].name, arrays.items[i].tensor.dims, arrays.items[i].tensor.rank);
+  burin_arrays_free(&arrays);
+  return status ? error.text : "";
+}
+
+bool isElf(StringRef path) {
+  auto file = llvm::MemoryBuffer::getFileSlice(path, 4, 0);
+  return file && (*file)->getBuffer() == "\177ELF";
+}
+
+// Runs the model in a shared library.
+int runLibrary(const std::string &path, Arguments &arguments) {
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    return fail(dlerror());
+  auto *model = static_cast<const burin_model *>(dlsym(library, "burin_program_model"));
+  if (!model)
+    return fail(path + ": holds no Burin model; expected what burin-compile --emit=shared makes");
+  return burin_cli_main(model, arguments.forwarded.size(), arguments.forwarded.data());
+}
+
+// A compiled program is run as it is; a library is loaded. Both carry everything they need.
+int runArtifact(const std::string &path, Arguments &arguments) {
+  if (llvm::sys::path::extension(path) == ".so" || !llvm::sys::fs::can_execute(path))
+    return runLibrary(path, arguments);
+  if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) { // refused for programs
+    dlclose(library);
+    return runLibrary(path, arguments);
+  }
+  arguments.forwarded.front() = const_cast<char *>(path.c_str());
+  arguments.forwarded.push_back(nullptr);
+  execv(path.c_str(), arguments.forwarded.data());
+  return fail("cannot run '" + Twine(path) + "': " + std::strerror(errno));
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  std::unique_ptr<burin_options, void (*)(burin_options *)> options(burin_options_create(), burin_options_destroy);
+  if (burin_options_parse(options.get(), &argc, argv))
+    return fail(burin_options_error(options.get()));
+  Arguments arguments;
+  if (std::string error = parse(argc, argv, arguments); !error.empty())
+    return fail(error);
+  if (!arguments.model) {
+    for (int i = 1; i < argc; ++i) {
+      if (StringRef(argv[i]) == "--help" || StringRef(argv[i]) == "-h") {
+        llvm::outs() << usage << burin_options_help() << "  --help, --version\n";
+        return 0;
+      }
+      if (StringRef(argv[i]) == "--version") {
+        llvm::outs() << "burin-run " << burin_compiler_version() << "\n";
+        return 0;
+      }
+    }
+    return fail("expected a model, a program or a shared library; see --help");
+  }
+  std::string model = arguments.model;
+  if (!llvm::sys::fs::exists(model))
+    return fail(model + ": no such file");
+  if (isElf(model)) {
+    llvm::SmallString<256> path;
+    if (llvm::sys::fs::real_path(model, path))
+      path = model;
+    return runArtifact(std::string(path), arguments);
+  }
+
+  for (const char *fixed : {"output", "emit", "stop-after"})
+    if (burin_options_has(options.get(), fixed))
+      return fail(Twine("--") + fixed + " is burin-compile's; burin-run keeps what it compiles in its cache");
+  if (std::string error = hintShapes(arguments, options.get()); !error.empty())
+    return fail(error);
+  burin_options_set(options.get(), "emit", "shared");
+  burin::CompiledModel compiled = burin::compileCached(options.get(), model, arguments.cacheFolder, arguments.useCache);
+  llvm::errs() << compiled.messages;
+  if (compiled.path.empty())
+    return 1;
+  int status = runLibrary(compiled.path, arguments);
+  return status;
+}
