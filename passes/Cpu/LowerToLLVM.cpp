@@ -22,7 +22,10 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Index/IR/IndexDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
@@ -85,6 +88,18 @@ LogicalResult expandVectorOps(Operation *root, bool &transfers) {
   return applyPatternsGreedily(root, std::move(patterns));
 }
 
+// Divisions that round down or up, in terms of those that cut off.
+LogicalResult expandDivisions(Operation *root) {
+  bool needed = root->walk([](Operation *op) {
+    return isa<arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
+  }).wasInterrupted();
+  if (!needed)
+    return success();
+  RewritePatternSet patterns(root->getContext());
+  arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+  return applyPatternsGreedily(root, std::move(patterns));
+}
+
 LogicalResult expandViews(Operation *root) {
   bool needed = root->walk([](Operation *op) {
     return isa<ViewLikeOpInterface>(op) && !isa<memref::ReinterpretCastOp, memref::CastOp, memref::ViewOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
@@ -108,6 +123,8 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
     options.allocLowering = LowerToLLVMOptions::AllocLowering::None;
     converter = std::make_shared<LLVMTypeConverter>(ctx, options);
     target = std::make_shared<LLVMConversionTarget>(*ctx);
+    target->addIllegalDialect<arith::ArithDialect, cf::ControlFlowDialect, index::IndexDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                              ub::UBDialect, vector::VectorDialect>();
     target->addLegalOp<func::FuncOp, func::ReturnOp, func::CallOp, UnrealizedConversionCastOp>();
     RewritePatternSet flow(ctx);
     populateAffineToStdConversionPatterns(flow);
@@ -129,7 +146,7 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     bool transfers;
-    if (failed(expandVectorOps(function, transfers)) || failed(expandViews(function)))
+    if (failed(expandVectorOps(function, transfers)) || failed(expandViews(function)) || failed(expandDivisions(function)))
       return signalPassFailure();
     ConversionTarget flowTarget(getContext());
     flowTarget.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
@@ -148,15 +165,22 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
       if (!type)
         continue;
       Value pointer;
-      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+      // A cast between memrefs stands for the same pointer read as another type.
+      SmallVector<Operation *> users;
+      for (Operation *user : argument.getUsers()) {
+        users.push_back(user);
+        if (isa<UnrealizedConversionCastOp>(user) && isa<MemRefType>(user->getResult(0).getType()))
+          llvm::append_range(users, user->getUsers());
+      }
+      for (Operation *user : users) {
         auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
         if (!cast || !isa<LLVM::LLVMStructType>(cast.getResult(0).getType()))
           continue;
+        type = llvm::cast<MemRefType>(cast.getOperand(0).getType());
         if (!pointer)
           pointer = UnrealizedConversionCastOp::create(builder, argument.getLoc(), LLVM::LLVMPointerType::get(&getContext()), argument).getResult(0);
         Value descriptor = MemRefDescriptor::fromStaticShape(builder, argument.getLoc(), *converter, type, pointer);
         cast.getResult(0).replaceAllUsesWith(descriptor);
-        cast.erase();
       }
     }
     SmallVector<Operation *> extracts;

@@ -1,0 +1,213 @@
+// From a linalg operation to its loop nest, simplified: dims of 1 dropped, dims merged that lie behind one another in every operand.
+#include "passes/Cpu/LoopNest.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace burin::cpu;
+
+Type burin::cpu::computeType(Type element) {
+  return element.isF16() || element.isBF16() ? Float32Type::get(element.getContext()) : element;
+}
+
+static bool isScalarType(Type type) { return type.isIntOrIndexOrFloat() && !(isa<IntegerType>(type) && type.getIntOrFloatBitWidth() > 64); }
+
+// Buffers that the emitter can address: a static flat layout, elements of whole bytes or i1.
+static bool isSupportedBuffer(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  if (!memref || !memref.hasStaticShape())
+    return false;
+  Type element = memref.getElementType();
+  if (!element.isIntOrIndexOrFloat() || (!element.isIndex() && !element.isInteger(1) && element.getIntOrFloatBitWidth() % 8 != 0))
+    return false;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  return succeeded(memref.getStridesAndOffset(strides, offset)) && !ShapedType::isDynamic(offset) && llvm::none_of(strides, [](int64_t s) { return s < 0; });
+}
+
+static bool isSupportedBody(Block &body) {
+  return llvm::all_of(body.without_terminator(), [](Operation &op) {
+    if (auto load = dyn_cast<memref::LoadOp>(op))
+      return isSupportedBuffer(load.getMemRefType());
+    if (isa<linalg::IndexOp, arith::ConstantOp>(op))
+      return true;
+    return OpTrait::hasElementwiseMappableTraits(&op) && op.getNumRegions() == 0 && isMemoryEffectFree(&op) &&
+           llvm::all_of(op.getOperandTypes(), isScalarType) && llvm::all_of(op.getResultTypes(), isScalarType);
+  });
+}
+
+// expr = sum of coefficients[d] * d + constant
+static bool addLinear(AffineExpr expr, int64_t scale, MutableArrayRef<int64_t> coefficients, int64_t &constant) {
+  if (auto value = dyn_cast<AffineConstantExpr>(expr)) {
+    constant += scale * value.getValue();
+    return true;
+  }
+  if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+    coefficients[dim.getPosition()] += scale;
+    return true;
+  }
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return false;
+  if (binary.getKind() == AffineExprKind::Add)
+    return addLinear(binary.getLHS(), scale, coefficients, constant) && addLinear(binary.getRHS(), scale, coefficients, constant);
+  auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS());
+  return binary.getKind() == AffineExprKind::Mul && factor && addLinear(binary.getLHS(), scale * factor.getValue(), coefficients, constant);
+}
+
+// Dim `inner` continues where `outer` steps: in every buffer one step of `outer` is a whole run of `inner`.
+static bool canMerge(const LoopNest &nest, unsigned outer, unsigned inner) {
+  if (nest.reduction[outer] != nest.reduction[inner] || llvm::is_contained(nest.dimOfIndex, int(outer)) || llvm::is_contained(nest.dimOfIndex, int(inner)))
+    return false;
+  return llvm::all_of(nest.operands, [&](const NestOperand &o) { return o.isScalar || o.strides[outer] == o.strides[inner] * nest.extents[inner]; });
+}
+
+static void dropDim(LoopNest &nest, unsigned dim) {
+  nest.extents.erase(nest.extents.begin() + dim);
+  nest.reduction.erase(nest.reduction.begin() + dim);
+  for (NestOperand &o : nest.operands)
+    if (!o.isScalar)
+      o.strides.erase(o.strides.begin() + dim);
+  for (int &d : nest.dimOfIndex)
+    d = d == int(dim) ? -1 : d > int(dim) ? d - 1 : d;
+}
+
+static void simplify(LoopNest &nest) {
+  for (unsigned d = nest.extents.size(); d-- > 0;)
+    if (nest.extents[d] == 1)
+      dropDim(nest, d);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (unsigned outer = 0; outer < nest.extents.size() && !changed; ++outer)
+      for (unsigned inner = 0; inner < nest.extents.size() && !changed; ++inner)
+        if (outer != inner && canMerge(nest, outer, inner)) {
+          nest.extents[inner] *= nest.extents[outer];
+          dropDim(nest, outer);
+          changed = true;
+        }
+  }
+}
+
+static void findDependences(LoopNest &nest) {
+  for (const NestOperand &o : nest.operands) {
+    uint64_t mask = o.isOutput ? LoopNest::accumulated : 0;
+    for (unsigned d = 0; !o.isScalar && d < nest.extents.size(); ++d)
+      mask |= o.strides[d] != 0 ? uint64_t(1) << d : 0;
+    nest.dependences[o.argument] = mask;
+  }
+  for (Operation &op : nest.body().without_terminator()) {
+    uint64_t mask = 0;
+    if (auto index = dyn_cast<linalg::IndexOp>(op))
+      mask = nest.dimOfIndex[index.getDim()] < 0 ? 0 : uint64_t(1) << nest.dimOfIndex[index.getDim()];
+    for (Value operand : op.getOperands())
+      mask |= nest.depends(operand);
+    for (Value result : op.getResults())
+      nest.dependences[result] = mask;
+  }
+}
+
+FailureOr<LoopNest> burin::cpu::makeLoopNest(linalg::LinalgOp op) {
+  LoopNest nest;
+  nest.op = op;
+  nest.extents = op.getStaticLoopRanges();
+  if (llvm::any_of(nest.extents, ShapedType::isDynamic) || nest.extents.size() > 60 || !isSupportedBody(nest.body()))
+    return failure();
+  for (utils::IteratorType type : op.getIteratorTypesArray())
+    nest.reduction.push_back(type == utils::IteratorType::reduction);
+
+  // Only dims whose index the body asks for must keep their identity.
+  nest.dimOfIndex.assign(nest.extents.size(), -1);
+  for (auto index : nest.body().getOps<linalg::IndexOp>())
+    nest.dimOfIndex[index.getDim()] = index.getDim();
+
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  for (OpOperand &operand : op->getOpOperands()) {
+    NestOperand o;
+    o.operand = &operand;
+    o.argument = op.getMatchingBlockArgument(&operand);
+    o.isOutput = op.isDpsInit(&operand);
+    o.element = getElementTypeOrSelf(operand.get().getType());
+    o.isScalar = !isa<MemRefType>(operand.get().getType());
+    if (!o.isScalar) {
+      auto type = cast<MemRefType>(operand.get().getType());
+      if (!isSupportedBuffer(type))
+        return failure();
+      SmallVector<int64_t> layout;
+      int64_t unused;
+      (void)type.getStridesAndOffset(layout, unused);
+      o.strides.assign(nest.extents.size(), 0);
+      AffineMap map = maps[operand.getOperandNumber()];
+      for (auto [expr, stride] : llvm::zip(map.getResults(), layout))
+        if (!addLinear(expr, stride, o.strides, o.offset))
+          return failure();
+      if (llvm::any_of(o.strides, [](int64_t s) { return s < 0; }) && o.isOutput)
+        return failure();
+    }
+    nest.operands.push_back(std::move(o));
+  }
+  simplify(nest);
+  findDependences(nest);
+  return nest;
+}
+
+std::optional<int64_t> LoopNest::coefficient(Value value, unsigned dim) const {
+  if (!(depends(value) & (uint64_t(1) << dim)))
+    return 0;
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return std::nullopt; // an element of a buffer
+  if (isa<linalg::IndexOp>(def))
+    return 1;
+  auto part = [&](unsigned i) { return coefficient(def->getOperand(i), dim); };
+  if (isa<arith::IndexCastOp, arith::IndexCastUIOp>(def))
+    return part(0);
+  if (isa<arith::AddIOp, arith::SubIOp>(def)) {
+    std::optional<int64_t> a = part(0), b = part(1);
+    return a && b ? std::optional<int64_t>(isa<arith::AddIOp>(def) ? *a + *b : *a - *b) : std::nullopt;
+  }
+  APInt factor;
+  for (unsigned i : {0, 1})
+    if (isa<arith::MulIOp>(def) && matchPattern(def->getOperand(1 - i), m_ConstantInt(&factor)))
+      if (std::optional<int64_t> a = part(i))
+        return *a * factor.getSExtValue();
+  return std::nullopt;
+}
+
+std::optional<Combiner> burin::cpu::findCombiner(const LoopNest &nest, unsigned output, Type compute) {
+  Block &body = nest.body();
+  BlockArgument accumulator = nest.outputs()[output].argument;
+  Operation *op = body.getTerminator()->getOperand(output).getDefiningOp();
+  if (!op || op->getBlock() != &body || op->getNumOperands() != 2 || !accumulator.hasOneUse() || !llvm::is_contained(op->getOperands(), accumulator) ||
+      !op->getResult(0).hasOneUse())
+    return std::nullopt;
+  Value term = op->getOperand(op->getOperand(0) == accumulator ? 1 : 0);
+  if (nest.depends(term) & LoopNest::accumulated)
+    return std::nullopt;
+
+  using Kind = vector::CombiningKind;
+  Builder b(op->getContext());
+  auto real = [&](double value) { return b.getFloatAttr(compute, value); };
+  auto integer = [&](APInt value) { return b.getIntegerAttr(compute, value); };
+  unsigned bits = compute.isIntOrFloat() ? compute.getIntOrFloatBitWidth() : 64;
+  double infinity = std::numeric_limits<double>::infinity();
+  return TypeSwitch<Operation *, std::optional<Combiner>>(op)
+      .Case<arith::AddFOp>([&](auto) { return Combiner{op, Kind::ADD, real(-0.0)}; })
+      .Case<arith::MulFOp>([&](auto) { return Combiner{op, Kind::MUL, real(1.0)}; })
+      .Case<arith::MaximumFOp>([&](auto) { return Combiner{op, Kind::MAXIMUMF, real(-infinity)}; })
+      .Case<arith::MinimumFOp>([&](auto) { return Combiner{op, Kind::MINIMUMF, real(infinity)}; })
+      .Case<arith::MaxNumFOp>([&](auto) { return Combiner{op, Kind::MAXNUMF, real(-infinity)}; })
+      .Case<arith::MinNumFOp>([&](auto) { return Combiner{op, Kind::MINNUMF, real(infinity)}; })
+      .Case<arith::AddIOp>([&](auto) { return Combiner{op, Kind::ADD, integer(APInt::getZero(bits))}; })
+      .Case<arith::MulIOp>([&](auto) { return Combiner{op, Kind::MUL, integer(APInt(bits, 1))}; })
+      .Case<arith::MaxSIOp>([&](auto) { return Combiner{op, Kind::MAXSI, integer(APInt::getSignedMinValue(bits))}; })
+      .Case<arith::MinSIOp>([&](auto) { return Combiner{op, Kind::MINSI, integer(APInt::getSignedMaxValue(bits))}; })
+      .Case<arith::MaxUIOp>([&](auto) { return Combiner{op, Kind::MAXUI, integer(APInt::getZero(bits))}; })
+      .Case<arith::MinUIOp>([&](auto) { return Combiner{op, Kind::MINUI, integer(APInt::getAllOnes(bits))}; })
+      .Case<arith::AndIOp>([&](auto) { return Combiner{op, Kind::AND, integer(APInt::getAllOnes(bits))}; })
+      .Case<arith::OrIOp>([&](auto) { return Combiner{op, Kind::OR, integer(APInt::getZero(bits))}; })
+      .Case<arith::XOrIOp>([&](auto) { return Combiner{op, Kind::XOR, integer(APInt::getZero(bits))}; })
+      .Default([](Operation *) { return std::nullopt; });
+}

@@ -1,0 +1,152 @@
+// Chooses the loops of a nest: which dim becomes vectors, how wide, which input is transposed in registers, and the order.
+// The idea: count the instructions one point costs for each choice and take the least. Must not look at anything but the nest and the machine.
+#include "passes/Cpu/LoopNest.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace burin;
+using namespace burin::cpu;
+
+// Lanes beyond which a vector of lanes filled one by one is not made any more.
+static constexpr unsigned maxTileLanes = 16;
+
+static unsigned bitsOf(Type type) {
+  if (type.isIndex())
+    return 64;
+  return std::max(8u, type.getIntOrFloatBitWidth());
+}
+
+// A body that moves its elements unchanged: their type does not matter.
+static bool isMove(const LoopNest &nest) { return nest.body().getOperations().size() == 1; }
+
+// Bits of the widest element a vector of this nest holds. Indices do not count: they are mostly linear and never become vectors.
+static unsigned widestBits(const LoopNest &nest) {
+  unsigned bits = 8;
+  for (const NestOperand &o : nest.operands)
+    bits = std::max(bits, bitsOf(isMove(nest) ? o.element : computeType(o.element)));
+  for (Operation &op : nest.body().without_terminator())
+    for (Type type : op.getResultTypes())
+      if (!type.isIndex() && !type.isInteger(1) && nest.depends(op.getResult(0)))
+        bits = std::max(bits, bitsOf(computeType(type)));
+  return bits;
+}
+
+static bool allCombine(const LoopNest &nest) {
+  for (unsigned i = 0; i < nest.outputs().size(); ++i)
+    if (!findCombiner(nest, i, computeType(nest.outputs()[i].element)))
+      return false;
+  return true;
+}
+
+// About how many instructions a scalar body operation becomes.
+static double weightOf(Operation &op) {
+  if (op.getDialect() && op.getDialect()->getNamespace() == "math")
+    return 15;
+  return isa<linalg::IndexOp, arith::ConstantOp>(op) ? 0 : 1;
+}
+
+// A parallel dim other than `dim` along which the input lies contiguously, for an input that does not along `dim`; -1 if none.
+static int contiguousElsewhere(const LoopNest &nest, const NestOperand &o, unsigned dim) {
+  for (unsigned d = 0; d < nest.extents.size(); ++d)
+    if (d != dim && !nest.reduction[d] && o.strides[d] == 1 && nest.extents[d] > 1)
+      return d;
+  return -1;
+}
+
+static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &tileDim) {
+  bool pure = llvm::none_of(nest.reduction, [](bool r) { return r; });
+  double cost = 0;
+  tileDim = -1;
+  for (const NestOperand &o : nest.operands) {
+    if (o.isScalar || o.strides[dim] == 0)
+      continue;
+    if (o.strides[dim] == 1) {
+      cost += 1;
+    } else if (!o.isOutput) {
+      int elsewhere = pure && width > 1 ? contiguousElsewhere(nest, o, dim) : -1;
+      if (elsewhere >= 0 && (tileDim < 0 || tileDim == elsewhere)) {
+        tileDim = elsewhere;
+        cost += 6;
+      } else {
+        cost += 1.3 * width;
+      }
+    } else {
+      cost += 1.5 * width;
+    }
+  }
+  for (Operation &op : nest.body().without_terminator()) {
+    bool vector = op.getNumResults() && (nest.depends(op.getResult(0)) & (uint64_t(1) << dim));
+    if (auto load = dyn_cast<memref::LoadOp>(op); load && vector) {
+      // Contiguous when the last index steps by one with the dim and no other does.
+      bool contiguous = true;
+      auto indices = load.getIndices();
+      for (unsigned i = 0; i < indices.size(); ++i)
+        contiguous &= nest.coefficient(indices[i], dim) == (i + 1 == indices.size() ? 1 : 0);
+      cost += contiguous ? 1 : 2.5 * width;
+      continue;
+    }
+    cost += vector ? weightOf(op) : 0.1;
+  }
+  if (nest.reduction[dim])
+    cost += 8.0 * width / nest.extents[dim]; // the horizontal step at the end
+  double points = double(nest.extents[dim]) / llvm::divideCeil(nest.extents[dim], width);
+  return cost / points;
+}
+
+LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
+  LoopPlan plan;
+  unsigned bits = widestBits(nest);
+  unsigned full = machine.vectorBits > bits ? machine.vectorBits / bits : 1;
+  bool combine = allCombine(nest);
+  double best = 0;
+  for (unsigned d = 0; d < nest.extents.size(); ++d) {
+    int tile;
+    double scalar = costOf(nest, d, 1, tile);
+    if (best == 0 || scalar < best)
+      best = scalar;
+  }
+  for (unsigned d = 0; d < nest.extents.size() && full > 1; ++d) {
+    if (nest.reduction[d] && !combine)
+      continue;
+    unsigned width = std::min<uint64_t>(full, llvm::PowerOf2Ceil(nest.extents[d]));
+    int tile;
+    double cost = costOf(nest, d, width, tile);
+    if (tile >= 0 && width > maxTileLanes) {
+      width = maxTileLanes;
+      cost = costOf(nest, d, width, tile);
+    }
+    if (cost >= best)
+      continue;
+    best = cost;
+    plan.vectorDim = d;
+    plan.tileDim = tile;
+    plan.width = width;
+  }
+
+  // Rows of the output in the order they lie, so that writes stream; then those of the inputs.
+  auto strideSum = [&](unsigned d, bool outputs) {
+    int64_t sum = 0;
+    for (const NestOperand &o : nest.operands)
+      sum += o.isScalar || o.isOutput != outputs ? 0 : std::abs(o.strides[d]);
+    return sum;
+  };
+  for (unsigned d = 0; d < nest.extents.size(); ++d)
+    (nest.reduction[d] ? plan.reductionOrder : plan.parallelOrder).push_back(d);
+  auto rank = [&](unsigned d) { return std::make_tuple(int(d) == plan.vectorDim ? 2 : int(d) == plan.tileDim ? 1 : 0, -strideSum(d, true), -strideSum(d, false)); };
+  auto before = [&](unsigned a, unsigned b) { return rank(a) < rank(b); };
+  llvm::stable_sort(plan.parallelOrder, before);
+  llvm::stable_sort(plan.reductionOrder, before);
+
+  // Several vectors a step hide latency and loop overhead, as long as the code stays small.
+  if (plan.vectorDim >= 0 && plan.tileDim < 0) {
+    double weight = nest.operands.size();
+    for (Operation &op : nest.body().without_terminator())
+      weight += weightOf(op);
+    unsigned fits = std::max<int64_t>(1, nest.extents[plan.vectorDim] / plan.width);
+    plan.unroll = std::min<unsigned>({4, fits, weight <= 8 ? 4u : weight <= 16 ? 2u : 1u});
+  }
+  return plan;
+}

@@ -1,0 +1,43 @@
+// Private header of the room: reading and writing part of a flat buffer as a vector, on machines with and without masks.
+#ifndef BURIN_PASSES_CPU_VECTORMEMORY_H
+#define BURIN_PASSES_CPU_VECTORMEMORY_H
+
+#include "lib/Support/Machine.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace burin::cpu {
+
+class VectorMemory {
+public:
+  VectorMemory(mlir::ImplicitLocOpBuilder &b, const Machine &machine) : b(b), machine(machine) {}
+
+  /// `memref`, of a static layout, as a memref of rank 1; i1 elements become the i8 they are stored in.
+  mlir::Value flatten(mlir::Value memref);
+
+  /// offset + constant
+  mlir::Value plus(mlir::Value offset, int64_t constant);
+  /// vector<width x i1>, the first `active` lanes set
+  mlir::Value mask(unsigned width, unsigned active);
+  /// i8 in memory -> i1
+  mlir::Value toBool(mlir::Value stored);
+
+  // Lanes from `active` on are not read; what they hold is unspecified but harmless (zero).
+  mlir::Value loadScalar(mlir::Value buffer, mlir::Value offset);
+  mlir::Value loadStrided(mlir::Value buffer, mlir::Value offset, int64_t step, unsigned width, unsigned active);
+  mlir::Value loadLanes(mlir::Value buffer, mlir::Value offsets, unsigned width, unsigned active);
+
+  void storeScalar(mlir::Value value, mlir::Value buffer, mlir::Value offset);
+  void storeStrided(mlir::Value vector, mlir::Value buffer, mlir::Value offset, int64_t step, unsigned active);
+
+  /// rows[r][c] -> rows[c][r]. There may be fewer rows than the square's `size`; only the first `columns` results are made.
+  void transpose(llvm::SmallVectorImpl<mlir::Value> &rows, unsigned size, unsigned columns);
+
+private:
+  mlir::Value shuffle(mlir::Value a, mlir::Value c, llvm::ArrayRef<int64_t> lanes);
+  mlir::ImplicitLocOpBuilder &b;
+  const Machine &machine;
+};
+
+} // namespace burin::cpu
+
+#endif

@@ -1,0 +1,105 @@
+"""Runs MLIR through the cpu stage on a machine of the table, natively or under qemu, on numpy arrays.
+
+`Program` holds @main's body; `run` compiles it with burin-opt, mlir-translate and llc and calls the entry function from a small C program.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+TARGETS = {
+    "x86-64": ("x86_64-unknown-linux-gnu", "x86-64", "", "cc", []),
+    "x86-64-v3": ("x86_64-unknown-linux-gnu", "x86-64-v3", "", "cc", []),
+    "x86-64-v4": ("x86_64-unknown-linux-gnu", "x86-64-v4", "-prefer-256-bit", "cc", []),
+    "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon", "aarch64-linux-gnu-gcc", ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]),
+}
+
+HARNESS = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+int32_t entry(void **inputs, void **outputs, void *arena, const void *weights, const void *context);
+int main(int argc, char **argv) {
+  FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
+  int64_t counts[2], size;
+  if (!in || !out || fread(counts, 8, 2, in) != 2) return 1;
+  void **tensors[2]; int64_t *sizes[2];
+  for (int side = 0; side < 2; ++side) {
+    tensors[side] = calloc(counts[side] + 1, sizeof(void *)); sizes[side] = calloc(counts[side] + 1, 8);
+    for (int64_t i = 0; i < counts[side]; ++i) {
+      if (fread(&size, 8, 1, in) != 1) return 1;
+      /* Guard bytes behind each tensor show writes beyond it. */
+      char *data = aligned_alloc(64, (size + 64 + 63) / 64 * 64);
+      if (fread(data, 1, size, in) != (size_t)size) return 1;
+      memset(data + size, 0x5a, 64);
+      tensors[side][i] = data; sizes[side][i] = size;
+    }
+  }
+  void *arena = aligned_alloc(64, 1 << 20);
+  int repeats = argc > 3 ? atoi(argv[3]) : 1;
+  struct timespec a, b; double best = 1e9;
+  for (int r = 0; r < repeats; ++r) {
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    if (entry(tensors[0], tensors[1], arena, arena, 0) != 0) return 2;
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    double t = (b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) * 1e-3;
+    if (t < best) best = t;
+  }
+  if (repeats > 1) printf("%.3f\n", best);
+  for (int side = 0; side < 2; ++side)
+    for (int64_t i = 0; i < counts[side]; ++i) {
+      if (side) fwrite(tensors[side][i], 1, sizes[side][i], out);
+      for (int g = 0; g < 64; ++g)
+        if (((char *)tensors[side][i])[sizes[side][i] + g] != 0x5a) { fprintf(stderr, "wrote beyond tensor %d of side %d\n", (int)i, side); return 3; }
+    }
+  return fclose(out) != 0;
+}
+"""
+
+
+def element(dtype):
+    names = {"float32": "f32", "float64": "f64", "float16": "f16", "bool": "i1"}
+    return names.get(str(dtype)) or "i" + str(np.dtype(dtype).itemsize * 8)
+
+
+def memref(array, dtype=None):
+    return "memref<" + "".join(f"{d}x" for d in array.shape) + (dtype or element(array.dtype)) + ">"
+
+
+def call(args):
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(args)}: exit {done.returncode}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None):
+    """Gives the outputs' new contents (and the best time in microseconds when repeats > 1)."""
+    triple, cpu, features, cc, runner = TARGETS[machine]
+    with tempfile.TemporaryDirectory() as folder:
+        at = lambda name: os.path.join(keep or folder, name)
+        open(at("in.mlir"), "w").write(text)
+        open(at("main.c"), "w").write(HARNESS)
+        call([opt, at("in.mlir"), f"--cpu=machine={machine}", "-o", at("llvm.mlir")])
+        call(["mlir-translate", "--mlir-to-llvmir", at("llvm.mlir"), "-o", at("out.ll")])
+        call(["llc", "-O2", "-filetype=obj", "-relocation-model=pic", f"-mtriple={triple}", f"-mcpu={cpu}", f"-mattr={features}", at("out.ll"), "-o", at("out.o")])
+        undefined = [line.split()[-1] for line in call(["llvm-nm", "-u", at("out.o")]).splitlines()]
+        calls = set(undefined) - {"memcpy", "memset", "memmove"}
+        if calls:
+            sys.exit(f"the code calls {sorted(calls)}")
+        call([cc, "-O1", "-o", at("program"), at("main.c"), at("out.o")])
+        with open(at("in.bin"), "wb") as f:
+            f.write(np.array([len(inputs), len(outputs)], np.int64).tobytes())
+            for a in list(inputs) + list(outputs):
+                data = np.ascontiguousarray(a).tobytes()
+                f.write(np.int64(len(data)).tobytes() + data)
+        printed = call(runner + [at("program"), at("in.bin"), at("out.bin"), str(repeats)])
+        data, results, start = open(at("out.bin"), "rb").read(), [], 0
+        for a in outputs:
+            results.append(np.frombuffer(data, a.dtype, a.size, start).reshape(a.shape))
+            start += a.nbytes
+        return (results, float(printed)) if repeats > 1 else results
