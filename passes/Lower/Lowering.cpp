@@ -1,6 +1,7 @@
 // Orders, constants and the building blocks that all lowering families share (see Lowering.h for the idea).
 // Nothing here knows an operator.
 #include "passes/Lower/Lowering.h"
+#include "passes/Lower/Tensor.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -307,6 +308,9 @@ static Groups groupDims(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
 }
 
 Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
+  // A reshape of a reshape is one of what it was made from.
+  while (isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(tensor.getDefiningOp()))
+    tensor = tensor.getDefiningOp()->getOperand(0);
   auto type = cast<RankedTensorType>(tensor.getType());
   if (type.getShape() == shape)
     return tensor;
@@ -472,34 +476,7 @@ void Lowering::elementwise(Value result, ValueRange operands, Body body) {
   set(result, value, order);
 }
 
-Placed Lowering::reshaped(Value v, ArrayRef<int64_t> shape) {
-  int64_t rank = shape.size();
-  Placed from = get(v);
-  ArrayRef<int64_t> source = this->shape(v);
-  if (isConstant(v) || product(shape) == 0 || sameMemory(source, from.order, identityOrder(source.size())))
-    return {reshape(getIdentity(v), shape), identityOrder(rank)};
-  // Bring the dims of each group together, the groups in the order in which they begin in memory.
-  Groups groups = groupDims(source, shape);
-  auto begin = [&](const ReassociationIndices &group) {
-    int64_t first = -1;
-    for (int64_t dim : group)
-      if (int64_t at = positionOf(from.order, dim); source[dim] != 1 && (first < 0 || at < first))
-        first = at;
-    return first < 0 ? positionOf(from.order, group.front()) : first;
-  };
-  Dims sequence = identityOrder(groups.from.size());
-  llvm::stable_sort(sequence, [&](int64_t a, int64_t c) { return begin(groups.from[a]) < begin(groups.from[c]); });
-  Order together, order;
-  for (int64_t group : sequence) {
-    llvm::append_range(together, groups.from[group]);
-    llvm::append_range(order, groups.to[group]);
-  }
-  // When data has to move anyway, it moves to where consumers want it: images channels last, everything else as ONNX.
-  bool moves = !sameMemory(source, from.order, together);
-  if (moves && !(rank >= 4 && sameMemory(shape, order, channelsLast(rank))))
-    return {reshape(getIdentity(v), shape), identityOrder(rank)};
-  return {reshape(getIn(v, together), permuted(shape, order)), order};
-}
+Placed Lowering::reshaped(Value v, ArrayRef<int64_t> shape) { return regrouped(*this, get(v), shape, v); }
 
 LogicalResult Lowering::unsupported(Operation *op, const Twine &what) {
   return error(op) << "operator is not supported by the CPU target yet: " << what;

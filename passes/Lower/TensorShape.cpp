@@ -1,6 +1,6 @@
 // Lowering of the Tensor family, first part: ops that only see their operand otherwise (Reshape and its kin, Transpose)
-// and ops that make a tensor from nothing or repeat one (Expand, Tile, Range, EyeLike). Shapes come from the result types,
-// which shape inference has made static; the shape operands themselves are never read.
+// and ops that make a tensor from nothing or repeat one (Expand, Tile, Range, EyeLike). Shapes come from the result
+// types, which shape inference has made static; the shape operands themselves are never read.
 #include "passes/Lower/Tensor.h"
 
 using namespace mlir;
@@ -90,23 +90,34 @@ Placed regrouped(Lowering &l, const Placed &placed, ArrayRef<int64_t> shape, Val
   for (size_t g : sequence)
     wanted.append(groups[g].from);
 
-  Value tensor = placed.value;
-  if (lies != wanted) {
-    Order order;
-    for (size_t dim = 0; dim < from.size(); ++dim)
-      if (from[dim] == 1)
-        order.push_back(dim);
-    order.append(wanted);
-    tensor = v ? l.getIn(v, order) : inOrder(l, placed, order);
-  }
-
-  // Dims of 1 go before the dim that follows them logically, so that an identity order stays one.
+  // Dims of 1 go before the dim that follows them logically, so that an identity order stays one; a batch of 1 first of
+  // all.
   Order order;
   for (size_t g : sequence)
     order.append(groups[g].to);
   for (int64_t dim = shape.size() - 1; dim >= 0; --dim)
     if (shape[dim] == 1)
-      order.insert(dim + 1 < int64_t(shape.size()) ? llvm::find(order, dim + 1) : order.end(), dim);
+      order.insert(dim == 0                          ? order.begin()
+                   : dim + 1 < int64_t(shape.size()) ? llvm::find(order, dim + 1)
+                                                     : order.end(),
+                   dim);
+
+  Value tensor = placed.value;
+  if (lies != wanted) {
+    // What has to move anyway moves to where its users want it: images channels last, everything else as ONNX has it.
+    int64_t rank = shape.size();
+    if (rank < 4 || !sameMemory(shape, order, channelsLast(rank))) {
+      Order identity = identityOrder(from.size());
+      tensor = v ? l.getIn(v, identity) : inOrder(l, placed, identity);
+      return {l.reshape(tensor, shape), identityOrder(rank)};
+    }
+    Order together;
+    for (size_t dim = 0; dim < from.size(); ++dim)
+      if (from[dim] == 1)
+        together.push_back(dim);
+    together.append(wanted);
+    tensor = v ? l.getIn(v, together) : inOrder(l, placed, together);
+  }
   return {l.reshape(tensor, permuted(shape, order)), order};
 }
 
@@ -195,7 +206,8 @@ LogicalResult lowerExpand(Lowering &l, onnx::ExpandOp op) {
   }
   Value data = l.reshape(input.value, kept);
   if (repeats)
-    data = l.map(l.typeIn(result, order), data, selectDims(l, to.size(), loops), [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+    data = l.map(l.typeIn(result, order), data, selectDims(l, to.size(), loops),
+                 [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
   l.set(result, data, order);
   return success();
 }
@@ -244,14 +256,18 @@ LogicalResult lowerRange(Lowering &l, onnx::RangeOp op) {
     if (op.getStashType() == 1)
       compute = l.b.getF32Type();
   auto start = scalar(l, op.getStart()), delta = scalar(l, op.getDelta());
-  l.set(result, mapIndexed(l, l.typeIn(result, {0}), {}, {}, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
-    Value i = indexAs(b, indices[0], compute);
-    if (isa<IntegerType>(element))
-      return arith::AddIOp::create(b, start, arith::MulIOp::create(b, i, delta));
-    auto widen = [&](Value x) -> Value { return compute == element ? x : arith::ExtFOp::create(b, compute, x); };
-    Value sum = arith::AddFOp::create(b, widen(start), arith::MulFOp::create(b, i, widen(delta)));
-    return compute == element ? sum : arith::TruncFOp::create(b, element, sum);
-  }));
+  l.set(result, mapIndexed(l, l.typeIn(result, {0}), {}, {},
+                           [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
+                             Value i = indexAs(b, indices[0], compute);
+                             if (isa<IntegerType>(element))
+                               return arith::AddIOp::create(b, start, arith::MulIOp::create(b, i, delta));
+                             auto widen = [&](Value x) -> Value {
+                               return compute == element ? x : arith::ExtFOp::create(b, compute, x);
+                             };
+                             Value sum =
+                                 arith::AddFOp::create(b, widen(start), arith::MulFOp::create(b, i, widen(delta)));
+                             return compute == element ? sum : arith::TruncFOp::create(b, element, sum);
+                           }));
   return success();
 }
 
@@ -261,12 +277,14 @@ LogicalResult lowerEyeLike(Lowering &l, onnx::EyeLikeOp op) {
     return success();
   Type element = l.element(result);
   int64_t k = op.getK();
-  l.set(result, mapIndexed(l, l.typeIn(result, {0, 1}), {}, {}, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
-    Value diagonal = arith::AddIOp::create(b, indices[0], constantIndex(b, k));
-    Value on = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, indices[1], diagonal);
-    Value one = arith::ConstantOp::create(b, l.scalarAttr(element, 1)), zero = arith::ConstantOp::create(b, l.zero(element));
-    return arith::SelectOp::create(b, on, one, zero);
-  }));
+  l.set(result, mapIndexed(l, l.typeIn(result, {0, 1}), {}, {},
+                           [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
+                             Value diagonal = arith::AddIOp::create(b, indices[0], constantIndex(b, k));
+                             Value on = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, indices[1], diagonal);
+                             Value one = arith::ConstantOp::create(b, l.scalarAttr(element, 1)),
+                                   zero = arith::ConstantOp::create(b, l.zero(element));
+                             return arith::SelectOp::create(b, on, one, zero);
+                           }));
   return success();
 }
 

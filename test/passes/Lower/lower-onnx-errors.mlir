@@ -1,0 +1,65 @@
+// RUN: burin-opt %s --split-input-file --lower-onnx --verify-diagnostics
+
+// expected-error @+1 {{input 'image': dim 2 ('height') is free; bind it with --dim height=N or --shape image=1x3xNxN}}
+func.func @main(%x: tensor<1x3x?x?xf32, #onnx.dims<["", "", "height", "width"]>> {onnx.name = "image"}) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{input 'x': dim 0 is free; bind it with --shape x=Nx4}}
+func.func @main(%x: tensor<?x4xf32> {onnx.name = "x"}) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{input 'words': expected a tensor of numbers of known rank, got 'tensor<4x!onnx.string>'}}
+func.func @main(%x: tensor<4x!onnx.string> {onnx.name = "words"}) {
+  return
+}
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) -> tensor<?x1xi64> {
+  // expected-error @+1 {{expected a static shape, got dim 0 of result 0 depending on data, which the CPU target does not support yet}}
+  %a = onnx.Identity(%x) : (tensor<4xf32>) -> tensor<?x1xi64>
+  return %a : tensor<?x1xi64>
+}
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{operator of domain 'com.acme' is not supported by the CPU target yet; give it a function body in the model, or a pass that replaces it with --load-pass-plugin}}
+  %a = onnx.Custom "com.acme" "Frobnicate"(%x) {} : (tensor<4xf32>) -> tensor<4xf32>
+  return %a : tensor<4xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{operator is not supported by the CPU target yet; --emit=onnx and --stop-after=graph still work}}
+  %a = onnx.Bernoulli(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  return %a : tensor<4xf32>
+}
+
+// -----
+
+func.func @main(%x: tensor<1x2x4x4xf32>) -> (tensor<1x2x2x2xf32>, tensor<1x2x2x2xi64>) {
+  // expected-error @+1 {{operator is not supported by the CPU target yet: the output 'Indices'; 'Y' alone is}}
+  %y, %i = onnx.MaxPool(%x) {kernel_shape = array<i64: 2, 2>, strides = array<i64: 2, 2>} : (tensor<1x2x4x4xf32>) -> (tensor<1x2x2x2xf32>, tensor<1x2x2x2xi64>)
+  return %y, %i : tensor<1x2x2x2xf32>, tensor<1x2x2x2xi64>
+}
+
+// -----
+
+func.func @main(%x: tensor<2x4xf32>, %axes: tensor<1xi64>) -> tensor<2x1xf32> {
+  // expected-error @+1 {{expected operand 'axes' to be a constant, got a value computed at run time}}
+  %y = onnx.ReduceSum(%x, %axes) : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2x1xf32>
+  return %y : tensor<2x1xf32>
+}
+
+// -----
+
+// expected-error @+1 {{expected a function @main with a body, got none}}
+module {}
