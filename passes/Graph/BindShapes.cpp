@@ -35,6 +35,12 @@ std::optional<SmallVector<int64_t>> parseShape(StringRef text) {
   return shape;
 }
 
+// Exporters write "?" for dims that have nothing to do with each other.
+StringRef symbolOf(Type type, int64_t dim) {
+  StringRef name = onnx::getDimName(type, dim);
+  return name == "?" ? "" : name;
+}
+
 class BindShapes : public impl::BindShapesBase<BindShapes> {
 public:
   using BindShapesBase::BindShapesBase;
@@ -57,7 +63,7 @@ private:
       names.push_back(name ? name.getValue() : "");
       if (auto type = dyn_cast<RankedTensorType>(func.getArgumentTypes()[i]))
         for (int64_t d = 0; d < type.getRank(); ++d)
-          if (StringRef symbol = onnx::getDimName(type, d); !symbol.empty())
+          if (StringRef symbol = symbolOf(type, d); !symbol.empty())
             symbols.insert({symbol, dynamic});
     }
 
@@ -91,7 +97,7 @@ private:
         if (!type.isDynamicDim(d) && type.getDimSize(d) != (*shape)[d])
           return func.emitError() << "expected " << type.getDimSize(d) << " for dim " << d << " of input '" << name
                                   << "', got " << (*shape)[d];
-        if (StringRef symbol = onnx::getDimName(type, d); !symbol.empty())
+        if (StringRef symbol = symbolOf(type, d); !symbol.empty())
           if (failed(setSymbol(func, symbols, symbol, (*shape)[d])))
             return failure();
       }
@@ -125,10 +131,10 @@ private:
       for (size_t d = 0; d < shape.size(); ++d) {
         if (given[i] && bound[i][d] != dynamic)
           shape[d] = bound[i][d];
-        StringRef symbol = type ? onnx::getDimName(type, d) : "";
+        StringRef symbol = type ? symbolOf(type, d) : "";
         if (!symbol.empty() && symbols.lookup(symbol) != dynamic && shape[d] == dynamic)
           shape[d] = symbols.lookup(symbol);
-        dimNames[d] = shape[d] == dynamic ? symbol : "";
+        dimNames[d] = shape[d] == dynamic && type ? onnx::getDimName(type, d) : "";
       }
       func.getArgument(i).setType(onnx::getTensorType(shape, tensor.getElementType(), dimNames));
     }

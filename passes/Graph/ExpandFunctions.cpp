@@ -21,17 +21,19 @@ public:
   using ExpandFunctionsBase::ExpandFunctionsBase;
 
   void runOnOperation() override {
-    llvm::StringSet<> lowered;
+    llvm::StringSet<> lowered, named;
     for (const std::string &name : keep)
       lowered.insert(name);
+    for (const std::string &name : only)
+      named.insert(name);
     unsigned count = 0;
     // Bodies hold operators with bodies of their own; ONNX nests them three deep at most.
     for (unsigned round = 0; round < 8; ++round) {
       unsigned fired = rewriteForward(getOperation(), [&](Operation *op) {
-        if (lowered.contains(onnx::getOpType(op)) || !onnx::hasFunctionBody(op))
+        StringRef type = onnx::getOpType(op);
+        if (lowered.contains(type) || (!named.empty() && !named.contains(type)) || !onnx::hasFunctionBody(op))
           return false;
-        std::string name = onnx::getOpType(op).str();
-        passed(op, passName, "Expand", name);
+        passed(op, passName, "Expand", type);
         return succeeded(onnx::expandFunctionBody(op));
       });
       count += fired;

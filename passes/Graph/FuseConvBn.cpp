@@ -148,10 +148,14 @@ struct Home {
 
 std::optional<Home> homeOf(Operation *producer) {
   Home home;
+  if (producer->getNumOperands() < 2 || producer->getNumResults() != 1)
+    return std::nullopt;
   RankedTensorType weights = staticType(producer->getOperand(1)), result = rankedType(producer->getResult(0));
   if (!weights || !result)
     return std::nullopt;
   ArrayRef<int64_t> shape = weights.getShape();
+  if (shape.size() < 2)
+    return std::nullopt;
   home.rank = result.getRank();
   home.view.assign(shape.begin(), shape.end());
   if (isa<onnx::ConvOp>(producer)) {
@@ -161,7 +165,7 @@ std::optional<Home> homeOf(Operation *producer) {
   } else if (auto conv = dyn_cast<onnx::ConvTransposeOp>(producer)) {
     // [C, M/g, k...] seen as [g, C/g, M/g, k...]: the channels are the first and third dims.
     int64_t group = conv.getGroup();
-    if (group <= 0 || shape.size() < 2 || shape[0] % group)
+    if (group <= 0 || shape[0] % group)
       return std::nullopt;
     home.count = group * shape[1];
     home.view = {group, shape[0] / group};
@@ -173,14 +177,12 @@ std::optional<Home> homeOf(Operation *producer) {
     bool transposed = gemm.getTransB() != 0;
     home.count = shape[transposed ? 0 : 1];
     home.scaleShape = transposed ? SmallVector<int64_t>{home.count, 1} : SmallVector<int64_t>{1, home.count};
-  } else if (isa<onnx::MatMulOp>(producer)) {
+  } else {
     if (shape.size() != 2)
       return std::nullopt;
     home.count = shape[1];
     home.scaleShape = {1, home.count};
     home.channelDim = home.rank - 1;
-  } else {
-    return std::nullopt;
   }
   return home;
 }

@@ -31,11 +31,14 @@ def EliminateIdentities : Pass<"graph-eliminate-identities", "::mlir::ModuleOp">
 def ExpandFunctions : Pass<"graph-expand-functions", "::mlir::ModuleOp"> {
   let summary = "Replace operators that nobody lowers by their ONNX function bodies";
   let description = [{
-    Matches operators that ONNX defines by a body of others and whose name is not in `keep`. Makes that body in place,
+    Matches operators that ONNX defines by a body of others and whose name is not in `keep` (and in `only`, if
+    that is given). Makes that body in place,
     types inferred, bodies within bodies too. Must not run before raising, which makes such operators on purpose.
     Example: test/passes/Graph/expand-functions.mlir#mish
   }];
-  let options = [ListOption<"keep", "keep", "std::string", "names of the operators that later stages lower themselves">];
+  let options = [
+    ListOption<"keep", "keep", "std::string", "names of the operators that later stages lower themselves">,
+    ListOption<"only", "only", "std::string", "names of the operators to expand; all but `keep` where not given">];
 }
 
 def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
@@ -109,7 +112,7 @@ def RaiseSpaceToDepth : Pass<"graph-raise-space-to-depth", "::mlir::ModuleOp"> {
 def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {
   let summary = "Check the contract of the graph stage's door out";
   let description = [{
-    Matches everything: only onnx operators, every result of known rank, function types as returned, no Identity within a
+    Matches everything: only onnx operators, every result of known type, function types as returned, no Identity within a
     graph, no Shape of a static tensor. Makes nothing; the first breach is a located error.
     Example: test/passes/Graph/verify-graph.mlir#good
   }];

@@ -13,11 +13,11 @@ namespace burin {
 #include "passes/Graph/Passes.h.inc"
 
 // Inference makes shapes constant, folding makes constants that inference reads, and an If decided by either brings new
-// operators. Exporters need two rounds, nested conditions one more each.
+// operators. Exporters need two rounds, nested conditions one more each. The evaluator compiles: only the last round asks it.
 static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, unsigned rounds) {
   for (unsigned i = 0; i < rounds; ++i) {
     pm.addPass(createInferShapes());
-    pm.addPass(createFoldConstants(evaluator));
+    pm.addPass(createFoldConstants(i + 1 == rounds ? evaluator : nullptr));
     pm.addPass(createEliminateIdentities());
   }
 }

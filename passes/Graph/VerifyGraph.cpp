@@ -1,4 +1,4 @@
-// The contract at the door out of the graph stage, checked: onnx and func only, every tensor ranked, function types that
+// The contract at the door out of the graph stage, checked: onnx and func only, every result typed, function types that
 // tell the truth, and nothing left that the stage promises to remove. One located error for the first breach.
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
@@ -34,8 +34,8 @@ private:
     if (!isa<onnx::OnnxDialect, func::FuncDialect>(op->getDialect()))
       return op->emitError() << "expected only onnx operators in a graph, got '" << op->getName() << "'";
     for (Value result : op->getResults()) {
-      if (isa<onnx::AnyType>(result.getType()) || isa<UnrankedTensorType>(result.getType()))
-        return onnx::emitNodeError(op) << "expected a result of known rank, got " << result.getType();
+      if (isa<onnx::AnyType>(result.getType()))
+        return onnx::emitNodeError(op) << "expected a result of known type, got " << result.getType();
     }
     if (isa<onnx::IdentityOp>(op) && op->getBlock()->getParentOp() &&
         llvm::none_of(op->getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); }))
