@@ -35,10 +35,34 @@ func::FuncOp findMain(ModuleOp module) {
   return llvm::hasSingleElement(functions) ? *functions.begin() : func::FuncOp();
 }
 
+// What the opset has and ONNX Runtime 1.31 has no kernel for, written as the operators it stands for.
+void spellOut(ModuleOp module) {
+  module.walk([](onnx::SwishOp op) {
+    OpBuilder builder(op);
+    Type type = op.getY().getType();
+    Value x = op.getX(), scaled = x;
+    if (float alpha = op.getAlpha(); alpha != 1.0f) {
+      auto scalar = RankedTensorType::get({}, cast<TensorType>(type).getElementType());
+      Value factor = onnx::ConstantOp::create(builder, op.getLoc(), onnx::makeFloats(scalar, {alpha}));
+      scaled = onnx::MulOp::create(builder, op.getLoc(), TypeRange(type), ValueRange({x, factor}));
+    }
+    Value gate = onnx::SigmoidOp::create(builder, op.getLoc(), TypeRange(type), ValueRange(scaled));
+    op.replaceAllUsesWith(onnx::MulOp::create(builder, op.getLoc(), TypeRange(type), ValueRange({x, gate})).getOperation());
+    op.erase();
+  });
+}
+
 LogicalResult makeModel(ModuleOp module, const ExportOptions &options, ModelProto &model, GraphWriter &writer) {
   func::FuncOp main = findMain(module);
   if (!main || main.isExternal())
     return emitError(module.getLoc()) << "cannot be written as ONNX: expected a function 'main'";
+  // The module stays as it is: weights are attributes, so a copy of its operators is cheap.
+  OwningOpRef<ModuleOp> spelled;
+  if (options.opset < 0 && module.walk([](onnx::SwishOp) { return WalkResult::interrupt(); }).wasInterrupted()) {
+    spelled = module.clone();
+    spellOut(*spelled);
+    main = findMain(*spelled);
+  }
   auto text = [&](StringRef name) {
     auto attr = module->getAttrOfType<StringAttr>(name);
     return attr ? attr.getValue().str() : std::string();

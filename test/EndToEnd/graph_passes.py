@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-LEFT = {"BatchNormalization", "Identity", "Dropout", "Constant", "Size"}
+LEFT = {"BatchNormalization", "Dropout", "Constant", "Size"}
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": bool, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}
 
 
@@ -102,8 +102,8 @@ def check(path, arguments):
                     if why:
                         return False, f"'{spec.name}' {why}"
             left = {} if arguments.passes else {k: v for k, v in count.items() if k in LEFT}
-            # An output that is an input or a constant needs an operator of its own.
-            left = {k: v for k, v in left.items() if k not in ("Identity", "Constant") or v > len(want)}
+            # An output that is a constant needs an operator of its own.
+            left = {k: v for k, v in left.items() if k != "Constant" or v > len(want)}
             if left:
                 return False, f"left: {left}"
             summary = f"{sum(count.values())} nodes" + (f", {seconds:.2f} s" if arguments.times else "")
