@@ -22,6 +22,7 @@ const Registry &getRegistry() {
     populateReductionLowerings(r);
     populateTensorLowerings(r);
     populateImageLowerings(r);
+    populateQuantLowerings(r);
     return r;
   }();
   return registry;

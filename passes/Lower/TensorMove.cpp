@@ -100,8 +100,8 @@ Value remapAxes(Lowering &l, Value tensor, ArrayRef<AxisTable> tables) {
     shape[table.axis] = table.source.size();
     int64_t extent = sizes[table.axis], k = table.source.size() / std::max<int64_t>(extent, 1);
     bool here = k > 0 && int64_t(table.source.size()) == extent * k;
-    for (size_t i = 0; i < table.source.size(); ++i)
-      here &= table.source[i] == int64_t(i) / k;
+    for (size_t i = 0; here && i < table.source.size(); ++i)
+      here = table.source[i] == int64_t(i) / k;
     repeats &= here;
     if (repeats)
       exprs[table.axis] = exprs[table.axis].floorDiv(k);
