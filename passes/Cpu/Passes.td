@@ -38,6 +38,29 @@ def LowerLinalg : Pass<"cpu-lower-linalg", "mlir::func::FuncOp"> {
                            "mlir::ub::UBDialect"];
 }
 
+def LowerNn : Pass<"cpu-lower-nn", "mlir::func::FuncOp"> {
+  let summary = "turn nn operations on static memrefs into register-tiled loops over vectors";
+  let description = [{
+    Convolutions and matrix products become one kind of micro-kernel: pixels x channel vectors in registers, carried through a rolled reduction, tile chosen for
+    the machine's registers and the layer's extents; epilogues run on the registers. Depthwise convolutions, pools and softmax have vectors along channels.
+    Dynamic shapes, channels that are not contiguous and epilogue operands that are not linear in the indices become the loops of cpu-lower-nn-to-loops.
+    Example: test/passes/Cpu/lower-nn.mlir#conv
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect", "mlir::vector::VectorDialect"];
+}
+
+def LowerNnToLoops : Pass<"cpu-lower-nn-to-loops", "mlir::func::FuncOp"> {
+  let summary = "turn nn operations on memrefs into scalar loops, straight from their definitions";
+  let description = [{
+    Takes every type, rank, layout and dynamic dims. What cpu-lower-nn falls back to and is tested against.
+    Example: test/passes/Cpu/lower-nn-to-loops.mlir#conv
+  }];
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect"];
+}
+
 def LowerToLLVM : Pass<"cpu-lower-to-llvm", "mlir::func::FuncOp"> {
   let summary = "turn a kernel's body into the LLVM dialect";
   let description = [{

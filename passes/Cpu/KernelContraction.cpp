@@ -1,0 +1,427 @@
+// The register-tiled implicit-GEMM kernel.
+//
+// The idea: rows x columns pixels times all vectors of one channel block stay in registers as values carried through a rolled reduction loop
+// (weights loaded as vectors, inputs broadcast). No remainder code: the last tile starts earlier and computes some results twice, which is safe
+// because the destination is never an operand; the last vector of a block reaches back likewise. Two bodies at most a layer (a last, narrower
+// channel block), plus single-pixel ones for borders whose windows leave the input.
+#include "passes/Cpu/KernelContraction.h"
+
+#include "lib/Support/Packing.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace burin;
+using namespace burin::cpu;
+
+void Contraction::setEpilogue(const Epilogue &e) {
+  epilogue = &e;
+  for (const Epilogue::Extra &extra : e.extras())
+    extraBases.push_back(extra.constant);
+}
+
+void Contraction::addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim, int64_t resultStep, int id) {
+  Parallel p;
+  p.extent = extent;
+  p.lhs = lhsStep;
+  p.rhs = rhsStep;
+  p.out = outStep;
+  for (const Epilogue::Extra &extra : epilogue->extras())
+    p.extras.push_back(extra.coefficients[resultDim] * resultStep);
+  p.id = id;
+  parallels.push_back(std::move(p));
+}
+
+namespace {
+
+using Parallel = Contraction::Parallel;
+using Reduction = Contraction::Reduction;
+
+constexpr int64_t bodyFmas = 96; // one unrolled reduction step: keeps a tile's code near 1 KB
+
+/// A channel block: where it starts in rhs, out and extras, and its registers.
+struct Channels {
+  Value rhs, channel;
+  ArrayRef<ChannelVector> vectors;
+};
+
+struct ContractionBuilder {
+  Emitter &e;
+  const Machine &machine;
+  Contraction &c;
+  unsigned bits = c.acc.getIntOrFloatBitWidth();
+  int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
+  bool noProducts = false; // a sum over nothing: zero
+
+  // --- normalization ---
+
+  bool windowed(const Parallel &p) const {
+    return p.id >= 0 && llvm::any_of(c.reductions, [&](const Reduction &r) { return r.window == p.id; });
+  }
+  const Parallel *parallelOf(const Reduction &r) const {
+    return llvm::find_if(c.parallels, [&](const Parallel &p) { return p.id == r.window; });
+  }
+
+  /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one another everywhere.
+  void normalize() {
+    for (Reduction &r : c.reductions)
+      if (r.window >= 0) {
+        const Parallel *p = parallelOf(r);
+        if (r.base >= 0 && r.base + r.pixelStep * (p->extent - 1) + r.tapStep * (r.extent - 1) < r.size)
+          r.window = -1;
+      }
+    llvm::erase_if(c.parallels, [&](const Parallel &p) { return p.extent == 1 && !windowed(p); });
+    llvm::erase_if(c.reductions, [&](const Reduction &r) { return r.extent == 1 && r.window < 0; });
+    for (size_t i = 0; i + 1 < c.parallels.size();) {
+      Parallel &a = c.parallels[i], &b = c.parallels[i + 1];
+      bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent && a.out == b.out * b.extent;
+      for (auto [x, y] : llvm::zip(a.extras, b.extras))
+        merge &= x == y * b.extent;
+      if (!merge) {
+        ++i;
+        continue;
+      }
+      b.extent *= a.extent;
+      c.parallels.erase(c.parallels.begin() + i);
+    }
+    for (size_t i = 0; i + 1 < c.reductions.size();) {
+      Reduction &a = c.reductions[i], &b = c.reductions[i + 1];
+      if (a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
+        ++i;
+        continue;
+      }
+      b.extent *= a.extent;
+      c.reductions.erase(c.reductions.begin() + i);
+    }
+  }
+
+  // --- the tile ---
+
+  Value loadLhs(Value at) {
+    Value value = e.convert(c.lhs.load(e, at), c.acc, c.lhsUnsigned);
+    if (c.lhsZeroPoint)
+      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.lhsZeroPoint));
+    return value;
+  }
+  Value loadRhs(Value at, int64_t width) {
+    Value value = e.convert(c.rhs.load(e, at, width), c.acc, c.rhsUnsigned);
+    if (c.rhsZeroPoint)
+      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), c.rhsZeroPoint));
+    return value;
+  }
+
+  /// Steps of the innermost reduction loop made at once.
+  int64_t unroll(int64_t registers, const Parallel *columns) {
+    const Reduction &inner = c.reductions.back();
+    if (inner.window >= 0)
+      return 1;
+    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 8 ? 4 : 16, bodyFmas / registers));
+    // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a register.
+    if (columns && columns->lhs > 0 && inner.lhs > 0)
+      most = std::min(most, std::max<int64_t>(1, columns->lhs / inner.lhs));
+    most = std::min(most, inner.extent);
+    for (int64_t u = most; u > 1; --u)
+      if (inner.extent % u == 0 && u * 2 > most)
+        return u;
+    return most; // a second loop takes the rest
+  }
+
+  /// `at`: one index a parallel dim. `clamp`: windows of columns may leave the input here, so this is a tile of one column.
+  void tile(ArrayRef<Value> at, PixelTile shape, const Parallel *rows, const Parallel *columns, bool clamp, const Channels &channels) {
+    Value lhs = e.index(c.lhsBase), rhs = e.add(channels.rhs, c.rhsBase), out = e.add(channels.channel, c.outBase);
+    if (c.lhsOffset)
+      lhs = e.add(lhs, c.lhsOffset);
+    if (c.outOffset)
+      out = e.add(out, c.outOffset);
+    for (auto [p, i] : llvm::zip(c.parallels, at)) {
+      lhs = e.add(lhs, e.mul(i, p.lhs));
+      rhs = e.add(rhs, e.mul(i, p.rhs));
+      out = e.add(out, e.mul(i, p.out));
+    }
+    int64_t pixels = shape.pixels(), count = channels.vectors.size(), registers = pixels * count;
+    auto step = [&](int64_t p, auto member) {
+      return (rows ? (*rows).*member * (p / shape.columns) : 0) + (columns ? (*columns).*member * (p % shape.columns) : 0);
+    };
+
+    // Few registers would wait for one another's latency: several sets of them, summed at the end.
+    int64_t factor = c.reductions.empty() ? 1 : unroll(registers, columns), sets = 1;
+    while (sets * registers < 8 && factor % (sets * 2) == 0)
+      sets *= 2;
+    SmallVector<Value> sums;
+    for (int64_t i = 0; i < sets * pixels; ++i)
+      for (ChannelVector v : channels.vectors)
+        sums.push_back(e.constant(VectorType::get({v.lanes}, c.acc), 0));
+    auto body = [&](Value x, Value w, int64_t steps, ValueRange carried) {
+      SmallVector<Value> next(carried.begin(), carried.end());
+      for (int64_t u = 0; u < steps; ++u) {
+        SmallVector<Value> weights;
+        for (ChannelVector v : channels.vectors)
+          weights.push_back(loadRhs(e.add(w, c.reductions.back().rhs * u + v.offset), v.lanes));
+        for (int64_t p = 0; p < pixels; ++p) {
+          Value scalar = loadLhs(e.add(x, c.reductions.back().lhs * u + step(p, &Parallel::lhs)));
+          llvm::SmallDenseMap<int64_t, Value> broadcasts;
+          for (int64_t j = 0; j < count; ++j) {
+            int64_t width = channels.vectors[j].lanes;
+            Value &broadcast = broadcasts[width];
+            if (!broadcast)
+              broadcast = e.broadcast(scalar, width);
+            Value &sum = next[((u % sets) * pixels + p) * count + j];
+            sum = e.multiplyAdd(machine, broadcast, weights[j], sum);
+          }
+        }
+      }
+      return next;
+    };
+    std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest = [&](unsigned d, Value x, Value w,
+                                                                                    ValueRange carried) -> SmallVector<Value> {
+      const Reduction &r = c.reductions[d];
+      Value lo = e.index(0), hi = e.index(r.extent);
+      if (r.window >= 0) {
+        const Parallel *p = parallelOf(r);
+        if (clamp || p != columns) {
+          Value start = e.add(e.mul(at[p - c.parallels.begin()], r.pixelStep), r.base), zero = e.index(0);
+          lo = e.divUp(e.max(zero, e.sub(zero, start)), r.tapStep);
+          hi = e.min(hi, e.divUp(e.max(zero, e.sub(e.index(r.size), start)), r.tapStep));
+        }
+      }
+      bool innermost = d + 1 == c.reductions.size();
+      auto run = [&](Value lo, Value hi, int64_t step, ValueRange carried) {
+        return e.loop(lo, hi, step, carried, [&](Value i, ValueRange values) {
+          Value x2 = e.add(x, e.mul(i, r.lhs)), w2 = e.add(w, e.mul(i, r.rhs));
+          return innermost ? body(x2, w2, step, values) : nest(d + 1, x2, w2, values);
+        });
+      };
+      if (!innermost || factor == 1)
+        return run(lo, hi, 1, carried);
+      int64_t whole = r.extent / factor * factor;
+      SmallVector<Value> result = run(lo, e.index(whole), factor, carried);
+      return whole == r.extent ? result : run(e.index(whole), hi, 1, result);
+    };
+    if (!c.reductions.empty()) {
+      sums = nest(0, lhs, rhs, sums);
+    } else if (!noProducts) {
+      c.reductions.push_back(Reduction());
+      sums = body(lhs, rhs, 1, sums);
+      c.reductions.pop_back();
+    }
+    for (int64_t s = 1; s < sets; ++s)
+      for (int64_t i = 0; i < registers; ++i)
+        sums[i] = e.addElements(sums[i], sums[s * registers + i]);
+
+    SmallVector<Value> extras;
+    for (auto [x, extra] : llvm::enumerate(c.epilogue->extras())) {
+      Value base = e.index(c.extraBases[x]);
+      if (!c.extraOffsets.empty())
+        base = e.add(base, c.extraOffsets[x]);
+      if (extra.coefficients.back())
+        base = e.add(base, channels.channel);
+      for (auto [p, i] : llvm::zip(c.parallels, at))
+        base = e.add(base, e.mul(i, p.extras[x]));
+      extras.push_back(base);
+    }
+    finish(out, extras, shape, rows, columns, channels, sums);
+  }
+
+  Value loadExtra(unsigned x, Value base, int64_t offset, ChannelVector v) {
+    const Epilogue::Extra &extra = c.epilogue->extras()[x];
+    if (extra.coefficients.back())
+      return extra.flat.load(e, e.add(base, offset + v.offset), v.lanes);
+    return e.broadcast(extra.flat.load(e, e.add(base, offset)), v.lanes);
+  }
+
+  /// Epilogue and stores: in registers when short, else in a loop over the tile's pixels, stored raw first.
+  void finish(Value out, ArrayRef<Value> extras, PixelTile shape, const Parallel *rows, const Parallel *columns, const Channels &channels,
+              ArrayRef<Value> sums) {
+    int64_t count = channels.vectors.size();
+    auto rowStep = [&](auto get) { return rows ? get(*rows) : 0; };
+    auto columnStep = [&](auto get) { return columns ? get(*columns) : 0; };
+    auto outOf = [](const Parallel &p) { return p.out; };
+    bool apart = c.epilogue->isLong() && shape.pixels() > 1 && c.out.element == c.acc;
+    for (int64_t p = 0; p < shape.pixels(); ++p) {
+      int64_t row = p / shape.columns, column = p % shape.columns;
+      for (int64_t j = 0; j < count; ++j) {
+        ChannelVector v = channels.vectors[j];
+        Value result = sums[p * count + j];
+        if (!apart)
+          result = c.epilogue->apply(e, result, [&](unsigned x) {
+            auto extraOf = [&](const Parallel &q) { return q.extras[x]; };
+            return loadExtra(x, extras[x], rowStep(extraOf) * row + columnStep(extraOf) * column, v);
+          });
+        c.out.store(e, result, e.add(out, rowStep(outOf) * row + columnStep(outOf) * column + v.offset));
+      }
+    }
+    if (!apart)
+      return;
+    e.loop(0, shape.rows, 1, [&](Value row) {
+      e.loop(0, shape.columns, 1, [&](Value column) {
+        auto at = [&](Value base, auto get) { return e.add(e.add(base, e.mul(row, rowStep(get))), e.mul(column, columnStep(get))); };
+        Value to = at(out, outOf);
+        // All loads before the first store: the vectors of a block may overlap.
+        SmallVector<Value> raw;
+        for (ChannelVector v : channels.vectors)
+          raw.push_back(c.out.load(e, e.add(to, v.offset), v.lanes));
+        for (auto [value, v] : llvm::zip(raw, channels.vectors)) {
+          Value result = c.epilogue->apply(e, value, [&, v = v](unsigned x) {
+            return loadExtra(x, at(extras[x], [&](const Parallel &q) { return q.extras[x]; }), 0, v);
+          });
+          c.out.store(e, result, e.add(to, v.offset));
+        }
+      });
+    });
+  }
+
+  // --- the loops around it ---
+
+  using Pixel = llvm::function_ref<void(ArrayRef<Value>, PixelTile, bool clamp)>;
+
+  /// Loops over all pixels in tiles of `shape`; rows and columns are the last two parallel dims, where tiles may lie.
+  void overPixels(PixelTile shape, const Parallel *rows, const Parallel *columns, Pixel body) {
+    SmallVector<Value> at(c.parallels.size());
+    auto tiled = [&](Value &index, int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void()> inner) {
+      e.loop(lo, hi, step, [&](Value i) {
+        index = (hi - lo) % step ? e.min(i, e.index(hi - step)) : i;
+        inner();
+      });
+    };
+    std::function<void(unsigned)> nest = [&](unsigned d) {
+      if (d == c.parallels.size())
+        return body(at, shape, false);
+      const Parallel &p = c.parallels[d];
+      if (&p == rows)
+        return tiled(at[d], 0, p.extent, shape.rows, [&] { nest(d + 1); });
+      if (&p != columns)
+        return tiled(at[d], 0, p.extent, 1, [&] { nest(d + 1); });
+      if (!windowed(p))
+        return tiled(at[d], 0, p.extent, shape.columns, [&] { nest(d + 1); });
+      auto [lo, hi] = interior(p);
+      auto border = [&](int64_t from, int64_t to) { tiled(at[d], from, to, 1, [&] { body(at, PixelTile{shape.rows, 1}, true); }); };
+      border(0, lo);
+      tiled(at[d], lo, hi, shape.columns, [&] { nest(d + 1); });
+      border(hi, p.extent);
+    };
+    nest(0);
+  }
+
+  /// Pixels of `p` whose windows lie inside the input.
+  std::pair<int64_t, int64_t> interior(const Parallel &p) {
+    int64_t lo = 0, hi = p.extent;
+    for (const Reduction &r : c.reductions) {
+      if (r.window != p.id)
+        continue;
+      if (r.base < 0)
+        lo = std::max(lo, (int64_t)llvm::divideCeil(-r.base, r.pixelStep));
+      int64_t room = r.size - 1 - r.base - r.tapStep * (r.extent - 1);
+      hi = std::min(hi, room < 0 ? 0 : room / r.pixelStep + 1);
+    }
+    lo = std::min(lo, p.extent);
+    return {lo, std::max(lo, hi)};
+  }
+
+  PixelTile chooseTile(ArrayRef<ChannelVector> vectors, const Parallel *rows, const Parallel *columns) {
+    int64_t width = 1;
+    if (columns) {
+      auto [lo, hi] = interior(*columns);
+      width = std::max<int64_t>(1, windowed(*columns) ? hi - lo : columns->extent);
+    }
+    return choosePixelTile(machine, bits, vectors, rows ? rows->extent : 1, width);
+  }
+
+  /// Block outside or pixels outside? Whichever reads less from beyond L2.
+  bool pixelsOutside(int64_t blocks, PixelTile shape) {
+    if (blocks == 1)
+      return false;
+    double inputs = bits / 8, weights = bits / 8 * (double)c.channels, tiles = 1;
+    for (const Parallel &p : c.parallels) {
+      if (p.lhs)
+        inputs *= p.extent;
+      if (p.rhs)
+        weights *= p.extent;
+      tiles *= p.extent;
+    }
+    for (const Reduction &r : c.reductions) {
+      weights *= r.extent;
+      // Taps reread what neighbouring pixels read: only a step of its own adds input.
+      if (r.lhs == 1)
+        inputs *= r.extent;
+    }
+    tiles /= shape.pixels();
+    double l2 = machine.l2Bytes;
+    double blockOuter = inputs * (inputs > l2 * 0.6 ? blocks : 1) + weights;
+    double pixelOuter = inputs + weights * (weights > l2 * 0.5 ? tiles : 1);
+    return pixelOuter < blockOuter;
+  }
+
+  LogicalResult run(std::string &reason) {
+    if (llvm::any_of(c.reductions, [](const Reduction &r) { return r.extent == 0; })) {
+      noProducts = true;
+      c.reductions.clear();
+    }
+    normalize();
+    const Parallel *columns = nullptr, *rows = nullptr;
+    size_t dims = c.parallels.size();
+    if (dims && c.parallels[dims - 1].rhs == 0)
+      columns = &c.parallels[dims - 1];
+    if (columns && dims > 1 && c.parallels[dims - 2].rhs == 0 && !windowed(c.parallels[dims - 2]))
+      rows = &c.parallels[dims - 2];
+
+    int64_t width = c.block, whole, rest;
+    if (c.block) {
+      whole = c.channels / c.block;
+      rest = c.channels % c.block;
+    } else {
+      // Rows of all channels: the last block starts earlier instead of being narrower.
+      width = std::min(packingBlock(machine, 0, c.channels, bits), c.channels);
+      whole = llvm::divideCeil(c.channels, width);
+      rest = 0;
+    }
+    if ((int64_t)splitChannels(lanes, width).size() * 2 + 1 > (int64_t)machine.vectorRegisters) {
+      reason = llvm::formatv("blocks of {0} channels do not fit {1} registers", width, machine.vectorRegisters).str();
+      return failure();
+    }
+    SmallVector<ChannelVector> vectors = splitChannels(lanes, width), last = splitChannels(lanes, rest);
+    PixelTile shape = chooseTile(vectors, rows, columns);
+    auto overWhole = [&](llvm::function_ref<void(const Channels &)> body) {
+      if (whole > 0)
+        e.loop(0, whole, 1, [&](Value i) {
+          Channels channels{nullptr, nullptr, vectors};
+          if (c.block) {
+            channels.rhs = e.mul(i, c.blockStride);
+            channels.channel = e.mul(i, c.block);
+          } else {
+            channels.channel = e.mul(i, width);
+            if (c.channels % width)
+              channels.channel = e.min(channels.channel, e.index(c.channels - width));
+            channels.rhs = channels.channel;
+          }
+          body(channels);
+        });
+    };
+    auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
+      if (rest > 0)
+        body({e.index(whole * c.blockStride), e.index(whole * c.block), last});
+    };
+    if (pixelsOutside(whole + (rest ? 1 : 0), shape)) {
+      if (whole == 0)
+        shape = chooseTile(last, rows, columns);
+      overPixels(shape, rows, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
+        auto body = [&](const Channels &channels) { tile(at, tileShape, rows, columns, clamp, channels); };
+        overWhole(body);
+        overRest(body);
+      });
+      return success();
+    }
+    auto blockOuter = [&](const Channels &channels) {
+      overPixels(chooseTile(channels.vectors, rows, columns), rows, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
+        tile(at, tileShape, rows, columns, clamp, channels);
+      });
+    };
+    overWhole(blockOuter);
+    overRest(blockOuter);
+    return success();
+  }
+};
+
+} // namespace
+
+LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason) {
+  return ContractionBuilder{e, machine, contraction}.run(reason);
+}

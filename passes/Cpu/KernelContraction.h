@@ -1,0 +1,54 @@
+// One micro-kernel builder for everything that is a sum of products with contiguous output channels: convolutions (implicit GEMM), grouped and
+// transposed ones, matrix products. The op's builder only fills in extents and element strides.
+#ifndef BURIN_PASSES_CPU_KERNELCONTRACTION_H
+#define BURIN_PASSES_CPU_KERNELCONTRACTION_H
+
+#include "passes/Cpu/KernelSupport.h"
+
+namespace burin::cpu {
+
+/// out[p..., c] = epilogue(sum over r... of lhs[p..., r...] * rhs[p..., r..., c]), every access linear in the indices.
+/// lhs may have any strides (its elements are broadcast); rhs and out have their channels side by side.
+struct Contraction {
+  /// A loop over results other than channels ("pixels"), outermost first.
+  struct Parallel {
+    int64_t extent = 1, lhs = 0, rhs = 0, out = 0;
+    llvm::SmallVector<int64_t, 2> extras;
+    int id = -1; // what Reduction::window refers to
+  };
+  /// A loop over products, outermost first. With a window, tap t of pixel p is at input position base + p + t * tapStep in units that
+  /// have `pixelStep` a pixel, and is skipped outside [0, size).
+  struct Reduction {
+    int64_t extent = 1, lhs = 0, rhs = 0;
+    int window = -1; // id of the Parallel that moves the window, -1 when every tap lies inside
+    int64_t base = 0, pixelStep = 1, tapStep = 1, size = 0;
+  };
+
+  Flat lhs, rhs, out;
+  int64_t lhsBase = 0, rhsBase = 0, outBase = 0;
+  llvm::SmallVector<int64_t, 2> extraBases;
+  /// Further offsets known at run time only, null when there are none.
+  Value lhsOffset, outOffset;
+  llvm::SmallVector<Value, 2> extraOffsets;
+  llvm::SmallVector<Parallel> parallels;
+  llvm::SmallVector<Reduction> reductions;
+  int64_t channels = 1;
+  int64_t block = 0;       // channels a block of packed rhs; 0: a row of rhs holds all channels
+  int64_t blockStride = 0; // elements of rhs from one block to the next
+  Type acc;
+  bool lhsUnsigned = false, rhsUnsigned = false;
+  int64_t lhsZeroPoint = 0, rhsZeroPoint = 0;
+  const Epilogue *epilogue = nullptr;
+
+  /// Takes the extras' constant offsets.
+  void setEpilogue(const Epilogue &e);
+  /// Adds a parallel loop over result dim `resultDim` (or over several elements of it at once), extras' steps included.
+  void addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim, int64_t resultStep = 1, int id = -1);
+};
+
+/// Emits the loops. Fails when the packed block cannot be held in registers.
+mlir::LogicalResult emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason);
+
+} // namespace burin::cpu
+
+#endif

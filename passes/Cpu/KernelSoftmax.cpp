@@ -1,0 +1,158 @@
+// Softmax: maximum, exponentials with their sum, division. Along contiguous elements with vectors that end in one narrower step; along any other
+// dim with vectors across the elements beside it.
+#include "passes/Cpu/Kernels.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace burin;
+using namespace burin::cpu;
+
+namespace {
+struct Softmax {
+  Emitter &e;
+  const Machine &machine;
+  nn::SoftmaxOp op;
+  Flat in, out;
+  Epilogue epilogue;
+  Type acc = op.getAccumulatorType();
+  ArrayRef<int64_t> shape = cast<MemRefType>(op.getInput().getType()).getShape();
+  int64_t rank = shape.size(), dim = op.getDim(), size = shape[dim];
+  int64_t lanes = std::max<int64_t>(1, machine.lanes(acc.getIntOrFloatBitWidth()));
+
+  Value offset(ArrayRef<Value> at, ArrayRef<int64_t> steps, int64_t constant = 0) {
+    Value sum = e.index(constant);
+    for (auto [i, step] : llvm::zip(at, steps))
+      if (i)
+        sum = e.add(sum, e.mul(i, step));
+    return sum;
+  }
+  Value load(const Flat &flat, Value at, int64_t width) { return e.convert(flat.load(e, at, width), acc, false); }
+  Value lowest(int64_t width) {
+    auto type = VectorType::get({width}, acc);
+    auto element = cast<FloatType>(acc);
+    return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, APFloat::getInf(element.getFloatSemantics(), true)));
+  }
+  Value exp(Value x, Value most) { return math::ExpOp::create(e.b, e.loc, arith::SubFOp::create(e.b, e.loc, x, most)); }
+  void store(ArrayRef<Value> at, Value result, int64_t width) {
+    result = epilogue.apply(e, result, [&](unsigned x) -> Value {
+      const Epilogue::Extra &extra = epilogue.extras()[x];
+      Value from = offset(at, extra.coefficients, extra.constant);
+      return extra.coefficients.back() ? extra.flat.load(e, from, width) : e.broadcast(extra.flat.load(e, from), width);
+    });
+    out.store(e, result, offset(at, out.strides));
+  }
+
+  void overOthers(llvm::function_ref<void(SmallVector<Value> &)> body) {
+    SmallVector<Value> at(rank);
+    std::function<void(int64_t)> nest = [&](int64_t d) {
+      if (d == rank)
+        return body(at);
+      if (d == dim || d == rank - 1)
+        return nest(d + 1);
+      e.loop(0, shape[d], 1, [&](Value i) {
+        at[d] = i;
+        nest(d + 1);
+      });
+    };
+    nest(0);
+  }
+
+  /// dim is the last: body(width, from, to) for spans covered by vectors of that width, each element once.
+  void spans(llvm::function_ref<void(int64_t, int64_t, int64_t)> body) {
+    int64_t done = 0;
+    for (int64_t width = lanes; width >= 1; width /= 2)
+      if (int64_t count = (size - done) / width) {
+        body(width, done, done + count * width);
+        done += count * width;
+      }
+  }
+
+  void alongRows() {
+    overOthers([&](SmallVector<Value> &at) {
+      Value from = offset(at, in.strides), to = offset(at, out.strides), most, total;
+      auto each = [&](Value init, int64_t width, int64_t lo, int64_t hi, llvm::function_ref<Value(Value, Value)> body) {
+        return e.loop(e.index(lo), e.index(hi), width, init, [&](Value i, ValueRange carried) { return SmallVector<Value>{body(i, carried[0])}; })[0];
+      };
+      auto across = [&](Value vector, vector::CombiningKind kind) { return vector::ReductionOp::create(e.b, e.loc, kind, vector).getResult(); };
+      spans([&](int64_t width, int64_t lo, int64_t hi) {
+        Value part = each(lowest(width), width, lo, hi, [&](Value i, Value carried) {
+          return arith::MaximumFOp::create(e.b, e.loc, load(in, e.add(from, i), width), carried).getResult();
+        });
+        part = across(part, vector::CombiningKind::MAXIMUMF);
+        most = most ? arith::MaximumFOp::create(e.b, e.loc, most, part).getResult() : part;
+      });
+      // Exponentials stay in the destination where it can hold them.
+      bool keep = out.element == acc;
+      spans([&](int64_t width, int64_t lo, int64_t hi) {
+        Value maximum = e.broadcast(most, width);
+        Value part = each(e.constant(VectorType::get({width}, acc), 0), width, lo, hi, [&](Value i, Value carried) {
+          Value value = exp(load(in, e.add(from, i), width), maximum);
+          if (keep)
+            out.store(e, value, e.add(to, i));
+          return e.addElements(carried, value);
+        });
+        part = across(part, vector::CombiningKind::ADD);
+        total = total ? e.addElements(total, part) : part;
+      });
+      spans([&](int64_t width, int64_t lo, int64_t hi) {
+        Value maximum = e.broadcast(most, width), sum = e.broadcast(total, width);
+        e.loop(lo, hi, width, [&](Value i) {
+          Value value = keep ? out.load(e, e.add(to, i), width) : exp(load(in, e.add(from, i), width), maximum);
+          at[dim] = i;
+          store(at, arith::DivFOp::create(e.b, e.loc, value, sum), width);
+        });
+      });
+    });
+  }
+
+  void acrossRows() {
+    int64_t inner = shape[rank - 1], width = lanes;
+    while (width > inner)
+      width /= 2;
+    overOthers([&](SmallVector<Value> &at) {
+      e.loop(0, inner, width, [&](Value j) {
+        at[rank - 1] = inner % width ? e.min(j, e.index(inner - width)) : j;
+        at[dim] = nullptr;
+        Value from = offset(at, in.strides);
+        auto each = [&](Value init, llvm::function_ref<Value(Value, Value)> body) {
+          return e.loop(e.index(0), e.index(size), 1, init, [&](Value i, ValueRange carried) {
+            return SmallVector<Value>{body(load(in, e.add(from, e.mul(i, in.strides[dim])), width), carried[0])};
+          })[0];
+        };
+        Value most = each(lowest(width), [&](Value x, Value carried) { return arith::MaximumFOp::create(e.b, e.loc, x, carried).getResult(); });
+        Value total = each(e.constant(VectorType::get({width}, acc), 0), [&](Value x, Value carried) { return e.addElements(carried, exp(x, most)); });
+        e.loop(0, size, 1, [&](Value i) {
+          Value value = exp(load(in, e.add(from, e.mul(i, in.strides[dim])), width), most);
+          at[dim] = i;
+          store(at, arith::DivFOp::create(e.b, e.loc, value, total), width);
+        });
+      });
+    });
+  }
+};
+} // namespace
+
+LogicalResult cpu::emitSoftmax(Emitter &e, const Machine &machine, nn::SoftmaxOp op, std::string &reason) {
+  FailureOr<Flat> in = flatten(e, op.getInput()), out = flatten(e, op.getInit());
+  if (failed(in) || failed(out) || !isa<FloatType>(op.getAccumulatorType())) {
+    reason = "a buffer is not static";
+    return failure();
+  }
+  FailureOr<Epilogue> epilogue = Epilogue::get(e, op);
+  if (failed(epilogue)) {
+    reason = "an epilogue operand is not linear in the result's indices";
+    return failure();
+  }
+  Softmax softmax{e, machine, op, *in, *out, *epilogue};
+  bool isLast = softmax.dim == softmax.rank - 1;
+  if (softmax.shape.back() > 1 && (in->strides.back() != 1 || out->strides.back() != 1)) {
+    reason = "elements are not contiguous";
+    return failure();
+  }
+  if (isLast)
+    softmax.alongRows();
+  else
+    softmax.acrossRows();
+  return success();
+}

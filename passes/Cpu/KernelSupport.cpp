@@ -1,0 +1,236 @@
+// Emitter, flat buffers, epilogues: see the header.
+#include "passes/Cpu/KernelSupport.h"
+
+#include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/AffineExprVisitor.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace burin;
+using namespace burin::cpu;
+
+std::optional<int64_t> cpu::constantIndex(Value value) { return getConstantIntValue(value); }
+
+bool cpu::hasFma(const Machine &machine) { return machine.vectorBits > 128 || !machine.triple.starts_with("x86"); }
+
+void Emitter::loop(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body) {
+  loop(lo, hi, step, ValueRange(), [&](Value i, ValueRange) {
+    body(i);
+    return SmallVector<Value>();
+  });
+}
+
+SmallVector<Value> Emitter::loop(Value lo, Value hi, int64_t step, ValueRange inits,
+                                 llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto first = constantIndex(lo), last = constantIndex(hi);
+  if (first && last && *first >= *last)
+    return llvm::to_vector(inits);
+  if (first && last && *first + step >= *last)
+    return body(lo, inits);
+  auto loop = scf::ForOp::create(b, loc, lo, hi, index(step), inits);
+  OpBuilder::InsertionGuard guard(b);
+  // Without values to carry the builder has made the terminator already.
+  b.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> results = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!inits.empty())
+    scf::YieldOp::create(b, loc, results);
+  return llvm::to_vector(ValueRange(loop.getResults()));
+}
+
+Value Emitter::constant(Type type, double value) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr attr;
+  if (auto floatType = dyn_cast<FloatType>(element)) {
+    APFloat converted(value);
+    bool lost;
+    converted.convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+    attr = FloatAttr::get(floatType, converted);
+  } else {
+    attr = IntegerAttr::get(element, (int64_t)value);
+  }
+  if (auto vector = dyn_cast<VectorType>(type))
+    attr = DenseElementsAttr::get(vector, Attribute(attr));
+  return arith::ConstantOp::create(b, loc, attr);
+}
+
+Value Emitter::broadcast(Value scalar, int64_t lanes) {
+  return vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, scalar.getType()), scalar);
+}
+
+Value Emitter::convert(Value value, Type element, bool isUnsigned) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == element)
+    return value;
+  Type to = element;
+  if (auto vector = dyn_cast<VectorType>(value.getType()))
+    to = vector.clone(element);
+  unsigned fromBits = from.getIntOrFloatBitWidth(), toBits = element.getIntOrFloatBitWidth();
+  if (isa<FloatType>(from) && isa<FloatType>(element)) {
+    if (fromBits < toBits)
+      return arith::ExtFOp::create(b, loc, to, value);
+    if (fromBits == toBits) // f16 and bf16: through f32, which holds both
+      return convert(convert(value, b.getF32Type(), isUnsigned), element, isUnsigned);
+    return arith::TruncFOp::create(b, loc, to, value);
+  }
+  if (isa<FloatType>(element))
+    return isUnsigned ? arith::UIToFPOp::create(b, loc, to, value).getResult() : arith::SIToFPOp::create(b, loc, to, value).getResult();
+  if (isa<FloatType>(from))
+    return isUnsigned ? arith::FPToUIOp::create(b, loc, to, value).getResult() : arith::FPToSIOp::create(b, loc, to, value).getResult();
+  if (fromBits > toBits)
+    return arith::TruncIOp::create(b, loc, to, value);
+  return isUnsigned ? arith::ExtUIOp::create(b, loc, to, value).getResult() : arith::ExtSIOp::create(b, loc, to, value).getResult();
+}
+
+Value Emitter::multiplyAdd(const Machine &machine, Value x, Value y, Value z) {
+  if (!isa<FloatType>(getElementTypeOrSelf(z.getType())))
+    return arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, x, y), z);
+  if (!hasFma(machine))
+    return arith::AddFOp::create(b, loc, arith::MulFOp::create(b, loc, x, y), z);
+  if (isa<VectorType>(z.getType()))
+    return vector::FMAOp::create(b, loc, x, y, z);
+  return math::FmaOp::create(b, loc, x, y, z);
+}
+
+Value Emitter::addElements(Value x, Value y) {
+  if (isa<FloatType>(getElementTypeOrSelf(x.getType())))
+    return arith::AddFOp::create(b, loc, x, y);
+  return arith::AddIOp::create(b, loc, x, y);
+}
+
+FailureOr<Flat> cpu::flatten(Emitter &e, Value memref) {
+  auto type = dyn_cast<MemRefType>(memref.getType());
+  if (!type || !type.hasStaticShape())
+    return failure();
+  Flat flat;
+  int64_t offset;
+  if (failed(type.getStridesAndOffset(flat.strides, offset)))
+    return failure();
+  int64_t span = 1;
+  for (auto [stride, size] : llvm::zip(flat.strides, type.getShape())) {
+    if (ShapedType::isDynamic(stride) || stride < 0 || size == 0)
+      return failure();
+    span += stride * (size - 1);
+  }
+  flat.element = type.getElementType();
+  if (type.getRank() == 1 && flat.strides[0] == 1) {
+    flat.buffer = memref;
+    return flat;
+  }
+  auto layout = StridedLayoutAttr::get(type.getContext(), offset, {1});
+  auto flatType = MemRefType::get({span}, type.getElementType(), layout, type.getMemorySpace());
+  OpFoldResult at = e.b.getIndexAttr(offset);
+  if (ShapedType::isDynamic(offset))
+    at = memref::ExtractStridedMetadataOp::create(e.b, e.loc, memref).getOffset();
+  flat.buffer = memref::ReinterpretCastOp::create(e.b, e.loc, flatType, memref, at, ArrayRef<OpFoldResult>{e.b.getIndexAttr(span)},
+                                                  ArrayRef<OpFoldResult>{e.b.getIndexAttr(1)});
+  return flat;
+}
+
+// Adds `factor * expr` to the coefficients of its dims; false when it is not linear.
+static bool addLinear(AffineExpr expr, int64_t factor, SmallVectorImpl<int64_t> &coefficients, int64_t &constant) {
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return coefficients[dim.getPosition()] += factor, true;
+  if (auto value = dyn_cast<AffineConstantExpr>(expr))
+    return constant += factor * value.getValue(), true;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return false;
+  if (binary.getKind() == AffineExprKind::Add)
+    return addLinear(binary.getLHS(), factor, coefficients, constant) && addLinear(binary.getRHS(), factor, coefficients, constant);
+  if (binary.getKind() == AffineExprKind::Mul)
+    if (auto by = dyn_cast<AffineConstantExpr>(binary.getRHS()))
+      return addLinear(binary.getLHS(), factor * by.getValue(), coefficients, constant);
+  return false;
+}
+
+FailureOr<Epilogue> Epilogue::get(Emitter &e, nn::ComputeOp op) {
+  Epilogue result;
+  result.op = op;
+  auto initType = cast<MemRefType>(op.getInitOperand().get().getType());
+  for (auto [operand, attr] : llvm::zip(op.getEpilogueOperands(), op.getEpilogueMaps())) {
+    FailureOr<Flat> flat = flatten(e, operand);
+    if (failed(flat))
+      return failure();
+    Extra extra;
+    extra.flat = *flat;
+    extra.coefficients.assign(initType.getRank(), 0);
+    for (auto [expr, stride] : llvm::zip(cast<AffineMapAttr>(attr).getValue().getResults(), flat->strides))
+      if (!addLinear(expr, stride, extra.coefficients, extra.constant))
+        return failure();
+    // A result dim of one element never moves.
+    for (auto [coefficient, size] : llvm::zip(extra.coefficients, initType.getShape()))
+      if (size == 1)
+        coefficient = 0;
+    if (extra.coefficients.back() != 0 && extra.coefficients.back() != 1)
+      return failure();
+    result.operands.push_back(std::move(extra));
+  }
+  if (!op.getEpilogueRegion().empty()) {
+    unsigned count = 0;
+    for (Operation &inner : op.getEpilogueRegion().front().without_terminator()) {
+      if (isa<arith::ConstantOp>(inner))
+        continue;
+      ++count;
+      // Functions that become polynomials: too much code to repeat for each register.
+      if (isa<math::MathDialect>(inner.getDialect()) && !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::SqrtOp, math::RoundEvenOp>(inner))
+        count += 16;
+      if (isa<arith::DivFOp, arith::MaximumFOp, arith::MinimumFOp>(inner))
+        count += 1;
+    }
+    result.longBody = count > 8;
+  }
+  return result;
+}
+
+static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm::function_ref<Value(unsigned)> extra) {
+  Type resultElement = cast<ShapedType>(op.getInitOperand().get().getType()).getElementType();
+  if (op.getEpilogueRegion().empty())
+    return e.convert(accumulator, resultElement, false);
+  Block &block = op.getEpilogueRegion().front();
+  auto vector = dyn_cast<VectorType>(accumulator.getType());
+  IRMapping mapping;
+  mapping.map(block.getArgument(0), accumulator);
+  for (unsigned i = 1; i < block.getNumArguments(); ++i)
+    if (!block.getArgument(i).use_empty())
+      mapping.map(block.getArgument(i), extra(i - 1));
+  // Scalars from outside the region, once a use.
+  auto mapped = [&](Value value) {
+    if (Value found = mapping.lookupOrNull(value))
+      return found;
+    Value outside = vector ? e.broadcast(value, vector.getNumElements()) : value;
+    mapping.map(value, outside);
+    return outside;
+  };
+  for (Operation &inner : block.without_terminator()) {
+    if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
+      TypedAttr attr = constant.getValue();
+      if (vector)
+        attr = DenseElementsAttr::get(vector.clone(constant.getType()), Attribute(attr));
+      mapping.map(constant.getResult(), arith::ConstantOp::create(e.b, e.loc, attr).getResult());
+      continue;
+    }
+    for (Value operand : inner.getOperands())
+      (void)mapped(operand);
+    Operation *copy = inner.clone(mapping);
+    if (vector)
+      for (OpResult result : copy->getResults())
+        result.setType(vector.clone(result.getType()));
+    e.b.insert(copy);
+  }
+  return mapped(block.getTerminator()->getOperand(0));
+}
+
+Value Epilogue::apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra) const {
+  return cloneEpilogue(e, op, accumulator, extra);
+}
+
+void cpu::storeElement(Emitter &e, nn::ComputeOp op, Value accumulator, ValueRange at) {
+  Value result = cloneEpilogue(e, op, accumulator, [&](unsigned i) -> Value {
+    AffineMap map = cast<AffineMapAttr>(op.getEpilogueMaps()[i]).getValue();
+    SmallVector<Value> indices = *affine::expandAffineMap(e.b, e.loc, map, at);
+    return memref::LoadOp::create(e.b, e.loc, op.getEpilogueOperands()[i], indices);
+  });
+  memref::StoreOp::create(e.b, e.loc, result, op.getInitOperand().get(), at);
+}

@@ -1,0 +1,100 @@
+// What all kernel builders share: index arithmetic that folds as it is made, buffers seen as one run of elements, conversions to the
+// accumulator's type, and epilogues cloned over scalars or vectors. Holds no schedule: those are in Kernel<Family>.cpp.
+#ifndef BURIN_PASSES_CPU_KERNELSUPPORT_H
+#define BURIN_PASSES_CPU_KERNELSUPPORT_H
+
+#include "dialects/Nn/Nn.h"
+#include "lib/Support/Machine.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Builders.h"
+#include <map>
+
+namespace burin::cpu {
+
+using mlir::Type;
+using mlir::Value;
+
+/// Emits at `b`'s insertion point. Index operations on constants vanish.
+struct Emitter {
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+
+  Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, loc, value); }
+  Value add(Value x, Value y) { return b.createOrFold<mlir::arith::AddIOp>(loc, x, y); }
+  Value add(Value x, int64_t y) { return y == 0 ? x : add(x, index(y)); }
+  Value sub(Value x, Value y) { return b.createOrFold<mlir::arith::SubIOp>(loc, x, y); }
+  Value mul(Value x, Value y) { return b.createOrFold<mlir::arith::MulIOp>(loc, x, y); }
+  Value mul(Value x, int64_t y) { return y == 1 ? x : y == 0 ? index(0) : mul(x, index(y)); }
+  Value min(Value x, Value y) { return b.createOrFold<mlir::arith::MinSIOp>(loc, x, y); }
+  Value max(Value x, Value y) { return b.createOrFold<mlir::arith::MaxSIOp>(loc, x, y); }
+  /// x / y rounded up, for x >= 0.
+  Value divUp(Value x, int64_t y) {
+    return y == 1 ? x : b.createOrFold<mlir::arith::DivUIOp>(loc, add(x, y - 1), index(y)); }
+
+  /// for (i = lo; i < hi; i += step) body(i). One iteration known at compile time becomes straight code, none becomes nothing.
+  void loop(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body);
+  void loop(int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void(Value)> body) { loop(index(lo), index(hi), step, body); }
+  /// The same with values carried from one iteration to the next.
+  llvm::SmallVector<Value> loop(Value lo, Value hi, int64_t step, mlir::ValueRange inits,
+                                llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)> body);
+
+  Value constant(Type scalarOrVector, double value);
+  Value broadcast(Value scalar, int64_t lanes);
+  /// `value`, a scalar or vector, with elements converted to `element`: floats exactly or rounded once, integers extended or truncated.
+  Value convert(Value value, Type element, bool isUnsigned);
+  /// a * b + c as one rounding where the machine has it, in two elsewhere; integers wrap.
+  Value multiplyAdd(const Machine &machine, Value a, Value b, Value c);
+  Value addElements(Value a, Value b);
+};
+
+std::optional<int64_t> constantIndex(Value value);
+bool hasFma(const Machine &machine);
+
+/// A buffer as one run of elements. `strides` are in elements, one a dim of the original.
+struct Flat {
+  Value buffer;
+  llvm::SmallVector<int64_t> strides;
+  Type element;
+
+  Value load(Emitter &e, Value at) const { return mlir::memref::LoadOp::create(e.b, e.loc, buffer, at); }
+  Value load(Emitter &e, Value at, int64_t lanes) const {
+    return mlir::vector::LoadOp::create(e.b, e.loc, mlir::VectorType::get({lanes}, element), buffer, at); }
+  void store(Emitter &e, Value vector, Value at) const { mlir::vector::StoreOp::create(e.b, e.loc, vector, buffer, at); }
+};
+
+/// Fails for dynamic shapes, dynamic or negative strides.
+mlir::FailureOr<Flat> flatten(Emitter &e, Value memref);
+
+/// The epilogue of an op with its extra operands as linear functions of the result's indices.
+class Epilogue {
+public:
+  struct Extra {
+    Flat flat;
+    llvm::SmallVector<int64_t> coefficients; // elements a step of each result dim
+    int64_t constant = 0;
+  };
+
+  /// Fails when an extra operand is not linear in the result's indices, or when one steps over channels by other than 0 or 1 elements.
+  static mlir::FailureOr<Epilogue> get(Emitter &e, nn::ComputeOp op);
+
+  llvm::ArrayRef<Extra> extras() const { return operands; }
+  /// Applied to each vector in registers, or worth a loop of its own?
+  bool isLong() const { return longBody; }
+  /// `accumulator`: scalar or vector. `extra(i)`: the value of extra operand i, scalar or vector likewise.
+  Value apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra) const;
+
+private:
+  nn::ComputeOp op;
+  llvm::SmallVector<Extra> operands;
+  bool longBody = false;
+};
+
+/// The epilogue on one element, its extras read at result indices `at` through their maps; then the store. Works for everything that verifies.
+void storeElement(Emitter &e, nn::ComputeOp op, Value accumulator, mlir::ValueRange at);
+
+} // namespace burin::cpu
+
+#endif

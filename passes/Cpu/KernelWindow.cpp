@@ -1,0 +1,342 @@
+// Depthwise convolution and pooling: each channel on its own over a window, vectors along channels.
+//
+// The idea: a tile of rows x columns pixels by one vector of channels; where every tap lies inside and there are few of them, all are unrolled and
+// each input vector is loaded once for all the pixels that use it, row by row so that only two rows of weights are alive. Elsewhere (borders, huge
+// windows) taps are loops around several vectors of channels. The last vector starts earlier instead of being masked.
+#include "lib/Support/Packing.h"
+#include "passes/Cpu/Kernels.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace burin;
+using namespace burin::cpu;
+
+namespace {
+
+struct Spatial {
+  int64_t out, in, kernel, stride, dilation, padBegin, padEnd;
+  int64_t inStep, outStep, filterStep; // elements
+  // Results whose taps all lie inside.
+  int64_t lo() const { return std::min(out, (padBegin + stride - 1) / stride); }
+  int64_t hi() const {
+    int64_t room = in - 1 + padBegin - dilation * (kernel - 1);
+    return std::max(lo(), std::min(out, room < 0 ? 0 : room / stride + 1));
+  }
+  bool inside() const { return lo() == 0 && hi() == out; }
+};
+
+struct Window {
+  Emitter &e;
+  const Machine &machine;
+  nn::ComputeOp op;
+  enum Kind { Multiply, Max, Sum } kind;
+  Flat input, filter, output;
+  std::optional<Epilogue> epilogue;
+  bool inputUnsigned = false, filterUnsigned = false, divide = false, countPadding = false;
+  int64_t inputZeroPoint = 0, filterZeroPoint = 0;
+  SmallVector<Spatial> dims;
+  Type acc = op.getAccumulatorType();
+  unsigned bits = acc.getIntOrFloatBitWidth();
+  int64_t batch = 0, channels = 0, taps = 1;
+
+  bool prepare(Value in, Value weights, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads,
+               std::string &reason) {
+    Value init = op.getInitOperand().get();
+    FailureOr<Flat> i = flatten(e, in), o = flatten(e, init);
+    if (failed(i) || failed(o))
+      return reason = "a buffer is not static", false;
+    input = *i;
+    output = *o;
+    if (weights) {
+      FailureOr<Flat> w = flatten(e, weights);
+      if (failed(w))
+        return reason = "a buffer is not static", false;
+      filter = *w;
+    }
+    FailureOr<Epilogue> ep = Epilogue::get(e, op);
+    if (failed(ep))
+      return reason = "an epilogue operand is not linear in the result's indices", false;
+    epilogue = std::move(*ep);
+    auto inType = cast<MemRefType>(in.getType()), outType = cast<MemRefType>(init.getType());
+    batch = outType.getDimSize(0);
+    channels = outType.getShape().back();
+    if (channels > 1 && (input.strides.back() != 1 || output.strides.back() != 1 || (weights && filter.strides.back() != 1)))
+      return reason = "channels are not contiguous", false;
+    for (unsigned s = 0; s < strides.size(); ++s) {
+      dims.push_back({outType.getDimSize(s + 1), inType.getDimSize(s + 1), kernel[s], strides[s], dilations[s], pads[s], pads[strides.size() + s],
+                      input.strides[s + 1], output.strides[s + 1], weights ? filter.strides[s] : 0});
+      taps *= kernel[s];
+    }
+    return true;
+  }
+
+  Value loadInput(Value at, int64_t lanes) {
+    Value value = e.convert(input.load(e, at, lanes), acc, inputUnsigned);
+    return inputZeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), inputZeroPoint)).getResult() : value;
+  }
+  Value loadFilter(Value at, int64_t lanes) {
+    Value value = e.convert(filter.load(e, at, lanes), acc, filterUnsigned);
+    return filterZeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), filterZeroPoint)).getResult() : value;
+  }
+  Value start(int64_t lanes) {
+    auto type = VectorType::get({lanes}, acc);
+    if (kind != Max)
+      return e.constant(type, 0);
+    Attribute least;
+    if (auto f = dyn_cast<FloatType>(acc))
+      least = FloatAttr::get(f, APFloat::getInf(f.getFloatSemantics(), true));
+    else
+      least = IntegerAttr::get(acc, APInt::getSignedMinValue(bits));
+    return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, least));
+  }
+  Value combine(Value sum, Value x, llvm::function_ref<Value()> weight) {
+    if (kind == Multiply)
+      return e.multiplyAdd(machine, x, weight(), sum);
+    if (kind == Sum)
+      return e.addElements(sum, x);
+    if (isa<FloatType>(acc))
+      return arith::MaximumFOp::create(e.b, e.loc, x, sum);
+    return arith::MaxSIOp::create(e.b, e.loc, x, sum);
+  }
+
+  // --- finishing one pixel ---
+
+  /// Divisor of an average, an index; null when it is not one.
+  Value tapCount(ArrayRef<Value> at) {
+    if (!divide)
+      return nullptr;
+    Value count = e.index(1), zero = e.index(0);
+    for (auto [s, d] : llvm::enumerate(dims)) {
+      Value first = e.add(e.mul(at[s + 1], d.stride), -d.padBegin);
+      Value lo = countPadding ? zero : e.divUp(e.max(zero, e.sub(zero, first)), d.dilation);
+      Value end = e.index(d.in + (countPadding ? d.padEnd : 0));
+      Value hi = e.min(e.index(d.kernel), e.divUp(e.max(zero, e.sub(end, first)), d.dilation));
+      bool always = d.inside() || (countPadding && (d.out - 1) * d.stride - d.padBegin + (d.kernel - 1) * d.dilation < d.in + d.padEnd);
+      count = e.mul(count, always ? e.index(d.kernel) : e.sub(hi, lo));
+    }
+    return count;
+  }
+
+  /// `at`: batch, spatial... ; offsets of this pixel are constants beside them.
+  void store(ArrayRef<Value> at, ArrayRef<int64_t> shift, Value channel, int64_t lanes, Value sum, Value count) {
+    if (count) {
+      Value divisor = e.convert(arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), count), acc, false);
+      divisor = e.broadcast(divisor, lanes);
+      sum = isa<FloatType>(acc) ? arith::DivFOp::create(e.b, e.loc, sum, divisor).getResult() : arith::DivSIOp::create(e.b, e.loc, sum, divisor).getResult();
+    }
+    Value result = epilogue->apply(e, sum, [&](unsigned x) -> Value {
+      const Epilogue::Extra &extra = epilogue->extras()[x];
+      Value from = e.index(extra.constant);
+      int64_t constant = 0;
+      for (unsigned d = 0; d < at.size(); ++d) {
+        from = e.add(from, e.mul(at[d], extra.coefficients[d]));
+        constant += shift[d] * extra.coefficients[d];
+      }
+      if (!extra.coefficients.back())
+        return e.broadcast(extra.flat.load(e, e.add(from, constant)), lanes);
+      return extra.flat.load(e, e.add(e.add(from, channel), constant), lanes);
+    });
+    Value to = channel;
+    int64_t constant = 0;
+    for (unsigned d = 0; d < at.size(); ++d) {
+      to = e.add(to, e.mul(at[d], output.strides[d]));
+      constant += shift[d] * output.strides[d];
+    }
+    output.store(e, result, e.add(to, constant));
+  }
+
+  // --- tiles ---
+
+  Value inputBase(ArrayRef<Value> at, Value channel) {
+    Value from = e.add(channel, e.mul(at[0], input.strides[0]));
+    for (auto [s, d] : llvm::enumerate(dims))
+      from = e.add(from, e.mul(e.add(e.mul(at[s + 1], d.stride), -d.padBegin), d.inStep));
+    return from;
+  }
+
+  /// All taps inside and unrolled over the last two dims; a first of three dims stays a loop.
+  void unrolledTile(ArrayRef<Value> at, PixelTile shape, Value channel, int64_t lanes) {
+    unsigned last = dims.size() - 1;
+    const Spatial &column = dims[last];
+    const Spatial *row = last > 0 ? &dims[last - 1] : nullptr;
+    int64_t rowTaps = row ? row->kernel : 1;
+    struct Use {
+      int64_t y, x, pixel, tap;
+    };
+    SmallVector<Use> uses;
+    for (int64_t p = 0; p < shape.pixels(); ++p)
+      for (int64_t ky = 0; ky < rowTaps; ++ky)
+        for (int64_t kx = 0; kx < column.kernel; ++kx)
+          uses.push_back({row ? p / shape.columns * row->stride + ky * row->dilation : 0, p % shape.columns * column.stride + kx * column.dilation, p,
+                          ky * column.kernel + kx});
+    llvm::stable_sort(uses, [](const Use &a, const Use &b) { return std::tie(a.y, a.x) < std::tie(b.y, b.x); });
+    auto taps2d = [&](Value from, Value weights, ValueRange sums) {
+      SmallVector<Value> next(sums.begin(), sums.end()), loaded(rowTaps * column.kernel);
+      Value x;
+      int64_t y0 = -1, x0 = -1;
+      for (const Use &use : uses) {
+        if (use.y != y0 || use.x != x0)
+          x = loadInput(e.add(from, use.y * (row ? row->inStep : 0) + use.x * column.inStep), lanes);
+        y0 = use.y;
+        x0 = use.x;
+        next[use.pixel] = combine(next[use.pixel], x, [&] {
+          Value &w = loaded[use.tap];
+          if (!w)
+            w = loadFilter(e.add(weights, use.tap / column.kernel * (row ? row->filterStep : 0) + use.tap % column.kernel * column.filterStep), lanes);
+          return w;
+        });
+      }
+      return next;
+    };
+    SmallVector<Value> sums(shape.pixels(), start(lanes));
+    Value from = inputBase(at, channel);
+    if (dims.size() < 3) {
+      sums = taps2d(from, channel, sums);
+    } else {
+      const Spatial &deep = dims[0];
+      sums = e.loop(e.index(0), e.index(deep.kernel), 1, sums, [&](Value k, ValueRange carried) {
+        return taps2d(e.add(from, e.mul(k, deep.dilation * deep.inStep)), e.add(channel, e.mul(k, deep.filterStep)), carried);
+      });
+    }
+    SmallVector<int64_t> shift(at.size(), 0);
+    for (int64_t p = 0; p < shape.pixels(); ++p) {
+      shift[last + 1] = p % shape.columns;
+      if (row)
+        shift[last] = p / shape.columns;
+      SmallVector<Value> moved(at.begin(), at.end());
+      for (unsigned d = 0; divide && d < at.size(); ++d)
+        moved[d] = e.add(at[d], shift[d]);
+      store(at, shift, channel, lanes, sums[p], tapCount(moved));
+    }
+  }
+
+  /// One pixel, taps as loops within the input, `count` vectors of channels.
+  void rolledPixel(ArrayRef<Value> at, Value channel, int64_t lanes, int64_t count) {
+    SmallVector<Value> sums(count, start(lanes));
+    std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest = [&](unsigned s, Value from, Value weights,
+                                                                                    ValueRange carried) -> SmallVector<Value> {
+      if (s == dims.size()) {
+        SmallVector<Value> next(carried.begin(), carried.end());
+        for (int64_t j = 0; j < count; ++j)
+          next[j] = combine(next[j], loadInput(e.add(from, j * lanes), lanes), [&] { return loadFilter(e.add(weights, j * lanes), lanes); });
+        return next;
+      }
+      const Spatial &d = dims[s];
+      Value lo = e.index(0), hi = e.index(d.kernel), zero = lo;
+      if (!d.inside()) {
+        Value first = e.add(e.mul(at[s + 1], d.stride), -d.padBegin);
+        lo = e.divUp(e.max(zero, e.sub(zero, first)), d.dilation);
+        hi = e.min(hi, e.divUp(e.max(zero, e.sub(e.index(d.in), first)), d.dilation));
+      }
+      return e.loop(lo, hi, 1, carried, [&](Value k, ValueRange values) {
+        return nest(s + 1, e.add(from, e.mul(k, d.dilation * d.inStep)), e.add(weights, e.mul(k, d.filterStep)), values);
+      });
+    };
+    sums = nest(0, inputBase(at, channel), channel, sums);
+    SmallVector<int64_t> shift(at.size(), 0);
+    Value divisor = tapCount(at);
+    for (int64_t j = 0; j < count; ++j)
+      store(at, shift, e.add(channel, j * lanes), lanes, sums[j], divisor);
+  }
+
+  void overChannels(int64_t step, llvm::function_ref<void(Value)> body) {
+    e.loop(0, channels, step, [&](Value i) { body(channels % step ? e.min(i, e.index(channels - step)) : i); });
+  }
+
+  void emit() {
+    int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
+    // Narrower vectors where the last full one would mostly compute again what the one before has.
+    while (lanes > channels || (lanes > 1 && llvm::divideCeil(channels, lanes) * 3 > llvm::divideCeil(channels, lanes / 2) * 2 && channels % lanes != 0))
+      lanes /= 2;
+    unsigned last = dims.size() - 1;
+    int64_t unrolledTaps = dims[last].kernel * (last > 0 ? dims[last - 1].kernel : 1);
+    // Tiles of two rows reuse input rows; only where nothing leaves the input.
+    bool unroll = unrolledTaps <= 25 && dims[last].hi() > dims[last].lo() && (dims.size() < 3 || dims[0].inside());
+    PixelTile shape;
+    if (unroll) {
+      const Spatial &column = dims[last];
+      int64_t width = column.hi() - column.lo(), height = last > 0 ? dims[last - 1].hi() - dims[last - 1].lo() : 1;
+      bool many = machine.vectorRegisters >= 32;
+      int64_t budget = std::min<int64_t>(many ? 8 : 4, std::max<int64_t>(1, 100 / unrolledTaps)), bestCost = INT64_MAX;
+      for (int64_t r = 1; r <= std::min<int64_t>(2, height); ++r)
+        for (int64_t w = 1; w <= std::min<int64_t>(8, width) && r * w <= budget; ++w) {
+          int64_t inputs = 1, tiles = llvm::divideCeil(width, w) * llvm::divideCeil(height, r);
+          inputs = ((w - 1) * column.stride + (column.kernel - 1) * column.dilation + 1);
+          if (last > 0)
+            inputs *= (r - 1) * dims[last - 1].stride + (dims[last - 1].kernel - 1) * dims[last - 1].dilation + 1;
+          int64_t cost = tiles * (2 * std::max(r * w * unrolledTaps, inputs + unrolledTaps) + inputs + unrolledTaps + r * w);
+          if (cost < bestCost) {
+            bestCost = cost;
+            shape = {r, w};
+          }
+        }
+      unroll = height > 0;
+    }
+    int64_t vectors = std::max<int64_t>(1, std::min<int64_t>(kind == Multiply ? 4 : 8, channels / lanes));
+    SmallVector<Value> at(dims.size() + 1);
+    auto rolled = [&] { overChannels(lanes * vectors, [&](Value channel) { rolledPixel(at, channel, lanes, vectors); }); };
+    auto tiled = [&](unsigned s, int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void()> inner) {
+      e.loop(lo, hi, step, [&](Value i) {
+        at[s + 1] = (hi - lo) % step ? e.min(i, e.index(hi - step)) : i;
+        inner();
+      });
+    };
+    std::function<void(unsigned, bool)> nest = [&](unsigned s, bool inside) {
+      if (s == dims.size()) {
+        if (!inside)
+          return rolled();
+        return overChannels(lanes, [&](Value channel) { unrolledTile(at, shape, channel, lanes); });
+      }
+      const Spatial &d = dims[s];
+      if (!unroll || !inside || (dims.size() == 3 && s == 0))
+        return tiled(s, 0, d.out, 1, [&] { nest(s + 1, inside && unroll); });
+      int64_t step = s == last ? shape.columns : shape.rows;
+      // The columns left and right of a tile of several rows: each of its rows.
+      auto border = [&](int64_t lo, int64_t hi) {
+        tiled(s, lo, hi, 1, [&] {
+          if (s != last || s == 0)
+            return nest(s + 1, false);
+          Value row = at[s];
+          e.loop(0, shape.rows, 1, [&](Value r) {
+            at[s] = e.add(row, r);
+            nest(s + 1, false);
+          });
+          at[s] = row;
+        });
+      };
+      border(0, d.lo());
+      tiled(s, d.lo(), d.hi(), step, [&] { nest(s + 1, true); });
+      border(d.hi(), d.out);
+    };
+    e.loop(0, batch, 1, [&](Value n) {
+      at[0] = n;
+      nest(0, true);
+    });
+  }
+};
+
+} // namespace
+
+LogicalResult cpu::emitDepthwiseConv(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason) {
+  Window window{e, machine, op, Window::Multiply};
+  auto filter = cast<MemRefType>(op.getFilter().getType());
+  if (!window.prepare(op.getInput(), op.getFilter(), filter.getShape().drop_back(), op.getStrides(), op.getDilations(), op.getPads(), reason))
+    return failure();
+  window.inputUnsigned = op.getInputUnsigned();
+  window.filterUnsigned = op.getFilterUnsigned();
+  window.inputZeroPoint = op.getInputZeroPoint();
+  window.filterZeroPoint = op.getFilterZeroPoint();
+  window.emit();
+  return success();
+}
+
+LogicalResult cpu::emitPool(Emitter &e, const Machine &machine, nn::PoolOp op, std::string &reason) {
+  Window window{e, machine, op, op.getKind() == nn::PoolKind::max ? Window::Max : Window::Sum};
+  if (!window.prepare(op.getInput(), nullptr, op.getKernel(), op.getStrides(), op.getDilations(), op.getPads(), reason))
+    return failure();
+  window.inputUnsigned = op.getInputUnsigned();
+  window.divide = op.getKind() == nn::PoolKind::average;
+  window.countPadding = op.getCountPadding();
+  window.emit();
+  return success();
+}

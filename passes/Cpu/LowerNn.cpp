@@ -1,0 +1,90 @@
+// cpu-lower-nn and cpu-lower-nn-to-loops: nn operations on buffers become loops.
+//
+// The idea: one fast builder an op (Kernel<Family>.cpp) parameterized by a machine row, and one complete reference (KernelLoops.cpp) that takes
+// whatever a fast builder refuses. Must run on buffers; looks at nothing outside the op.
+#include "passes/Cpu/Kernels.h"
+#include "passes/Cpu/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Remarks.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace burin {
+#define GEN_PASS_DEF_LOWERNN
+#define GEN_PASS_DEF_LOWERNNTOLOOPS
+#include "passes/Cpu/Passes.h.inc"
+} // namespace burin
+
+using namespace mlir;
+using namespace burin;
+
+// All nn operations of `function`, or failure with an error on the first that is still on tensors.
+static FailureOr<SmallVector<nn::ComputeOp>> operationsOf(func::FuncOp function) {
+  SmallVector<nn::ComputeOp> ops;
+  WalkResult walked = function.walk([&](nn::ComputeOp op) -> WalkResult {
+    if (op->getNumResults())
+      return op->emitOpError("expected buffers, got tensors: run the tensor stage first"), WalkResult::interrupt();
+    ops.push_back(op);
+    return WalkResult::advance();
+  });
+  if (walked.wasInterrupted())
+    return failure();
+  return ops;
+}
+
+namespace {
+
+struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
+  using LowerNnBase::LowerNnBase;
+
+  void runOnOperation() override {
+    const Machine *machine = findMachine(machineName);
+    if (!machine) {
+      getOperation().emitError("unknown machine '") << machineName << "', expected one of: " << machineNames();
+      return signalPassFailure();
+    }
+    auto ops = operationsOf(getOperation());
+    if (failed(ops))
+      return signalPassFailure();
+    for (nn::ComputeOp op : *ops) {
+      OpBuilder builder(op);
+      cpu::Emitter e{builder, op.getLoc()};
+      std::string reason = "no fast kernel";
+      LogicalResult done =
+          llvm::TypeSwitch<Operation *, LogicalResult>(op)
+              .Case([&](nn::ConvOp o) { return cpu::emitConv(e, *machine, o, reason); })
+              .Case([&](nn::ConvTransposeOp o) { return cpu::emitConvTranspose(e, *machine, o, reason); })
+              .Case([&](nn::MatmulOp o) { return cpu::emitMatmul(e, *machine, o, reason); })
+              .Case([&](nn::DepthwiseConvOp o) { return cpu::emitDepthwiseConv(e, *machine, o, reason); })
+              .Case([&](nn::PoolOp o) { return cpu::emitPool(e, *machine, o, reason); })
+              .Case([&](nn::SoftmaxOp o) { return cpu::emitSoftmax(e, *machine, o, reason); })
+              .Default([](Operation *) { return failure(); });
+      auto options = remark::RemarkOpts::name("LowerNn").category("cpu").function(getOperation().getSymName());
+      if (succeeded(done)) {
+        remark::passed(op.getLoc(), options) << op->getName().getStringRef() << " as a vector kernel";
+      } else {
+        remark::missed(op.getLoc(), options) << op->getName().getStringRef() << " as scalar loops: " << reason;
+        cpu::emitLoops(e, op);
+      }
+      op->erase();
+    }
+  }
+};
+
+struct LowerNnToLoops : burin::impl::LowerNnToLoopsBase<LowerNnToLoops> {
+  void runOnOperation() override {
+    auto ops = operationsOf(getOperation());
+    if (failed(ops))
+      return signalPassFailure();
+    for (nn::ComputeOp op : *ops) {
+      OpBuilder builder(op);
+      cpu::Emitter e{builder, op.getLoc()};
+      cpu::emitLoops(e, op);
+      op->erase();
+    }
+  }
+};
+
+} // namespace
