@@ -146,7 +146,8 @@ Type getType(MLIRContext *context, const TypeProto &proto, std::string *error) {
     for (const auto &dim : tensor.shape().dim()) {
       // A negative size is what some exporters write for an unknown one.
       shape.push_back(dim.has_dim_value() && dim.dim_value() >= 0 ? dim.dim_value() : ShapedType::kDynamic);
-      names.push_back(dim.has_dim_param() ? StringRef(dim.dim_param()) : StringRef());
+      // "?" is no name: Paddle's exporter writes it for each unknown size, equal or not.
+      names.push_back(dim.has_dim_param() && dim.dim_param() != "?" ? StringRef(dim.dim_param()) : StringRef());
     }
     return getTensorType(shape, element, names);
   }
