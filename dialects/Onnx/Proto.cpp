@@ -556,6 +556,12 @@ StringRef getOnnxAttrName(StringRef name) { return name == "elem_type" ? "type" 
 
 std::string cleanMessage(StringRef what) {
   what = what.split('\n').first.trim();
+  // An assertion of the library: "file:line: function: Assertion `...` failed: what it means".
+  if (size_t at = what.find("` failed"); at != StringRef::npos) {
+    what = what.substr(at + 8).ltrim(":. ");
+    if (what.empty())
+      what = "the library's own check fails";
+  }
   // "[ShapeInferenceError] ..." and "node Conv (conv1): ..." say again what the location says.
   while (what.consume_front("[")) {
     what = what.split(']').second.ltrim();

@@ -26,7 +26,7 @@ void ModelFile::nameNode(const NodeProto &node, int64_t) {
       opset = import.version();
   Known known;
   known.name = node.name().empty() ? output.str() : node.name();
-  known.kind = (node.domain().empty() || node.domain() == "ai.onnx" ? "" : node.domain() + ".") + node.op_type() + ", opset " + std::to_string(opset);
+  known.kind = (node.domain().empty() || node.domain() == "ai.onnx" ? "" : node.domain() + ".") + node.op_type() + (opset ? ", opset " + std::to_string(opset) : "");
   known.index = nodes.size() + 1;
   nodes.push_back(std::move(known));
   for (const std::string &value : node.output()) {

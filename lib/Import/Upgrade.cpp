@@ -47,6 +47,28 @@ LogicalResult densify(ModelFile &model, GraphProto &graph) {
   return success();
 }
 
+// The converter's shape inference invents names (`unk__7`) for dimensions it does not know. Only the file's own names count.
+template <typename Body>
+void forEachDim(GraphProto &graph, Body body) {
+  std::function<void(::onnx::TypeProto &)> visit = [&](::onnx::TypeProto &type) {
+    if (type.has_tensor_type() && type.tensor_type().has_shape())
+      for (auto &dim : *type.mutable_tensor_type()->mutable_shape()->mutable_dim())
+        body(dim);
+    if (type.has_sequence_type())
+      visit(*type.mutable_sequence_type()->mutable_elem_type());
+    if (type.has_optional_type())
+      visit(*type.mutable_optional_type()->mutable_elem_type());
+  };
+  for (auto *list : {graph.mutable_input(), graph.mutable_output(), graph.mutable_value_info()})
+    for (auto &info : *list)
+      if (info.has_type())
+        visit(*info.mutable_type());
+  for (auto &node : *graph.mutable_node())
+    for (auto &attr : *node.mutable_attribute())
+      if (attr.has_g())
+        forEachDim(*attr.mutable_g(), body);
+}
+
 } // namespace
 
 LogicalResult upgradeModel(ModelFile &model) {
@@ -72,8 +94,17 @@ LogicalResult upgradeModel(ModelFile &model) {
       import->set_version(opset = model.proto.ir_version() < 3 ? 1 : newest);
     }
     if (opset != newest) {
+      llvm::StringMap<char> names;
+      forEachDim(*model.proto.mutable_graph(), [&](auto &dim) {
+        if (dim.has_dim_param())
+          names[dim.dim_param()];
+      });
       ::onnx::ModelProto converted = ::onnx::version_conversion::ConvertVersion(model.proto, newest);
       model.proto.Swap(&converted);
+      forEachDim(*model.proto.mutable_graph(), [&](auto &dim) {
+        if (dim.has_dim_param() && !names.contains(dim.dim_param()))
+          dim.clear_dim_param();
+      });
     }
   } catch (const std::exception &e) {
     return emitError(model.fileLoc()) << "cannot upgrade to the working opset: " << onnx::cleanMessage(e.what());

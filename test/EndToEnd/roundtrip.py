@@ -27,7 +27,7 @@ def input_sets(model, sess):
     if sets:
         return [dict(np.load(s)) for s in sets]
     rng = np.random.default_rng(1)
-    return [{i.name: (rng.standard_normal([d if isinstance(d, int) else 2 for d in i.shape]) * 2).astype(DTYPES[i.type]) for i in sess.get_inputs()}]
+    return [{i.name: np.asarray(rng.standard_normal([d if isinstance(d, int) else 2 for d in i.shape]) * 2, dtype=DTYPES[i.type]) for i in sess.get_inputs()}]
 
 
 def difference(a, b):
