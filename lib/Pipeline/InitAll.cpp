@@ -4,9 +4,11 @@
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Evaluator.h"
 #include "passes/Cpu/Passes.h"
+#include "passes/Cuda/Passes.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Tensor/Passes.h"
+#include "passes/Vpu/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -22,6 +24,9 @@ void burin::registerAllDialects(DialectRegistry &registry) {
   nn::registerBufferizableOpInterface(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
+  // What gpu-module-to-binary needs to write PTX.
+  registerGPUDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
 }
 
 namespace {
@@ -69,6 +74,8 @@ void burin::registerAllPasses() {
   registerLowerPasses();
   registerTensorPasses();
   registerCpuPasses();
+  cuda::registerCudaPasses();
+  vpu::registerVpuPasses();
   for (const NamedPipeline &p : pipelines)
     registerPassPipeline(
         ("burin-" + p.name).str(), p.description,
