@@ -51,6 +51,7 @@ struct ContractionBuilder {
   unsigned bits = c.acc.getIntOrFloatBitWidth();
   int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
   bool noProducts = false; // a sum over nothing: zero
+  int64_t wholeVectors = 0; // registers a pixel takes in a whole block of channels
 
   // --- normalization ---
 
@@ -109,6 +110,7 @@ struct ContractionBuilder {
     return value;
   }
 
+
   /// Steps of the innermost reduction loop made at once.
   int64_t unroll(int64_t registers, const Parallel *columns) {
     const Reduction &inner = c.reductions.back();
@@ -143,8 +145,10 @@ struct ContractionBuilder {
     };
 
     // Few registers would wait for one another's latency: several sets of them, summed at the end.
-    int64_t factor = c.reductions.empty() ? 1 : unroll(registers, columns), sets = 1;
-    while (sets * registers < 8 && factor % (sets * 2) == 0)
+    // As many for a narrower last block as for whole ones, so that equal channels give equal bits wherever they lie.
+    int64_t wholeRegisters = std::max(registers, pixels * wholeVectors);
+    int64_t factor = c.reductions.empty() ? 1 : unroll(wholeRegisters, columns), sets = 1;
+    while (sets * wholeRegisters < 8 && factor % (sets * 2) == 0)
       sets *= 2;
     SmallVector<Value> sums;
     for (int64_t i = 0; i < sets * pixels; ++i)
@@ -378,6 +382,7 @@ struct ContractionBuilder {
       return failure();
     }
     SmallVector<ChannelVector> vectors = splitChannels(lanes, width), last = splitChannels(lanes, rest);
+    wholeVectors = whole > 0 ? vectors.size() : last.size();
     PixelTile shape = chooseTile(vectors, rows, columns);
     auto overWhole = [&](llvm::function_ref<void(const Channels &)> body) {
       if (whole > 0)
@@ -422,6 +427,34 @@ struct ContractionBuilder {
 
 } // namespace
 
+// Pixels [from, to) of the last parallel dim.
+static Contraction part(Contraction c, int64_t from, int64_t to) {
+  Parallel &p = c.parallels.back();
+  p.extent = to - from;
+  c.lhsBase += from * p.lhs;
+  c.rhsBase += from * p.rhs;
+  c.outBase += from * p.out;
+  for (auto [base, step] : llvm::zip(c.extraBases, p.extras))
+    base += from * step;
+  for (Reduction &r : c.reductions)
+    if (r.window == p.id)
+      r.base += from * r.pixelStep;
+  return c;
+}
+
 LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason) {
-  return ContractionBuilder{e, machine, contraction}.run(reason);
+  ContractionBuilder whole{e, machine, contraction};
+  whole.normalize();
+  if (contraction.parallels.empty() || !whole.windowed(contraction.parallels.back()))
+    return whole.run(reason);
+  // Inside the borders no window is left on the columns, so that their taps and the input channels are one long loop.
+  int64_t extent = contraction.parallels.back().extent;
+  auto [lo, hi] = whole.interior(contraction.parallels.back());
+  for (auto [from, to] : {std::pair(lo, hi), std::pair(int64_t(0), lo), std::pair(hi, extent)})
+    if (from < to) {
+      Contraction columns = part(contraction, from, to);
+      if (failed(ContractionBuilder{e, machine, columns}.run(reason)))
+        return failure();
+    }
+  return success();
 }
