@@ -52,6 +52,19 @@ V MathFunctions::fma(V x, V y, V z) {
   return add(mul(x, y), z);
 }
 
+// x * y = product + this, exactly (T. J. Dekker, "A floating-point technique for extending the available precision", 1971). f64 only.
+V MathFunctions::productError(V x, V y, V product) {
+  if (traits.fma)
+    return math::FmaOp::create(b, x, y, neg(product));
+  auto split = [&](V v, V &low) {
+    V big = mul(v, c(134217729.0)), high = sub(big, sub(big, v));
+    low = sub(v, high);
+    return high;
+  };
+  V xl, yl, xh = split(x, xl), yh = split(y, yl);
+  return add(add(add(sub(mul(xh, yh), product), mul(xh, yl)), mul(xl, yh)), mul(xl, yl));
+}
+
 V MathFunctions::polynomial(V x, ArrayRef<double> coefficients) {
   V result = c(coefficients.front());
   for (double coefficient : coefficients.drop_front())
@@ -114,7 +127,9 @@ V MathFunctions::remainder(V x, V y) {
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.remainder(v[0], v[1]); }, {x, y});
   V ay = abs(y), ax = abs(x);
   V quotient = trunc(div(ax, ay));
-  V rest = fma(neg(quotient), ay, ax);
+  V product = mul(quotient, ay);
+  V rest = sub(sub(ax, product), productError(quotient, ay, product));
+  rest = select(equal(quotient, c(0)), ax, rest); // and where y is too large for the exact product
   // The quotient may have been rounded up, or down to just below.
   rest = select(less(rest, c(0)), add(rest, ay), rest);
   rest = select(atLeast(rest, ay), sub(rest, ay), rest);
@@ -377,7 +392,7 @@ V MathFunctions::erfc(V x) {
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.erfc(v[0]); }, {x});
   V a = clamp(abs(x), 0, 30);
   V square = mul(a, a);
-  V lost = traits.fma ? fma(a, a, neg(square)) : c(0); // what rounding the square dropped
+  V lost = productError(a, a, square);
   V tail = mul(exp(neg(square)), sub(c(1), lost));
   V value = div(mul(tail, erfcxPolynomial(a)), fma(a, c(2), c(1)));
   value = select(less(x, c(0)), sub(c(2), value), value);

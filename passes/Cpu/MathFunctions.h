@@ -38,6 +38,7 @@ private:
   V less(V x, V y), greater(V x, V y), atLeast(V x, V y), equal(V x, V y), isNan(V x), select(V condition, V x, V y);
   V asBits(V x), asFloat(V x);
   V polynomial(V x, llvm::ArrayRef<double> coefficients); // highest power first
+  V productError(V x, V y, V product);
   V clamp(V x, double low, double high);                 // NaN stays
   V scale(V x, V exponentBits);                          // x * 2^n, n an integer in bits, also into denormals
   V expRest(V r);                                        // (e^r - 1 - r) / r^2
