@@ -270,6 +270,16 @@ bool visitWhere(onnx::WhereOp op) {
   return sameStaticType(chosen, op.getResult()) && forward(op, chosen, "KnownCondition");
 }
 
+// Sum of one -> it; Sum of two -> Add, which every later pattern knows.
+bool visitSum(onnx::SumOp op) {
+  if (op->getNumOperands() == 1)
+    return forward(op, op->getOperand(0), "OneOperand");
+  if (op->getNumOperands() != 2)
+    return false;
+  OpBuilder builder(op);
+  return become(op, build<onnx::AddOp>(builder, op.getLoc(), {op->getOperand(0), op->getOperand(1)}), "SumOfTwo");
+}
+
 //===--- whole operators ---===//
 
 bool visitDropout(onnx::DropoutOp op) {
@@ -348,7 +358,8 @@ private:
         .Case([](onnx::ReluOp o) { return visitRelu(o); })
         .Case([](onnx::ClipOp o) { return visitClip(o); })
         .Case([](onnx::WhereOp o) { return visitWhere(o); })
-        .Case<onnx::SumOp, onnx::MaxOp, onnx::MinOp, onnx::MeanOp>(
+        .Case([](onnx::SumOp o) { return visitSum(o); })
+        .Case<onnx::MaxOp, onnx::MinOp, onnx::MeanOp>(
             [](auto o) { return o->getNumOperands() == 1 && forward(o, o->getOperand(0), "OneOperand"); })
         .Case([](onnx::DropoutOp o) { return visitDropout(o); })
         .Case([](onnx::ResizeOp o) { return visitResize(o); })

@@ -103,6 +103,46 @@ bool spansNormalized(Value value, Value x, int64_t axis) {
          type.getElementType() == whole.getElementType();
 }
 
+// The operator in place of `op`, whose parts `core` names.
+bool normalize(Operation *op, Core &core, Value scale) {
+  OpBuilder builder(op);
+  Location loc = fuse(core.parts);
+  Operation *made = build(builder, loc, onnx::LayerNormalizationOp::getOperationName(), {core.x, scale, noValue(builder, loc)},
+                          {builder.getNamedAttr("axis", builder.getI64IntegerAttr(core.axis - rankedType(core.x).getRank())),
+                           builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core.epsilon)))},
+                          3, 1);
+  if (!made)
+    return false;
+  if (!replace(op, made->getResult(0))) {
+    eraseDead(made);
+    return false;
+  }
+  passed(made, passName, "LayerNormalization");
+  return true;
+}
+
+// A core whose scale was 1 and went as an identity   ->   LayerNormalization(%x, 1)
+//  - no Mul by a constant of the normalized dims follows: that is the scale, and matches there
+//  - the normalized dims are static
+bool raiseBare(Operation *op) {
+  auto core = coreOf(op->getResult(0));
+  RankedTensorType type = core ? rankedType(core->x) : RankedTensorType();
+  if (!type)
+    return false;
+  for (Operation *user : op->getUsers())
+    if (auto mul = dyn_cast<onnx::MulOp>(user))
+      for (Value operand : mul->getOperands())
+        if (spansNormalized(operand, core->x, core->axis))
+          return false;
+  ArrayRef<int64_t> shape = type.getShape().drop_front(core->axis);
+  if (llvm::is_contained(shape, ShapedType::kDynamic))
+    return missed(op, passName, "LayerNormalization", "the normalized dims are not static");
+  OpBuilder builder(op);
+  auto ones = DenseElementsAttr::get(RankedTensorType::get(shape, type.getElementType()),
+                                     builder.getFloatAttr(type.getElementType(), 1.0));
+  return normalize(op, *core, constant(builder, op->getLoc(), ones));
+}
+
 // %n = core(%x); %y = Mul(%n, scale)   ->   %y = LayerNormalization(%x, scale)
 //  - scale is a constant of the normalized dims' shape
 //  - nothing else uses %n
@@ -118,22 +158,8 @@ bool raiseScaled(onnx::MulOp op) {
       return missed(op, passName, "LayerNormalization", "the normalized value has several uses");
     if (!spansNormalized(scale, core->x, core->axis))
       return missed(op, passName, "LayerNormalization", "the scale is not of the normalized dims' shape");
-    OpBuilder builder(op);
     core->parts.push_back(op);
-    Location loc = fuse(core->parts);
-    Operation *made = build(builder, loc, onnx::LayerNormalizationOp::getOperationName(),
-                            {core->x, scale, noValue(builder, loc)},
-                            {builder.getNamedAttr("axis", builder.getI64IntegerAttr(core->axis - rankedType(core->x).getRank())),
-                             builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core->epsilon)))},
-                            3, 1);
-    if (!made)
-      return false;
-    if (!replace(op, made->getResult(0))) {
-      eraseDead(made);
-      return false;
-    }
-    passed(made, passName, "LayerNormalization");
-    return true;
+    return normalize(op, *core, scale);
   }
   return false;
 }
@@ -168,7 +194,9 @@ public:
   void runOnOperation() override {
     unsigned count = rewriteForward(getOperation(), [](Operation *op) {
       if (auto mul = dyn_cast<onnx::MulOp>(op))
-        return raiseScaled(mul);
+        return raiseScaled(mul) || raiseBare(op);
+      if (isa<onnx::DivOp>(op))
+        return raiseBare(op);
       if (auto add = dyn_cast<onnx::AddOp>(op))
         return joinBias(add);
       return false;

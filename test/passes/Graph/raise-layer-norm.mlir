@@ -1,0 +1,78 @@
+// RUN: burin-opt %s --split-input-file --graph-raise-layer-norm | FileCheck %s
+// RUN: burin-opt %s --split-input-file --graph-raise-layer-norm --remarks-filter='RaiseLayerNorm' -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// CHECK-LABEL: @affine
+// CHECK-DAG: %[[S:.*]] = onnx.Constant dense<[2.000000e+00, 3.000000e+00]>
+// CHECK-DAG: %[[B:.*]] = onnx.Constant dense<[4.000000e+00, 5.000000e+00]>
+// CHECK: %[[Y:.*]], %{{.*}}, %{{.*}} = onnx.LayerNormalization(%arg0, %[[S]], %[[B]])
+// CHECK-SAME: -> (tensor<?x2xf32>, none, none)
+// CHECK-NEXT: return %[[Y]]
+// REMARK: [Passed] LayerNormalization
+func.func @affine(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %axes = onnx.Constant dense<-1> : tensor<1xi64>
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %eps = onnx.Constant dense<1.0e-05> : tensor<f32>
+  %s = onnx.Constant dense<[2.0, 3.0]> : tensor<2xf32>
+  %b = onnx.Constant dense<[4.0, 5.0]> : tensor<2xf32>
+  %0 = onnx.ReduceMean(%x, %axes) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %1 = onnx.Sub(%x, %0) : (tensor<?x2xf32>, tensor<?x1xf32>) -> tensor<?x2xf32>
+  %2 = onnx.Pow(%1, %two) : (tensor<?x2xf32>, tensor<f32>) -> tensor<?x2xf32>
+  %3 = onnx.ReduceMean(%2, %axes) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %4 = onnx.Add(%3, %eps) : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %5 = onnx.Sqrt(%4) : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %6 = onnx.Div(%1, %5) : (tensor<?x2xf32>, tensor<?x1xf32>) -> tensor<?x2xf32>
+  %7 = onnx.Mul(%6, %s) : (tensor<?x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %8 = onnx.Add(%7, %b) : (tensor<?x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %8 : tensor<?x2xf32>
+}
+
+// -----
+
+// Two dims normalized, the difference written twice, a square by Mul, no scale left.
+// CHECK-LABEL: @bare
+// CHECK-DAG: %[[S:.*]] = onnx.Constant dense<1.000000e+00> : tensor<2x4xf32>
+// CHECK: onnx.LayerNormalization(%arg0, %[[S]], %{{.*}}) {axis = -2 : i64, epsilon = 1.000000e-03 : f32}
+func.func @bare(%x: tensor<3x2x4xf32>) -> tensor<3x2x4xf32> {
+  %axes = onnx.Constant dense<[2, 1]> : tensor<2xi64>
+  %eps = onnx.Constant dense<1.0e-03> : tensor<1xf32>
+  %0 = onnx.ReduceMean(%x, %axes) : (tensor<3x2x4xf32>, tensor<2xi64>) -> tensor<3x1x1xf32>
+  %1 = onnx.Sub(%x, %0) : (tensor<3x2x4xf32>, tensor<3x1x1xf32>) -> tensor<3x2x4xf32>
+  %2 = onnx.Sub(%x, %0) : (tensor<3x2x4xf32>, tensor<3x1x1xf32>) -> tensor<3x2x4xf32>
+  %3 = onnx.Mul(%2, %2) : (tensor<3x2x4xf32>, tensor<3x2x4xf32>) -> tensor<3x2x4xf32>
+  %4 = onnx.ReduceMean(%3, %axes) : (tensor<3x2x4xf32>, tensor<2xi64>) -> tensor<3x1x1xf32>
+  %5 = onnx.Add(%eps, %4) : (tensor<1xf32>, tensor<3x1x1xf32>) -> tensor<3x1x1xf32>
+  %6 = onnx.Sqrt(%5) : (tensor<3x1x1xf32>) -> tensor<3x1x1xf32>
+  %7 = onnx.Div(%1, %6) : (tensor<3x2x4xf32>, tensor<3x1x1xf32>) -> tensor<3x2x4xf32>
+  return %7 : tensor<3x2x4xf32>
+}
+
+// -----
+
+// A mean over the first dim is another normalization; a scale of one element is no scale of the normalized dims.
+// CHECK-LABEL: @near_misses
+// CHECK: onnx.Div
+// CHECK: onnx.LayerNormalization
+// CHECK: onnx.Mul
+// REMARK: [Missed] LayerNormalization | {{.*}}the means are not over the same last dims
+func.func @near_misses(%x: tensor<3x2xf32>) -> (tensor<3x2xf32>, tensor<3x2xf32>) {
+  %first = onnx.Constant dense<0> : tensor<1xi64>
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %eps = onnx.Constant dense<1.0e-05> : tensor<f32>
+  %0 = onnx.ReduceMean(%x, %first) : (tensor<3x2xf32>, tensor<1xi64>) -> tensor<1x2xf32>
+  %1 = onnx.Sub(%x, %0) : (tensor<3x2xf32>, tensor<1x2xf32>) -> tensor<3x2xf32>
+  %2 = onnx.Pow(%1, %two) : (tensor<3x2xf32>, tensor<f32>) -> tensor<3x2xf32>
+  %3 = onnx.ReduceMean(%2, %first) : (tensor<3x2xf32>, tensor<1xi64>) -> tensor<1x2xf32>
+  %4 = onnx.Add(%3, %eps) : (tensor<1x2xf32>, tensor<f32>) -> tensor<1x2xf32>
+  %5 = onnx.Sqrt(%4) : (tensor<1x2xf32>) -> tensor<1x2xf32>
+  %6 = onnx.Div(%1, %5) : (tensor<3x2xf32>, tensor<1x2xf32>) -> tensor<3x2xf32>
+  %7 = onnx.ReduceMean(%x, %last) : (tensor<3x2xf32>, tensor<1xi64>) -> tensor<3x1xf32>
+  %8 = onnx.Sub(%x, %7) : (tensor<3x2xf32>, tensor<3x1xf32>) -> tensor<3x2xf32>
+  %9 = onnx.Pow(%8, %two) : (tensor<3x2xf32>, tensor<f32>) -> tensor<3x2xf32>
+  %10 = onnx.ReduceMean(%9, %last) : (tensor<3x2xf32>, tensor<1xi64>) -> tensor<3x1xf32>
+  %11 = onnx.Add(%10, %eps) : (tensor<3x1xf32>, tensor<f32>) -> tensor<3x1xf32>
+  %12 = onnx.Sqrt(%11) : (tensor<3x1xf32>) -> tensor<3x1xf32>
+  %13 = onnx.Div(%8, %12) : (tensor<3x2xf32>, tensor<3x1xf32>) -> tensor<3x2xf32>
+  %14 = onnx.Mul(%13, %two) : (tensor<3x2xf32>, tensor<f32>) -> tensor<3x2xf32>
+  return %6, %14 : tensor<3x2xf32>, tensor<3x2xf32>
+}
