@@ -35,15 +35,20 @@ def preprocess(picture):
 
 
 def regions(probability, size):
-    """Boxes (left, top, right, bottom) in pixels of a picture of `size`, and their scores."""
-    sx, sy = size[0] / probability.shape[1], size[1] / probability.shape[0]
+    """Corners (four x, y pairs, in pixels of a picture of `size`) of a rectangle along each region of text, and its score."""
+    scale = np.array([size[0] / probability.shape[1], size[1] / probability.shape[0]])
     for r in regionprops(label(probability > THRESHOLD), intensity_image=probability):
-        top, left, bottom, right = r.bbox
-        w, h = right - left, bottom - top
-        if min(w, h) < MIN_SIDE or r.mean_intensity < MIN_SCORE:
+        points = r.coords[:, ::-1] + 0.5
+        center = points.mean(axis=0)
+        axes = np.linalg.eigh(np.cov((points - center).T) if len(points) > 1 else np.eye(2))[1]  # columns: across, along the text
+        inside = (points - center) @ axes
+        low, high = inside.min(axis=0) - 0.5, inside.max(axis=0) + 0.5
+        if (high - low).min() < MIN_SIDE or r.intensity_mean < MIN_SCORE:
             continue
-        grow = w * h * GROW / (2 * (w + h))  # the published offset: area * ratio / perimeter
-        yield ((left - grow) * sx, (top - grow) * sy, (right + grow) * sx, (bottom + grow) * sy), float(r.mean_intensity)
+        grow = (high - low).prod() * GROW / (2 * (high - low).sum())  # the published offset: area * ratio / perimeter
+        low, high = low - grow, high + grow
+        corners = np.array([[low[0], low[1]], [low[0], high[1]], [high[0], high[1]], [high[0], low[1]]])
+        yield (center + corners @ axes.T) * scale, float(r.intensity_mean)
 
 
 def run(command):
@@ -107,8 +112,8 @@ def main():
     theirs, ours, facts = interleaved(session, {name: x}, program, inputs)
 
     draw, found = ImageDraw.Draw(picture), 0
-    for box, _ in regions(probability, picture.size):
-        draw.rectangle(box, outline=(220, 30, 60), width=2)
+    for corners, _ in regions(probability, picture.size):
+        draw.line([tuple(p) for p in [*corners, corners[0]]], fill=(220, 30, 60), width=2)
         found += 1
     picture.save(png)
 
