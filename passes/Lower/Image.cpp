@@ -35,6 +35,64 @@ LogicalResult lowerSpaceToDepth(Lowering &l, onnx::SpaceToDepthOp op) {
   return success();
 }
 
+// Every image position gathers the columns that cover it: one loop a kernel dim reduces, and a tap whose column would lie
+// between strides or outside adds zero.
+LogicalResult lowerCol2Im(Lowering &l, onnx::Col2ImOp op) {
+  Value result = op.getOutput();
+  if (setEmpty(l, op))
+    return success();
+  FailureOr<Dims> block = l.requireInts(op, op.getBlockShape(), "block_shape");
+  if (failed(block))
+    return failure();
+  Dims image(l.shape(result)), columns;
+  int64_t rank = image.size(), spatial = rank - 2;
+  auto orElse = [&](std::optional<ArrayRef<int64_t>> given, int64_t count, int64_t value) { return given && !given->empty() ? Dims(*given) : Dims(count, value); };
+  Dims strides = orElse(op.getStrides(), spatial, 1), dilations = orElse(op.getDilations(), spatial, 1), pads = orElse(op.getPads(), 2 * spatial, 0);
+  if (int64_t(block->size()) != spatial || int64_t(pads.size()) != 2 * spatial)
+    return l.error(op) << "expected " << spatial << " entries in block_shape and twice as many pads, got " << block->size() << " and " << pads.size();
+  for (int64_t d = 0; d < spatial; ++d)
+    columns.push_back((image[d + 2] + pads[d] + pads[spatial + d] - dilations[d] * ((*block)[d] - 1) - 1) / strides[d] + 1);
+  // [n, c, kernel..., columns...]
+  Dims shape = {image[0], image[1]};
+  shape.append(*block);
+  shape.append(columns);
+  Value input = l.reshape(l.getIdentity(op.getInput()), shape);
+  // A generic needs an operand a loop: the kernel loops read their own index from a table.
+  Dims loops = image, axes;
+  SmallVector<Value> taps;
+  SmallVector<AffineMap> maps;
+  for (int64_t d = 0; d < spatial; ++d) {
+    axes.push_back(loops.size());
+    loops.push_back((*block)[d]);
+    taps.push_back(positions(l, identityOrder((*block)[d])));
+    maps.push_back(selectDims(l, rank + spatial, axes.back()));
+  }
+  Type element = l.element(result);
+  Value sum = reduceIndexed(l, loops, taps, maps, axes, l.zero(computeType(element)), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+    Scalars s(b, false);
+    SmallVector<Value> from(indices.take_front(2)), at;
+    Value inside, zero = constantIndex(b, 0);
+    auto require = [&](Value condition) { inside = inside ? Value(arith::AndIOp::create(b, inside, condition)) : condition; };
+    for (int64_t d = 0; d < spatial; ++d) {
+      Value tap = arith::IndexCastOp::create(b, b.getIndexType(), args[d]);
+      from.push_back(tap);
+      Value start = arith::SubIOp::create(b, arith::AddIOp::create(b, indices[d + 2], constantIndex(b, pads[d])), arith::MulIOp::create(b, tap, constantIndex(b, dilations[d])));
+      Value column = arith::DivSIOp::create(b, start, constantIndex(b, strides[d])), last = constantIndex(b, columns[d] - 1);
+      require(arith::CmpIOp::create(b, arith::CmpIPredicate::sge, start, zero));
+      require(arith::CmpIOp::create(b, arith::CmpIPredicate::sle, column, last));
+      require(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, arith::MulIOp::create(b, column, constantIndex(b, strides[d])), start));
+      at.push_back(arith::MinSIOp::create(b, arith::MaxSIOp::create(b, column, zero), last));
+    }
+    llvm::append_range(from, at);
+    Value term = s.cast(extract(b, input, from), args.back().getType());
+    return s.add(args.back(), s.select(inside, term, s.like(term, 0)));
+  });
+  if (sum.getType() != l.typeIn(result, identityOrder(rank)))
+    sum = l.map(l.typeIn(result, identityOrder(rank)), sum, l.b.getMultiDimIdentityMap(rank), [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], element); });
+  l.set(result, sum);
+  return success();
+}
+
 // One axis of a sampled image, inside the body.
 struct Sampling {
   StringRef padding;
@@ -202,6 +260,7 @@ void populateImageLowerings(Registry &registry) {
   populateImageResizeLowerings(registry);
   registry.add(lowerDepthToSpace);
   registry.add(lowerSpaceToDepth);
+  registry.add(lowerCol2Im);
   registry.add(lowerGridSample);
 }
 

@@ -202,9 +202,49 @@ LogicalResult lowerScatterND(Lowering &l, onnx::ScatterNDOp op) {
   return success();
 }
 
+// The update of a cache: rows of `update` from position write_indices[b] on, in each batch b.
+LogicalResult lowerTensorScatter(Lowering &l, onnx::TensorScatterOp op) {
+  Value result = op.getPresentCache();
+  if (setEmpty(l, op))
+    return success();
+  Placed cache = l.get(op.getPastCache());
+  int64_t rank = cache.order.size(), dim = normalizeAxis(op.getAxis(), rank), axis = positionOf(cache.order, dim), batch = positionOf(cache.order, 0);
+  int64_t extent = l.shape(result)[dim];
+  if (product(l.shape(op.getUpdate())) == 0) {
+    l.set(result, cache);
+    return success();
+  }
+  Value update = l.getIn(op.getUpdate(), cache.order), target = cache.value, starts;
+  bool circular = op.getMode() == "circular";
+  if (!circular && op.getMode() != "linear")
+    return l.error(op) << "expected mode linear or circular, got " << op.getMode();
+  if (!l.isAbsent(op.getWriteIndices()))
+    starts = l.getIdentity(op.getWriteIndices());
+  if (!circular && !starts) {
+    SmallVector<OpFoldResult> zeros(rank, l.b.getIndexAttr(0)), ones(rank, l.b.getIndexAttr(1));
+    auto sizes = getAsIndexOpFoldResult(l.b.getContext(), cast<RankedTensorType>(update.getType()).getShape());
+    l.set(result, tensor::InsertSliceOp::create(l.b, update, target, zeros, sizes, ones), cache.order);
+    return success();
+  }
+  // Loops, not slices at positions known at run time: targets want every view static.
+  l.set(result, scatter(l, target, update, Combine::Replace, false, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> point) {
+          SmallVector<Value> at(point);
+          if (starts) {
+            Value start = arith::IndexCastOp::create(b, b.getIndexType(), extract(b, starts, point[batch]));
+            at[axis] = arith::AddIOp::create(b, at[axis], start);
+          }
+          if (circular)
+            at[axis] = arith::RemUIOp::create(b, at[axis], constantIndex(b, extent));
+          at[axis] = safeIndex(b, at[axis], extent);
+          return at;
+        }), cache.order);
+  return success();
+}
+
 } // namespace
 
 void populateTensorScatterLowerings(Registry &registry) {
+  registry.add(lowerTensorScatter);
   registry.add(lowerScatterElements);
   registry.add(lowerScatterND);
 }

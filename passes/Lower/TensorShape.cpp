@@ -147,6 +147,20 @@ LogicalResult lowerIdentity(Lowering &l, onnx::IdentityOp op) {
   return success();
 }
 
+// The same bits as another type of the same width.
+LogicalResult lowerBitCast(Lowering &l, onnx::BitCastOp op) {
+  Placed input = l.get(op.getInput());
+  Type from = l.element(op.getInput()), to = l.element(op.getOutput());
+  if (from.getIntOrFloatBitWidth() != to.getIntOrFloatBitWidth())
+    return l.unsupported(op, "types of different widths in memory");
+  if (from == to) {
+    l.set(op.getOutput(), input);
+    return success();
+  }
+  l.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value { return arith::BitcastOp::create(b, to, args[0]); });
+  return success();
+}
+
 Value constantInts(Lowering &l, Value result, ArrayRef<int64_t> values) {
   return l.makeTensor(onnx::makeInts(l.typeIn(result, identityOrder(l.rank(result))), values));
 }
@@ -297,6 +311,7 @@ void populateTensorShapeLowerings(Registry &registry) {
   registry.add(lowerReshape<onnx::UnsqueezeOp>);
   registry.add(lowerTranspose);
   registry.add(lowerIdentity);
+  registry.add(lowerBitCast);
   registry.add(lowerShape);
   registry.add(lowerSize);
   registry.add(lowerConstantOfShape);

@@ -101,7 +101,15 @@ case("topk", "TopK", f(3, 7), i64(3), const=[1], outputs=2)
 case("topk_ties", "TopK", ints(2, 9, low=0, high=4), i64(5), const=[1], outputs=2, largest=0)
 case("topk_axis", "TopK", f(5, 2, 3), i64(5), const=[1], outputs=2, axis=0)
 
+case("tensorscatter", "TensorScatter", f(2, 3, 5, 4), f(2, 3, 2, 4), i64(3, 0))
+case("tensorscatter_start", "TensorScatter", f(2, 5, 4), f(2, 2, 4))
+case("tensorscatter_circular", "TensorScatter", f(2, 3, 5, 4), f(2, 3, 3, 4), i64(3, 4), mode="circular")
+case("bitcast", "BitCast", f(3, 4), to=6)
+
 # Image
+case("col2im", "Col2Im", f(1, 5, 5), i64(5, 5), i64(1, 5), const=[1, 2])
+case("col2im_strides", "Col2Im", f(2, 12, 4), i64(5, 5), i64(2, 3), const=[1, 2], strides=[3, 2], dilations=[1, 1])
+case("col2im_pads", "Col2Im", f(1, 8, 25), i64(4, 4), i64(2, 2), const=[1, 2], pads=[1, 1, 1, 1])
 case("depthtospace", "DepthToSpace", f(2, 12, 3, 4), blocksize=2)
 case("depthtospace_crd", "DepthToSpace", f(1, 18, 2, 3), blocksize=3, mode="CRD")
 case("spacetodepth", "SpaceToDepth", f(2, 3, 4, 6), blocksize=2)
@@ -128,7 +136,7 @@ for mode in ("linear", "cubic"):
     resize(mode + "_axes", f(4, 2, 5), sizes=[7, 3], mode=mode, axes=[2, 0])
     resize(mode + "_crop", f(1, 1, 6, 6), sizes=[1, 1, 5, 4], roi=[0, 0, 0.2, -0.1, 1, 1, 0.8, 1.2], mode=mode, coordinate_transformation_mode="tf_crop_and_resize",
            extrapolation_value=3.5)
-    resize(mode + "_uint8", ints(1, 2, 5, 4, low=0, high=255, dtype=np.uint8), [1, 1, 1.5, 1.5], mode=mode)
+    resize(mode + "_uint8", ints(1, 2, 5, 4, low=0, high=255, dtype=np.uint8), [1, 1, 2, 2], mode=mode)
     resize(mode + "_not_larger", f(1, 1, 4, 6), sizes=[9, 9], axes=[2, 3], mode=mode, keep_aspect_ratio_policy="not_larger")
     resize(mode + "_not_smaller", f(1, 1, 4, 6), sizes=[9, 9], axes=[2, 3], mode=mode, keep_aspect_ratio_policy="not_smaller")
 resize("linear_1d", f(2, 3, 7), [1, 1, 2.5], mode="linear")
