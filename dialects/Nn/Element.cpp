@@ -170,17 +170,18 @@ struct ElementBuilder {
     Value base = conv.getGroups() == 1 ? index(0) : mul(div(channel, outGroup), inGroup);
     w.lo.push_back(index(0));
     w.hi.push_back(inGroup);
+    Value block, lane = channel;
+    if (packed) {
+      block = div(channel, index(*conv.getPacked()));
+      lane = rem(channel, index(*conv.getPacked()));
+    }
     return reduce(w.lo, w.hi, zero(), [&](ArrayRef<Value> k, Value sum) {
       Value x = load(conv.getInput(), inputIndices(w, k, conv.getDilations(), add(base, k.back())),
                      conv.getInputUnsigned(), conv.getInputZeroPoint());
       SmallVector<Value> tap(k);
-      if (packed) {
-        Value block = index(*conv.getPacked());
-        tap.insert(tap.begin(), div(channel, block));
-        tap.push_back(rem(channel, block));
-      } else {
-        tap.push_back(channel);
-      }
+      tap.push_back(lane);
+      if (packed)
+        tap.insert(tap.begin(), block);
       return multiplyAdd(x, load(filter, tap, conv.getFilterUnsigned(), conv.getFilterZeroPoint()), sum);
     });
   }
@@ -252,12 +253,16 @@ struct ElementBuilder {
       return indices;
     };
     bool batchedRhs = !matmul.getPacked() && cast<MemRefType>(rhs.getType()).getRank() == rank;
+    Value block, lane;
+    if (matmul.getPacked()) {
+      block = div(n, index(*matmul.getPacked()));
+      lane = rem(n, index(*matmul.getPacked()));
+    }
     return reduce({index(0)}, {extent(lhs, rank - 1)}, zero(), [&](ArrayRef<Value> k, Value sum) {
       SmallVector<Value> left = batch(lhs), right;
       left.append({m, k[0]});
       if (matmul.getPacked()) {
-        Value block = index(*matmul.getPacked());
-        right = {div(n, block), k[0], rem(n, block)};
+        right = {block, k[0], lane};
       } else {
         if (batchedRhs)
           right = batch(rhs);

@@ -113,8 +113,9 @@ FailureOr<Plan> choosePlan(nn::ComputeOp op, int64_t available, bool doubleBuffe
         int64_t middle = (good + bad) / 2;
         (fits(planOf(middle)) ? good : bad) = middle;
       }
-      // As many tiles, but of about one height.
-      return planOf(llvm::divideCeil(allRows, llvm::divideCeil(allRows, good)));
+      // As many tiles, but of about one height, unless a halo that the border cut off before no longer fits.
+      plan = planOf(llvm::divideCeil(allRows, llvm::divideCeil(allRows, good)));
+      return fits(plan) ? plan : planOf(good);
     }
   }
   if (failed(smallest))
