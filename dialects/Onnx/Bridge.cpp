@@ -408,7 +408,14 @@ LogicalResult expandFunctionBody(Operation *op) {
       opsets["ai.onnx.ml"] = schema->SinceVersion();
     GraphBuilder::Hooks hooks;
     hooks.location = [&](const ::onnx::NodeProto &) { return op->getLoc(); };
-    hooks.functionAttr = [&](StringRef name) { return view.attribute(name.str()); };
+    hooks.functionAttr = [&](StringRef name) -> const AttributeProto * {
+      if (const AttributeProto *given = view.attribute(name.str()))
+        return given;
+      auto known = schema->attributes().find(name.str());
+      if (known == schema->attributes().end() || known->second.default_value.type() == AttributeProto::UNDEFINED)
+        return nullptr;
+      return &known->second.default_value;
+    };
     GraphBuilder graph(builder, opsets, hooks);
     Value none;
     for (int i = 0; i < function->input_size(); ++i) {

@@ -142,7 +142,13 @@ LogicalResult GraphBuilder::addSubgraph(const GraphProto &graph, Region &region,
 LogicalResult GraphBuilder::addConstant(const NodeProto &node, Location loc) {
   if (node.attribute_size() != 1 || node.output_size() != 1 || node.output(0).empty())
     return emitNodeError(loc) << "expected one value and one output of a constant, got " << node.attribute_size() << " and " << node.output_size();
-  const AttributeProto &attr = node.attribute(0);
+  const AttributeProto *resolved = &node.attribute(0);
+  // In a function body the value may be an attribute of the node the body stands for.
+  if (!resolved->ref_attr_name().empty())
+    resolved = hooks.functionAttr ? hooks.functionAttr(resolved->ref_attr_name()) : nullptr;
+  if (!resolved)
+    return emitNodeError(loc) << "expected attribute '" << node.attribute(0).ref_attr_name() << "' for a constant of a function body, got none";
+  const AttributeProto &attr = *resolved;
   Type f32 = builder.getF32Type(), i64 = builder.getI64Type(), string = StringType::get(builder.getContext());
   std::string error;
   ElementsAttr value;
