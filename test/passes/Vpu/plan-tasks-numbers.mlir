@@ -80,7 +80,7 @@ func.func @conv() {
   return
 }
 
-// Groups: blocks of channels are whole groups, then parts of one.
+// Groups: a block of channels is some of them whole, with the input channels they read.
 func.func @grouped() {
   %n0 = arith.constant 120 : index
   %b0 = call @numbers(%n0) : (index) -> memref<?xf32>
