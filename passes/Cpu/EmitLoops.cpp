@@ -138,7 +138,7 @@ private:
   }
 
   void tileLoop(const State &state, ArrayRef<Instance> outer, llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
-    int64_t extent = nest.extents[plan.tileDim], tile = plan.width, whole = extent / tile * tile;
+    int64_t extent = nest.extents[plan.tileDim], tile = plan.interleaved ? extent : plan.width, whole = extent / tile * tile;
     auto rows = [](int64_t count) {
       SmallVector<Instance> instances(count);
       for (int64_t i = 0; i < count; ++i)
@@ -160,7 +160,7 @@ private:
       Instance instance;
       instance.vectorShift = shift;
       instance.active = std::min<int64_t>(plan.width, points - shift);
-      instance.width = narrow && plan.tileDim < 0 ? llvm::PowerOf2Ceil(instance.active) : plan.width;
+      instance.width = narrow && (plan.tileDim < 0 || plan.interleaved) ? llvm::PowerOf2Ceil(instance.active) : plan.width;
       instances.push_back(instance);
     }
     return instances;
@@ -209,9 +209,14 @@ private:
           if (!nest.outputs()[i].argument.use_empty())
             instance.scope->forms[nest.outputs()[i].argument] = loadOperand(nest.inputs().size() + i, state, instance);
       emitReady(state, instances, /*accumulatorsKnown=*/true);
-      for (const Instance &instance : instances)
-        for (unsigned i = 0; i < nest.outputs().size(); ++i)
+      for (unsigned i = 0; i < nest.outputs().size(); ++i) {
+        if (isInterleavedHere(nest.outputs()[i], instances)) {
+          storeInterleaved(i, state, instances);
+          continue;
+        }
+        for (const Instance &instance : instances)
           storeOutput(i, state, instance, *formOf(yielded(i), instance));
+      }
       return;
     }
     if (!vectorIsReduction()) {
@@ -376,6 +381,10 @@ private:
       BlockArgument argument = nest.operands[i].argument;
       if (argument.use_empty() || !isReady(argument))
         continue;
+      if (isInterleavedHere(nest.operands[i], instances)) {
+        loadInterleaved(i, state, instances);
+        continue;
+      }
       if (isTransposed(nest.operands[i])) {
         loadTransposed(i, state, instances);
         continue;
@@ -394,7 +403,7 @@ private:
   // --- Operands ---------------------------------------------------------------------------------------------------------
 
   bool isTransposed(const NestOperand &o) {
-    return plan.tileDim >= 0 && !o.isScalar && o.strides[plan.tileDim] == 1 && o.strides[plan.vectorDim] > 1;
+    return plan.tileDim >= 0 && !plan.interleaved && !o.isScalar && o.strides[plan.tileDim] == 1 && o.strides[plan.vectorDim] > 1;
   }
 
   int64_t shiftOf(const NestOperand &o, const Instance &instance) {
@@ -439,16 +448,47 @@ private:
     }
   }
 
+  bool isInterleavedHere(const NestOperand &o, ArrayRef<Instance> instances) {
+    return plan.interleaved && instances.front().width > 1 && isInterleaved(nest, o, plan.vectorDim, plan.tileDim);
+  }
+
+  // Groups of as many elements as there are instances, `active` groups: whole vectors of memory, then one vector an instance.
+  void loadInterleaved(unsigned i, const State &state, ArrayRef<Instance> instances) {
+    const NestOperand &o = nest.operands[i];
+    unsigned width = instances.front().width, total = instances.front().active * instances.size();
+    SmallVector<Value> parts;
+    for (unsigned start = 0; start < total; start += width)
+      parts.push_back(memory.loadStrided(flat[i], memory.plus(state.offsets[i], start), 1, width, std::min(width, total - start)));
+    for (unsigned column = 0; column < instances.size(); ++column) {
+      Value raw = memory.deinterleave(parts, column, instances.size(), width);
+      instances[column].scope->forms[o.argument] = {o.element.isInteger(1) ? memory.toBool(raw) : isMove() ? raw : widen(raw), 0, true};
+    }
+  }
+
+  void storeInterleaved(unsigned i, const State &state, ArrayRef<Instance> instances) {
+    unsigned operand = nest.inputs().size() + i, width = instances.front().width, total = instances.front().active * instances.size();
+    SmallVector<Value> columns;
+    for (const Instance &instance : instances)
+      columns.push_back(stored(inLanes(*formOf(yielded(i), instance), width), nest.operands[operand].element));
+    for (unsigned start = 0; start < total; start += width)
+      memory.storeStrided(memory.interleave(columns, start, width), flat[operand], memory.plus(state.offsets[operand], start), 1, std::min(width, total - start));
+  }
+
+  // As memory holds it.
+  Value stored(Value value, Type element) {
+    if (element.isInteger(1))
+      return arith::ExtUIOp::create(b, like(value.getType(), b.getI8Type()), value);
+    if (getElementTypeOrSelf(value.getType()) != element)
+      return arith::TruncFOp::create(b, like(value.getType(), element), value);
+    return value;
+  }
+
   void storeOutput(unsigned i, const State &state, const Instance &instance, const Form &form) {
     unsigned operand = nest.inputs().size() + i;
     const NestOperand &o = nest.operands[operand];
     Value offset = memory.plus(state.offsets[operand], shiftOf(o, instance));
     int64_t step = plan.vectorDim >= 0 && instance.width > 1 ? o.strides[plan.vectorDim] : 0;
-    Value value = step == 0 ? form.value : inLanes(form, instance.width);
-    if (o.element.isInteger(1))
-      value = arith::ExtUIOp::create(b, like(value.getType(), b.getI8Type()), value);
-    else if (getElementTypeOrSelf(value.getType()) != o.element)
-      value = arith::TruncFOp::create(b, like(value.getType(), o.element), value);
+    Value value = stored(step == 0 ? form.value : inLanes(form, instance.width), o.element);
     if (step == 0)
       memory.storeScalar(value, flat[operand], offset);
     else

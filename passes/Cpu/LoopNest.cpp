@@ -58,6 +58,62 @@ static bool addLinear(AffineExpr expr, int64_t scale, MutableArrayRef<int64_t> c
   return binary.getKind() == AffineExprKind::Mul && factor && addLinear(binary.getLHS(), scale * factor.getValue(), coefficients, constant);
 }
 
+// --- Maps with floordiv and mod ------------------------------------------------------------------------------------------------
+
+// The smallest c such that `dim floordiv c` or `dim mod c` occurs; 0 when none does.
+static int64_t smallestDivisor(ArrayRef<AffineMap> maps, unsigned dim) {
+  int64_t smallest = 0;
+  for (AffineMap map : maps)
+    map.walkExprs([&](AffineExpr expr) {
+      auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+      if (!binary || (expr.getKind() != AffineExprKind::FloorDiv && expr.getKind() != AffineExprKind::Mod))
+        return;
+      auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS());
+      if (divisor && divisor.getValue() > 1 && binary.getLHS() == getAffineDimExpr(dim, map.getContext()))
+        smallest = smallest == 0 ? divisor.getValue() : std::min(smallest, divisor.getValue());
+    });
+  return smallest;
+}
+
+// `expr` with dim `dim` replaced by outer * c + inner, where 0 <= inner < c.
+static AffineExpr splitDim(AffineExpr expr, AffineExpr dim, AffineExpr outer, AffineExpr inner, int64_t c) {
+  if (expr == dim)
+    return outer * c + inner;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!binary)
+    return expr;
+  if (auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS()); divisor && binary.getLHS() == dim && divisor.getValue() % c == 0) {
+    if (expr.getKind() == AffineExprKind::FloorDiv)
+      return outer.floorDiv(divisor.getValue() / c);
+    if (expr.getKind() == AffineExprKind::Mod)
+      return (outer % (divisor.getValue() / c)) * c + inner;
+  }
+  return getAffineBinaryOpExpr(expr.getKind(), splitDim(binary.getLHS(), dim, outer, inner, c), splitDim(binary.getRHS(), dim, outer, inner, c));
+}
+
+// Dims that maps divide become two: repeated rows of an upsampling, the parts of a reshape. Maps are linear afterwards, or were too odd.
+static void splitDividedDims(LoopNest &nest, SmallVectorImpl<AffineMap> &maps) {
+  MLIRContext *ctx = nest.op->getContext();
+  for (unsigned dim = 0; dim < nest.extents.size(); ++dim) {
+    int64_t c = smallestDivisor(maps, dim);
+    if (c == 0 || nest.extents[dim] % c != 0 || llvm::is_contained(nest.dimOfIndex, int(dim)))
+      continue;
+    unsigned added = nest.extents.size();
+    nest.extents[dim] /= c;
+    nest.extents.push_back(c);
+    nest.reduction.push_back(nest.reduction[dim]);
+    for (AffineMap &map : maps) {
+      SmallVector<AffineExpr> results;
+      for (AffineExpr expr : map.getResults())
+        results.push_back(splitDim(expr, getAffineDimExpr(dim, ctx), getAffineDimExpr(dim, ctx), getAffineDimExpr(added, ctx), c));
+      map = AffineMap::get(added + 1, 0, results, ctx);
+    }
+    --dim; // what is left of it may be divided again
+  }
+}
+
+// --- Simplification -------------------------------------------------------------------------------------------------------------
+
 // Dim `inner` continues where `outer` steps: in every buffer one step of `outer` is a whole run of `inner`.
 static bool canMerge(const LoopNest &nest, unsigned outer, unsigned inner) {
   if (nest.reduction[outer] != nest.reduction[inner] || llvm::is_contained(nest.dimOfIndex, int(outer)) || llvm::is_contained(nest.dimOfIndex, int(inner)))
@@ -124,6 +180,7 @@ FailureOr<LoopNest> burin::cpu::makeLoopNest(linalg::LinalgOp op) {
     nest.dimOfIndex[index.getDim()] = index.getDim();
 
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  splitDividedDims(nest, maps);
   for (OpOperand &operand : op->getOpOperands()) {
     NestOperand o;
     o.operand = &operand;

@@ -60,11 +60,18 @@ mlir::Type computeType(mlir::Type element);
 
 struct LoopPlan {
   int vectorDim = -1;     // -1: scalar code
-  int tileDim = -1;       // a second parallel dim, along which some input is contiguous: transposed in registers
+  int tileDim = -1;       // a second parallel dim, along which some operand is contiguous: transposed in registers
+  bool interleaved = false; // the tile dim is short and written out whole; operands that hold its elements side by side are (de)interleaved
   unsigned width = 1;     // lanes of a vector
   unsigned unroll = 1;    // vectors a step of the vector loop
   llvm::SmallVector<unsigned> parallelOrder, reductionOrder; // outermost first; vectorDim last in its own, tileDim before it
 };
+
+/// Elements apart up to which a strided vector is loaded whole and picked from.
+constexpr int64_t maxLoadStride = 4;
+
+/// Whether `o` holds the elements of dim `tile` side by side, group after group along `dim`.
+bool isInterleaved(const LoopNest &nest, const NestOperand &o, unsigned dim, unsigned tile);
 
 LoopPlan planLoops(const LoopNest &nest, const Machine &machine);
 

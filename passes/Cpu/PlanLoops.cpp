@@ -12,6 +12,8 @@ using namespace burin::cpu;
 
 // Lanes beyond which a vector of lanes filled one by one is not made any more.
 static constexpr unsigned maxTileLanes = 16;
+// Longest dim that is written out whole for its elements to be (de)interleaved by shuffles.
+static constexpr int64_t maxInterleaved = 8;
 
 static unsigned bitsOf(Type type) {
   if (type.isIndex())
@@ -56,15 +58,26 @@ static int contiguousElsewhere(const LoopNest &nest, const NestOperand &o, unsig
   return -1;
 }
 
-static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &tileDim) {
+// Operands that hold the elements of the short dim `tile` side by side and step from group to group along `dim`.
+bool burin::cpu::isInterleaved(const LoopNest &nest, const NestOperand &o, unsigned dim, unsigned tile) {
+  return !o.isScalar && o.strides[tile] == 1 && o.strides[dim] == nest.extents[tile];
+}
+
+static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &tileDim, int interleaved = -1) {
   bool pure = llvm::none_of(nest.reduction, [](bool r) { return r; });
   double cost = 0;
-  tileDim = -1;
+  tileDim = interleaved;
   for (const NestOperand &o : nest.operands) {
     if (o.isScalar || o.strides[dim] == 0)
       continue;
     if (o.strides[dim] == 1) {
       cost += 1;
+    } else if (interleaved >= 0 && isInterleaved(nest, o, dim, interleaved)) {
+      cost += nest.extents[interleaved];
+    } else if (!o.isOutput && o.strides[dim] <= maxLoadStride && o.strides[dim] > 0 && width > 1) {
+      cost += 2 * o.strides[dim];
+    } else if (interleaved >= 0) {
+      cost += 1.5 * width;
     } else if (!o.isOutput) {
       int elsewhere = pure && width > 1 ? contiguousElsewhere(nest, o, dim) : -1;
       if (elsewhere >= 0 && (tileDim < 0 || tileDim == elsewhere)) {
@@ -118,12 +131,29 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
       width = maxTileLanes;
       cost = costOf(nest, d, width, tile);
     }
+    // A short dim whose elements some operand holds side by side, written out whole.
+    bool interleaved = false;
+    bool pure = llvm::none_of(nest.reduction, [](bool r) { return r; });
+    for (unsigned t = 0; t < nest.extents.size() && pure; ++t) {
+      if (t == d || nest.extents[t] > maxInterleaved || llvm::none_of(nest.operands, [&](const NestOperand &o) { return isInterleaved(nest, o, d, t); }))
+        continue;
+      unsigned narrow = std::min(std::min<uint64_t>(full, llvm::PowerOf2Ceil(nest.extents[d])), uint64_t(maxTileLanes));
+      int sameTile;
+      double other = narrow > 1 ? costOf(nest, d, narrow, sameTile, t) : cost;
+      if (other < cost) {
+        cost = other;
+        tile = t;
+        width = narrow;
+        interleaved = true;
+      }
+    }
     if (cost >= best)
       continue;
     best = cost;
     plan.vectorDim = d;
     plan.tileDim = tile;
     plan.width = width;
+    plan.interleaved = interleaved;
   }
 
   // Rows of the output in the order they lie, so that writes stream; then those of the inputs.

@@ -1,5 +1,6 @@
 // Loads, stores and transposes of vectors. Where there are no masks, a partial vector is moved in pieces of powers of two.
 #include "passes/Cpu/VectorMemory.h"
+#include "passes/Cpu/LoopNest.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -50,6 +51,45 @@ Value VectorMemory::toBool(Value stored) {
 
 Value VectorMemory::shuffle(Value a, Value c, ArrayRef<int64_t> lanes) { return vector::ShuffleOp::create(b, a, c, lanes); }
 
+// Each lane from (source, its lane), or from nowhere (-1): one shuffle of two vectors a source after the first.
+Value VectorMemory::gather(ArrayRef<Value> sources, ArrayRef<std::pair<int, int>> lanes) {
+  int width = lanes.size();
+  if (width == 1)
+    return sources[std::max(0, lanes[0].first)];
+  Value result;
+  SmallVector<bool> done(width, false);
+  for (int source = 0; source < int(sources.size()); ++source) {
+    if (llvm::none_of(lanes, [&](auto lane) { return lane.first == source; }))
+      continue;
+    SmallVector<int64_t> mask;
+    for (int l = 0; l < width; ++l) {
+      bool here = lanes[l].first == source;
+      mask.push_back(here ? (result ? width : 0) + lanes[l].second : result && done[l] ? l : -1);
+      done[l] = done[l] || here;
+    }
+    result = result ? shuffle(result, sources[source], mask) : shuffle(sources[source], sources[source], mask);
+  }
+  return result;
+}
+
+Value VectorMemory::deinterleave(ArrayRef<Value> parts, unsigned column, unsigned columns, unsigned width) {
+  SmallVector<std::pair<int, int>> lanes;
+  for (unsigned l = 0; l < width; ++l) {
+    unsigned element = column + l * columns;
+    lanes.push_back(element / width < parts.size() ? std::make_pair(int(element / width), int(element % width)) : std::make_pair(-1, 0));
+  }
+  return gather(parts, lanes);
+}
+
+Value VectorMemory::interleave(ArrayRef<Value> columns, unsigned start, unsigned width) {
+  SmallVector<std::pair<int, int>> lanes;
+  for (unsigned l = 0; l < width; ++l) {
+    unsigned element = start + l;
+    lanes.push_back(element / columns.size() < width ? std::make_pair(int(element % columns.size()), int(element / columns.size())) : std::make_pair(-1, 0));
+  }
+  return gather(columns, lanes);
+}
+
 Value VectorMemory::loadScalar(Value buffer, Value offset) { return memref::LoadOp::create(b, buffer, offset); }
 
 void VectorMemory::storeScalar(Value value, Value buffer, Value offset) { memref::StoreOp::create(b, value, buffer, offset); }
@@ -71,6 +111,19 @@ Value VectorMemory::loadStrided(Value buffer, Value offset, int64_t step, unsign
   if (step == 1 && active == width)
     return vector::LoadOp::create(b, type, buffer, offset);
   Value result = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  if (step > 1 && step <= maxLoadStride && active == width && width > 2) {
+    // Whole vectors up to the last element wanted and not beyond: the last one overlaps the one before.
+    SmallVector<Value> parts;
+    SmallVector<std::pair<int, int>> lanes;
+    int64_t last = (width - 1) * step + 1 - width;
+    for (int64_t part = 0; part < step; ++part)
+      parts.push_back(vector::LoadOp::create(b, type, buffer, plus(offset, std::min<int64_t>(part * width, last))));
+    for (int64_t lane = 0; lane < width; ++lane) {
+      int64_t part = lane * step / width, begin = std::min<int64_t>(part * width, last);
+      lanes.push_back({part, lane * step - begin});
+    }
+    return gather(parts, lanes);
+  }
   if (step != 1) {
     for (unsigned lane = 0; lane < active; ++lane)
       result = vector::InsertOp::create(b, loadScalar(buffer, plus(offset, lane * step)), result, lane);

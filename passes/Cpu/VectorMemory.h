@@ -32,7 +32,13 @@ public:
   /// rows[r][c] -> rows[c][r]. There may be fewer rows than the square's `size`; only the first `columns` results are made.
   void transpose(llvm::SmallVectorImpl<mlir::Value> &rows, unsigned size, unsigned columns);
 
+  /// Lane l of the result is element `column + l * columns` of the vectors laid end to end.
+  mlir::Value deinterleave(llvm::ArrayRef<mlir::Value> parts, unsigned column, unsigned columns, unsigned width);
+  /// Elements start, start + 1, ... of the columns read one lane of each at a time.
+  mlir::Value interleave(llvm::ArrayRef<mlir::Value> columns, unsigned start, unsigned width);
+
 private:
+  mlir::Value gather(llvm::ArrayRef<mlir::Value> sources, llvm::ArrayRef<std::pair<int, int>> lanes);
   mlir::Value shuffle(mlir::Value a, mlir::Value c, llvm::ArrayRef<int64_t> lanes);
   mlir::ImplicitLocOpBuilder &b;
   const Machine &machine;

@@ -23,7 +23,11 @@ class Case:
         self.extents = [r.choice(sizes) for _ in range(rank)]
         while np.prod(self.extents) > 60000:
             self.extents[self.extents.index(max(self.extents))] = r.choice(sizes[:8])
-        self.kind = r.choice(["elementwise", "elementwise", "reduce", "reduce", "move", "index", "gather", "cast", "select", "argmax"])
+        self.kind = r.choice(["elementwise", "elementwise", "reduce", "reduce", "move", "index", "gather", "cast", "select", "argmax", "permute"])
+        if self.kind == "permute":
+            self.extents = [r.choice([2, 2, 3, 4, 5, 16, 17, 40]) for _ in range(r.choice([2, 3, 4, 5]))]
+            while np.prod(self.extents) > 60000:
+                self.extents.pop()
         self.reduction = [self.kind in ("reduce", "argmax") and r.random() < 0.5 for _ in self.extents]
         self.grid = np.indices(self.extents)
         self.inputs, self.maps, self.lines = [], [], []
@@ -53,9 +57,15 @@ class Case:
             kind = r.random()
             if kind < 0.75 or full:
                 exprs.append(f"d{d}"), shape.append(self.extents[d]), index.append(self.grid[d])
-            elif kind < 0.82:
+            elif kind < 0.8 and any(self.extents[d] % c == 0 for c in (2, 3, 4)):
+                c = r.choice([c for c in (2, 3, 4) if self.extents[d] % c == 0])
+                if r.random() < 0.7:
+                    exprs.append(f"d{d} floordiv {c}"), shape.append(self.extents[d] // c), index.append(self.grid[d] // c)
+                else:
+                    exprs.append(f"d{d} mod {c}"), shape.append(c), index.append(self.grid[d] % c)
+            elif kind < 0.86:
                 exprs.append(f"d{d} * 2 + 1"), shape.append(2 * self.extents[d]), index.append(self.grid[d] * 2 + 1)
-            elif kind < 0.9:
+            elif kind < 0.92:
                 exprs.append(f"-d{d} + {self.extents[d] - 1}"), shape.append(self.extents[d]), index.append(self.extents[d] - 1 - self.grid[d])
             else:
                 e = r.randrange(len(self.extents))
@@ -105,6 +115,18 @@ class Case:
                 value, current = NUMPY[op](value, other.astype(wide)), f"%s{i}"
         self.line(f"linalg.yield {current} : {t}")
         self.set_output(value, dtype=np.dtype(dtype))
+
+    def make_permute(self):
+        """Transposes among short and long dims: interleaving, register tiles."""
+        dtype = self.r.choice(["float32", "float32", "float16", "int8", "int64", "bool"])
+        value = self.add_input(dtype, full=True)
+        if dtype == "float32" and self.r.random() < 0.5:
+            value = value + self.add_input(dtype)
+            self.line("%s = arith.addf %a0, %a1 : f32")
+            self.line("linalg.yield %s : f32")
+        else:
+            self.line(f"linalg.yield %a0 : {compiled.element(dtype)}")
+        self.set_output(value)
 
     def make_move(self):
         dtype = self.r.choice(FLOATS + INTS + ["bool", "float32"])
