@@ -49,6 +49,11 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   GraphOptions graph;
   graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
   graph.dims.assign(stage.options.dims.begin(), stage.options.dims.end());
+  // A graph that leaves as ONNX keeps its composite operators; one that is compiled has them expanded while folding can still see them.
+  bool leaves = stage.options.emit == EmitKind::Onnx || stage.options.stopAfter == Stage::Graph;
+  if (!leaves)
+    for (std::string &name : getLoweredOperators())
+      graph.lowered.push_back(std::move(name));
   if (failed(runPasses(module, stage.options, [&](OpPassManager &pm) { buildGraphPipeline(pm, graph, createEvaluator()); })))
     return failure();
   if (stage.options.passes.empty())

@@ -14,6 +14,14 @@ namespace burin {
 
 namespace lower {
 
+std::vector<std::string> Registry::operators() const {
+  std::vector<std::string> names;
+  for (const auto &entry : table)
+    names.push_back(entry.getKey().substr(entry.getKey().find('.') + 1).str());
+  llvm::sort(names);
+  return names;
+}
+
 const Registry &getRegistry() {
   static const Registry registry = [] {
     Registry r;
@@ -42,6 +50,8 @@ void eraseDead(Block &block) {
 }
 
 } // namespace lower
+
+std::vector<std::string> getLoweredOperators() { return lower::getRegistry().operators(); }
 
 using namespace lower;
 

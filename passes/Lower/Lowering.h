@@ -182,6 +182,9 @@ public:
     return it == table.end() ? nullptr : &it->second;
   }
 
+  /// "Conv", "Relu", ... in alphabetical order.
+  std::vector<std::string> operators() const;
+
 private:
   llvm::StringMap<Function> table;
 };

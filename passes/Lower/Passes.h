@@ -4,6 +4,9 @@
 
 #include "mlir/Pass/Pass.h"
 
+#include <string>
+#include <vector>
+
 namespace burin {
 
 #define GEN_PASS_DECL
@@ -13,6 +16,10 @@ namespace burin {
 /// become signless (the ONNX type number stays in the argument and result attribute `burin.dtype`, the name in
 /// `onnx.name`); constants are arith.constant tensors; no onnx op remains.
 void buildLowerPipeline(mlir::OpPassManager &pm);
+
+/// ONNX's names of the operators this stage lowers itself, sorted; the graph stage expands the others where ONNX
+/// defines them by a body, and folds what the bodies compute from shapes.
+std::vector<std::string> getLoweredOperators();
 
 void registerLowerPasses();
 
