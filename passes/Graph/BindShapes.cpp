@@ -1,6 +1,6 @@
 // What the user says about input shapes becomes types: whole shapes by input, symbolic dims by name. One symbol is one
-// number everywhere, so a shape also binds the symbols it covers. Inference then carries it through the graph; this pass
-// must not guess what was not said.
+// number everywhere, so a shape also binds the symbols it covers. Inference then carries it through the graph; this
+// pass must not guess what was not said.
 #include "dialects/Onnx/OnnxUtils.h"
 #include "passes/Graph/Passes.h"
 
@@ -71,12 +71,13 @@ private:
       auto [name, text] = StringRef(binding).rsplit('=');
       auto *it = llvm::find(names, name);
       if (it == names.end())
-        return func.emitError() << "expected the name of an input (" << llvm::join(names, ", ") << ") before '=' in a shape, got '"
-                                << name << "'";
+        return func.emitError() << "expected the name of an input (" << llvm::join(names, ", ")
+                                << ") before '=' in a shape, got '" << name << "'";
       unsigned i = it - names.begin();
       auto shape = parseShape(text);
       if (!shape)
-        return func.emitError() << "expected a shape such as 1x3x224x224 for input '" << name << "', got '" << text << "'";
+        return func.emitError() << "expected a shape such as 1x3x224x224 for input '" << name << "', got '" << text
+                                << "'";
       auto tensor = dyn_cast<TensorType>(func.getArgumentTypes()[i]);
       if (!tensor)
         return func.emitError() << "expected a tensor to give a shape to, got input '" << name << "' of type "
@@ -143,7 +144,8 @@ private:
     return success();
   }
 
-  LogicalResult setSymbol(func::FuncOp func, llvm::MapVector<StringRef, int64_t> &symbols, StringRef symbol, int64_t size) {
+  LogicalResult setSymbol(func::FuncOp func, llvm::MapVector<StringRef, int64_t> &symbols, StringRef symbol,
+                          int64_t size) {
     int64_t &held = symbols[symbol];
     if (held != dynamic && held != size)
       return func.emitError() << "expected one size for dim '" << symbol << "', got " << held << " and " << size;

@@ -55,9 +55,7 @@ bool become(Operation *op, Value value, StringRef rewrite) {
 }
 
 // %y = Op(%x) with the type of %x, and no element moved.
-bool sameStaticType(Value a, Value b) {
-  return staticType(a) && staticType(b) && sameType(a.getType(), b.getType());
-}
+bool sameStaticType(Value a, Value b) { return staticType(a) && staticType(b) && sameType(a.getType(), b.getType()); }
 
 //===--- shapes ---===//
 
@@ -89,11 +87,13 @@ bool visitReshape(Operation *op) {
     return missed(op, passName, "MergeReshapes", "the last shape has several unknown dims");
   OpBuilder builder(op);
   Location loc = fuse({inner, op});
-  return become(op, build<onnx::ReshapeOp>(builder, loc, {inner->getOperand(0), onnx::createI64s(builder, loc, *shape)}),
+  return become(op,
+                build<onnx::ReshapeOp>(builder, loc, {inner->getOperand(0), onnx::createI64s(builder, loc, *shape)}),
                 "MergeReshapes");
 }
 
-// Transpose by the identity -> x; Transpose(Transpose(x)) -> one; a Transpose that only moves dims of size 1 -> Reshape.
+// Transpose by the identity -> x; Transpose(Transpose(x)) -> one; a Transpose that only moves dims of size 1 ->
+// Reshape.
 bool visitTranspose(onnx::TransposeOp op) {
   RankedTensorType type = rankedType(op.getData());
   if (!type)
@@ -106,12 +106,12 @@ bool visitTranspose(onnx::TransposeOp op) {
     SmallVector<int64_t> first = permutation(inner, type.getRank()), both;
     for (int64_t d : perm)
       both.push_back(first[d]);
-    if (llvm::equal(both, llvm::seq<int64_t>(0, type.getRank())) &&
-        forward(op, inner.getData(), "CancelTransposes"))
+    if (llvm::equal(both, llvm::seq<int64_t>(0, type.getRank())) && forward(op, inner.getData(), "CancelTransposes"))
       return true;
     Location loc = fuse({inner, op});
-    return become(op, build<onnx::TransposeOp>(builder, loc, inner.getData(),
-                                               builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr(both))),
+    return become(op,
+                  build<onnx::TransposeOp>(builder, loc, inner.getData(),
+                                           builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr(both))),
                   "MergeTransposes");
   }
   if (!staticType(op.getData()) || type.getNumElements() == 0)
@@ -126,8 +126,9 @@ bool visitTranspose(onnx::TransposeOp op) {
   SmallVector<int64_t> shape;
   for (int64_t d : perm)
     shape.push_back(type.getDimSize(d));
-  return become(op, build<onnx::ReshapeOp>(builder, op.getLoc(), {op.getData(), onnx::createI64s(builder, op.getLoc(), shape)}),
-                "TransposeToReshape");
+  return become(
+      op, build<onnx::ReshapeOp>(builder, op.getLoc(), {op.getData(), onnx::createI64s(builder, op.getLoc(), shape)}),
+      "TransposeToReshape");
 }
 
 bool visitPad(onnx::PadOp op) {
@@ -230,7 +231,8 @@ bool visitNeutral(Operation *op, double neutral, bool commutes) {
     if (!held || *held != neutral || onnx::getConstantAttr(x))
       continue;
     RankedTensorType type = rankedType(c), whole = rankedType(x);
-    if (type && whole && (sameStaticType(x, op->getResult(0)) || (type.getRank() <= whole.getRank() && type.getNumElements() == 1)))
+    if (type && whole &&
+        (sameStaticType(x, op->getResult(0)) || (type.getRank() <= whole.getRank() && type.getNumElements() == 1)))
       return forward(op, x, "NeutralElement");
   }
   return false;
@@ -292,7 +294,8 @@ bool visitResize(onnx::ResizeOp op) {
   if (op.getCoordinateTransformationMode() == "tf_crop_and_resize" || !sameStaticType(op.getX(), op.getResult()))
     return false;
   if (!onnx::isNone(op.getScales()))
-    if (auto scales = onnx::getConstantFloats(op.getScales()); !scales || llvm::any_of(*scales, [](float s) { return s != 1; }))
+    if (auto scales = onnx::getConstantFloats(op.getScales());
+        !scales || llvm::any_of(*scales, [](float s) { return s != 1; }))
       return false;
   return forward(op, op.getX(), "IdentityResize");
 }
@@ -313,12 +316,14 @@ bool visitIf(onnx::IfOp op) {
   SmallVector<Value> values(terminator->getOperands());
   for (auto [result, value] : llvm::zip_equal(op.getResults(), values)) {
     // Outside the branch the value is what the branch gives: its type is the more exact one.
-    bool escapes = llvm::any_of(result.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
+    bool escapes =
+        llvm::any_of(result.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
     if (escapes && result.getType() != value.getType())
       return missed(op, passName, "KnownBranch", "the branch gives another type than the output of the graph");
   }
   Operation *before = op->getPrevNode();
-  op->getBlock()->getOperations().splice(op->getIterator(), block.getOperations(), block.begin(), terminator->getIterator());
+  op->getBlock()->getOperations().splice(op->getIterator(), block.getOperations(), block.begin(),
+                                         terminator->getIterator());
   terminator->erase();
   for (auto [result, value] : llvm::zip_equal(op.getResults(), values))
     result.replaceAllUsesWith(value);
@@ -341,10 +346,15 @@ private:
   static bool visit(Operation *op) {
     return llvm::TypeSwitch<Operation *, bool>(op)
         .Case([](onnx::IdentityOp o) { return forward(o, o.getInput(), "Identity"); })
-        .Case<onnx::ReshapeOp, onnx::FlattenOp, onnx::SqueezeOp, onnx::UnsqueezeOp>([](auto o) { return visitReshape(o); })
+        .Case<onnx::ReshapeOp, onnx::FlattenOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(
+            [](auto o) { return visitReshape(o); })
         .Case([](onnx::TransposeOp o) { return visitTranspose(o); })
-        .Case([](onnx::ExpandOp o) { return sameStaticType(o.getInput(), o.getResult()) && forward(o, o.getInput(), "IdentityExpand"); })
-        .Case([](onnx::TileOp o) { return sameStaticType(o.getInput(), o.getResult()) && forward(o, o.getInput(), "IdentityTile"); })
+        .Case([](onnx::ExpandOp o) {
+          return sameStaticType(o.getInput(), o.getResult()) && forward(o, o.getInput(), "IdentityExpand");
+        })
+        .Case([](onnx::TileOp o) {
+          return sameStaticType(o.getInput(), o.getResult()) && forward(o, o.getInput(), "IdentityTile");
+        })
         .Case([](onnx::PadOp o) { return visitPad(o); })
         .Case([](onnx::SliceOp o) { return visitSlice(o); })
         .Case([](onnx::ConcatOp o) { return visitConcat(o); })

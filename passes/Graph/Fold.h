@@ -1,6 +1,6 @@
-// Private: constant folding of one operator, in host memory, with ONNX's semantics. Two families: elementwise arithmetic
-// (FoldElementwise.cpp) and everything that only moves elements or computes shapes (FoldMovement.cpp). Values travel as
-// raw bytes in ONNX's layout; a splat travels as one element, so its size never matters.
+// Private: constant folding of one operator, in host memory, with ONNX's semantics. Two families: elementwise
+// arithmetic (FoldElementwise.cpp) and everything that only moves elements or computes shapes (FoldMovement.cpp).
+// Values travel as raw bytes in ONNX's layout; a splat travels as one element, so its size never matters.
 #ifndef BURIN_PASSES_GRAPH_FOLD_H
 #define BURIN_PASSES_GRAPH_FOLD_H
 

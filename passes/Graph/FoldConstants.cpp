@@ -1,7 +1,7 @@
-// Constant folding: one walk in order, so a chain of any length folds in one go. Small folders and host arithmetic first
-// (Fold.h); Shape and Size from static types; partly known shapes are tracked through the operators exporters compute
-// them with; what remains constant goes to the Evaluator as one function a run. It must not fold quantization away, nor
-// random operators, nor blow a small constant up into a large one.
+// Constant folding: one walk in order, so a chain of any length folds in one go. Small folders and host arithmetic
+// first (Fold.h); Shape and Size from static types; partly known shapes are tracked through the operators exporters
+// compute them with; what remains constant goes to the Evaluator as one function a run. It must not fold quantization
+// away, nor random operators, nor blow a small constant up into a large one.
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Numbers.h"
 #include "passes/Graph/Passes.h"
@@ -36,6 +36,15 @@ bool isFoldable(Operation *op) {
   return isa<onnx::OnnxDialect>(op->getDialect()) && !op->hasTrait<OpTrait::ConstantLike>() &&
          !op->hasTrait<OpTrait::IsTerminator>() && op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
          !onnx::getOpType(op).contains("Quantize") && !isa<onnx::CustomOp>(op);
+}
+
+// What a folder here knows and still refuses has no defined result: an index out of range, a division by zero. Running
+// it would be worse than keeping it.
+bool mayRun(Operation *op) {
+  if (isa<onnx::GatherOp>(op))
+    return false;
+  RankedTensorType type = rankedType(op->getOperand(0));
+  return !isa<onnx::DivOp, onnx::ModOp>(op) || (type && isa<FloatType>(type.getElementType()));
 }
 
 class FoldConstants : public impl::FoldConstantsBase<FoldConstants> {
@@ -83,8 +92,9 @@ private:
     if (!types)
       return false;
     if (grows(op, operands, *types))
-      return missed(op, passName, "Fold", "the result is " + std::to_string(bytesOf((*types)[0])) +
-                                              " bytes, much more than what it is made of");
+      return missed(op, passName, "Fold",
+                    "the result is " + std::to_string(bytesOf((*types)[0])) +
+                        " bytes, much more than what it is made of");
     auto folded = fold(op, operands, *types);
     if (!folded)
       return false;
@@ -106,7 +116,8 @@ private:
     return true;
   }
 
-  // Types as inferred from the constants themselves; nothing where a size depends on values that inference does not see.
+  // Types as inferred from the constants themselves; nothing where a size depends on values that inference does not
+  // see.
   std::optional<SmallVector<RankedTensorType>> resultTypes(Operation *op) {
     SmallVector<RankedTensorType> types;
     auto collect = [&] {
@@ -202,9 +213,9 @@ private:
 
   // Moves partly known shapes through the operators that only move elements, and through integer arithmetic.
   bool propagate(Operation *op) {
-    if (op->getNumResults() != 1 || !isa<onnx::GatherOp, onnx::SliceOp, onnx::ConcatOp, onnx::SqueezeOp, onnx::UnsqueezeOp,
-                                         onnx::ReshapeOp, onnx::IdentityOp, onnx::CastOp, onnx::AddOp, onnx::SubOp,
-                                         onnx::MulOp, onnx::DivOp>(op))
+    if (op->getNumResults() != 1 ||
+        !isa<onnx::GatherOp, onnx::SliceOp, onnx::ConcatOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp,
+             onnx::IdentityOp, onnx::CastOp, onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp>(op))
       return false;
     RankedTensorType type = staticType(op->getResult(0));
     if (!type || type.getRank() > 1 || type.getNumElements() > smallCount || !type.getElementType().isInteger(64))
@@ -247,7 +258,10 @@ private:
           (isa<onnx::DivOp>(op) && y == 0))
         values.push_back(unknown);
       else
-        values.push_back(isa<onnx::AddOp>(op) ? x + y : isa<onnx::SubOp>(op) ? x - y : isa<onnx::MulOp>(op) ? x * y : x / y);
+        values.push_back(isa<onnx::AddOp>(op)   ? x + y
+                         : isa<onnx::SubOp>(op) ? x - y
+                         : isa<onnx::MulOp>(op) ? x * y
+                                                : x / y);
     }
     return values;
   }
@@ -281,19 +295,21 @@ private:
     return true;
   }
 
-  // Everything still constant becomes one private function without arguments; its results replace the values that live on.
+  // Everything still constant becomes one private function without arguments; its results replace the values that live
+  // on.
   unsigned evaluateRest(func::FuncOp func) {
     if (func.isExternal())
       return 0;
     llvm::SetVector<Operation *> constant;
     for (Operation &op : func.front()) {
-      if (!isFoldable(&op) || op.getNumOperands() == 0)
+      if (!isFoldable(&op) || op.getNumOperands() == 0 || !mayRun(&op))
         continue;
       bool all = llvm::all_of(op.getOperands(), [&](Value operand) {
         Operation *producer = operand.getDefiningOp();
         return producer && (producer->hasTrait<OpTrait::ConstantLike>() || constant.contains(producer));
       });
-      if (all && llvm::all_of(op.getResults(), [&](Value r) { return r.use_empty() || staticType(r) || onnx::isNone(r); }))
+      if (all &&
+          llvm::all_of(op.getResults(), [&](Value r) { return r.use_empty() || staticType(r) || onnx::isNone(r); }))
         constant.insert(&op);
     }
     SmallVector<Value> live;
@@ -310,7 +326,8 @@ private:
     if (live.empty())
       return 0;
     if (out > 2 * in + growthLimit)
-      return missed(live[0].getDefiningOp(), passName, "Evaluate", "the results are much larger than what they are made of");
+      return missed(live[0].getDefiningOp(), passName, "Evaluate",
+                    "the results are much larger than what they are made of");
     OpBuilder builder(getOperation().getBodyRegion());
     builder.setInsertionPointToEnd(getOperation().getBody());
     auto type = builder.getFunctionType({}, llvm::map_to_vector(live, [](Value v) { return v.getType(); }));

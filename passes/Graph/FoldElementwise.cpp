@@ -1,7 +1,7 @@
-// Elementwise folding with numpy broadcasting, fast enough for weights: 25 M elements take well under a second. Blocks of
-// a thousand elements are loaded into one of four computing types, run through one plain loop, and stored; so an operator
-// is written once for all element types and f16 needs no code of its own. f16 and bf16 compute in float and round once.
-// It must not fold what ONNX leaves undefined (integer division by zero).
+// Elementwise folding with numpy broadcasting, fast enough for weights: 25 M elements take well under a second. Blocks
+// of a thousand elements are loaded into one of four computing types, run through one plain loop, and stored; so an
+// operator is written once for all element types and f16 needs no code of its own. f16 and bf16 compute in float and
+// round once. It must not fold what ONNX leaves undefined (integer division by zero).
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Numbers.h"
 #include "passes/Graph/Rewriting.h"
@@ -102,18 +102,20 @@ template <typename T> Kernel<T> arithmetic(StringRef name) {
       .Case("Xor", binary<T>([](T a, T b) { return T((a != 0) != (b != 0)); }))
       .Case("Not", unary<T>([](T a) { return T(a == 0); }))
       .Case("Neg", unary<T>([](T a) {
-        if constexpr (std::is_floating_point_v<T>)
-          return -a;
-        else
-          return sub<T>(0, a);
-      }))
+              if constexpr (std::is_floating_point_v<T>)
+                return -a;
+              else
+                return sub<T>(0, a);
+            }))
       .Case("Abs", unary<T>([](T a) {
-        if constexpr (std::is_floating_point_v<T>)
-          return std::abs(a);
-        else
-          return std::is_signed_v<T> && a < T(0) ? sub<T>(0, a) : a;
-      }))
-      .Case("Sign", unary<T>([](T a) { return a > T(0) ? T(1) : a == T(0) || a != a ? a : T(-1); }))
+              if constexpr (std::is_floating_point_v<T>)
+                return std::abs(a);
+              else
+                return std::is_signed_v<T> && a < T(0) ? sub<T>(0, a) : a;
+            }))
+      .Case("Sign", unary<T>([](T a) { return a > T(0)              ? T(1)
+                                              : a == T(0) || a != a ? a
+                                                                    : T(-1); }))
       .Case("Relu", unary<T>([](T a) { return a < T(0) ? T(0) : a; }))
       .Case("Where",
             [](ArrayRef<const T *> in, T *out, int64_t n) {
@@ -205,7 +207,8 @@ std::optional<Walk> plan(ArrayRef<const Literal *> operands, ArrayRef<int64_t> s
       run *= dims[i];
     }
     strides.push_back(std::move(stride));
-    walk.streams.push_back(Stream{numberOf(literal->type.getElementType()), literal->bytes.data(),
+    walk.streams.push_back(Stream{numberOf(literal->type.getElementType()),
+                                  literal->bytes.data(),
                                   byteWidth(literal->type.getElementType()),
                                   {}});
   }

@@ -33,8 +33,7 @@ SmallVector<int64_t> rowMajor(ArrayRef<int64_t> shape) {
   return strides;
 }
 
-template <typename Word>
-void copyLine(char *to, int64_t toStride, const char *from, int64_t fromStride, int64_t n) {
+template <typename Word> void copyLine(char *to, int64_t toStride, const char *from, int64_t fromStride, int64_t n) {
   for (int64_t i = 0; i < n; ++i)
     std::memcpy(to + i * toStride * sizeof(Word), from + i * fromStride * sizeof(Word), sizeof(Word));
 }
@@ -43,6 +42,19 @@ struct Pair {
   uint64_t low, high;
 };
 
+// A transposed plane in squares that stay in the first cache.
+template <typename Word>
+void copyPlane(char *to, ArrayRef<int64_t> toStrides, const char *from, ArrayRef<int64_t> fromStrides,
+               ArrayRef<int64_t> shape) {
+  constexpr int64_t side = 32;
+  for (int64_t y = 0; y < shape[0]; y += side)
+    for (int64_t x = 0; x < shape[1]; x += side)
+      for (int64_t j = y; j < std::min(y + side, shape[0]); ++j)
+        copyLine<Word>(to + (j * toStrides[0] + x * toStrides[1]) * sizeof(Word), toStrides[1],
+                       from + (j * fromStrides[0] + x * fromStrides[1]) * sizeof(Word), fromStrides[1],
+                       std::min(side, shape[1] - x));
+}
+
 // Copies a box of `shape`: strides in elements, innermost lines by memcpy where both run on.
 void copyBox(char *to, ArrayRef<int64_t> toStrides, const char *from, ArrayRef<int64_t> fromStrides,
              ArrayRef<int64_t> shape, unsigned width) {
@@ -50,6 +62,10 @@ void copyBox(char *to, ArrayRef<int64_t> toStrides, const char *from, ArrayRef<i
     std::memcpy(to, from, width);
     return;
   }
+  if (shape.size() == 2 && fromStrides[1] != 1 && width == 4)
+    return copyPlane<uint32_t>(to, toStrides, from, fromStrides, shape);
+  if (shape.size() == 2 && fromStrides[1] != 1 && width == 2)
+    return copyPlane<uint16_t>(to, toStrides, from, fromStrides, shape);
   if (shape.size() > 1) {
     for (int64_t i = 0; i < shape[0]; ++i)
       copyBox(to + i * toStrides[0] * width, toStrides.drop_front(), from + i * fromStrides[0] * width,

@@ -1,6 +1,7 @@
 // A per-channel y = x * s + t after a convolution or a matrix product with constant weights goes into its weights and
-// bias: BatchNormalization, and Mul, Div, Add, Sub by constants. One form for all of them: s and t, computed in double and
-// rounded once to the weights' type. A normalization that finds no home becomes Mul and Add. Splat weights stay splats.
+// bias: BatchNormalization, and Mul, Div, Add, Sub by constants. One form for all of them: s and t, computed in double
+// and rounded once to the weights' type. A normalization that finds no home becomes Mul and Add. Splat weights stay
+// splats.
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
@@ -118,12 +119,12 @@ std::optional<Literal> scaled(const Literal &weights, ArrayRef<double> scale, Ar
   Type element = weights.type.getElementType();
   // A narrow scale would round twice; keep it in f32 and let the product round.
   Type scaleElement = element.isF64() ? element : Type(Float32Type::get(element.getContext()));
-  auto scaleType = RankedTensorType::get(scale.size() == 1 ? SmallVector<int64_t>(scaleShape.size(), 1) : SmallVector<int64_t>(scaleShape),
-                                         scaleElement);
+  auto scaleType = RankedTensorType::get(
+      scale.size() == 1 ? SmallVector<int64_t>(scaleShape.size(), 1) : SmallVector<int64_t>(scaleShape), scaleElement);
   if (scaleType.getNumElements() != int64_t(scale.size()))
     return std::nullopt;
-  auto product = foldBinary("Mul", reshaped(weights, RankedTensorType::get(viewShape, element)), fromDoubles(scaleType, scale),
-                            RankedTensorType::get(viewShape, element));
+  auto product = foldBinary("Mul", reshaped(weights, RankedTensorType::get(viewShape, element)),
+                            fromDoubles(scaleType, scale), RankedTensorType::get(viewShape, element));
   if (!product)
     return std::nullopt;
   return reshaped(*product, weights.type);
@@ -199,7 +200,8 @@ bool fuseInto(Operation *op, Operation *producer) {
     return false;
   auto affine = affineOf(op, x, home->count, home->rank, home->channelDim);
   if (!affine)
-    return isa<onnx::BatchNormalizationOp>(op) && missed(op, passName, name, "its parameters are not constants of inference");
+    return isa<onnx::BatchNormalizationOp>(op) &&
+           missed(op, passName, name, "its parameters are not constants of inference");
   auto weights = readLiteral(onnx::getConstantAttr(producer->getOperand(1)));
   if (!weights || !isa<FloatType>(weights->type.getElementType()))
     return missed(op, passName, name, "the weights are no float constant");
@@ -280,7 +282,8 @@ bool decompose(onnx::BatchNormalizationOp op) {
       values.assign(count, values[0]);
     return values;
   };
-  if (!isa<FloatType>(type.getElementType()) || !fits(held->scale, type.getElementType()) || !fits(held->shift, type.getElementType()))
+  if (!isa<FloatType>(type.getElementType()) || !fits(held->scale, type.getElementType()) ||
+      !fits(held->shift, type.getElementType()))
     return missed(op, passName, "ScaleShift", "the folded numbers leave the range of the type");
   OpBuilder builder(op);
   Location loc = op.getLoc();

@@ -66,13 +66,12 @@ inline uint32_t floatToBits(float f) {
   std::memcpy(&bits, &f, 4);
   return bits;
 }
+// Without branches, so that weights convert in vectors: the exponent is corrected by a multiplication, which also
+// normalizes subnormals; infinities and NaNs get the largest exponent back.
 inline float halfToFloat(uint16_t h) {
-  uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 0x3ff;
-  if (exponent == 31)
-    return bitsToFloat(sign | 0x7f800000 | mantissa << 13);
-  if (exponent == 0)
-    return bitsToFloat(sign | floatToBits(float(mantissa) * 0x1p-24f));
-  return bitsToFloat(sign | (exponent + 112) << 23 | mantissa << 13);
+  float scaled = bitsToFloat(uint32_t(h & 0x7fff) << 13) * 0x1p112f;
+  uint32_t special = scaled >= 65536.0f ? 0x7f800000u : 0u;
+  return bitsToFloat(floatToBits(scaled) | special | uint32_t(h & 0x8000) << 16);
 }
 // Round to nearest, ties to even; subnormals by adding one half, whose last place is the half type's smallest number.
 inline uint16_t floatToHalf(float f) {

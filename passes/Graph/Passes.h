@@ -14,7 +14,8 @@ namespace burin {
 struct GraphOptions {
   /// `INPUT=1x3x224x224` bindings of whole input shapes and `NAME=N` bindings of symbolic dims.
   llvm::SmallVector<std::string> shapes, dims;
-  /// ONNX names of the operators that later stages lower. Others expand by their ONNX function body. Empty: none expands.
+  /// ONNX names of the operators that later stages lower. Others expand by their ONNX function body. Empty: none
+  /// expands.
   llvm::SmallVector<std::string> lowered;
 };
 

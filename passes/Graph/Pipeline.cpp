@@ -13,7 +13,8 @@ namespace burin {
 #include "passes/Graph/Passes.h.inc"
 
 // Inference makes shapes constant, folding makes constants that inference reads, and an If decided by either brings new
-// operators. Exporters need two rounds, nested conditions one more each. The evaluator compiles: only the last round asks it.
+// operators. Exporters need two rounds, nested conditions one more each. The evaluator compiles: only the last round
+// asks it.
 static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, unsigned rounds) {
   for (unsigned i = 0; i < rounds; ++i) {
     pm.addPass(createInferShapes());
@@ -73,15 +74,15 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerRaiseLayerNorm();
   registerRaiseSpaceToDepth();
   registerVerifyGraph();
-  PassPipelineRegistration<GraphPipelineOptions>(
-      "graph", "The whole graph stage: bind shapes, infer, fold, raise, fuse, verify",
-      [evaluator](OpPassManager &pm, const GraphPipelineOptions &given) {
-        GraphOptions options;
-        options.shapes.assign(given.shapes.begin(), given.shapes.end());
-        options.dims.assign(given.dims.begin(), given.dims.end());
-        options.lowered.assign(given.lowered.begin(), given.lowered.end());
-        buildGraphPipeline(pm, options, evaluator);
-      });
+  PassPipelineRegistration<GraphPipelineOptions>("graph",
+                                                 "The whole graph stage: bind shapes, infer, fold, raise, fuse, verify",
+                                                 [evaluator](OpPassManager &pm, const GraphPipelineOptions &given) {
+                                                   GraphOptions options;
+                                                   options.shapes.assign(given.shapes.begin(), given.shapes.end());
+                                                   options.dims.assign(given.dims.begin(), given.dims.end());
+                                                   options.lowered.assign(given.lowered.begin(), given.lowered.end());
+                                                   buildGraphPipeline(pm, options, evaluator);
+                                                 });
 }
 
 } // namespace burin

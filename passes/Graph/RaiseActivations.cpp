@@ -1,6 +1,6 @@
 // Activations that exporters spell out, recognised as what they are: a product of factors and one constant, in whatever
-// order and association, where one factor is x and another a gate made of x. Later stages then see one operator with one
-// rounding. Constants must agree within rounding, and nothing else may use the parts.
+// order and association, where one factor is x and another a gate made of x. Later stages then see one operator with
+// one rounding. Constants must agree within rounding, and nothing else may use the parts.
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -212,7 +212,8 @@ bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
   if (!gate.hasOneUse() || !sum->first.hasOneUse())
     return missed(op, passName, "Gelu", "a part has several uses");
   parts.push_back(curve);
-  return become<onnx::GeluOp>(op, x, parts, builder.getNamedAttr("approximate", builder.getStringAttr(isErf ? "none" : "tanh")));
+  return become<onnx::GeluOp>(op, x, parts,
+                              builder.getNamedAttr("approximate", builder.getStringAttr(isErf ? "none" : "tanh")));
 }
 
 bool visit(Operation *op) {

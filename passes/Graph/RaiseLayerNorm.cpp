@@ -1,5 +1,5 @@
-// Layer normalization spelled out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, recognised from its last division;
-// scale and bias join as they are met. Must not change which dims are normalized or what epsilon is.
+// Layer normalization spelled out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, recognised from its last
+// division; scale and bias join as they are met. Must not change which dims are normalized or what epsilon is.
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -107,10 +107,11 @@ bool spansNormalized(Value value, Value x, int64_t axis) {
 bool normalize(Operation *op, Core &core, Value scale) {
   OpBuilder builder(op);
   Location loc = fuse(core.parts);
-  Operation *made = build(builder, loc, onnx::LayerNormalizationOp::getOperationName(), {core.x, scale, noValue(builder, loc)},
-                          {builder.getNamedAttr("axis", builder.getI64IntegerAttr(core.axis - rankedType(core.x).getRank())),
-                           builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core.epsilon)))},
-                          3, 1);
+  Operation *made =
+      build(builder, loc, onnx::LayerNormalizationOp::getOperationName(), {core.x, scale, noValue(builder, loc)},
+            {builder.getNamedAttr("axis", builder.getI64IntegerAttr(core.axis - rankedType(core.x).getRank())),
+             builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core.epsilon)))},
+            3, 1);
   if (!made)
     return false;
   if (!replace(op, made->getResult(0))) {
@@ -174,7 +175,8 @@ bool joinBias(onnx::AddOp op) {
     int64_t rank = rankedType(norm.getX()) ? rankedType(norm.getX()).getRank() : 0;
     int64_t axis = norm.getAxis() < 0 ? norm.getAxis() + rank : norm.getAxis();
     if (!norm.getY().hasOneUse() || axis < 0 || !spansNormalized(bias, norm.getX(), axis))
-      return missed(op, passName, "Bias", "the bias is not of the normalized dims' shape, or the sum is not the only use");
+      return missed(op, passName, "Bias",
+                    "the bias is not of the normalized dims' shape, or the sum is not the only use");
     OpBuilder builder(op);
     Operation *made = builder.clone(*norm);
     made->setOperand(2, bias);

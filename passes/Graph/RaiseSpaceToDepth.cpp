@@ -1,6 +1,6 @@
-// DepthToSpace and SpaceToDepth spelled out: over six dims (Reshape, Transpose, Reshape), and as the Focus stem (strided
-// Slices of one image, concatenated). Only orders that ONNX's operators have by themselves are raised; the Focus order
-// that YOLO exporters write is reached by permuting channels, best inside the next convolution's weights.
+// DepthToSpace and SpaceToDepth spelled out: over six dims (Reshape, Transpose, Reshape), and as the Focus stem
+// (strided Slices of one image, concatenated). Only orders that ONNX's operators have by themselves are raised; the
+// Focus order that YOLO exporters write is reached by permuting channels, best inside the next convolution's weights.
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
@@ -72,7 +72,8 @@ bool raiseSixDims(onnx::ReshapeOp op) {
     return missed(op, passName, name, "a part has several uses");
   OpBuilder builder(op);
   Location loc = fuse({first, transpose, op});
-  NamedAttribute attributes[] = {i64(builder, "blocksize", block), builder.getNamedAttr("mode", builder.getStringAttr(mode))};
+  NamedAttribute attributes[] = {i64(builder, "blocksize", block),
+                                 builder.getNamedAttr("mode", builder.getStringAttr(mode))};
   Value value = name == "DepthToSpace" ? build<onnx::DepthToSpaceOp>(builder, loc, first.getData(), attributes)
                                        : build<onnx::SpaceToDepthOp>(builder, loc, first.getData(), attributes);
   return become(op, value, name);
@@ -167,20 +168,23 @@ bool raiseFocus(onnx::ConcatOp op) {
       channels.push_back(offset * i[1] + c);
   auto conv = op.getResult().hasOneUse() ? dyn_cast<onnx::ConvOp>(*op->user_begin()) : onnx::ConvOp();
   if (conv && conv.getX() == op.getResult() && conv.getGroup() == 1 && onnx::getConstantAttr(conv.getW())) {
-    // Gather wants the inverse: the weight for SpaceToDepth's channel j is the one the Concat had where channels[k] = j.
+    // Gather wants the inverse: the weight for SpaceToDepth's channel j is the one the Concat had where channels[k] =
+    // j.
     SmallVector<int64_t> inverse(channels.size());
     for (auto [k, j] : llvm::enumerate(channels))
       inverse[j] = k;
     builder.setInsertionPoint(conv);
-    Value weights = build<onnx::GatherOp>(builder, conv.getLoc(),
-                                          {conv.getW(), onnx::createI64s(builder, conv.getLoc(), inverse)}, i64(builder, "axis", 1));
+    Value weights =
+        build<onnx::GatherOp>(builder, conv.getLoc(), {conv.getW(), onnx::createI64s(builder, conv.getLoc(), inverse)},
+                              i64(builder, "axis", 1));
     if (weights) {
       conv->setOperand(1, foldOrKeep(weights.getDefiningOp()));
       return become(op, value, "Focus");
     }
   }
   builder.setInsertionPoint(op);
-  value = build<onnx::GatherOp>(builder, loc, {value, onnx::createI64s(builder, loc, channels)}, i64(builder, "axis", 1));
+  value =
+      build<onnx::GatherOp>(builder, loc, {value, onnx::createI64s(builder, loc, channels)}, i64(builder, "axis", 1));
   return become(op, value, "Focus");
 }
 

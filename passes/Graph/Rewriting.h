@@ -35,10 +35,11 @@ void eraseDead(mlir::Operation *op);
 /// Erases all dead operators under `root`; true if there was one.
 bool eraseAllDead(mlir::Operation *root);
 
-/// Builds an operator with the result types ONNX infers; results from `present` on are absent. Null (nothing built) where
-/// inference refuses.
+/// Builds an operator with the result types ONNX infers; results from `present` on are absent. Null (nothing built)
+/// where inference refuses.
 mlir::Operation *build(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name, mlir::ValueRange operands,
-                       llvm::ArrayRef<mlir::NamedAttribute> attributes = {}, unsigned results = 1, unsigned present = 1);
+                       llvm::ArrayRef<mlir::NamedAttribute> attributes = {}, unsigned results = 1,
+                       unsigned present = 1);
 /// The same in front of `op`, at `loc`.
 template <typename OpTy>
 mlir::Value build(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange operands,
@@ -61,7 +62,8 @@ mlir::RankedTensorType rankedType(mlir::Value value);
 bool sameType(mlir::Type a, mlir::Type b);
 /// The one value all elements of a float or integer constant have.
 std::optional<double> uniform(mlir::Value value);
-/// True if `value` is a float constant whose elements all are within rounding of `x` (1e-3 for f16 and bf16, else 1e-6).
+/// True if `value` is a float constant whose elements all are within rounding of `x` (1e-3 for f16 and bf16, else
+/// 1e-6).
 bool isAbout(mlir::Value value, double x);
 /// The defining operator if it is an OpTy.
 template <typename OpTy> OpTy definedBy(mlir::Value value) { return value ? value.getDefiningOp<OpTy>() : OpTy(); }

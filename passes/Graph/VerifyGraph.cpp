@@ -41,7 +41,8 @@ private:
         llvm::none_of(op->getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); }))
       return onnx::emitNodeError(op) << "expected no Identity within a graph, got one";
     if (isa<onnx::ShapeOp>(op) && staticType(op->getOperand(0)))
-      return onnx::emitNodeError(op) << "expected the Shape of a tensor of static shape to be a constant, got the operator";
+      return onnx::emitNodeError(op)
+             << "expected the Shape of a tensor of static shape to be a constant, got the operator";
     return success();
   }
 };
