@@ -19,17 +19,45 @@ std::string dimName(RankedTensorType type, unsigned dim) {
   return name ? name.str() : "";
 }
 
-LogicalResult refuseDynamic(func::FuncOp main, RankedTensorType type, StringRef name, bool isInput) {
+bool isStatic(Type type) {
+  auto shaped = dyn_cast<ShapedType>(type);
+  return !shaped || shaped.hasStaticShape();
+}
+
+// The operation that made a shape unknown: of what feeds `value`, the first whose operands are all known.
+Operation *firstDynamic(Value value) {
+  SmallVector<Value> work = {value};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val().getDefiningOp();
+    if (!op || !seen.insert(op).second)
+      continue;
+    if (llvm::all_of(op->getOperandTypes(), isStatic))
+      return op;
+    for (Value operand : op->getOperands())
+      if (!isStatic(operand.getType()))
+        work.push_back(operand);
+  }
+  return nullptr;
+}
+
+/// `output`: the returned value; null for an input.
+LogicalResult refuseDynamic(func::FuncOp main, RankedTensorType type, StringRef name, Value output) {
+  bool isInput = !output;
   for (unsigned d = 0; d < type.getRank(); ++d) {
     if (!type.isDynamicDim(d))
       continue;
     std::string symbol = dimName(type, d), shape;
     for (int64_t size : type.getShape())
       shape += (shape.empty() ? "" : "x") + (ShapedType::isDynamic(size) ? "N" : std::to_string(size));
+    if (!isInput) {
+      Operation *cause = firstDynamic(output);
+      return emitError(cause ? cause->getLoc() : main.getLoc())
+             << (cause ? "the shape of its result is known only at run time, so " : "") << "dim " << d
+             << (symbol.empty() ? "" : " ('" + symbol + "')") << " of output '" << name
+             << "' is not known at compile time, as this target needs it; bind input dims with --dim or --shape, or compute this part outside the model";
+    }
     auto error = emitError(main.getLoc());
-    if (!isInput)
-      return error << "dim " << d << (symbol.empty() ? "" : " ('" + symbol + "')") << " of output '" << name
-                   << "' depends on data or on a dim that is not bound; this target needs every shape at compile time";
     error << "dim " << d << (symbol.empty() ? "" : " ('" + symbol + "')") << " of input '" << name
           << "' is not bound and this target needs every shape at compile time; give ";
     if (!symbol.empty())
@@ -58,7 +86,8 @@ LogicalResult burin::captureSignature(ModuleOp module) {
         return emitError(main.getLoc()) << (isInput ? "input" : "output") << " '" << name << "' is a " << type
                                         << ", which compiled models cannot take or give; expected a tensor of numbers with a known rank",
                failure();
-      if (failed(refuseDynamic(main, tensor, name, isInput)))
+      Value output = isInput ? Value() : main.getBody().front().getTerminator()->getOperand(i);
+      if (failed(refuseDynamic(main, tensor, name, output)))
         return failure();
       entries.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(name)), b.getNamedAttr("dtype", b.getI32IntegerAttr(dtype)),
                                              b.getNamedAttr("dims", b.getDenseI64ArrayAttr(tensor.getShape()))}));

@@ -26,6 +26,8 @@ static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_conte
 static_assert(BURIN_ABI_VERSION == 1, "the field lists below are those of version 1");
 
 namespace {
+constexpr unsigned weightsField = 15; // of burin_model, counted below
+
 class Builder {
 public:
   Builder(llvm::Module &module, llvm::StringRef prefix)
@@ -90,7 +92,9 @@ public:
     auto *variantType = llvm::StructType::get(context, {pointer, i64, pointer});
     llvm::Value *entry = b.CreateLoad(pointer, b.CreateStructGEP(variantType, variant, 2));
     Constant *call = global(record({u32(BURIN_ABI_VERSION), u32(0), null(), u64(0), null(), null(), null(), null(), u64(0), u32(0), u32(0)}), "context");
-    Constant *weights = model.weightsBytes ? symbol(model.weightsSymbol(), false) : null();
+    // Through the description and not by symbol: in a process that loads objects the weights may lie further away than code can reach.
+    auto *type = llvm::cast<llvm::StructType>(description->getValueType());
+    llvm::Value *weights = b.CreateLoad(pointer, b.CreateStructGEP(type, description, weightsField));
     b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
                              {data, b.CreateConstInBoundsGEP2_32(table, data, 0, inputs), function->getArg(inputs + outputs), weights, call}));
   }
