@@ -1,6 +1,7 @@
 // libFuzzer target: any bytes as an ONNX model. Whatever they are, the importer ends with a module that verifies or with one
 // error: no exception, no abort, no read outside the bytes. Corpus: the importer's test models, good and broken.
 #include "lib/Import/Import.h"
+#include "test/Fuzz/wire_mutator.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
