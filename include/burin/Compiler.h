@@ -1,5 +1,6 @@
-/* The compiler as a C library (libBurinCompiler.so): what the tools and every other language use. Opaque handles, no C++ in the interface,
- * no exception leaves. A handle is used by one thread at a time; different handles are independent.
+/* The compiler as a C library (libBurinCompiler.so): what the tools and every other language use. Opaque handles, no
+ * C++ in the interface, no exception leaves. A handle is used by one thread at a time; different handles are
+ * independent.
  *
  *   burin_options *o = burin_options_create();
  *   burin_options_set(o, "target", "x86-64-v3");           // names and values of burin-compile's command line
@@ -29,15 +30,17 @@ burin_options *burin_options_create(void);
 burin_options *burin_options_copy(const burin_options *options);
 void burin_options_destroy(burin_options *options);
 
-/* Sets an option by its name on the command line, without dashes ("target", "O", "shape"); those that may be repeated append. A switch takes
- * NULL, "1" or "0". Returns 0, or -1 with the reason in burin_options_error. */
+/* Sets an option by its name on the command line, without dashes ("target", "O", "shape"); those that may be repeated
+ * append. A switch takes NULL, "1" or "0". Returns 0, or -1 with the reason in burin_options_error. */
 int burin_options_set(burin_options *options, const char *name, const char *value);
 
-/* Takes every compile option out of a command line: `--name=value`, `--name value`, -o, -O2, -v. What is left, argv[0] first, moves to the
- * front and *argc is its count. Words behind `--` are left. Returns 0, or -1 with the reason in burin_options_error. */
+/* Takes every compile option out of a command line: `--name=value`, `--name value`, -o, -O2, -v. What is left, argv[0]
+ * first, moves to the front and *argc is its count. Words behind `--` are left. Returns 0, or -1 with the reason in
+ * burin_options_error. */
 int burin_options_parse(burin_options *options, int *argc, char **argv);
 
-/* The shape of data at hand, for inputs whose dims the model leaves open; no error where the model has no such input. */
+/* The shape of data at hand, for inputs whose dims the model leaves open; no error where the model has no such input.
+ */
 void burin_options_hint_shape(burin_options *options, const char *input, const int64_t *dims, int32_t rank);
 
 /* What the last call on these options complained about; "" if nothing. */
@@ -46,7 +49,8 @@ const char *burin_options_error(const burin_options *options);
 /* 1 when a switch is set or a value given. */
 int burin_options_has(const burin_options *options, const char *name);
 
-/* All that changes the output, as text: equal texts make equal artifacts of equal models. Valid until the next call on `options`. */
+/* All that changes the output, as text: equal texts make equal artifacts of equal models. Valid until the next call on
+ * `options`. */
 const char *burin_options_text(burin_options *options);
 
 /* The options as lines for --help. */
@@ -59,16 +63,20 @@ void burin_options_set_progress(burin_options *options, void (*progress)(void *u
 
 typedef struct burin_compilation burin_compilation;
 
-/* Compiles the file `model` (.onnx or .mlir) to `output`; NULL: the option "output", or a name made from the model's. Never NULL. */
+/* Compiles the file `model` (.onnx or .mlir) to `output`; NULL: the option "output", or a name made from the model's.
+ * Never NULL. */
 burin_compilation *burin_compile_file(const burin_options *options, const char *model, const char *output);
 
-/* The same for a model in memory, which is copied. `name` stands for the file in messages; ".mlir" at its end means MLIR. */
-burin_compilation *burin_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name, const char *output);
+/* The same for a model in memory, which is copied. `name` stands for the file in messages; ".mlir" at its end means
+ * MLIR. */
+burin_compilation *burin_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name,
+                                        const char *output);
 
 /* 1 on success. Then, and only then, the output file exists, whole. */
 int burin_compilation_ok(const burin_compilation *compilation);
 
-/* Errors and warnings, a line each: "error: model.onnx: node 'conv1' (Conv, opset 13): expected ..., got ...". "" if none. */
+/* Errors and warnings, a line each: "error: model.onnx: node 'conv1' (Conv, opset 13): expected ..., got ...". "" if
+ * none. */
 const char *burin_compilation_messages(const burin_compilation *compilation);
 
 /* JSON: output, header, stages with seconds, memory, arena, weights and code bytes. */
@@ -80,9 +88,11 @@ void burin_compilation_destroy(burin_compilation *compilation);
 
 typedef struct burin_session burin_session;
 
-/* A model compiled for this CPU and loaded without a linker, or a shared library made with --emit=shared. NULL never; ask burin_session_error. */
+/* A model compiled for this CPU and loaded without a linker, or a shared library made with --emit=shared. NULL never;
+ * ask burin_session_error. */
 burin_session *burin_session_compile(const burin_options *options, const char *model);
-burin_session *burin_session_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name);
+burin_session *burin_session_compile_buffer(const burin_options *options, const void *model, size_t bytes,
+                                            const char *name);
 burin_session *burin_session_load(const char *shared_library);
 
 /* What went wrong in making the session or in its last run; "" if nothing. */
@@ -91,7 +101,8 @@ const char *burin_session_error(const burin_session *session);
 /* The model's description, valid as long as the session; NULL when it could not be made. */
 const burin_model *burin_session_model(const burin_session *session);
 
-/* Runs with an arena that the session owns, so one call at a time. `outputs` are the caller's memory, as burin_run takes them. */
+/* Runs with an arena that the session owns, so one call at a time. `outputs` are the caller's memory, as burin_run
+ * takes them. */
 burin_status burin_session_run(burin_session *session, const burin_tensor *inputs, burin_tensor *outputs);
 
 void burin_session_destroy(burin_session *session);

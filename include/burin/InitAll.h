@@ -31,9 +31,10 @@ struct NamedPipeline {
 /// In running order; the last is `all`: graph to cpu.
 llvm::ArrayRef<NamedPipeline> namedPipelines();
 
-/// Adds the passes of the pipeline called `name` for the machine row `target` ("host" or empty: this CPU). On failure `error` says why,
-/// listing what there is.
-llvm::LogicalResult buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, mlir::OpPassManager &pm, std::string &error);
+/// Adds the passes of the pipeline called `name` for the machine row `target` ("host" or empty: this CPU). On failure
+/// `error` says why, listing what there is.
+llvm::LogicalResult buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, mlir::OpPassManager &pm,
+                                       std::string &error);
 
 } // namespace burin
 

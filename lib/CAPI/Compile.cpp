@@ -46,7 +46,8 @@ burin_compilation *burin_compile_file(const burin_options *options, const char *
   return run(options, ModelSource{model, {}, nullptr}, output);
 }
 
-burin_compilation *burin_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name, const char *output) {
+burin_compilation *burin_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name,
+                                        const char *output) {
   auto owner = std::make_shared<std::string>(static_cast<const char *>(model), bytes);
   return run(options, ModelSource{name, *owner, owner}, output);
 }

@@ -77,10 +77,10 @@ const char *burin_options_help(void) {
     std::string lines;
     llvm::raw_string_ostream out(lines);
     for (const OptionInfo &o : compileOptions()) {
-      std::string flag = o.name == "O"          ? "-O0 .. -O3"
-                         : o.name == "output"   ? "-o FILE"
+      std::string flag = o.name == "O"         ? "-O0 .. -O3"
+                         : o.name == "output"  ? "-o FILE"
                          : o.name == "verbose" ? "-v"
-                                                : "--" + o.name.str() + (o.value.empty() ? "" : "=" + o.value.str());
+                                               : "--" + o.name.str() + (o.value.empty() ? "" : "=" + o.value.str());
       out << "  " << flag << std::string(flag.size() < 26 ? 26 - flag.size() : 1, ' ') << o.help << "\n";
     }
     return lines;

@@ -16,7 +16,9 @@ struct burin_options {
   burin::Progress makeProgress() const {
     if (!progress)
       return {};
-    return [call = progress, user = progressUser](burin::Stage stage) { call(user, burin::stageName(stage).str().c_str()); };
+    return [call = progress, user = progressUser](burin::Stage stage) {
+      call(user, burin::stageName(stage).str().c_str());
+    };
   }
 };
 

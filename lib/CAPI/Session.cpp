@@ -1,4 +1,5 @@
-// burin_session_*: a model in this process, either compiled here and loaded by the JIT or a shared library that was made before.
+// burin_session_*: a model in this process, either compiled here and loaded by the JIT or a shared library that was
+// made before.
 #include "lib/CAPI/Options.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
@@ -74,8 +75,9 @@ static burin_session *compileSession(const burin_options *given, const ModelSour
   }
   MemoryStream stream(static_cast<char *>(session->weights));
   writeWeights(description, stream);
-  auto jit = Jit::create(std::move(*objects), {{description.weightsSymbol(), session->weights},
-                                               {"burin_select_variant", reinterpret_cast<const void *>(&burin_select_variant)}});
+  auto jit = Jit::create(std::move(*objects),
+                         {{description.weightsSymbol(), session->weights},
+                          {"burin_select_variant", reinterpret_cast<const void *>(&burin_select_variant)}});
   auto model = jit ? (*jit)->lookup(description.modelSymbol()) : jit.takeError();
   if (!model) {
     session->error = llvm::toString(model.takeError());
@@ -85,9 +87,12 @@ static burin_session *compileSession(const burin_options *given, const ModelSour
   return accept(session, static_cast<const burin_model *>(*model));
 }
 
-burin_session *burin_session_compile(const burin_options *options, const char *model) { return compileSession(options, ModelSource{model, {}, nullptr}); }
+burin_session *burin_session_compile(const burin_options *options, const char *model) {
+  return compileSession(options, ModelSource{model, {}, nullptr});
+}
 
-burin_session *burin_session_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name) {
+burin_session *burin_session_compile_buffer(const burin_options *options, const void *model, size_t bytes,
+                                            const char *name) {
   auto owner = std::make_shared<std::string>(static_cast<const char *>(model), bytes);
   return compileSession(options, ModelSource{name, *owner, owner});
 }
@@ -120,7 +125,8 @@ burin_status burin_session_run(burin_session *session, const burin_tensor *input
   session->error = burin_status_text(status);
   if (int32_t tensor = session->context.error_tensor; tensor >= 0) {
     bool isInput = uint32_t(tensor) < session->model->num_inputs;
-    const burin_tensor_info &info = isInput ? session->model->inputs[tensor] : session->model->outputs[tensor - session->model->num_inputs];
+    const burin_tensor_info &info =
+        isInput ? session->model->inputs[tensor] : session->model->outputs[tensor - session->model->num_inputs];
     session->error = std::string(isInput ? "input '" : "output '") + info.name + "': " + session->error;
   }
   return status;

@@ -14,12 +14,14 @@ const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "ml
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
-    {"emit", "KIND", "exe (default), lib, shared, obj, asm, llvm, mlir or onnx; without it the extension of FILE decides"},
+    {"emit", "KIND",
+     "exe (default), lib, shared, obj, asm, llvm, mlir or onnx; without it the extension of FILE decides"},
     {"target", "T", "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, cortex-a72, cortex-a76, ..."},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"name", "NAME", "prefix of the symbols and of the C header"},
-    {"header", "FILE", "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
+    {"header", "FILE",
+     "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
     {"precision", "P", "arithmetic of float layers: f32"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
@@ -33,21 +35,37 @@ const OptionInfo table[] = {
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"lora", "input-type", "mean", "scale", "reverse-channels", "layout", "image-input", "fit",
-                                      "resize-mode", "report", "load-pass-plugin", "patterns", "weights", "strict-precision", "dynamic"};
+  static const StringRef planned[] = {"lora",
+                                      "input-type",
+                                      "mean",
+                                      "scale",
+                                      "reverse-channels",
+                                      "layout",
+                                      "image-input",
+                                      "fit",
+                                      "resize-mode",
+                                      "report",
+                                      "load-pass-plugin",
+                                      "patterns",
+                                      "weights",
+                                      "strict-precision",
+                                      "dynamic"};
   return is_contained(planned, name);
 }
 
-template <typename Enum, size_t N> Expected<Enum> parseEnum(const StringRef (&names)[N], StringRef option, StringRef value) {
+template <typename Enum, size_t N>
+Expected<Enum> parseEnum(const StringRef (&names)[N], StringRef option, StringRef value) {
   for (size_t i = 0; i < N; ++i)
     if (names[i] == value)
       return static_cast<Enum>(i);
-  return createStringError("--%s: unknown '%s', expected one of %s", option.str().c_str(), value.str().c_str(), llvm::join(ArrayRef<StringRef>(names), ", ").c_str());
+  return createStringError("--%s: unknown '%s', expected one of %s", option.str().c_str(), value.str().c_str(),
+                           llvm::join(ArrayRef<StringRef>(names), ", ").c_str());
 }
 
 Error checkBinding(StringRef option, StringRef value, bool isShape) {
   auto wrong = [&] {
-    return createStringError("--%s: expected %s, got '%s'", option.str().c_str(), isShape ? "INPUT=1x3x224x224" : "NAME=N", value.str().c_str());
+    return createStringError("--%s: expected %s, got '%s'", option.str().c_str(),
+                             isShape ? "INPUT=1x3x224x224" : "NAME=N", value.str().c_str());
   };
   auto [name, numbers] = value.rsplit('=');
   if (name.empty() || name.size() == value.size() || (numbers.empty() && !isShape))
@@ -119,17 +137,20 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     SmallVector<StringRef> names;
     value.split(names, ',');
     if (names.size() > 1)
-      return createStringError("--target: several targets in one artifact are not supported by this version, got '%s'", value.str().c_str());
+      return createStringError("--target: several targets in one artifact are not supported by this version, got '%s'",
+                               value.str().c_str());
     for (StringRef target : names)
       if (!findMachine(target))
-        return createStringError("unknown target '%s', expected one of %s", target.str().c_str(), machineNames().c_str());
+        return createStringError("unknown target '%s', expected one of %s", target.str().c_str(),
+                                 machineNames().c_str());
     options.targets.assign(names.begin(), names.end());
   } else if (key == "shape" || key == "dim") {
     if (Error error = checkBinding(key, value, key == "shape"))
       return error;
     (key == "shape" ? options.shapes : options.dims).push_back(value.str());
   } else if (key == "name") {
-    bool good = (isAlpha(value[0]) || value[0] == '_') && all_of(value, [](char c) { return isAlnum(c) || c == '_'; }) && value != "burin";
+    bool good = (isAlpha(value[0]) || value[0] == '_') &&
+                all_of(value, [](char c) { return isAlnum(c) || c == '_'; }) && value != "burin";
     if (!good)
       return createStringError("--name: expected a C identifier other than burin, got '%s'", value.str().c_str());
     options.name = value.str();
@@ -161,13 +182,14 @@ std::string burin::optionsText(const CompileOptions &options) {
     for (const std::string &v : values)
       out << key << "=" << v << "\n";
   };
-  out << "emit=" << (options.emit ? emitName(*options.emit) : "") << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "")
-      << "\n";
+  out << "emit=" << (options.emit ? emitName(*options.emit) : "")
+      << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
   list("shape", options.shapes);
   list("dim", options.dims);
-  out << "O=" << options.optLevel << "\nname=" << options.name << "\npasses=" << options.passes << "\nruntime-dir=" << options.runtimeFolder
-      << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+  out << "O=" << options.optLevel << "\nname=" << options.name << "\npasses=" << options.passes
+      << "\nruntime-dir=" << options.runtimeFolder << "\nstatic=" << options.isStatic << "\nopset=" << options.opset
+      << "\n";
   for (const auto &[name, dims] : options.inputHints) {
     out << "hint=" << name << ":";
     interleave(dims, out, "x");

@@ -1,5 +1,5 @@
-// Everything that decides what the compiler makes, settable by the names of the command line. The tools, the C API and Python all set it
-// through setOption, so a flag exists in one place.
+// Everything that decides what the compiler makes, settable by the names of the command line. The tools, the C API and
+// Python all set it through setOption, so a flag exists in one place.
 #ifndef BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 #define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 
@@ -21,22 +21,23 @@ llvm::StringRef stageName(Stage stage);
 llvm::StringRef emitName(EmitKind kind);
 
 struct CompileOptions {
-  std::string output;                // "-": standard output; empty: named after the model
-  std::optional<EmitKind> emit;      // else by the output's extension, a program where that says nothing
+  std::string output;           // "-": standard output; empty: named after the model
+  std::optional<EmitKind> emit; // else by the output's extension, a program where that says nothing
   std::optional<Stage> stopAfter;
-  std::vector<std::string> targets;  // rows of the machine table; empty: host
-  std::vector<std::string> shapes;   // INPUT=1x3x224x224
-  std::vector<std::string> dims;     // NAME=N
+  std::vector<std::string> targets; // rows of the machine table; empty: host
+  std::vector<std::string> shapes;  // INPUT=1x3x224x224
+  std::vector<std::string> dims;    // NAME=N
   unsigned optLevel = 2;
-  std::string name;                  // prefix of every symbol; empty: made from the file's name
-  std::string header;                // of libraries and objects; empty: NAME.h beside the output; "none": no header
-  std::string passes;                // a textual pipeline over the graph, run at the end of the graph stage
-  std::string runtimeFolder;         // of the runtime libraries; empty: beside this library
+  std::string name;          // prefix of every symbol; empty: made from the file's name
+  std::string header;        // of libraries and objects; empty: NAME.h beside the output; "none": no header
+  std::string passes;        // a textual pipeline over the graph, run at the end of the graph stage
+  std::string runtimeFolder; // of the runtime libraries; empty: beside this library
   bool isStatic = false;
   bool verifyEach = false;
   bool verbose = false;
-  int64_t opset = 26;                // of --emit=onnx
-  /// Shapes of data at hand, used only for inputs whose dims the model leaves open (burin-run). Not a promise: a name may be unknown.
+  int64_t opset = 26; // of --emit=onnx
+  /// Shapes of data at hand, used only for inputs whose dims the model leaves open (burin-run). Not a promise: a name
+  /// may be unknown.
   std::vector<std::pair<std::string, std::vector<int64_t>>> inputHints;
 };
 

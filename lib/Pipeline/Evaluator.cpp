@@ -1,4 +1,5 @@
-// Folding = compiling for this CPU and calling. Whatever cannot be compiled is simply not folded, so nothing here speaks to the user.
+// Folding = compiling for this CPU and calling. Whatever cannot be compiled is simply not folded, so nothing here
+// speaks to the user.
 #include "lib/Pipeline/Evaluator.h"
 #include "burin/runtime.h"
 #include "lib/Pipeline/Pipeline.h"
@@ -18,7 +19,8 @@ constexpr uint64_t maxResultBytes = uint64_t(1) << 30;
 
 using Memory = std::unique_ptr<void, decltype(&std::free)>;
 Memory allocate(uint64_t bytes) {
-  return Memory(std::aligned_alloc(BURIN_ALIGNMENT, llvm::alignTo(std::max<uint64_t>(bytes, 1), BURIN_ALIGNMENT)), &std::free);
+  return Memory(std::aligned_alloc(BURIN_ALIGNMENT, llvm::alignTo(std::max<uint64_t>(bytes, 1), BURIN_ALIGNMENT)),
+                &std::free);
 }
 
 bool isSplat(const char *bytes, uint64_t count, uint64_t element) {
@@ -35,8 +37,9 @@ ElementsAttr toAttribute(RankedTensorType type, Memory memory) {
   if (count * element < blobBytes)
     return DenseElementsAttr::getFromRawBuffer(type, ArrayRef<char>(bytes, count * element));
   void *owned = memory.release();
-  AsmResourceBlob blob(ArrayRef<char>(bytes, count * element), BURIN_ALIGNMENT, [owned](void *, size_t, size_t) { std::free(owned); },
-                       /*dataIsMutable=*/false);
+  AsmResourceBlob blob(
+      ArrayRef<char>(bytes, count * element), BURIN_ALIGNMENT, [owned](void *, size_t, size_t) { std::free(owned); },
+      /*dataIsMutable=*/false);
   return DenseResourceElementsAttr::get(type, "folded", std::move(blob));
 }
 
@@ -48,7 +51,8 @@ public:
     uint64_t total = 0;
     for (Type type : function.getResultTypes()) {
       auto tensor = dyn_cast<RankedTensorType>(type);
-      if (!tensor || !tensor.hasStaticShape() || dtypeOf(tensor.getElementType()) == 0 || bytesOfElement(tensor.getElementType()) == 0)
+      if (!tensor || !tensor.hasStaticShape() || dtypeOf(tensor.getElementType()) == 0 ||
+          bytesOfElement(tensor.getElementType()) == 0)
         return failure();
       total += tensor.getNumElements() * bytesOfElement(tensor.getElementType());
     }
@@ -66,7 +70,8 @@ public:
     CompileOptions options;
     options.optLevel = 0;
     StageOptions stage{options, *machine};
-    if (failed(captureSignature(*module)) || failed(runLower(*module, stage)) || failed(runTensor(*module, stage)) || failed(runTarget(*module, stage)))
+    if (failed(captureSignature(*module)) || failed(runLower(*module, stage)) || failed(runTensor(*module, stage)) ||
+        failed(runTarget(*module, stage)))
       return failure();
     FailureOr<ModelDescription> model = describeModel(*module);
     if (failed(model))
@@ -93,7 +98,8 @@ public:
     }
     burin_context context{};
     context.abi_version = BURIN_ABI_VERSION;
-    if (reinterpret_cast<burin_entry>(*entry)(nullptr, outputs.data(), arena.get(), weights.get(), &context) != BURIN_OK)
+    if (reinterpret_cast<burin_entry>(*entry)(nullptr, outputs.data(), arena.get(), weights.get(), &context) !=
+        BURIN_OK)
       return failure();
     SmallVector<ElementsAttr> values;
     for (auto [type, memory] : llvm::zip(function.getResultTypes(), results))

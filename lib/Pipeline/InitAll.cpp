@@ -3,17 +3,17 @@
 #include "dialects/Nn/Nn.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Evaluator.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cuda/Passes.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Tensor/Passes.h"
 #include "passes/Vpu/Passes.h"
-#include "mlir/InitAllDialects.h"
-#include "mlir/InitAllExtensions.h"
-#include "mlir/InitAllPasses.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Target/LLVMIR/Dialect/All.h"
 
 using namespace mlir;
 
@@ -41,7 +41,8 @@ const burin::NamedPipeline pipelines[] = {
 
 llvm::ArrayRef<burin::NamedPipeline> burin::namedPipelines() { return pipelines; }
 
-LogicalResult burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, OpPassManager &pm, std::string &error) {
+LogicalResult burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, OpPassManager &pm,
+                                        std::string &error) {
   const Machine *machine = findMachine(target);
   if (!machine) {
     error = llvm::formatv("unknown target '{0}', expected one of {1}", target, machineNames());

@@ -35,7 +35,8 @@ using namespace burin;
 namespace {
 constexpr char stageAttr[] = "burin.stage";
 
-LogicalResult runPasses(ModuleOp module, const CompileOptions &options, llvm::function_ref<void(OpPassManager &)> build) {
+LogicalResult runPasses(ModuleOp module, const CompileOptions &options,
+                        llvm::function_ref<void(OpPassManager &)> build) {
   PassManager passes(module.getContext(), ModuleOp::getOperationName());
   passes.enableVerifier(options.verifyEach);
   build(passes);
@@ -49,16 +50,19 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   GraphOptions graph;
   graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
   graph.dims.assign(stage.options.dims.begin(), stage.options.dims.end());
-  // A graph that leaves as ONNX keeps its composite operators; one that is compiled has them expanded while folding can still see them.
+  // A graph that leaves as ONNX keeps its composite operators; one that is compiled has them expanded while folding can
+  // still see them.
   bool leaves = stage.options.emit == EmitKind::Onnx || stage.options.stopAfter == Stage::Graph;
   if (!leaves)
     for (std::string &name : getLoweredOperators())
       graph.lowered.push_back(std::move(name));
-  if (failed(runPasses(module, stage.options, [&](OpPassManager &pm) { buildGraphPipeline(pm, graph, createEvaluator()); })))
+  if (failed(runPasses(module, stage.options,
+                       [&](OpPassManager &pm) { buildGraphPipeline(pm, graph, createEvaluator()); })))
     return failure();
   if (stage.options.passes.empty())
     return success();
-  // parsePassPipeline into an existing manager would nest silently; the anchor has to be the module's (see `builtin.module(...)`).
+  // parsePassPipeline into an existing manager would nest silently; the anchor has to be the module's (see
+  // `builtin.module(...)`).
   std::string text = stage.options.passes, why;
   if (!StringRef(text).starts_with("builtin.module("))
     text = "builtin.module(" + text + ")";
@@ -90,8 +94,8 @@ std::unique_ptr<MLIRContext> burin::makeContext() {
 //===--------------------------------------------- one compilation ---------------------------------------------===//
 
 Compilation::Compilation(CompileOptions given, Progress progress)
-    : options(std::move(given)), progress(std::move(progress)), machine(findMachine(options.targets.empty() ? "host" : options.targets.front())),
-      context(makeContext()) {}
+    : options(std::move(given)), progress(std::move(progress)),
+      machine(findMachine(options.targets.empty() ? "host" : options.targets.front())), context(makeContext()) {}
 
 Compilation::~Compilation() = default;
 
@@ -156,9 +160,11 @@ LogicalResult Compilation::import(const ModelSource &source) {
   file.reset();
   if (isMlir) {
     ParserConfig config(context.get());
-    module = source.owner ? parseSourceString<ModuleOp>(source.bytes, config, source.path) : parseSourceFile<ModuleOp>(source.path, config);
+    module = source.owner ? parseSourceString<ModuleOp>(source.bytes, config, source.path)
+                          : parseSourceFile<ModuleOp>(source.path, config);
   } else {
-    module = source.owner ? importModel(source.bytes, source.path, source.owner, *context) : importModel(source.path, *context);
+    module = source.owner ? importModel(source.bytes, source.path, source.owner, *context)
+                          : importModel(source.path, *context);
   }
   if (!module || failed(mlir::verify(*module)))
     return failure();
@@ -166,7 +172,8 @@ LogicalResult Compilation::import(const ModelSource &source) {
   return bindHints();
 }
 
-// Shapes of data at hand bind what the model leaves open; where they disagree with it the run will say so, not the compiler.
+// Shapes of data at hand bind what the model leaves open; where they disagree with it the run will say so, not the
+// compiler.
 LogicalResult Compilation::bindHints() {
   auto main = module->lookupSymbol<FunctionOpInterface>("main");
   if (!main || reached >= Stage::Graph)
@@ -211,10 +218,13 @@ LogicalResult Compilation::runTo(Stage last) {
     (*module)->setAttr(stageAttr, StringAttr::get(context.get(), stageName(next)));
     return success();
   };
-  return success(succeeded(run(Stage::Graph, [&] { return runGraph(*module, stage); })) &&
-                 succeeded(run(Stage::Lower, [&] { return success(succeeded(captureSignature(*module)) && succeeded(runLower(*module, stage))); })) &&
-                 succeeded(run(Stage::Tensor, [&] { return runTensor(*module, stage); })) &&
-                 succeeded(run(Stage::Target, [&] { return runTarget(*module, stage); })));
+  return success(
+      succeeded(run(Stage::Graph, [&] { return runGraph(*module, stage); })) &&
+      succeeded(
+          run(Stage::Lower,
+              [&] { return success(succeeded(captureSignature(*module)) && succeeded(runLower(*module, stage))); })) &&
+      succeeded(run(Stage::Tensor, [&] { return runTensor(*module, stage); })) &&
+      succeeded(run(Stage::Target, [&] { return runTarget(*module, stage); })));
 }
 
 FailureOr<ModelDescription> Compilation::describe() {
@@ -290,7 +300,8 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
   model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
   CodegenOptions codegen{options.name, options.optLevel};
   if (kind == EmitKind::LLVM || kind == EmitKind::Asm) {
-    auto text = compileToText(*module, *machine, codegen, *model, kind == EmitKind::LLVM ? TextKind::LLVM : TextKind::Assembly);
+    auto text =
+        compileToText(*module, *machine, codegen, *model, kind == EmitKind::LLVM ? TextKind::LLVM : TextKind::Assembly);
     if (failed(text))
       return failure();
     return write([&](llvm::raw_ostream &out) { return out << *text, success(); }, output);
@@ -313,7 +324,8 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
     report.artifactBytes = size;
   if (header.empty())
     return success();
-  return write([&](llvm::raw_ostream &out) { return writeHeader(*model, fileName, version(), out), success(); }, header);
+  return write([&](llvm::raw_ostream &out) { return writeHeader(*model, fileName, version(), out), success(); },
+               header);
 }
 
 //===--------------------------------------------- file to file ---------------------------------------------===//
@@ -334,9 +346,11 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
                        .Default(stopsEarly ? EmitKind::MLIR : EmitKind::Exe);
   }
   StringRef model = llvm::sys::path::stem(modelPath), out = llvm::sys::path::stem(options.output);
-  bool isLibrary = *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
+  bool isLibrary =
+      *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
   if (options.name.empty()) {
-    // A library's file name is its interface; a program's is not, and the same model then makes the same bytes under any name.
+    // A library's file name is its interface; a program's is not, and the same model then makes the same bytes under
+    // any name.
     StringRef base = isLibrary && !out.empty() && options.output != "-" ? out : model;
     if (isLibrary && base.size() > 3)
       base.consume_front("lib");
@@ -346,8 +360,9 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
   }
   if (options.output.empty()) {
     static const char *const suffixes[] = {"", ".a", ".so", ".o", ".s", ".ll", ".mlir", ".opt.onnx"};
-    options.output = (*options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared ? "lib" + options.name : model.str()) +
-                     suffixes[static_cast<int>(*options.emit)];
+    options.output =
+        (*options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared ? "lib" + options.name : model.str()) +
+        suffixes[static_cast<int>(*options.emit)];
   }
   return options;
 }
@@ -356,9 +371,13 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
 static std::string conflict(const CompileOptions &options) {
   EmitKind kind = *options.emit;
   if (kind == EmitKind::Onnx && options.stopAfter && *options.stopAfter > Stage::Graph)
-    return ("--stop-after=" + stageName(*options.stopAfter) + " leaves nothing that ONNX can hold; --emit=onnx ends with graph at the latest").str();
+    return ("--stop-after=" + stageName(*options.stopAfter) +
+            " leaves nothing that ONNX can hold; --emit=onnx ends with graph at the latest")
+        .str();
   if (kind != EmitKind::Onnx && kind != EmitKind::MLIR && options.stopAfter && *options.stopAfter != Stage::Emit)
-    return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) + " cannot hold; use --emit=mlir").str();
+    return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) +
+            " cannot hold; use --emit=mlir")
+        .str();
   bool isText = kind == EmitKind::MLIR || kind == EmitKind::LLVM || kind == EmitKind::Asm;
   if (options.output == "-" && !isText)
     return ("--emit=" + emitName(kind) + " is not text and is not written to standard output; give -o FILE").str();
@@ -377,8 +396,8 @@ static void copyMessages(StringRef text, llvm::raw_ostream &out) {
   }
 }
 
-bool burin::compile(const ModelSource &source, const CompileOptions &given, const Progress &progress, llvm::raw_ostream &messages,
-                    CompileReport &report) {
+bool burin::compile(const ModelSource &source, const CompileOptions &given, const Progress &progress,
+                    llvm::raw_ostream &messages, CompileReport &report) {
   CompileOptions options = completeOptions(given, source.path);
   auto refuse = [&](const Twine &why) {
     messages << "error: " << why << "\n";
@@ -404,7 +423,8 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   auto output = OutputFile::create(place);
   if (!output)
     return refuse(llvm::toString(output.takeError()));
-  bool hasHeader = *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
+  bool hasHeader =
+      *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
   std::optional<OutputFile> header;
   if (hasHeader && options.header != "none") {
     SmallString<128> path(options.header);
@@ -426,7 +446,7 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
     Compilation compilation(options, progress);
     llvm::raw_string_ostream stream(text);
     burin::ScopedDiagnosticHandler handler(&compilation.getContext(), stream);
-    Stage last = options.stopAfter ? std::min(*options.stopAfter, Stage::Target)
+    Stage last = options.stopAfter                 ? std::min(*options.stopAfter, Stage::Target)
                  : *options.emit == EmitKind::Onnx ? Stage::Graph
                                                    : Stage::Target;
     good = succeeded(compilation.import(source)) && succeeded(compilation.runTo(last)) &&

@@ -30,7 +30,8 @@ struct CompileReport {
   std::vector<StageTime> stages;
   double seconds = 0;
   uint64_t peakMemory = 0; // of the whole process, bytes
-  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0, artifactBytes = 0;
+  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0,
+           artifactBytes = 0;
   uint64_t layers = 0;
   std::string output, header; // files written
 };
@@ -48,9 +49,11 @@ public:
   mlir::LogicalResult import(const ModelSource &source);
   /// Runs all stages up to and including `last` that are not behind the module yet.
   mlir::LogicalResult runTo(Stage last);
-  /// Writes the artifact of the options to `output`, a path that may be written freely. `header`, if not empty: where the C header goes.
+  /// Writes the artifact of the options to `output`, a path that may be written freely. `header`, if not empty: where
+  /// the C header goes.
   mlir::LogicalResult emit(llvm::StringRef output, llvm::StringRef header);
-  /// Objects that run in this process instead: their model symbol is description.modelSymbol(), weights are to be defined by the caller.
+  /// Objects that run in this process instead: their model symbol is description.modelSymbol(), weights are to be
+  /// defined by the caller.
   mlir::FailureOr<std::vector<ObjectCode>> emitObjects(ModelDescription &description);
 
   mlir::MLIRContext &getContext() { return *context; }
@@ -70,14 +73,16 @@ private:
   Stage reached = Stage::Import;
 };
 
-/// The whole road, from file to file. All text for the user goes to `messages`; false after an error. No output file appears then.
-bool compile(const ModelSource &source, const CompileOptions &options, const Progress &progress, llvm::raw_ostream &messages,
-             CompileReport &report);
+/// The whole road, from file to file. All text for the user goes to `messages`; false after an error. No output file
+/// appears then.
+bool compile(const ModelSource &source, const CompileOptions &options, const Progress &progress,
+             llvm::raw_ostream &messages, CompileReport &report);
 
 /// Kind and names that the options mean for this model: each default filled in.
 CompileOptions completeOptions(const CompileOptions &options, llvm::StringRef modelPath);
 
-/// The stages, also for folding: each takes what the one before leaves (contracts in passes/*/Passes.h) and verifies what it leaves itself.
+/// The stages, also for folding: each takes what the one before leaves (contracts in passes/*/Passes.h) and verifies
+/// what it leaves itself.
 struct StageOptions {
   const CompileOptions &options;
   const Machine &machine;
@@ -90,7 +95,8 @@ mlir::LogicalResult runTarget(mlir::ModuleOp module, const StageOptions &stage);
 /// A context with all dialects at hand.
 std::unique_ptr<mlir::MLIRContext> makeContext();
 
-/// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s; refuses dims that are not bound, naming them and the flag.
+/// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s; refuses dims that are not bound,
+/// naming them and the flag.
 mlir::LogicalResult captureSignature(mlir::ModuleOp module);
 
 } // namespace burin

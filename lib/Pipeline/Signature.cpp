@@ -1,4 +1,5 @@
-// What the artifact will say of its inputs and outputs, taken from the graph before lowering forgets names and signedness.
+// What the artifact will say of its inputs and outputs, taken from the graph before lowering forgets names and
+// signedness.
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -55,7 +56,8 @@ LogicalResult refuseDynamic(func::FuncOp main, RankedTensorType type, StringRef 
       return emitError(cause ? cause->getLoc() : main.getLoc())
              << (cause ? "the shape of its result is known only at run time, so " : "") << "dim " << d
              << (symbol.empty() ? "" : " ('" + symbol + "')") << " of output '" << name
-             << "' is not known at compile time, as this target needs it; bind input dims with --dim or --shape, or compute this part outside the model";
+             << "' is not known at compile time, as this target needs it; bind input dims with --dim or --shape, or "
+                "compute this part outside the model";
     }
     auto error = emitError(main.getLoc());
     error << "dim " << d << (symbol.empty() ? "" : " ('" + symbol + "')") << " of input '" << name
@@ -83,13 +85,15 @@ LogicalResult burin::captureSignature(ModuleOp module) {
       if (auto given = attributes ? attributes.getAs<IntegerAttr>("burin.dtype") : nullptr)
         dtype = given.getInt();
       if (!tensor || !dtype || bytesOfElement(tensor.getElementType()) == 0)
-        return emitError(main.getLoc()) << (isInput ? "input" : "output") << " '" << name << "' is a " << type
-                                        << ", which compiled models cannot take or give; expected a tensor of numbers with a known rank",
+        return emitError(main.getLoc())
+                   << (isInput ? "input" : "output") << " '" << name << "' is a " << type
+                   << ", which compiled models cannot take or give; expected a tensor of numbers with a known rank",
                failure();
       Value output = isInput ? Value() : main.getBody().front().getTerminator()->getOperand(i);
       if (failed(refuseDynamic(main, tensor, name, output)))
         return failure();
-      entries.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(name)), b.getNamedAttr("dtype", b.getI32IntegerAttr(dtype)),
+      entries.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(name)),
+                                             b.getNamedAttr("dtype", b.getI32IntegerAttr(dtype)),
                                              b.getNamedAttr("dims", b.getDenseI64ArrayAttr(tensor.getShape()))}));
     }
     return b.getArrayAttr(entries);
@@ -100,6 +104,7 @@ LogicalResult burin::captureSignature(ModuleOp module) {
   FailureOr<Attribute> outputs = capture(main.getResultTypes(), false);
   if (failed(outputs))
     return failure();
-  module->setAttr(signatureAttr, b.getDictionaryAttr({b.getNamedAttr("inputs", *inputs), b.getNamedAttr("outputs", *outputs)}));
+  module->setAttr(signatureAttr,
+                  b.getDictionaryAttr({b.getNamedAttr("inputs", *inputs), b.getNamedAttr("outputs", *outputs)}));
   return success();
 }

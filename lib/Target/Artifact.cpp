@@ -25,9 +25,11 @@ static uint64_t codeBytes(const burin::ObjectCode &object) {
 }
 
 FailureOr<uint64_t> burin::writeArtifact(ModuleOp module, const Machine &machine, const CodegenOptions &codegen,
-                                         const ModelDescription &model, const ArtifactOptions &options, StringRef path) {
+                                         const ModelDescription &model, const ArtifactOptions &options,
+                                         StringRef path) {
   if (model.weightsBytes > maxWeightBytes)
-    return module.emitError() << "the weights take " << model.weightsBytes << " bytes, and at most " << maxWeightBytes << " fit into one artifact",
+    return module.emitError() << "the weights take " << model.weightsBytes << " bytes, and at most " << maxWeightBytes
+                              << " fit into one artifact",
            failure();
   auto folder = ScratchFolder::create();
   if (!folder)
@@ -60,7 +62,8 @@ FailureOr<uint64_t> burin::writeArtifact(ModuleOp module, const Machine &machine
     }
     if (model.weightsBytes) {
       std::string file = folder->file(model.name + ".weights.o");
-      if (llvm::Error error = writeFile(file, [&](llvm::raw_ostream &out) { return writeWeightObject(model, machine.triple, out); }))
+      if (llvm::Error error =
+              writeFile(file, [&](llvm::raw_ostream &out) { return writeWeightObject(model, machine.triple, out); }))
         return error;
       input.objects.push_back(file);
     }

@@ -15,10 +15,11 @@ struct ArtifactOptions {
   std::string soname;        // shared libraries
 };
 
-/// Compiles, links and writes `path` (a temporary name: the caller moves it). Consumes the module's functions. Returns the bytes of machine
-/// code, without the runtime's. Each failure is one error at the module's location.
+/// Compiles, links and writes `path` (a temporary name: the caller moves it). Consumes the module's functions. Returns
+/// the bytes of machine code, without the runtime's. Each failure is one error at the module's location.
 mlir::FailureOr<uint64_t> writeArtifact(mlir::ModuleOp module, const Machine &machine, const CodegenOptions &codegen,
-                                        const ModelDescription &model, const ArtifactOptions &options, llvm::StringRef path);
+                                        const ModelDescription &model, const ArtifactOptions &options,
+                                        llvm::StringRef path);
 
 } // namespace burin
 

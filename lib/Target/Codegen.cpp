@@ -1,5 +1,6 @@
-// LLVM dialect -> LLVM IR -> machine code. Kernels come unrolled and vectorized, so LLVM's own O2 pipeline (ten times the cost, nothing
-// gained) is left out below -O3. Partitions are cut by the amount of code alone, never by the number of threads: same input, same bytes.
+// LLVM dialect -> LLVM IR -> machine code. Kernels come unrolled and vectorized, so LLVM's own O2 pipeline (ten times
+// the cost, nothing gained) is left out below -O3. Partitions are cut by the amount of code alone, never by the number
+// of threads: same input, same bytes.
 #include "lib/Target/Codegen.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -21,7 +22,8 @@ using namespace mlir;
 namespace {
 constexpr char entryName[] = "entry";
 
-// Operations a partition holds at most, roughly 50 ms of code generation; and how many partitions at most, as each costs a target machine.
+// Operations a partition holds at most, roughly 50 ms of code generation; and how many partitions at most, as each
+// costs a target machine.
 constexpr size_t operationsPerPartition = 4000, maxPartitions = 12;
 
 // Functions that any C environment, even a freestanding one, must offer: all that generated code may call.
@@ -40,7 +42,8 @@ void initializeTargets() {
   });
 }
 
-std::unique_ptr<llvm::TargetMachine> makeTargetMachine(const burin::Machine &machine, unsigned optLevel, std::string &error) {
+std::unique_ptr<llvm::TargetMachine> makeTargetMachine(const burin::Machine &machine, unsigned optLevel,
+                                                       std::string &error) {
   initializeTargets();
   llvm::Triple triple(machine.triple);
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
@@ -48,19 +51,21 @@ std::unique_ptr<llvm::TargetMachine> makeTargetMachine(const burin::Machine &mac
     return nullptr;
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast; // a*b+c in one rounding: the only liberty taken with floats
-  options.FunctionSections = true;                  // the linker drops what is not called, in particular other variants' helpers
+  options.FunctionSections = true; // the linker drops what is not called, in particular other variants' helpers
   options.DataSections = true;
   auto level = optLevel == 0 ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Default;
-  return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, machine.cpu, machine.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small, level));
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, machine.cpu, machine.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small, level));
 }
 
-// Every symbol gets the model's prefix and becomes hidden, so that partitions find each other and two models live in one binary.
+// Every symbol gets the model's prefix and becomes hidden, so that partitions find each other and two models live in
+// one binary.
 void prefixSymbols(ModuleOp module, StringRef prefix) {
   llvm::StringMap<StringAttr> renamed;
   for (Operation &op : *module.getBody()) {
     auto symbol = dyn_cast<SymbolOpInterface>(op);
-    bool isDefinition = isa<LLVM::GlobalOp>(op) || (isa<LLVM::LLVMFuncOp>(op) && !cast<LLVM::LLVMFuncOp>(op).isExternal());
+    bool isDefinition =
+        isa<LLVM::GlobalOp>(op) || (isa<LLVM::LLVMFuncOp>(op) && !cast<LLVM::LLVMFuncOp>(op).isExternal());
     if (!symbol || !isDefinition)
       continue;
     auto name = StringAttr::get(module.getContext(), prefix + "_" + symbol.getName());
@@ -178,7 +183,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &target, unsigned optLev
   passes.run(module, modules);
 }
 
-std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &target, StringRef name) {
+std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &target,
+                                        StringRef name) {
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, name, /*disableVerification=*/true);
   if (!result)
     return nullptr;
@@ -217,8 +223,10 @@ LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, Strin
       llvm::consumeError(name.takeError());
       continue;
     }
-    if (!name->empty() && !isAllowedCall(*name) && !(name->starts_with(prefix) && name->drop_front(prefix.size()).starts_with("_")))
-      return module.emitError() << "the generated code calls '" << *name << "', and may call nothing but memcpy, memmove and memset";
+    if (!name->empty() && !isAllowedCall(*name) &&
+        !(name->starts_with(prefix) && name->drop_front(prefix.size()).starts_with("_")))
+      return module.emitError() << "the generated code calls '" << *name
+                                << "', and may call nothing but memcpy, memmove and memset";
   }
   return success();
 }
@@ -226,10 +234,12 @@ LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, Strin
 
 std::string burin::entrySymbol(StringRef prefix) { return (prefix + "_" + entryName).str(); }
 
-FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp module, const Machine &machine, const CodegenOptions &options) {
+FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp module, const Machine &machine,
+                                                                  const CodegenOptions &options) {
   auto entry = module.lookupSymbol<LLVM::LLVMFuncOp>(entryName);
   if (!entry || entry.getNumArguments() != 5)
-    return module.emitError() << "expected a function @entry of five pointers, as the target stage leaves it", failure();
+    return module.emitError() << "expected a function @entry of five pointers, as the target stage leaves it",
+           failure();
   prefixSymbols(module, options.prefix);
   std::vector<OwningOpRef<ModuleOp>> parts = partition(module);
 
@@ -243,7 +253,8 @@ FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp modul
   std::vector<Part> work(parts.size());
   bool translated = true;
   {
-    // Translation is a tenth of the work and shares the MLIR context, so it stays on this thread while the pool compiles.
+    // Translation is a tenth of the work and shares the MLIR context, so it stays on this thread while the pool
+    // compiles.
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
     for (size_t i = 0; i < parts.size(); ++i) {
       std::string error;
@@ -280,13 +291,15 @@ FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp modul
   return objects;
 }
 
-FailureOr<burin::ObjectCode> burin::describeToObject(ModuleOp module, const Machine &machine, const ModelDescription &model) {
+FailureOr<burin::ObjectCode> burin::describeToObject(ModuleOp module, const Machine &machine,
+                                                     const ModelDescription &model) {
   std::string error;
   auto target = makeTargetMachine(machine, 0, error);
   if (!target)
     return module.emitError() << "LLVM has no back end for " << machine.triple << ": " << error, failure();
   llvm::LLVMContext context;
-  auto description = describeToLLVM(model, context, machine.triple, target->createDataLayout().getStringRepresentation());
+  auto description =
+      describeToLLVM(model, context, machine.triple, target->createDataLayout().getStringRepresentation());
   ObjectCode object;
   object.name = model.name + ".model.o";
   if (!emit(*description, *target, llvm::CodeGenFileType::ObjectFile, object.bytes))
@@ -306,7 +319,8 @@ FailureOr<std::string> burin::compileToText(ModuleOp module, const Machine &mach
   if (!code)
     return failure();
   code->setSourceFileName(options.prefix);
-  auto description = describeToLLVM(model, context, machine.triple, target->createDataLayout().getStringRepresentation());
+  auto description =
+      describeToLLVM(model, context, machine.triple, target->createDataLayout().getStringRepresentation());
   if (llvm::Linker::linkModules(*code, std::move(description)))
     return module.emitError() << "code and description do not link", failure();
   optimize(*code, *target, options.optLevel);

@@ -1,5 +1,5 @@
-// The one road to machine code: the LLVM dialect of one model -> LLVM IR -> objects, in partitions that compile side by side.
-// The same module and options give the same bytes, whatever the number of threads.
+// The one road to machine code: the LLVM dialect of one model -> LLVM IR -> objects, in partitions that compile side by
+// side. The same module and options give the same bytes, whatever the number of threads.
 #ifndef BURIN_LIB_TARGET_CODEGEN_H
 #define BURIN_LIB_TARGET_CODEGEN_H
 
@@ -25,12 +25,14 @@ struct ObjectCode {
 /// What the target calls `@entry` under this prefix.
 std::string entrySymbol(llvm::StringRef prefix);
 
-/// Compiles the functions of `module` (contract: passes/Cpu/Passes.h) for `machine`. Consumes the module's functions. One error when LLVM
-/// refuses something, or when the code would call anything but memcpy, memmove and memset.
-mlir::FailureOr<std::vector<ObjectCode>> compileToObjects(mlir::ModuleOp module, const Machine &machine, const CodegenOptions &options);
+/// Compiles the functions of `module` (contract: passes/Cpu/Passes.h) for `machine`. Consumes the module's functions.
+/// One error when LLVM refuses something, or when the code would call anything but memcpy, memmove and memset.
+mlir::FailureOr<std::vector<ObjectCode>> compileToObjects(mlir::ModuleOp module, const Machine &machine,
+                                                          const CodegenOptions &options);
 
 /// The object of the model's description.
-mlir::FailureOr<ObjectCode> describeToObject(mlir::ModuleOp module, const Machine &machine, const ModelDescription &model);
+mlir::FailureOr<ObjectCode> describeToObject(mlir::ModuleOp module, const Machine &machine,
+                                             const ModelDescription &model);
 
 enum class TextKind { LLVM, Assembly };
 

@@ -14,7 +14,8 @@ public:
     T value = from.getAs<T>(key);
     if (!value && !failed) {
       failed = true;
-      module.emitError() << "module attribute '" << attribute << "': an entry has no '" << key << "' of the expected kind";
+      module.emitError() << "module attribute '" << attribute << "': an entry has no '" << key
+                         << "' of the expected kind";
     }
     return value;
   }
@@ -43,7 +44,8 @@ public:
   }
   uint64_t missing(StringRef name) {
     if (!failed)
-      module.emitError() << "module attribute '" << name << "' is missing or malformed; the module must come from the target stage";
+      module.emitError() << "module attribute '" << name
+                         << "' is missing or malformed; the module must come from the target stage";
     failed = true;
     return 0;
   }
@@ -70,12 +72,18 @@ int32_t burin::dtypeOf(Type type) {
     return 0;
   bool isUnsigned = type.isUnsignedInteger();
   switch (type.getIntOrFloatBitWidth()) {
-  case 1: return BURIN_BOOL;
-  case 8: return isUnsigned ? BURIN_UINT8 : BURIN_INT8;
-  case 16: return isUnsigned ? BURIN_UINT16 : BURIN_INT16;
-  case 32: return isUnsigned ? BURIN_UINT32 : BURIN_INT32;
-  case 64: return isUnsigned ? BURIN_UINT64 : BURIN_INT64;
-  default: return 0;
+  case 1:
+    return BURIN_BOOL;
+  case 8:
+    return isUnsigned ? BURIN_UINT8 : BURIN_INT8;
+  case 16:
+    return isUnsigned ? BURIN_UINT16 : BURIN_INT16;
+  case 32:
+    return isUnsigned ? BURIN_UINT32 : BURIN_INT32;
+  case 64:
+    return isUnsigned ? BURIN_UINT64 : BURIN_INT64;
+  default:
+    return 0;
   }
 }
 
@@ -111,8 +119,10 @@ FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
       if (auto names = entry.getAs<ArrayAttr>("dim_names"))
         for (Attribute name : names)
           tensor.dimNames.push_back(isa<StringAttr>(name) ? cast<StringAttr>(name).str() : "");
-      if (tensor.dims.size() > BURIN_MAX_RANK || (!tensor.dimNames.empty() && tensor.dimNames.size() != tensor.dims.size())) {
-        module.emitError() << "'" << tensor.name << "' has " << tensor.dims.size() << " dims, expected at most " << BURIN_MAX_RANK;
+      if (tensor.dims.size() > BURIN_MAX_RANK ||
+          (!tensor.dimNames.empty() && tensor.dimNames.size() != tensor.dims.size())) {
+        module.emitError() << "'" << tensor.name << "' has " << tensor.dims.size() << " dims, expected at most "
+                           << BURIN_MAX_RANK;
         read.failed = true;
       }
       for (int64_t dim : tensor.dims)
@@ -149,8 +159,9 @@ FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
     weight.bytes = weight.data.getNumElements() * bytesOfElement(weight.data.getElementType());
     weight.dtype = dtypeOf(weight.data.getElementType());
     if (weight.offset < model.weightsBytes || weight.offset % BURIN_ALIGNMENT != 0) {
-      module.emitError() << "module attribute '" << weightsAttr << "': '" << weight.name << "' starts at byte " << weight.offset
-                         << ", expected a multiple of " << BURIN_ALIGNMENT << " from " << model.weightsBytes << " on";
+      module.emitError() << "module attribute '" << weightsAttr << "': '" << weight.name << "' starts at byte "
+                         << weight.offset << ", expected a multiple of " << BURIN_ALIGNMENT << " from "
+                         << model.weightsBytes << " on";
       read.failed = true;
     }
     model.weightsBytes = weight.offset + weight.bytes;

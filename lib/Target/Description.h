@@ -1,4 +1,5 @@
-// What an artifact says of its model: the burin_model of include/burin/runtime.h as C++ values, read from the module's attributes.
+// What an artifact says of its model: the burin_model of include/burin/runtime.h as C++ values, read from the module's
+// attributes.
 #ifndef BURIN_LIB_TARGET_DESCRIPTION_H
 #define BURIN_LIB_TARGET_DESCRIPTION_H
 
@@ -14,8 +15,10 @@ class Module;
 
 namespace burin {
 
-/// Module attributes between the rooms. Set by lib/Pipeline (signature), passes/Tensor (arena, weights) and passes/Cpu (layers).
-inline constexpr char signatureAttr[] = "burin.signature"; // {inputs = [{name, dtype, dims, dim_names}], outputs = [...]}
+/// Module attributes between the rooms. Set by lib/Pipeline (signature), passes/Tensor (arena, weights) and passes/Cpu
+/// (layers).
+inline constexpr char signatureAttr[] =
+    "burin.signature"; // {inputs = [{name, dtype, dims, dim_names}], outputs = [...]}
 inline constexpr char arenaAttr[] = "burin.arena_bytes";
 inline constexpr char peakAttr[] = "burin.peak_live_bytes";
 inline constexpr char weightsAttr[] = "burin.weights"; // [{name, offset, source_bytes, encoding, data}]
@@ -37,7 +40,7 @@ struct WeightDescription {
   std::string name;
   uint64_t offset = 0, bytes = 0, sourceBytes = 0;
   int32_t dtype = 0;
-  uint32_t encoding = 0;    // burin_encoding
+  uint32_t encoding = 0; // burin_encoding
   mlir::ElementsAttr data;
 };
 
@@ -73,8 +76,8 @@ uint64_t bytesOfElement(mlir::Type element);
 mlir::FailureOr<ModelDescription> describeModel(mlir::ModuleOp module);
 
 /// The description as an LLVM module of constants for a target with this data layout.
-std::unique_ptr<llvm::Module> describeToLLVM(const ModelDescription &model, llvm::LLVMContext &context, llvm::StringRef triple,
-                                             llvm::StringRef dataLayout);
+std::unique_ptr<llvm::Module> describeToLLVM(const ModelDescription &model, llvm::LLVMContext &context,
+                                             llvm::StringRef triple, llvm::StringRef dataLayout);
 
 } // namespace burin
 

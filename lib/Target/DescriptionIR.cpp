@@ -1,7 +1,8 @@
-// ModelDescription -> an LLVM module of constants, field by field as include/burin/runtime.h declares them. LLVM lays a struct out as C does
-// on every target we have; the assertions below hold the field lists against the header on this host.
-#include "lib/Target/Description.h"
+// ModelDescription -> an LLVM module of constants, field by field as include/burin/runtime.h declares them. LLVM lays a
+// struct out as C does on every target we have; the assertions below hold the field lists against the header on this
+// host.
 #include "burin/runtime.h"
+#include "lib/Target/Description.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/IR/GlobalAlias.h"
@@ -11,18 +12,25 @@
 
 using llvm::Constant;
 
-static_assert(offsetof(burin_tensor_info, dims) == 16 && offsetof(burin_tensor_info, dim_names) == 80 && sizeof(burin_tensor_info) == 88);
-static_assert(offsetof(burin_layer_info, flops) == 16 && offsetof(burin_layer_info, bytes) == 24 && sizeof(burin_layer_info) == 32);
+static_assert(offsetof(burin_tensor_info, dims) == 16 && offsetof(burin_tensor_info, dim_names) == 80 &&
+              sizeof(burin_tensor_info) == 88);
+static_assert(offsetof(burin_layer_info, flops) == 16 && offsetof(burin_layer_info, bytes) == 24 &&
+              sizeof(burin_layer_info) == 32);
 static_assert(offsetof(burin_weight_info, offset) == 8 && offsetof(burin_weight_info, bytes) == 16 &&
               offsetof(burin_weight_info, source_bytes) == 24 && offsetof(burin_weight_info, dtype) == 32 &&
               offsetof(burin_weight_info, encoding) == 36 && sizeof(burin_weight_info) == 40);
-static_assert(offsetof(burin_variant, features) == 8 && offsetof(burin_variant, entry) == 16 && sizeof(burin_variant) == 24);
-static_assert(offsetof(burin_model, name) == 8 && offsetof(burin_model, manifest) == 16 && offsetof(burin_model, flags) == 24 &&
-              offsetof(burin_model, num_inputs) == 28 && offsetof(burin_model, num_variants) == 44 && offsetof(burin_model, inputs) == 48 &&
-              offsetof(burin_model, outputs) == 56 && offsetof(burin_model, layers) == 64 && offsetof(burin_model, weight_table) == 72 &&
-              offsetof(burin_model, variants) == 80 && offsetof(burin_model, weights) == 88 && offsetof(burin_model, weights_bytes) == 96 &&
-              offsetof(burin_model, arena_bytes) == 104 && offsetof(burin_model, peak_live_bytes) == 112 && sizeof(burin_model) == 120);
-static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_context, num_custom_ops) == 56 && sizeof(burin_context) == 72);
+static_assert(offsetof(burin_variant, features) == 8 && offsetof(burin_variant, entry) == 16 &&
+              sizeof(burin_variant) == 24);
+static_assert(offsetof(burin_model, name) == 8 && offsetof(burin_model, manifest) == 16 &&
+              offsetof(burin_model, flags) == 24 && offsetof(burin_model, num_inputs) == 28 &&
+              offsetof(burin_model, num_variants) == 44 && offsetof(burin_model, inputs) == 48 &&
+              offsetof(burin_model, outputs) == 56 && offsetof(burin_model, layers) == 64 &&
+              offsetof(burin_model, weight_table) == 72 && offsetof(burin_model, variants) == 80 &&
+              offsetof(burin_model, weights) == 88 && offsetof(burin_model, weights_bytes) == 96 &&
+              offsetof(burin_model, arena_bytes) == 104 && offsetof(burin_model, peak_live_bytes) == 112 &&
+              sizeof(burin_model) == 120);
+static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_context, num_custom_ops) == 56 &&
+              sizeof(burin_context) == 72);
 static_assert(BURIN_ABI_VERSION == 1, "the field lists below are those of version 1");
 
 namespace {
@@ -40,7 +48,8 @@ public:
   Constant *record(llvm::ArrayRef<Constant *> fields) { return llvm::ConstantStruct::getAnon(context, fields); }
 
   llvm::GlobalVariable *global(Constant *value, const llvm::Twine &name) {
-    auto *g = new llvm::GlobalVariable(module, value->getType(), true, llvm::GlobalValue::PrivateLinkage, value, prefix + "." + name);
+    auto *g = new llvm::GlobalVariable(module, value->getType(), true, llvm::GlobalValue::PrivateLinkage, value,
+                                       prefix + "." + name);
     g->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
     return g;
   }
@@ -54,49 +63,59 @@ public:
   Constant *array(llvm::ArrayRef<Constant *> values, const llvm::Twine &name) {
     if (values.empty())
       return null();
-    return global(llvm::ConstantArray::get(llvm::ArrayType::get(values.front()->getType(), values.size()), values), name);
+    return global(llvm::ConstantArray::get(llvm::ArrayType::get(values.front()->getType(), values.size()), values),
+                  name);
   }
   Constant *symbol(llvm::StringRef name, bool isFunction) {
     if (llvm::GlobalValue *known = module.getNamedValue(name))
       return known;
     llvm::GlobalValue *declared;
     if (isFunction)
-      declared = llvm::Function::Create(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false),
-                                        llvm::GlobalValue::ExternalLinkage, name, module);
+      declared =
+          llvm::Function::Create(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false),
+                                 llvm::GlobalValue::ExternalLinkage, name, module);
     else
-      declared = new llvm::GlobalVariable(module, llvm::Type::getInt8Ty(context), true, llvm::GlobalValue::ExternalLinkage, nullptr, name);
+      declared = new llvm::GlobalVariable(module, llvm::Type::getInt8Ty(context), true,
+                                          llvm::GlobalValue::ExternalLinkage, nullptr, name);
     declared->setVisibility(llvm::GlobalValue::HiddenVisibility);
     return declared;
   }
 
-  // int NAME_run(const void *in..., void *out..., void *arena): what a C program calls that has one model and wants no structs. It picks the
-  // variant and offers a context without hooks; shapes are the header's business, so there is nothing to check.
+  // int NAME_run(const void *in..., void *out..., void *arena): what a C program calls that has one model and wants no
+  // structs. It picks the variant and offers a context without hooks; shapes are the header's business, so there is
+  // nothing to check.
   void run(const burin::ModelDescription &model, llvm::GlobalVariable *description) {
     unsigned inputs = model.inputs.size(), outputs = model.outputs.size();
     llvm::SmallVector<llvm::Type *> types(inputs + outputs + 1, pointer);
-    auto *function = llvm::Function::Create(llvm::FunctionType::get(i32, types, false), llvm::GlobalValue::ExternalLinkage,
-                                            model.runSymbol(), module);
+    auto *function = llvm::Function::Create(llvm::FunctionType::get(i32, types, false),
+                                            llvm::GlobalValue::ExternalLinkage, model.runSymbol(), module);
     function->setDoesNotThrow();
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", function));
     auto *table = llvm::ArrayType::get(pointer, inputs + outputs + 1);
     llvm::Value *data = b.CreateAlloca(table);
     for (unsigned i = 0; i < inputs + outputs; ++i)
       b.CreateStore(function->getArg(i), b.CreateConstInBoundsGEP2_32(table, data, 0, i));
-    auto select = module.getOrInsertFunction("burin_select_variant", llvm::FunctionType::get(pointer, {pointer}, false));
+    auto select =
+        module.getOrInsertFunction("burin_select_variant", llvm::FunctionType::get(pointer, {pointer}, false));
     llvm::Value *variant = b.CreateCall(select, {description});
-    auto *found = llvm::BasicBlock::Create(context, "", function), *none = llvm::BasicBlock::Create(context, "", function);
+    auto *found = llvm::BasicBlock::Create(context, "", function),
+         *none = llvm::BasicBlock::Create(context, "", function);
     b.CreateCondBr(b.CreateIsNull(variant), none, found);
     b.SetInsertPoint(none);
     b.CreateRet(u32(BURIN_ERROR_CPU));
     b.SetInsertPoint(found);
     auto *variantType = llvm::StructType::get(context, {pointer, i64, pointer});
     llvm::Value *entry = b.CreateLoad(pointer, b.CreateStructGEP(variantType, variant, 2));
-    Constant *call = global(record({u32(BURIN_ABI_VERSION), u32(0), null(), u64(0), null(), null(), null(), null(), u64(0), u32(0), u32(0)}), "context");
-    // Through the description and not by symbol: in a process that loads objects the weights may lie further away than code can reach.
+    Constant *call = global(record({u32(BURIN_ABI_VERSION), u32(0), null(), u64(0), null(), null(), null(), null(),
+                                    u64(0), u32(0), u32(0)}),
+                            "context");
+    // Through the description and not by symbol: in a process that loads objects the weights may lie further away than
+    // code can reach.
     auto *type = llvm::cast<llvm::StructType>(description->getValueType());
     llvm::Value *weights = b.CreateLoad(pointer, b.CreateStructGEP(type, description, weightsField));
     b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
-                             {data, b.CreateConstInBoundsGEP2_32(table, data, 0, inputs), function->getArg(inputs + outputs), weights, call}));
+                             {data, b.CreateConstInBoundsGEP2_32(table, data, 0, inputs),
+                              function->getArg(inputs + outputs), weights, call}));
   }
 
   Constant *tensors(const std::vector<burin::TensorDescription> &list, const llvm::Twine &name) {
@@ -111,7 +130,8 @@ public:
           entries.push_back(n.empty() ? null() : text(n));
         names = array(entries, "dims");
       }
-      values.push_back(record({text(t.name), u32(t.dtype), u32(t.dims.size()), llvm::ConstantDataArray::get(context, dims), names}));
+      values.push_back(
+          record({text(t.name), u32(t.dtype), u32(t.dims.size()), llvm::ConstantDataArray::get(context, dims), names}));
     }
     return array(values, name);
   }
@@ -125,8 +145,8 @@ public:
 };
 } // namespace
 
-std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &model, llvm::LLVMContext &context, llvm::StringRef triple,
-                                                    llvm::StringRef dataLayout) {
+std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &model, llvm::LLVMContext &context,
+                                                    llvm::StringRef triple, llvm::StringRef dataLayout) {
   auto module = std::make_unique<llvm::Module>(model.name + ".model", context);
   module->setTargetTriple(llvm::Triple(triple));
   module->setDataLayout(dataLayout);
@@ -136,19 +156,23 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
   for (const LayerDescription &l : model.layers)
     layers.push_back(b.record({b.text(l.name), b.text(l.kind), b.u64(l.flops), b.u64(l.bytes)}));
   for (const WeightDescription &w : model.weights)
-    weights.push_back(b.record({b.text(w.name), b.u64(w.offset), b.u64(w.bytes), b.u64(w.sourceBytes), b.u32(w.dtype), b.u32(w.encoding)}));
+    weights.push_back(b.record(
+        {b.text(w.name), b.u64(w.offset), b.u64(w.bytes), b.u64(w.sourceBytes), b.u32(w.dtype), b.u32(w.encoding)}));
   for (const VariantDescription &v : model.variants)
     variants.push_back(b.record({b.text(v.target), b.u64(v.features), b.symbol(v.entry, true)}));
 
-  Constant *value = b.record({b.u32(BURIN_MODEL_MAGIC), b.u32(BURIN_ABI_VERSION), b.text(model.name), b.text(model.manifest),
-                              b.u32(model.flags), b.u32(model.inputs.size()), b.u32(model.outputs.size()), b.u32(layers.size()),
-                              b.u32(weights.size()), b.u32(variants.size()), b.tensors(model.inputs, "inputs"),
-                              b.tensors(model.outputs, "outputs"), b.array(layers, "layers"), b.array(weights, "weight_table"),
-                              b.array(variants, "variants"), model.weightsBytes ? b.symbol(model.weightsSymbol(), false) : b.null(),
-                              b.u64(model.weightsBytes), b.u64(model.arenaBytes), b.u64(model.peakLiveBytes)});
-  auto *symbol = new llvm::GlobalVariable(*module, value->getType(), true, llvm::GlobalValue::ExternalLinkage, value, model.modelSymbol());
+  Constant *value =
+      b.record({b.u32(BURIN_MODEL_MAGIC), b.u32(BURIN_ABI_VERSION), b.text(model.name), b.text(model.manifest),
+                b.u32(model.flags), b.u32(model.inputs.size()), b.u32(model.outputs.size()), b.u32(layers.size()),
+                b.u32(weights.size()), b.u32(variants.size()), b.tensors(model.inputs, "inputs"),
+                b.tensors(model.outputs, "outputs"), b.array(layers, "layers"), b.array(weights, "weight_table"),
+                b.array(variants, "variants"), model.weightsBytes ? b.symbol(model.weightsSymbol(), false) : b.null(),
+                b.u64(model.weightsBytes), b.u64(model.arenaBytes), b.u64(model.peakLiveBytes)});
+  auto *symbol = new llvm::GlobalVariable(*module, value->getType(), true, llvm::GlobalValue::ExternalLinkage, value,
+                                          model.modelSymbol());
   b.run(model, symbol);
   if (model.isProgram)
-    llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol, module.get());
+    llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol,
+                              module.get());
   return module;
 }

@@ -1,4 +1,5 @@
-// See Files.h. A name beside the output, never the output itself, is written: a full disk or a signal leaves no half file in its place.
+// See Files.h. A name beside the output, never the output itself, is written: a full disk or a signal leaves no half
+// file in its place.
 #include "lib/Target/Files.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -29,11 +30,14 @@ std::string burin::ScratchFolder::file(const Twine &name) const {
 }
 
 Expected<burin::OutputFile> burin::OutputFile::create(StringRef path) {
-  auto cannot = [&](const std::string &why) { return createStringError("cannot write '%s': %s", path.str().c_str(), why.c_str()); };
+  auto cannot = [&](const std::string &why) {
+    return createStringError("cannot write '%s': %s", path.str().c_str(), why.c_str());
+  };
   if (sys::fs::is_directory(path))
     return cannot("it is a folder");
   OutputFile file;
-  // Through a link to what it points at; devices and pipes cannot be renamed over and take the bytes directly at commit.
+  // Through a link to what it points at; devices and pipes cannot be renamed over and take the bytes directly at
+  // commit.
   SmallString<128> target;
   if (sys::fs::real_path(path, target))
     target = path;

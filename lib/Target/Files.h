@@ -22,11 +22,14 @@ private:
   llvm::SmallString<128> path;
 };
 
-/// Somewhere beside `path` to write to first. Opening it at once tells, before long work, that the place cannot be written.
+/// Somewhere beside `path` to write to first. Opening it at once tells, before long work, that the place cannot be
+/// written.
 class OutputFile {
 public:
   static llvm::Expected<OutputFile> create(llvm::StringRef path);
-  OutputFile(OutputFile &&other) : path(std::move(other.path)), temporary(std::move(other.temporary)) { other.temporary.clear(); }
+  OutputFile(OutputFile &&other) : path(std::move(other.path)), temporary(std::move(other.temporary)) {
+    other.temporary.clear();
+  }
   ~OutputFile();
 
   /// Where to write until commit().

@@ -1,4 +1,5 @@
-// See Header.h. It reads as if a person had written it for this one model: names, types and shapes of the model, no generic structs.
+// See Header.h. It reads as if a person had written it for this one model: names, types and shapes of the model, no
+// generic structs.
 #include "lib/Target/Header.h"
 #include "burin/runtime.h"
 #include "llvm/ADT/StringExtras.h"
@@ -11,29 +12,46 @@ using namespace burin;
 
 static StringRef cType(int32_t dtype) {
   switch (dtype) {
-  case BURIN_FLOAT: return "float";
-  case BURIN_DOUBLE: return "double";
-  case BURIN_UINT8: return "uint8_t";
-  case BURIN_INT8: return "int8_t";
-  case BURIN_BOOL: return "uint8_t";
-  case BURIN_UINT16: return "uint16_t";
-  case BURIN_INT16: return "int16_t";
+  case BURIN_FLOAT:
+    return "float";
+  case BURIN_DOUBLE:
+    return "double";
+  case BURIN_UINT8:
+    return "uint8_t";
+  case BURIN_INT8:
+    return "int8_t";
+  case BURIN_BOOL:
+    return "uint8_t";
+  case BURIN_UINT16:
+    return "uint16_t";
+  case BURIN_INT16:
+    return "int16_t";
   case BURIN_FLOAT16:
-  case BURIN_BFLOAT16: return "uint16_t";
-  case BURIN_INT32: return "int32_t";
-  case BURIN_UINT32: return "uint32_t";
-  case BURIN_INT64: return "int64_t";
-  case BURIN_UINT64: return "uint64_t";
-  default: return "void";
+  case BURIN_BFLOAT16:
+    return "uint16_t";
+  case BURIN_INT32:
+    return "int32_t";
+  case BURIN_UINT32:
+    return "uint32_t";
+  case BURIN_INT64:
+    return "int64_t";
+  case BURIN_UINT64:
+    return "uint64_t";
+  default:
+    return "void";
   }
 }
 
 static StringRef remarkOnType(int32_t dtype) {
   switch (dtype) {
-  case BURIN_BOOL: return ", 0 or 1";
-  case BURIN_FLOAT16: return ", the bits of an IEEE half";
-  case BURIN_BFLOAT16: return ", the bits of a bfloat16";
-  default: return "";
+  case BURIN_BOOL:
+    return ", 0 or 1";
+  case BURIN_FLOAT16:
+    return ", the bits of an IEEE half";
+  case BURIN_BFLOAT16:
+    return ", the bits of a bfloat16";
+  default:
+    return "";
   }
 }
 
@@ -43,10 +61,12 @@ std::string burin::toIdentifier(StringRef text) {
     result += isAlnum(c) ? c : '_';
   if (result.empty() || isDigit(result.front()))
     result = "_" + result;
-  static const StringSet<> keywords = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
-                                       "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short",
-                                       "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile",
-                                       "while", "arena", "class", "new", "delete", "this", "template", "operator", "private", "public", "bool"};
+  static const StringSet<> keywords = {
+      "auto",   "break",    "case",     "char",     "const",    "continue", "default", "do",     "double",
+      "else",   "enum",     "extern",   "float",    "for",      "goto",     "if",      "inline", "int",
+      "long",   "register", "restrict", "return",   "short",    "signed",   "sizeof",  "static", "struct",
+      "switch", "typedef",  "union",    "unsigned", "void",     "volatile", "while",   "arena",  "class",
+      "new",    "delete",   "this",     "template", "operator", "private",  "public",  "bool"};
   return keywords.contains(result) ? result + "_" : result;
 }
 
@@ -62,7 +82,11 @@ struct Parameter {
 static std::string dimsText(const TensorDescription &tensor) {
   std::string text;
   for (auto [i, dim] : enumerate(tensor.dims))
-    text += "[" + (dim >= 0 ? std::to_string(dim) : tensor.dimNames.empty() || tensor.dimNames[i].empty() ? "?" : tensor.dimNames[i]) + "]";
+    text += "[" +
+            (dim >= 0                                                ? std::to_string(dim)
+             : tensor.dimNames.empty() || tensor.dimNames[i].empty() ? "?"
+                                                                     : tensor.dimNames[i]) +
+            "]";
   return text.empty() ? "(one value)" : text;
 }
 
@@ -115,11 +139,13 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
   out << "/* " << name << ": a neural network as one C function, made by Burin " << version << " for "
       << (model.variants.empty() ? "" : model.variants.front().target) << ".\n *\n";
   for (const Parameter &p : parameters)
-    out << formatv(" *   {0} {1}  {2} {3}{4}\n", p.isInput ? "input " : "output", padded(inComment(p.tensor->name)), cType(p.tensor->dtype),
-                   inComment(dimsText(*p.tensor)), remarkOnType(p.tensor->dtype));
-  out << formatv(" *\n * It allocates nothing and keeps nothing between calls. The caller lends {0} of memory (the arena); the weights, {1},\n"
-                 " * are constants of the library. Calls may run at the same time, each with an arena of its own.\n *\n",
-                 bytesText(model.arenaBytes), bytesText(model.weightsBytes));
+    out << formatv(" *   {0} {1}  {2} {3}{4}\n", p.isInput ? "input " : "output", padded(inComment(p.tensor->name)),
+                   cType(p.tensor->dtype), inComment(dimsText(*p.tensor)), remarkOnType(p.tensor->dtype));
+  out << formatv(
+      " *\n * It allocates nothing and keeps nothing between calls. The caller lends {0} of memory (the arena); the "
+      "weights, {1},\n"
+      " * are constants of the library. Calls may run at the same time, each with an arena of its own.\n *\n",
+      bytesText(model.arenaBytes), bytesText(model.weightsBytes));
   out << " *   #include \"" << name << ".h\"\n *\n";
   out << " *   static _Alignas(64) unsigned char arena[" << upper << "_ARENA_BYTES];\n";
   for (const Parameter &p : parameters)
@@ -127,20 +153,26 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
   out << " *\n *   int main(void) {\n *     // fill ";
   interleaveComma(make_filter_range(parameters, [](const Parameter &p) { return p.isInput; }), out,
                   [&](const Parameter &p) { out << p.identifier; });
-  out << "\n *     return " << name << "_run(" << call << "arena);\n *   }\n *\n *   cc main.c " << library << "\n */\n";
+  out << "\n *     return " << name << "_run(" << call << "arena);\n *   }\n *\n *   cc main.c " << library
+      << "\n */\n";
 
-  out << "#ifndef " << upper << "_H\n#define " << upper << "_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
+  out << "#ifndef " << upper << "_H\n#define " << upper
+      << "_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
   out << "/* Bytes that the arena needs, aligned to 64. */\n#define " << upper << "_ARENA_BYTES "
-      << std::max<uint64_t>(model.arenaBytes, 64) << "\n#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes << "\n\n";
+      << std::max<uint64_t>(model.arenaBytes, 64) << "\n#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes
+      << "\n\n";
   for (const Parameter &p : parameters) {
-    out << "/* " << inComment(p.tensor->name) << ": " << cType(p.tensor->dtype) << " " << inComment(dimsText(*p.tensor)) << ", row-major */\n#define "
-        << p.macro << "_COUNT " << p.count << "\n#define " << p.macro << "_RANK " << p.tensor->dims.size() << "\n";
+    out << "/* " << inComment(p.tensor->name) << ": " << cType(p.tensor->dtype) << " " << inComment(dimsText(*p.tensor))
+        << ", row-major */\n#define " << p.macro << "_COUNT " << p.count << "\n#define " << p.macro << "_RANK "
+        << p.tensor->dims.size() << "\n";
     for (auto [i, dim] : enumerate(p.tensor->dims))
       out << "#define " << p.macro << "_DIM" << i << " " << dim << "\n";
     out << "\n";
   }
-  out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU << " when this CPU lacks instructions that it was compiled for. */\nint "
-      << name << "_run(" << prototype << "void *arena);\n\n";
-  out << "/* The model's own description, for the functions of burin/runtime.h (checks, threads, profile). */\nstruct burin_model;\n"
+  out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU
+      << " when this CPU lacks instructions that it was compiled for. */\nint " << name << "_run(" << prototype
+      << "void *arena);\n\n";
+  out << "/* The model's own description, for the functions of burin/runtime.h (checks, threads, profile). */\nstruct "
+         "burin_model;\n"
       << "extern const struct burin_model " << name << "_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n";
 }

@@ -11,7 +11,8 @@ namespace burin {
 std::string toIdentifier(llvm::StringRef text);
 
 /// `library` is the file to link, as the comment shows it.
-void writeHeader(const ModelDescription &model, llvm::StringRef library, llvm::StringRef version, llvm::raw_ostream &out);
+void writeHeader(const ModelDescription &model, llvm::StringRef library, llvm::StringRef version,
+                 llvm::raw_ostream &out);
 
 } // namespace burin
 

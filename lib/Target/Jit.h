@@ -1,4 +1,5 @@
-// Runs objects of compileToObjects in this process: what folding and in-process sessions stand on. No linker, about a millisecond.
+// Runs objects of compileToObjects in this process: what folding and in-process sessions stand on. No linker, about a
+// millisecond.
 #ifndef BURIN_LIB_TARGET_JIT_H
 #define BURIN_LIB_TARGET_JIT_H
 
@@ -14,7 +15,8 @@ namespace burin {
 
 class Jit {
 public:
-  /// Takes the objects over. `symbols` are addresses of this process that they may use beside memcpy, memmove and memset.
+  /// Takes the objects over. `symbols` are addresses of this process that they may use beside memcpy, memmove and
+  /// memset.
   static llvm::Expected<std::unique_ptr<Jit>> create(std::vector<ObjectCode> objects,
                                                      llvm::ArrayRef<std::pair<std::string, const void *>> symbols = {});
   ~Jit();

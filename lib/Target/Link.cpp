@@ -28,11 +28,15 @@ static std::string shortTriple(StringRef text) {
 
 static const char *emulation(StringRef text) {
   switch (Triple(text).getArch()) {
-  case Triple::aarch64: return "aarch64linux";
-  case Triple::riscv64: return "elf64lriscv";
+  case Triple::aarch64:
+    return "aarch64linux";
+  case Triple::riscv64:
+    return "elf64lriscv";
   case Triple::arm:
-  case Triple::thumb: return "armelf_linux_eabi";
-  default: return "elf_x86_64";
+  case Triple::thumb:
+    return "armelf_linux_eabi";
+  default:
+    return "elf_x86_64";
   }
 }
 
@@ -50,7 +54,8 @@ Expected<std::string> burin::findRuntime(StringRef folder, StringRef triple) {
   }
   sys::path::append(base, shortTriple(triple));
   if (!sys::fs::is_directory(base))
-    return createStringError("no runtime library for %s: expected the folder '%s'", shortTriple(triple).c_str(), base.c_str());
+    return createStringError("no runtime library for %s: expected the folder '%s'", shortTriple(triple).c_str(),
+                             base.c_str());
   return std::string(base);
 }
 
@@ -61,7 +66,8 @@ static Expected<std::string> runtimeLibrary(const burin::LinkInput &input, Strin
   SmallString<256> path(*folder);
   sys::path::append(path, name);
   if (!sys::fs::exists(path))
-    return createStringError("'%s' is missing: this build of Burin has no such runtime for %s", path.c_str(), shortTriple(input.triple).c_str());
+    return createStringError("'%s' is missing: this build of Burin has no such runtime for %s", path.c_str(),
+                             shortTriple(input.triple).c_str());
   return std::string(path);
 }
 
@@ -117,7 +123,8 @@ Error burin::linkArchive(const LinkInput &input, StringRef output) {
   }
   if (failed)
     return failed;
-  return writeArchive(output, members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
+  return writeArchive(output, members, SymtabWritingMode::NormalSymtab, object::Archive::K_GNU, /*Deterministic=*/true,
+                      /*Thin=*/false);
 }
 
 Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::string> exports, StringRef output) {
@@ -136,8 +143,9 @@ Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::
         return Error::success();
       }))
     return error;
-  std::vector<std::string> arguments = {"-m", emulation(input.triple), "-shared", "-o", output.str(), "-soname", soname.str(),
-                                        "--version-script", script, "--gc-sections", "-s", "-z", "now", "-z", "relro", "--hash-style=gnu"};
+  std::vector<std::string> arguments = {
+      "-m",   emulation(input.triple), "-shared", "-o", output.str(), "-soname", soname.str(), "--version-script",
+      script, "--gc-sections",         "-s",      "-z", "now",        "-z",      "relro",      "--hash-style=gnu"};
   llvm::append_range(arguments, input.objects);
   arguments.push_back(*runtime);
   return runLld(arguments);
@@ -167,12 +175,13 @@ Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output
       break;
     }
   if (driver.empty())
-    return createStringError("no C compiler driver to link a program for %s with, looked for %s; --emit=lib needs none", triple.c_str(),
-                             llvm::join(candidates, ", ").c_str());
+    return createStringError("no C compiler driver to link a program for %s with, looked for %s; --emit=lib needs none",
+                             triple.c_str(), llvm::join(candidates, ", ").c_str());
 
   std::vector<std::string> arguments = {driver};
   llvm::append_range(arguments, extra);
-  llvm::append_range(arguments, std::vector<std::string>{"-o", output.str(), "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-s", "-pthread"});
+  llvm::append_range(arguments, std::vector<std::string>{"-o", output.str(), "-Wl,--gc-sections", "-Wl,--build-id=none",
+                                                         "-Wl,-z,noexecstack", "-s", "-pthread"});
   arguments.push_back(isStatic ? "-static" : "-pie");
   llvm::append_range(arguments, input.objects);
   arguments.push_back("-Wl,--start-group");
@@ -188,7 +197,8 @@ Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output
     return folder.takeError();
   std::string log = folder->file("log"), why;
   SmallVector<StringRef> argv(arguments.begin(), arguments.end());
-  int status = sys::ExecuteAndWait(driver, argv, std::nullopt, {StringRef(""), StringRef(log), StringRef(log)}, 0, 0, &why);
+  int status =
+      sys::ExecuteAndWait(driver, argv, std::nullopt, {StringRef(""), StringRef(log), StringRef(log)}, 0, 0, &why);
   if (status == 0)
     return Error::success();
   if (auto text = MemoryBuffer::getFile(log))

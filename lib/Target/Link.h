@@ -1,5 +1,5 @@
-// Objects -> artifacts: relocatable object, static library, shared library, program. lld runs in this process; only a program, which needs
-// the system's C library and start files, goes through the system's C compiler driver.
+// Objects -> artifacts: relocatable object, static library, shared library, program. lld runs in this process; only a
+// program, which needs the system's C library and start files, goes through the system's C compiler driver.
 #ifndef BURIN_LIB_TARGET_LINK_H
 #define BURIN_LIB_TARGET_LINK_H
 
@@ -15,7 +15,8 @@ namespace burin {
 struct LinkInput {
   std::vector<std::string> objects;
   std::string triple;
-  std::string runtimeFolder; // holds <triple>/libburin_runtime.a and libburin_hosted.a; empty: found beside this library
+  std::string
+      runtimeFolder; // holds <triple>/libburin_runtime.a and libburin_hosted.a; empty: found beside this library
 };
 
 /// The folder of the runtime libraries for `triple`, below `folder` or, when that is empty, below this library's own.
@@ -28,7 +29,8 @@ llvm::Error linkObject(const LinkInput &input, llvm::StringRef output);
 llvm::Error linkArchive(const LinkInput &input, llvm::StringRef output);
 
 /// A shared library of the model and the freestanding runtime that shows `exports` and nothing else.
-llvm::Error linkShared(const LinkInput &input, llvm::StringRef soname, llvm::ArrayRef<std::string> exports, llvm::StringRef output);
+llvm::Error linkShared(const LinkInput &input, llvm::StringRef soname, llvm::ArrayRef<std::string> exports,
+                       llvm::StringRef output);
 
 /// A program. `isStatic` takes libc in as well.
 llvm::Error linkProgram(const LinkInput &input, bool isStatic, llvm::StringRef output);

@@ -1,6 +1,7 @@
 // Writes weights, and the smallest ELF object that can hold them:
 //
-//   ELF header | .rodata.burin.weights | .symtab (null, section, PREFIX_weights) | .strtab | .shstrtab | section headers
+//   ELF header | .rodata.burin.weights | .symtab (null, section, PREFIX_weights) | .strtab | .shstrtab | section
+//   headers
 //
 // By hand and not through MC, which would hold every byte in memory twice.
 #include "lib/Target/WeightSection.h"
@@ -67,7 +68,8 @@ void burin::writeWeights(const ModelDescription &model, llvm::raw_ostream &out) 
 }
 
 namespace {
-template <typename ELFT> void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t flags, llvm::raw_ostream &out) {
+template <typename ELFT>
+void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t flags, llvm::raw_ostream &out) {
   using Ehdr = typename ELFT::Ehdr;
   using Shdr = typename ELFT::Shdr;
   using Sym = typename ELFT::Sym;

@@ -1,5 +1,5 @@
-// The weight section: constant data that never enters LLVM IR. Written straight from the resources (the mapped model file, or folded
-// blobs) into an object of one section, so compile time and memory do not grow with it.
+// The weight section: constant data that never enters LLVM IR. Written straight from the resources (the mapped model
+// file, or folded blobs) into an object of one section, so compile time and memory do not grow with it.
 #ifndef BURIN_LIB_TARGET_WEIGHTSECTION_H
 #define BURIN_LIB_TARGET_WEIGHTSECTION_H
 
@@ -27,11 +27,12 @@ private:
   uint64_t at = 0;
 };
 
-/// Writes an ELF object for `triple` that defines model.weightsSymbol(), hidden, BURIN_ALIGNMENT-aligned, in `.rodata.burin.weights`.
+/// Writes an ELF object for `triple` that defines model.weightsSymbol(), hidden, BURIN_ALIGNMENT-aligned, in
+/// `.rodata.burin.weights`.
 llvm::Error writeWeightObject(const ModelDescription &model, llvm::StringRef triple, llvm::raw_ostream &out);
 
-/// The raw bytes of elements in memory order, one byte a boolean; empty for a splat of more than one element and for types without bytes.
-/// `scratch` owns them when the attribute's own storage differs.
+/// The raw bytes of elements in memory order, one byte a boolean; empty for a splat of more than one element and for
+/// types without bytes. `scratch` owns them when the attribute's own storage differs.
 llvm::ArrayRef<char> bytesOfElements(mlir::ElementsAttr elements, llvm::SmallVectorImpl<char> &scratch);
 
 } // namespace burin

@@ -1,4 +1,5 @@
-// burin-compile: a model becomes a program, a library or text. A thin main over the C API; what a flag means stands in lib/Pipeline.
+// burin-compile: a model becomes a program, a library or text. A thin main over the C API; what a flag means stands in
+// lib/Pipeline.
 #include "burin/Compiler.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -39,7 +40,8 @@ void printReport(const char *json) {
     const llvm::json::Object &stage = *entry.getAsObject();
     out << llvm::formatv("  {0,-8} {1,8:f1} ms\n", *stage.getString("stage"), *stage.getNumber("seconds") * 1000);
   }
-  out << llvm::formatv("  {0,-8} {1,8:f1} ms, peak memory {2}\n", "total", number("seconds") * 1000, size(number("peak_memory_bytes")));
+  out << llvm::formatv("  {0,-8} {1,8:f1} ms, peak memory {2}\n", "total", number("seconds") * 1000,
+                       size(number("peak_memory_bytes")));
   if (number("code_bytes") > 0) {
     out << llvm::formatv("  layers   {0}\n", number("layers"));
     double peak = number("peak_live_bytes");
@@ -101,8 +103,8 @@ int main(int argc, char **argv) {
   if (isTerminal)
     burin_options_set_progress(
         options.get(), [](void *, const char *stage) { llvm::errs() << "\r\033[K" << stage << " ..."; }, nullptr);
-  std::unique_ptr<burin_compilation, void (*)(burin_compilation *)> result(burin_compile_file(options.get(), model, nullptr),
-                                                                           burin_compilation_destroy);
+  std::unique_ptr<burin_compilation, void (*)(burin_compilation *)> result(
+      burin_compile_file(options.get(), model, nullptr), burin_compilation_destroy);
   if (isTerminal)
     llvm::errs() << "\r\033[K";
   llvm::errs() << burin_compilation_messages(result.get());

@@ -34,8 +34,8 @@ std::string defaultFolder() {
   return std::string(folder);
 }
 
-// Content of the model; external data by name, size and time, as reading gigabytes to find a cached file would defeat the cache. Any file
-// beside the model that the model mentions by name counts.
+// Content of the model; external data by name, size and time, as reading gigabytes to find a cached file would defeat
+// the cache. Any file beside the model that the model mentions by name counts.
 std::string keyOf(burin_options *options, const std::string &model, std::string &error) {
   auto buffer = MemoryBuffer::getFile(model, false, false);
   if (!buffer) {
@@ -64,7 +64,8 @@ std::string keyOf(burin_options *options, const std::string &model, std::string 
     path += part;
     sys::fs::file_status status;
     if (!sys::fs::status(path, status))
-      add(std::to_string(status.getSize()) + "@" + std::to_string(status.getLastModificationTime().time_since_epoch().count()));
+      add(std::to_string(status.getSize()) + "@" +
+          std::to_string(status.getLastModificationTime().time_since_epoch().count()));
   }
   add(sys::path::filename(model));
   add(bytes);
@@ -72,9 +73,11 @@ std::string keyOf(burin_options *options, const std::string &model, std::string 
     std::vector<std::string> side;
     std::error_code ignored;
     StringRef folder = sys::path::parent_path(model);
-    for (sys::fs::directory_iterator at(folder.empty() ? "." : folder, ignored), end; at != end && !ignored; at.increment(ignored)) {
+    for (sys::fs::directory_iterator at(folder.empty() ? "." : folder, ignored), end; at != end && !ignored;
+         at.increment(ignored)) {
       auto status = at->status();
-      if (status && status->type() == sys::fs::file_type::regular_file && bytes.contains(sys::path::filename(at->path())))
+      if (status && status->type() == sys::fs::file_type::regular_file &&
+          bytes.contains(sys::path::filename(at->path())))
         side.push_back(at->path() + " " + std::to_string(status->getSize()) + "@" +
                        std::to_string(status->getLastModificationTime().time_since_epoch().count()));
     }
@@ -88,7 +91,8 @@ std::string keyOf(burin_options *options, const std::string &model, std::string 
 // Held while an entry is made or removed; a second process waits and then finds the entry.
 class Lock {
 public:
-  explicit Lock(const std::string &folder) : file(open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  explicit Lock(const std::string &folder)
+      : file(open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
     if (file >= 0)
       flock(file, LOCK_EX);
   }
@@ -130,7 +134,8 @@ void removeOldest(const std::string &folder, StringRef keep) {
 std::string temporaryLibrary; // of --no-cache, for the handler at exit
 } // namespace
 
-burin::CompiledModel burin::compileCached(burin_options *options, const std::string &model, const std::string &given, bool useCache) {
+burin::CompiledModel burin::compileCached(burin_options *options, const std::string &model, const std::string &given,
+                                          bool useCache) {
   CompiledModel result;
   std::string folder = given.empty() ? defaultFolder() : given;
   SmallString<256> path;
@@ -139,7 +144,8 @@ burin::CompiledModel burin::compileCached(burin_options *options, const std::str
     if (key.empty())
       return result;
     if (std::error_code error = sys::fs::create_directories(folder)) {
-      result.messages = "error: cannot make the cache folder '" + folder + "': " + error.message() + "; --no-cache does without\n";
+      result.messages =
+          "error: cannot make the cache folder '" + folder + "': " + error.message() + "; --no-cache does without\n";
       return result;
     }
     path = folder;
@@ -166,7 +172,8 @@ burin::CompiledModel burin::compileCached(burin_options *options, const std::str
   }
   bool isTerminal = isatty(STDERR_FILENO);
   if (isTerminal)
-    burin_options_set_progress(options, [](void *, const char *stage) { errs() << "\r\033[Kcompiling: " << stage << " ..."; }, nullptr);
+    burin_options_set_progress(
+        options, [](void *, const char *stage) { errs() << "\r\033[Kcompiling: " << stage << " ..."; }, nullptr);
   burin_options_set(options, "header", "none");
   if (!burin_options_has(options, "name")) {
     std::string name = "m_";

@@ -1,5 +1,6 @@
-// burin-run: runs a program, a shared library or a model. A model is compiled for the shapes of the data at hand into a cache first; from
-// there on all three are the same: a burin_model behind the command line that every compiled program has (runtime/hosted/cli.h).
+// burin-run: runs a program, a shared library or a model. A model is compiled for the shapes of the data at hand into a
+// cache first; from there on all three are the same: a burin_model behind the command line that every compiled program
+// has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"

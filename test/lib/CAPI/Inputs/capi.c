@@ -1,4 +1,5 @@
-/* Uses the compiler as a C library: options, a file compiled from memory, a session, and the errors of each. usage: capi MODEL FOLDER */
+/* Uses the compiler as a C library: options, a file compiled from memory, a session, and the errors of each. usage:
+ * capi MODEL FOLDER */
 #include "burin/Compiler.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,8 @@ int main(int argc, char **argv) {
   burin_session_destroy(jitted);
 
   burin_compilation *refused = burin_compile_file(options, "/nonexistent.onnx", NULL);
-  check(!burin_compilation_ok(refused) && strstr(burin_compilation_messages(refused), "error: /nonexistent.onnx: no such file") != NULL,
+  check(!burin_compilation_ok(refused) &&
+            strstr(burin_compilation_messages(refused), "error: /nonexistent.onnx: no such file") != NULL,
         burin_compilation_messages(refused));
   burin_compilation_destroy(refused);
   burin_session *none = burin_session_compile_buffer(options, "module {", 8, "broken.mlir");
