@@ -22,7 +22,9 @@ template <typename OpTy> Window getWindow(OpTy op, llvm::ArrayRef<int64_t> kerne
   Window w;
   int64_t rank = kernel.size();
   w.kernel.assign(kernel.begin(), kernel.end());
-  auto orOnes = [&](std::optional<llvm::ArrayRef<int64_t>> given) { return given && !given->empty() ? Dims(*given) : Dims(rank, 1); };
+  auto orOnes = [&](std::optional<llvm::ArrayRef<int64_t>> given) {
+    return given && !given->empty() ? Dims(*given) : Dims(rank, 1);
+  };
   w.strides = orOnes(op.getStrides());
   w.dilations = orOnes(op.getDilations());
   w.begin.assign(rank, 0);
