@@ -1,7 +1,8 @@
 // cpu-approximate-math: replaces what would become a library call by arithmetic; the formulas are in MathFunctions.cpp.
 //
-// Besides the math dialect that is: remainders of floats, conversions between f32 and bf16 (or f16, on machines without the
-// instruction), and rounding on x86-64 before SSE 4.1. Must leave square roots, absolute values and the like: they are instructions.
+// Besides the math dialect that is: remainders of floats, conversions between f32 and bf16 (or f16, on machines without
+// the instruction), and rounding on x86-64 before SSE 4.1. Must leave square roots, absolute values and the like: they
+// are instructions.
 #include "passes/Cpu/MathFunctions.h"
 #include "passes/Cpu/Passes.h"
 
@@ -98,8 +99,10 @@ public:
     Unary function = unaryFunction(op);
     if (!function && !traits.round)
       function = roundingFunction(op);
-    bool isFunction = function || isa<math::PowFOp, math::FPowIOp, math::Atan2Op, math::FmaOp, arith::RemFOp, math::ClampFOp>(op);
-    bool isArithmetic = isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp>(op) && (element.isBF16() || (element.isF16() && !hasHalf));
+    bool isFunction =
+        function || isa<math::PowFOp, math::FPowIOp, math::Atan2Op, math::FmaOp, arith::RemFOp, math::ClampFOp>(op);
+    bool isArithmetic = isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp>(op) &&
+                        (element.isBF16() || (element.isF16() && !hasHalf));
     if (!floating || !(isFunction || isArithmetic))
       return {};
 
@@ -107,7 +110,8 @@ public:
     Type compute = floating.getWidth() < 32 ? withElement(type, b.getF32Type()) : type;
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
-      operands.push_back(isa<FloatType>(getElementTypeOrSelf(operand.getType())) ? convert(b, operand, compute) : operand);
+      operands.push_back(isa<FloatType>(getElementTypeOrSelf(operand.getType())) ? convert(b, operand, compute)
+                                                                                 : operand);
     MathFunctions f(b, compute, traits);
     Value result;
     if (function)
@@ -161,15 +165,18 @@ private:
     Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, exponent, one), zero);
     Value isOne = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, base, one);
     Value isMinusOne = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, base, constant(b, type, -1));
-    Value inverse = arith::SelectOp::create(b, isOne, one, arith::SelectOp::create(b, isMinusOne, arith::SelectOp::create(b, odd, base, one), zero));
+    Value inverse = arith::SelectOp::create(
+        b, isOne, one, arith::SelectOp::create(b, isMinusOne, arith::SelectOp::create(b, odd, base, one), zero));
     Value negative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, exponent, zero);
     return arith::SelectOp::create(b, negative, inverse, result);
   }
 
-  // --- Conversions of narrow floats ------------------------------------------------------------------------------------------
+  // --- Conversions of narrow floats
+  // ------------------------------------------------------------------------------------------
 
   Value expandConversion(ImplicitLocOpBuilder &b, Operation *op) {
-    Type from = getElementTypeOrSelf(op->getOperand(0).getType()), to = getElementTypeOrSelf(op->getResult(0).getType());
+    Type from = getElementTypeOrSelf(op->getOperand(0).getType()),
+         to = getElementTypeOrSelf(op->getResult(0).getType());
     auto isNarrow = [&](Type type) { return type.isBF16() || (type.isF16() && !hasHalf); };
     return isNarrow(from) || isNarrow(to) ? convert(b, op->getOperand(0), op->getResult(0).getType()) : Value();
   }
@@ -178,7 +185,8 @@ private:
     Type from = value.getType();
     if (from == to)
       return value;
-    Type source = getElementTypeOrSelf(from), target = getElementTypeOrSelf(to), f32 = withElement(from, b.getF32Type());
+    Type source = getElementTypeOrSelf(from), target = getElementTypeOrSelf(to),
+         f32 = withElement(from, b.getF32Type());
     if (source.isBF16() || (source.isF16() && !hasHalf)) {
       Value widened = source.isBF16() ? bf16ToF32(b, value) : f16ToF32(b, value);
       return convert(b, widened, to);
@@ -196,36 +204,46 @@ private:
   Value bf16ToF32(ImplicitLocOpBuilder &b, Value value) {
     Type i16 = withElement(value.getType(), b.getI16Type()), i32 = withElement(value.getType(), b.getI32Type());
     Value word = arith::ExtUIOp::create(b, i32, arith::BitcastOp::create(b, i16, value));
-    return arith::BitcastOp::create(b, withElement(i32, b.getF32Type()), arith::ShLIOp::create(b, word, constant(b, i32, 16)));
+    return arith::BitcastOp::create(b, withElement(i32, b.getF32Type()),
+                                    arith::ShLIOp::create(b, word, constant(b, i32, 16)));
   }
 
-  // To nearest even: adds half of the last place that stays, less one when that place is even. NaN keeps its upper bits and becomes quiet.
+  // To nearest even: adds half of the last place that stays, less one when that place is even. NaN keeps its upper bits
+  // and becomes quiet.
   Value f32ToBf16(ImplicitLocOpBuilder &b, Value value, Type to) {
     Type i32 = withElement(to, b.getI32Type()), i16 = withElement(to, b.getI16Type());
     Value word = arith::BitcastOp::create(b, i32, value), sixteen = constant(b, i32, 16);
     Value high = arith::ShRUIOp::create(b, word, sixteen);
-    Value bias = arith::AddIOp::create(b, arith::AndIOp::create(b, high, constant(b, i32, 1)), constant(b, i32, 0x7fff));
+    Value bias =
+        arith::AddIOp::create(b, arith::AndIOp::create(b, high, constant(b, i32, 1)), constant(b, i32, 0x7fff));
     Value rounded = arith::ShRUIOp::create(b, arith::AddIOp::create(b, word, bias), sixteen);
     Value nan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
     Value chosen = arith::SelectOp::create(b, nan, arith::OrIOp::create(b, high, constant(b, i32, 0x40)), rounded);
     return arith::BitcastOp::create(b, to, arith::TruncIOp::create(b, i16, chosen));
   }
 
-  // The bits moved into place make a number that is too small by 2^112, denormals too; infinity and NaN have their exponent set.
+  // The bits moved into place make a number that is too small by 2^112, denormals too; infinity and NaN have their
+  // exponent set.
   Value f16ToF32(ImplicitLocOpBuilder &b, Value value) {
-    Type i16 = withElement(value.getType(), b.getI16Type()), i32 = withElement(value.getType(), b.getI32Type()), f32 = withElement(i32, b.getF32Type());
+    Type i16 = withElement(value.getType(), b.getI16Type()), i32 = withElement(value.getType(), b.getI32Type()),
+         f32 = withElement(i32, b.getF32Type());
     Value word = arith::ExtUIOp::create(b, i32, arith::BitcastOp::create(b, i16, value));
-    Value magnitude = arith::AndIOp::create(b, word, constant(b, i32, 0x7fff)), moved = arith::ShLIOp::create(b, magnitude, constant(b, i32, 13));
+    Value magnitude = arith::AndIOp::create(b, word, constant(b, i32, 0x7fff)),
+          moved = arith::ShLIOp::create(b, magnitude, constant(b, i32, 13));
     Value factor = arith::BitcastOp::create(b, f32, constant(b, i32, 0x77800000)); // 2^112
-    Value scaled = arith::BitcastOp::create(b, i32, arith::MulFOp::create(b, arith::BitcastOp::create(b, f32, moved), factor));
+    Value scaled =
+        arith::BitcastOp::create(b, i32, arith::MulFOp::create(b, arith::BitcastOp::create(b, f32, moved), factor));
     Value special = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, magnitude, constant(b, i32, 0x7c00));
-    Value number = arith::SelectOp::create(b, special, arith::OrIOp::create(b, moved, constant(b, i32, 0x7f800000)), scaled);
-    Value sign = arith::ShLIOp::create(b, arith::AndIOp::create(b, word, constant(b, i32, 0x8000)), constant(b, i32, 16));
+    Value number =
+        arith::SelectOp::create(b, special, arith::OrIOp::create(b, moved, constant(b, i32, 0x7f800000)), scaled);
+    Value sign =
+        arith::ShLIOp::create(b, arith::AndIOp::create(b, word, constant(b, i32, 0x8000)), constant(b, i32, 16));
     return arith::BitcastOp::create(b, f32, arith::OrIOp::create(b, number, sign));
   }
 
   Value f32ToF16(ImplicitLocOpBuilder &b, Value value, Type to) {
-    Type i32 = withElement(to, b.getI32Type()), i16 = withElement(to, b.getI16Type()), f32 = withElement(to, b.getF32Type());
+    Type i32 = withElement(to, b.getI32Type()), i16 = withElement(to, b.getI16Type()),
+         f32 = withElement(to, b.getF32Type());
     auto k = [&](int64_t v) { return constant(b, i32, v); };
     Value word = arith::BitcastOp::create(b, i32, value), magnitude = arith::AndIOp::create(b, word, k(0x7fffffff));
     // Adding 0.5 to what is below 2^-14 shifts it so that the machine rounds at the last place of an f16 denormal.

@@ -1,9 +1,10 @@
 // Writes a planned loop nest as scf.for over vector operations.
 //
-// The idea: values of the body have one of three forms along the vector dim: the same in all lanes (a scalar), growing by a constant
-// a lane (a scalar and a step), or a vector. Each is computed in the outermost loop where all it depends on is known. A place where
-// several points are written out side by side (unrolled vectors, rows of a transposed tile) is a list of instances, each with its own
-// values on top of the shared ones. Must not read or write beyond the elements the operation touches.
+// The idea: values of the body have one of three forms along the vector dim: the same in all lanes (a scalar), growing
+// by a constant a lane (a scalar and a step), or a vector. Each is computed in the outermost loop where all it depends
+// on is known. A place where several points are written out side by side (unrolled vectors, rows of a transposed tile)
+// is a list of instances, each with its own values on top of the shared ones. Must not read or write beyond the
+// elements the operation touches.
 #include "passes/Cpu/LoopNest.h"
 #include "passes/Cpu/VectorMemory.h"
 
@@ -39,7 +40,8 @@ struct Scope {
   }
 };
 
-// One of the points written side by side: where it lies relative to the loop variables, and how many of its lanes are real.
+// One of the points written side by side: where it lies relative to the loop variables, and how many of its lanes are
+// real.
 struct Instance {
   int64_t vectorShift = 0, tileShift = 0;
   unsigned width = 1, active = 1;
@@ -85,7 +87,8 @@ private:
   bool vectorIsReduction() const { return plan.vectorDim >= 0 && nest.reduction[plan.vectorDim]; }
   static uint64_t bit(unsigned dim) { return uint64_t(1) << dim; }
 
-  // --- Loops ------------------------------------------------------------------------------------------------------------
+  // --- Loops
+  // ------------------------------------------------------------------------------------------------------------
 
   State opened(const State &outer, unsigned dim, Value variable) {
     State state = outer;
@@ -96,7 +99,8 @@ private:
       const NestOperand &o = nest.operands[i];
       if (o.isScalar || o.strides[dim] == 0)
         continue;
-      auto same = llvm::find_if(seen, [&](auto &s) { return s.first == o.strides[dim] && outer.offsets[s.second] == outer.offsets[i]; });
+      auto same = llvm::find_if(
+          seen, [&](auto &s) { return s.first == o.strides[dim] && outer.offsets[s.second] == outer.offsets[i]; });
       if (same != seen.end()) {
         state.offsets[i] = state.offsets[same->second];
         continue;
@@ -108,8 +112,10 @@ private:
     return state;
   }
 
-  // A loop over [0, end) by `step`, or its body once when it runs once. `body` gets the loop variable and the carried values.
-  SmallVector<Value> loop(int64_t end, int64_t step, ValueRange carried, llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  // A loop over [0, end) by `step`, or its body once when it runs once. `body` gets the loop variable and the carried
+  // values.
+  SmallVector<Value> loop(int64_t end, int64_t step, ValueRange carried,
+                          llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
     if (end <= 0)
       return carried;
     if (end <= step)
@@ -126,19 +132,25 @@ private:
     return loop.getResults();
   }
 
-  // The vector dim in steps of whole groups of vectors, then the rest written out. `carried` belongs to the caller's instances.
-  void vectorLoop(const State &state, ArrayRef<Instance> outer, llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
-    int64_t extent = nest.extents[plan.vectorDim], group = int64_t(plan.width) * plan.unroll, whole = extent / group * group;
+  // The vector dim in steps of whole groups of vectors, then the rest written out. `carried` belongs to the caller's
+  // instances.
+  void vectorLoop(const State &state, ArrayRef<Instance> outer,
+                  llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
+    int64_t extent = nest.extents[plan.vectorDim], group = int64_t(plan.width) * plan.unroll,
+            whole = extent / group * group;
     loop(whole, group, {}, [&](Value variable, ValueRange) {
       runInstances(opened(state, plan.vectorDim, variable), outer, vectorInstances(group, /*narrow=*/true), body);
       return SmallVector<Value>();
     });
     if (whole < extent)
-      runInstances(opened(state, plan.vectorDim, index(whole)), outer, vectorInstances(extent - whole, /*narrow=*/true), body);
+      runInstances(opened(state, plan.vectorDim, index(whole)), outer, vectorInstances(extent - whole, /*narrow=*/true),
+                   body);
   }
 
-  void tileLoop(const State &state, ArrayRef<Instance> outer, llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
-    int64_t extent = nest.extents[plan.tileDim], tile = plan.interleaved ? extent : plan.width, whole = extent / tile * tile;
+  void tileLoop(const State &state, ArrayRef<Instance> outer,
+                llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
+    int64_t extent = nest.extents[plan.tileDim], tile = plan.interleaved ? extent : plan.width,
+            whole = extent / tile * tile;
     auto rows = [](int64_t count) {
       SmallVector<Instance> instances(count);
       for (int64_t i = 0; i < count; ++i)
@@ -160,7 +172,8 @@ private:
       Instance instance;
       instance.vectorShift = shift;
       instance.active = std::min<int64_t>(plan.width, points - shift);
-      instance.width = narrow && (plan.tileDim < 0 || plan.interleaved) ? llvm::PowerOf2Ceil(instance.active) : plan.width;
+      instance.width =
+          narrow && (plan.tileDim < 0 || plan.interleaved) ? llvm::PowerOf2Ceil(instance.active) : plan.width;
       instances.push_back(instance);
     }
     return instances;
@@ -224,7 +237,8 @@ private:
       for (const Instance &instance : instances) {
         accumulators.emplace_back();
         for (unsigned i = 0; i < nest.outputs().size(); ++i)
-          accumulators.back().push_back(inLanes(loadOperand(nest.inputs().size() + i, state, instance), instance.width));
+          accumulators.back().push_back(
+              inLanes(loadOperand(nest.inputs().size() + i, state, instance), instance.width));
       }
       accumulators = emitReductions(0, state, instances, accumulators);
       for (auto [instance, values] : llvm::zip(instances, accumulators))
@@ -232,7 +246,8 @@ private:
           storeOutput(i, state, instance, {values[i], 0, instance.width > 1});
       return;
     }
-    // One vector accumulator for each vector of a step, all starting from nothing; the old value of the output joins at the end.
+    // One vector accumulator for each vector of a step, all starting from nothing; the old value of the output joins at
+    // the end.
     const Instance &single = instances.front();
     Accumulators accumulators(plan.unroll);
     for (auto &values : accumulators)
@@ -251,14 +266,16 @@ private:
           halves.push_back(parts.back());
         parts = halves;
       }
-      auto fastmath = isa<FloatType>(getElementTypeOrSelf(parts[0].getType())) ? arith::FastMathFlags::reassoc : arith::FastMathFlags::none;
+      auto fastmath = isa<FloatType>(getElementTypeOrSelf(parts[0].getType())) ? arith::FastMathFlags::reassoc
+                                                                               : arith::FastMathFlags::none;
       Value sum = vector::ReductionOp::create(b, combiners[i]->kind, parts[0], fastmath);
       Form old = loadOperand(nest.inputs().size() + i, state, single);
       storeOutput(i, state, single, {combine(*combiners[i], sum, old.value)});
     }
   }
 
-  Accumulators emitReductions(unsigned depth, const State &state, ArrayRef<Instance> instances, Accumulators accumulators) {
+  Accumulators emitReductions(unsigned depth, const State &state, ArrayRef<Instance> instances,
+                              Accumulators accumulators) {
     if (depth > 0)
       emitReady(state, instances, /*accumulatorsKnown=*/false);
     if (depth == plan.reductionOrder.size())
@@ -278,7 +295,8 @@ private:
     };
     auto inside = [&](const State &inner, ArrayRef<Instance> points, const Accumulators &given) {
       Accumulators result;
-      runInstances(inner, instances, points, [&](const State &s, ArrayRef<Instance> all) { result = emitReductions(depth + 1, s, all, given); });
+      runInstances(inner, instances, points,
+                   [&](const State &s, ArrayRef<Instance> all) { result = emitReductions(depth + 1, s, all, given); });
       return result;
     };
     if (int(dim) != plan.vectorDim)
@@ -287,11 +305,13 @@ private:
       }));
     int64_t extent = nest.extents[dim], group = int64_t(plan.width) * plan.unroll, whole = extent / group * group;
     accumulators = unflatten(loop(whole, group, flatten(accumulators), [&](Value variable, ValueRange carried) {
-      return flatten(inside(opened(state, dim, variable), vectorInstances(group, /*narrow=*/false), unflatten(carried)));
+      return flatten(
+          inside(opened(state, dim, variable), vectorInstances(group, /*narrow=*/false), unflatten(carried)));
     }));
     if (whole < extent) {
       SmallVector<Instance> rest = vectorInstances(extent - whole, /*narrow=*/false);
-      Accumulators some = inside(opened(state, dim, index(whole)), rest, Accumulators(accumulators.begin(), accumulators.begin() + rest.size()));
+      Accumulators some = inside(opened(state, dim, index(whole)), rest,
+                                 Accumulators(accumulators.begin(), accumulators.begin() + rest.size()));
       llvm::copy(some, accumulators.begin());
     }
     return accumulators;
@@ -316,7 +336,8 @@ private:
     return results;
   }
 
-  // --- Values -----------------------------------------------------------------------------------------------------------
+  // --- Values
+  // -----------------------------------------------------------------------------------------------------------
 
   Value yielded(unsigned output) { return nest.body().getTerminator()->getOperand(output); }
 
@@ -366,8 +387,10 @@ private:
     Operation *built = b.create(state);
     // Multiplications and additions may contract: one rounding less.
     if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(built))
-      built->setAttr("fastmath", arith::FastMathFlagsAttr::get(b.getContext(), cast<arith::ArithFastMathInterface>(built).getFastMathFlagsAttr().getValue() |
-                                                                                   arith::FastMathFlags::contract));
+      built->setAttr("fastmath",
+                     arith::FastMathFlagsAttr::get(
+                         b.getContext(), cast<arith::ArithFastMathInterface>(built).getFastMathFlagsAttr().getValue() |
+                                             arith::FastMathFlags::contract));
     return built->getResults();
   }
 
@@ -376,7 +399,9 @@ private:
     uint64_t known = state.open | (accumulatorsKnown ? LoopNest::accumulated : 0);
     auto shared = bit(63);
     (void)shared;
-    auto isReady = [&](Value value) { return (nest.depends(value) & ~known) == 0 && !instances.front().scope->find(value); };
+    auto isReady = [&](Value value) {
+      return (nest.depends(value) & ~known) == 0 && !instances.front().scope->find(value);
+    };
     for (unsigned i = 0; i < nest.inputs().size(); ++i) {
       BlockArgument argument = nest.operands[i].argument;
       if (argument.use_empty() || !isReady(argument))
@@ -400,10 +425,12 @@ private:
     }
   }
 
-  // --- Operands ---------------------------------------------------------------------------------------------------------
+  // --- Operands
+  // ---------------------------------------------------------------------------------------------------------
 
   bool isTransposed(const NestOperand &o) {
-    return plan.tileDim >= 0 && !plan.interleaved && !o.isScalar && o.strides[plan.tileDim] == 1 && o.strides[plan.vectorDim] > 1;
+    return plan.tileDim >= 0 && !plan.interleaved && !o.isScalar && o.strides[plan.tileDim] == 1 &&
+           o.strides[plan.vectorDim] > 1;
   }
 
   int64_t shiftOf(const NestOperand &o, const Instance &instance) {
@@ -422,9 +449,10 @@ private:
   }
 
   Form load(Value buffer, Type element, const Form &offset, const Instance &instance) {
-    Value raw = offset.isVector   ? memory.loadLanes(buffer, offset.value, instance.width, instance.active)
-                : offset.step == 0 ? memory.loadScalar(buffer, offset.value)
-                                   : memory.loadStrided(buffer, offset.value, offset.step, instance.width, instance.active);
+    Value raw = offset.isVector ? memory.loadLanes(buffer, offset.value, instance.width, instance.active)
+                : offset.step == 0
+                    ? memory.loadScalar(buffer, offset.value)
+                    : memory.loadStrided(buffer, offset.value, offset.step, instance.width, instance.active);
     bool isVector = isa<VectorType>(raw.getType());
     return {element.isInteger(1) ? memory.toBool(raw) : isMove() ? raw : widen(raw), 0, isVector};
   }
@@ -444,7 +472,10 @@ private:
     memory.transpose(rows, width, columns);
     for (unsigned column = 0; column < columns; ++column) {
       Value raw = rows[column];
-      instances[column].scope->forms[o.argument] = {o.element.isInteger(1) ? memory.toBool(raw) : isMove() ? raw : widen(raw), 0, true};
+      instances[column].scope->forms[o.argument] = {o.element.isInteger(1) ? memory.toBool(raw)
+                                                    : isMove()             ? raw
+                                                                           : widen(raw),
+                                                    0, true};
     }
   }
 
@@ -452,26 +483,33 @@ private:
     return plan.interleaved && instances.front().width > 1 && isInterleaved(nest, o, plan.vectorDim, plan.tileDim);
   }
 
-  // Groups of as many elements as there are instances, `active` groups: whole vectors of memory, then one vector an instance.
+  // Groups of as many elements as there are instances, `active` groups: whole vectors of memory, then one vector an
+  // instance.
   void loadInterleaved(unsigned i, const State &state, ArrayRef<Instance> instances) {
     const NestOperand &o = nest.operands[i];
     unsigned width = instances.front().width, total = instances.front().active * instances.size();
     SmallVector<Value> parts;
     for (unsigned start = 0; start < total; start += width)
-      parts.push_back(memory.loadStrided(flat[i], memory.plus(state.offsets[i], start), 1, width, std::min(width, total - start)));
+      parts.push_back(
+          memory.loadStrided(flat[i], memory.plus(state.offsets[i], start), 1, width, std::min(width, total - start)));
     for (unsigned column = 0; column < instances.size(); ++column) {
       Value raw = memory.deinterleave(parts, column, instances.size(), width);
-      instances[column].scope->forms[o.argument] = {o.element.isInteger(1) ? memory.toBool(raw) : isMove() ? raw : widen(raw), 0, true};
+      instances[column].scope->forms[o.argument] = {o.element.isInteger(1) ? memory.toBool(raw)
+                                                    : isMove()             ? raw
+                                                                           : widen(raw),
+                                                    0, true};
     }
   }
 
   void storeInterleaved(unsigned i, const State &state, ArrayRef<Instance> instances) {
-    unsigned operand = nest.inputs().size() + i, width = instances.front().width, total = instances.front().active * instances.size();
+    unsigned operand = nest.inputs().size() + i, width = instances.front().width,
+             total = instances.front().active * instances.size();
     SmallVector<Value> columns;
     for (const Instance &instance : instances)
       columns.push_back(stored(inLanes(*formOf(yielded(i), instance), width), nest.operands[operand].element));
     for (unsigned start = 0; start < total; start += width)
-      memory.storeStrided(memory.interleave(columns, start, width), flat[operand], memory.plus(state.offsets[operand], start), 1, std::min(width, total - start));
+      memory.storeStrided(memory.interleave(columns, start, width), flat[operand],
+                          memory.plus(state.offsets[operand], start), 1, std::min(width, total - start));
   }
 
   // As memory holds it.
@@ -495,7 +533,8 @@ private:
       memory.storeStrided(value, flat[operand], offset, step, instance.active);
   }
 
-  // --- Operations of the body --------------------------------------------------------------------------------------------
+  // --- Operations of the body
+  // --------------------------------------------------------------------------------------------
 
   void emitOp(Operation *op, const State &state, const Instance &instance) {
     auto set = [&](Form form) { instance.scope->forms[op->getResult(0)] = form; };
@@ -524,10 +563,12 @@ private:
     for (const Form &form : forms)
       operands.push_back(inLanes(form, width));
     // Lanes that hold nothing must not divide by it.
-    if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op) && width > 1 &&
-        instance.active < width)
-      operands[1] = arith::SelectOp::create(b, memory.mask(width, instance.active), operands[1],
-                                            splat(b.getIntegerAttr(getElementTypeOrSelf(operands[1].getType()), 1), width));
+    if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::FloorDivSIOp, arith::CeilDivSIOp,
+            arith::CeilDivUIOp>(op) &&
+        width > 1 && instance.active < width)
+      operands[1] =
+          arith::SelectOp::create(b, memory.mask(width, instance.active), operands[1],
+                                  splat(b.getIntegerAttr(getElementTypeOrSelf(operands[1].getType()), 1), width));
     for (auto [result, value] : llvm::zip(op->getResults(), convert(op, operands, width)))
       instance.scope->forms[result] = {value, 0, width > 1};
   }
@@ -556,7 +597,9 @@ private:
   std::optional<Form> emitLinear(Operation *op, ArrayRef<Form> forms) {
     if (llvm::any_of(forms, [](const Form &f) { return f.isVector; }))
       return std::nullopt;
-    auto scalar = [&] { return build(op, llvm::map_to_vector(forms, [](const Form &f) { return f.value; }), op->getResultTypes())[0]; };
+    auto scalar = [&] {
+      return build(op, llvm::map_to_vector(forms, [](const Form &f) { return f.value; }), op->getResultTypes())[0];
+    };
     if (isa<arith::AddIOp>(op))
       return Form{scalar(), forms[0].step + forms[1].step};
     if (isa<arith::SubIOp>(op))

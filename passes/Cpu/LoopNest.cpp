@@ -1,4 +1,5 @@
-// From a linalg operation to its loop nest, simplified: dims of 1 dropped, dims merged that lie behind one another in every operand.
+// From a linalg operation to its loop nest, simplified: dims of 1 dropped, dims merged that lie behind one another in
+// every operand.
 #include "passes/Cpu/LoopNest.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -13,7 +14,9 @@ Type burin::cpu::computeType(Type element) {
   return element.isF16() || element.isBF16() ? Float32Type::get(element.getContext()) : element;
 }
 
-static bool isScalarType(Type type) { return type.isIntOrIndexOrFloat() && !(isa<IntegerType>(type) && type.getIntOrFloatBitWidth() > 64); }
+static bool isScalarType(Type type) {
+  return type.isIntOrIndexOrFloat() && !(isa<IntegerType>(type) && type.getIntOrFloatBitWidth() > 64);
+}
 
 // Buffers that the emitter can address: a static flat layout, elements of whole bytes or i1.
 static bool isSupportedBuffer(Type type) {
@@ -21,11 +24,13 @@ static bool isSupportedBuffer(Type type) {
   if (!memref || !memref.hasStaticShape())
     return false;
   Type element = memref.getElementType();
-  if (!element.isIntOrIndexOrFloat() || (!element.isIndex() && !element.isInteger(1) && element.getIntOrFloatBitWidth() % 8 != 0))
+  if (!element.isIntOrIndexOrFloat() ||
+      (!element.isIndex() && !element.isInteger(1) && element.getIntOrFloatBitWidth() % 8 != 0))
     return false;
   SmallVector<int64_t> strides;
   int64_t offset;
-  return succeeded(memref.getStridesAndOffset(strides, offset)) && !ShapedType::isDynamic(offset) && llvm::none_of(strides, [](int64_t s) { return s < 0; });
+  return succeeded(memref.getStridesAndOffset(strides, offset)) && !ShapedType::isDynamic(offset) &&
+         llvm::none_of(strides, [](int64_t s) { return s < 0; });
 }
 
 static bool isSupportedBody(Block &body) {
@@ -53,12 +58,15 @@ static bool addLinear(AffineExpr expr, int64_t scale, MutableArrayRef<int64_t> c
   if (!binary)
     return false;
   if (binary.getKind() == AffineExprKind::Add)
-    return addLinear(binary.getLHS(), scale, coefficients, constant) && addLinear(binary.getRHS(), scale, coefficients, constant);
+    return addLinear(binary.getLHS(), scale, coefficients, constant) &&
+           addLinear(binary.getRHS(), scale, coefficients, constant);
   auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS());
-  return binary.getKind() == AffineExprKind::Mul && factor && addLinear(binary.getLHS(), scale * factor.getValue(), coefficients, constant);
+  return binary.getKind() == AffineExprKind::Mul && factor &&
+         addLinear(binary.getLHS(), scale * factor.getValue(), coefficients, constant);
 }
 
-// --- Maps with floordiv and mod ------------------------------------------------------------------------------------------------
+// --- Maps with floordiv and mod
+// ------------------------------------------------------------------------------------------------
 
 // The smallest c such that `dim floordiv c` or `dim mod c` occurs; 0 when none does.
 static int64_t smallestDivisor(ArrayRef<AffineMap> maps, unsigned dim) {
@@ -82,16 +90,19 @@ static AffineExpr splitDim(AffineExpr expr, AffineExpr dim, AffineExpr outer, Af
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return expr;
-  if (auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS()); divisor && binary.getLHS() == dim && divisor.getValue() % c == 0) {
+  if (auto divisor = dyn_cast<AffineConstantExpr>(binary.getRHS());
+      divisor && binary.getLHS() == dim && divisor.getValue() % c == 0) {
     if (expr.getKind() == AffineExprKind::FloorDiv)
       return outer.floorDiv(divisor.getValue() / c);
     if (expr.getKind() == AffineExprKind::Mod)
       return (outer % (divisor.getValue() / c)) * c + inner;
   }
-  return getAffineBinaryOpExpr(expr.getKind(), splitDim(binary.getLHS(), dim, outer, inner, c), splitDim(binary.getRHS(), dim, outer, inner, c));
+  return getAffineBinaryOpExpr(expr.getKind(), splitDim(binary.getLHS(), dim, outer, inner, c),
+                               splitDim(binary.getRHS(), dim, outer, inner, c));
 }
 
-// Dims that maps divide become two: repeated rows of an upsampling, the parts of a reshape. Maps are linear afterwards, or were too odd.
+// Dims that maps divide become two: repeated rows of an upsampling, the parts of a reshape. Maps are linear afterwards,
+// or were too odd.
 static void splitDividedDims(LoopNest &nest, SmallVectorImpl<AffineMap> &maps) {
   MLIRContext *ctx = nest.op->getContext();
   for (unsigned dim = 0; dim < nest.extents.size(); ++dim) {
@@ -105,20 +116,25 @@ static void splitDividedDims(LoopNest &nest, SmallVectorImpl<AffineMap> &maps) {
     for (AffineMap &map : maps) {
       SmallVector<AffineExpr> results;
       for (AffineExpr expr : map.getResults())
-        results.push_back(splitDim(expr, getAffineDimExpr(dim, ctx), getAffineDimExpr(dim, ctx), getAffineDimExpr(added, ctx), c));
+        results.push_back(
+            splitDim(expr, getAffineDimExpr(dim, ctx), getAffineDimExpr(dim, ctx), getAffineDimExpr(added, ctx), c));
       map = AffineMap::get(added + 1, 0, results, ctx);
     }
     --dim; // what is left of it may be divided again
   }
 }
 
-// --- Simplification -------------------------------------------------------------------------------------------------------------
+// --- Simplification
+// -------------------------------------------------------------------------------------------------------------
 
 // Dim `inner` continues where `outer` steps: in every buffer one step of `outer` is a whole run of `inner`.
 static bool canMerge(const LoopNest &nest, unsigned outer, unsigned inner) {
-  if (nest.reduction[outer] != nest.reduction[inner] || llvm::is_contained(nest.dimOfIndex, int(outer)) || llvm::is_contained(nest.dimOfIndex, int(inner)))
+  if (nest.reduction[outer] != nest.reduction[inner] || llvm::is_contained(nest.dimOfIndex, int(outer)) ||
+      llvm::is_contained(nest.dimOfIndex, int(inner)))
     return false;
-  return llvm::all_of(nest.operands, [&](const NestOperand &o) { return o.isScalar || o.strides[outer] == o.strides[inner] * nest.extents[inner]; });
+  return llvm::all_of(nest.operands, [&](const NestOperand &o) {
+    return o.isScalar || o.strides[outer] == o.strides[inner] * nest.extents[inner];
+  });
 }
 
 static void dropDim(LoopNest &nest, unsigned dim) {
@@ -237,8 +253,8 @@ std::optional<Combiner> burin::cpu::findCombiner(const LoopNest &nest, unsigned 
   Block &body = nest.body();
   BlockArgument accumulator = nest.outputs()[output].argument;
   Operation *op = body.getTerminator()->getOperand(output).getDefiningOp();
-  if (!op || op->getBlock() != &body || op->getNumOperands() != 2 || !accumulator.hasOneUse() || !llvm::is_contained(op->getOperands(), accumulator) ||
-      !op->getResult(0).hasOneUse())
+  if (!op || op->getBlock() != &body || op->getNumOperands() != 2 || !accumulator.hasOneUse() ||
+      !llvm::is_contained(op->getOperands(), accumulator) || !op->getResult(0).hasOneUse())
     return std::nullopt;
   Value term = op->getOperand(op->getOperand(0) == accumulator ? 1 : 0);
   if (nest.depends(term) & LoopNest::accumulated)

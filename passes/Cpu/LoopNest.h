@@ -1,7 +1,8 @@
 // Private header of the room: a linalg operation on static memrefs as extents and strides, and the plan of its loops.
 //
-// The idea: after this no map and no shape is left. Every buffer is flat; where a point of the nest lies in it is a dot product of
-// the point with the buffer's strides. Transposes, broadcasts, reductions and copies differ only in those numbers.
+// The idea: after this no map and no shape is left. Every buffer is flat; where a point of the nest lies in it is a dot
+// product of the point with the buffer's strides. Transposes, broadcasts, reductions and copies differ only in those
+// numbers.
 #ifndef BURIN_PASSES_CPU_LOOPNEST_H
 #define BURIN_PASSES_CPU_LOOPNEST_H
 
@@ -46,7 +47,8 @@ struct LoopNest {
 /// Fails when a layout or a map is not static and linear, or the body holds something that has no vector form.
 mlir::FailureOr<LoopNest> makeLoopNest(mlir::linalg::LinalgOp op);
 
-/// How a reduction's result is made: `combiner` takes the accumulator and `term`, which does not depend on any accumulator.
+/// How a reduction's result is made: `combiner` takes the accumulator and `term`, which does not depend on any
+/// accumulator.
 struct Combiner {
   mlir::Operation *op;
   mlir::vector::CombiningKind kind;
@@ -59,12 +61,14 @@ std::optional<Combiner> findCombiner(const LoopNest &nest, unsigned output, mlir
 mlir::Type computeType(mlir::Type element);
 
 struct LoopPlan {
-  int vectorDim = -1;     // -1: scalar code
-  int tileDim = -1;       // a second parallel dim, along which some operand is contiguous: transposed in registers
-  bool interleaved = false; // the tile dim is short and written out whole; operands that hold its elements side by side are (de)interleaved
-  unsigned width = 1;     // lanes of a vector
-  unsigned unroll = 1;    // vectors a step of the vector loop
-  llvm::SmallVector<unsigned> parallelOrder, reductionOrder; // outermost first; vectorDim last in its own, tileDim before it
+  int vectorDim = -1;       // -1: scalar code
+  int tileDim = -1;         // a second parallel dim, along which some operand is contiguous: transposed in registers
+  bool interleaved = false; // the tile dim is short and written out whole; operands that hold its elements side by side
+                            // are (de)interleaved
+  unsigned width = 1;       // lanes of a vector
+  unsigned unroll = 1;      // vectors a step of the vector loop
+  llvm::SmallVector<unsigned> parallelOrder,
+      reductionOrder; // outermost first; vectorDim last in its own, tileDim before it
 };
 
 /// Elements apart up to which a strided vector is loaded whole and picked from.

@@ -31,9 +31,10 @@ void generalizeCopy(memref::CopyOp copy) {
   OpBuilder builder(copy);
   unsigned rank = cast<MemRefType>(copy.getSource().getType()).getRank();
   SmallVector<AffineMap> maps(2, builder.getMultiDimIdentityMap(rank));
-  linalg::GenericOp::create(builder, copy.getLoc(), TypeRange(), copy.getSource(), copy.getTarget(), maps,
-                            SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-                            [](OpBuilder &b, Location loc, ValueRange values) { linalg::YieldOp::create(b, loc, values[0]); });
+  linalg::GenericOp::create(
+      builder, copy.getLoc(), TypeRange(), copy.getSource(), copy.getTarget(), maps,
+      SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+      [](OpBuilder &b, Location loc, ValueRange values) { linalg::YieldOp::create(b, loc, values[0]); });
   copy.erase();
 }
 
@@ -63,13 +64,15 @@ struct LowerLinalg : burin::impl::LowerLinalgBase<LowerLinalg> {
     for (linalg::LinalgOp op : ops) {
       op->walk([](affine::AffineApplyOp apply) { expandAffineApply(apply); });
       IRRewriter rewriter(op);
-      auto options = remark::RemarkOpts::name("LowerLinalg").category("cpu-lower-linalg").function(getOperation().getSymName());
+      auto options =
+          remark::RemarkOpts::name("LowerLinalg").category("cpu-lower-linalg").function(getOperation().getSymName());
       FailureOr<LoopNest> nest = op.hasPureBufferSemantics() ? makeLoopNest(op) : FailureOr<LoopNest>(failure());
       if (succeeded(nest)) {
         LoopPlan plan = planLoops(*nest, *machine);
         emitLoops(rewriter, *nest, plan, *machine);
-        remark::passed(op.getLoc(), options) << remark::metric("width", plan.width) << remark::metric("unroll", plan.unroll)
-                                             << remark::metric("transposed", plan.tileDim >= 0);
+        remark::passed(op.getLoc(), options)
+            << remark::metric("width", plan.width) << remark::metric("unroll", plan.unroll)
+            << remark::metric("transposed", plan.tileDim >= 0);
       } else {
         if (failed(linalg::linalgOpToLoops(rewriter, op))) {
           op.emitError() << "expected an operation on buffers with linear layouts";

@@ -1,7 +1,7 @@
-// cpu-lower-to-llvm and cpu-convert-functions: from vector, scf, memref, arith and math to the LLVM dialect.
+// cpu-lower-to-llvm: from vector, scf, memref, arith and math to the LLVM dialect, one function's body at a time.
 //
-// The idea: bodies are converted one function at a time, so that MLIR's thread pool does many at once; their memref arguments
-// stay until the short second pass gives every function its pointer arguments. In between, `unrealized_conversion_cast` of an
+// The idea: MLIR's thread pool does many functions at once, so their memref arguments stay until the short
+// cpu-convert-functions gives every function its pointer arguments. In between, `unrealized_conversion_cast` of an
 // argument to !llvm.ptr stands for its base pointer. Must not meet a dynamic memref or an allocation.
 #include "passes/Cpu/Passes.h"
 
@@ -37,7 +37,6 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace burin {
-#define GEN_PASS_DEF_CONVERTFUNCTIONS
 #define GEN_PASS_DEF_LOWERTOLLVM
 #include "passes/Cpu/Passes.h.inc"
 } // namespace burin
@@ -49,9 +48,10 @@ namespace {
 
 // Ops that convert to LLVM one by one; all other vector ops need the (slower) rewriting into these first.
 bool isPlainVectorOp(Operation *op) {
-  return isa<vector::LoadOp, vector::StoreOp, vector::MaskedLoadOp, vector::MaskedStoreOp, vector::FMAOp, vector::ReductionOp, vector::ExtractOp,
-             vector::InsertOp, vector::ShuffleOp, vector::BitCastOp>(op) ||
-         (isa<vector::BroadcastOp>(op) && !isa<VectorType>(op->getOperand(0).getType()) && cast<VectorType>(op->getResult(0).getType()).getRank() == 1);
+  return isa<vector::LoadOp, vector::StoreOp, vector::MaskedLoadOp, vector::MaskedStoreOp, vector::FMAOp,
+             vector::ReductionOp, vector::ExtractOp, vector::InsertOp, vector::ShuffleOp, vector::BitCastOp>(op) ||
+         (isa<vector::BroadcastOp>(op) && !isa<VectorType>(op->getOperand(0).getType()) &&
+          cast<VectorType>(op->getResult(0).getType()).getRank() == 1);
 }
 
 LogicalResult expandVectorOps(Operation *root, bool &transfers) {
@@ -91,8 +91,11 @@ LogicalResult expandVectorOps(Operation *root, bool &transfers) {
 // Divisions that round down or up, in terms of those that cut off.
 LogicalResult expandDivisions(Operation *root) {
   bool needed = root->walk([](Operation *op) {
-    return isa<arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
-  }).wasInterrupted();
+                      return isa<arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op)
+                                 ? WalkResult::interrupt()
+                                 : WalkResult::advance();
+                    })
+                    .wasInterrupted();
   if (!needed)
     return success();
   RewritePatternSet patterns(root->getContext());
@@ -101,9 +104,13 @@ LogicalResult expandDivisions(Operation *root) {
 }
 
 LogicalResult expandViews(Operation *root) {
-  bool needed = root->walk([](Operation *op) {
-    return isa<ViewLikeOpInterface>(op) && !isa<memref::ReinterpretCastOp, memref::CastOp, memref::ViewOp>(op) ? WalkResult::interrupt() : WalkResult::advance();
-  }).wasInterrupted();
+  bool needed =
+      root->walk([](Operation *op) {
+            return isa<ViewLikeOpInterface>(op) && !isa<memref::ReinterpretCastOp, memref::CastOp, memref::ViewOp>(op)
+                       ? WalkResult::interrupt()
+                       : WalkResult::advance();
+          })
+          .wasInterrupted();
   if (!needed)
     return success();
   RewritePatternSet patterns(root->getContext());
@@ -123,8 +130,8 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
     options.allocLowering = LowerToLLVMOptions::AllocLowering::None;
     converter = std::make_shared<LLVMTypeConverter>(ctx, options);
     target = std::make_shared<LLVMConversionTarget>(*ctx);
-    target->addIllegalDialect<arith::ArithDialect, cf::ControlFlowDialect, index::IndexDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                              ub::UBDialect, vector::VectorDialect>();
+    target->addIllegalDialect<arith::ArithDialect, cf::ControlFlowDialect, index::IndexDialect, math::MathDialect,
+                              memref::MemRefDialect, scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
     target->addLegalOp<func::FuncOp, func::ReturnOp, func::CallOp, UnrealizedConversionCastOp>();
     RewritePatternSet flow(ctx);
     populateAffineToStdConversionPatterns(flow);
@@ -146,12 +153,14 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     bool transfers;
-    if (failed(expandVectorOps(function, transfers)) || failed(expandViews(function)) || failed(expandDivisions(function)))
+    if (failed(expandVectorOps(function, transfers)) || failed(expandViews(function)) ||
+        failed(expandDivisions(function)))
       return signalPassFailure();
     ConversionTarget flowTarget(getContext());
     flowTarget.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     flowTarget.addIllegalDialect<scf::SCFDialect, affine::AffineDialect>();
-    if (failed(applyPartialConversion(function, flowTarget, toControlFlow)) || failed(applyPartialConversion(function, *target, toLLVM)))
+    if (failed(applyPartialConversion(function, flowTarget, toControlFlow)) ||
+        failed(applyPartialConversion(function, *target, toLLVM)))
       return signalPassFailure();
     resolveArguments(function);
     removeDead(function);
@@ -178,7 +187,9 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
           continue;
         type = llvm::cast<MemRefType>(cast.getOperand(0).getType());
         if (!pointer)
-          pointer = UnrealizedConversionCastOp::create(builder, argument.getLoc(), LLVM::LLVMPointerType::get(&getContext()), argument).getResult(0);
+          pointer = UnrealizedConversionCastOp::create(builder, argument.getLoc(),
+                                                       LLVM::LLVMPointerType::get(&getContext()), argument)
+                        .getResult(0);
         Value descriptor = MemRefDescriptor::fromStaticShape(builder, argument.getLoc(), *converter, type, pointer);
         cast.getResult(0).replaceAllUsesWith(descriptor);
       }
@@ -195,7 +206,8 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
     }
     // What was index and is i64 now.
     function.walk([&](UnrealizedConversionCastOp cast) {
-      if (auto inner = cast.getNumOperands() == 1 ? cast.getOperand(0).getDefiningOp<UnrealizedConversionCastOp>() : nullptr)
+      if (auto inner =
+              cast.getNumOperands() == 1 ? cast.getOperand(0).getDefiningOp<UnrealizedConversionCastOp>() : nullptr)
         if (inner.getNumOperands() == 1 && inner.getOperand(0).getType() == cast.getResult(0).getType())
           cast.getResult(0).replaceAllUsesWith(inner.getOperand(0));
     });
@@ -214,70 +226,6 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
       if (!changed)
         break;
     }
-  }
-};
-
-struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
-  void runOnOperation() override {
-    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      if (failed(convert(function)))
-        return signalPassFailure();
-  }
-
-  LogicalResult convert(func::FuncOp function) {
-    MLIRContext *ctx = &getContext();
-    Type pointer = LLVM::LLVMPointerType::get(ctx);
-    auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type; };
-    if (function.isExternal() || function.getNumResults() > 1)
-      return function.emitError("expected a function with a body and at most one result");
-    OpBuilder builder(function);
-    auto type = LLVM::LLVMFunctionType::get(function.getNumResults() ? function.getResultTypes()[0] : LLVM::LLVMVoidType::get(ctx),
-                                            llvm::map_to_vector(function.getArgumentTypes(), convertType));
-    auto converted = LLVM::LLVMFuncOp::create(builder, function.getLoc(), function.getSymName(), type,
-                                              function.isPrivate() ? LLVM::Linkage::Internal : LLVM::Linkage::External);
-    converted.getBody().takeBody(function.getBody());
-    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-      for (NamedAttribute attr : mlir::function_interface_impl::getArgAttrs(function, i))
-        if (attr.getName().getValue().starts_with("llvm."))
-          converted.setArgAttr(i, attr.getName(), attr.getValue());
-      BlockArgument argument = converted.getArgument(i);
-      if (argument.getType() == type.getParamType(i))
-        continue;
-      argument.setType(pointer);
-      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
-        auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
-        if (!cast || cast.getResult(0).getType() != pointer)
-          return user->emitError("expected every use of a buffer to be in the LLVM dialect");
-        cast.getResult(0).replaceAllUsesWith(argument);
-        cast.erase();
-      }
-    }
-    WalkResult walked = converted.walk([&](Operation *op) {
-      builder.setInsertionPoint(op);
-      if (isa<func::ReturnOp>(op)) {
-        LLVM::ReturnOp::create(builder, op->getLoc(), op->getOperands());
-        op->erase();
-      } else if (auto call = dyn_cast<func::CallOp>(op)) {
-        SmallVector<Value> operands;
-        SmallVector<Operation *> casts;
-        for (Value operand : call.getOperands()) {
-          auto cast = operand.getDefiningOp<UnrealizedConversionCastOp>();
-          if (isa<MemRefType>(operand.getType()) && (!cast || cast.getOperand(0).getType() != pointer))
-            return call.emitError("expected buffers made from pointers"), WalkResult::interrupt();
-          operands.push_back(isa<MemRefType>(operand.getType()) ? cast.getOperand(0) : operand);
-          if (cast)
-            casts.push_back(cast);
-        }
-        LLVM::CallOp::create(builder, call.getLoc(), call.getResultTypes(), call.getCallee(), operands);
-        call.erase();
-        for (Operation *cast : casts)
-          if (cast->use_empty())
-            cast->erase();
-      }
-      return WalkResult::advance();
-    });
-    function.erase();
-    return failure(walked.wasInterrupted());
   }
 };
 

@@ -1,5 +1,5 @@
-// cpu-make-entry: @main becomes burin_entry (include/burin/runtime.h): pointers come from arrays, kernels are called in order, and
-// the profile hook of the context hears of each. Must not touch the kernels.
+// cpu-make-entry: @main becomes burin_entry (include/burin/runtime.h): pointers come from arrays, kernels are called in
+// order, and the profile hook of the context hears of each. Must not touch the kernels.
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
 
@@ -27,14 +27,16 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
     auto main = module.lookupSymbol<func::FuncOp>("main");
     auto numInputs = main ? main->getAttrOfType<IntegerAttr>("burin.num_inputs") : IntegerAttr();
     if (!numInputs || main.getNumArguments() < 2 || numInputs.getInt() + 2 > main.getNumArguments()) {
-      module.emitError("expected @main with arena and weights and the attribute burin.num_inputs, as cpu-outline-kernels leaves it");
+      module.emitError(
+          "expected @main with arena and weights and the attribute burin.num_inputs, as cpu-outline-kernels leaves it");
       return signalPassFailure();
     }
     OpBuilder builder(main);
     Location loc = main.getLoc();
     Type pointer = LLVM::LLVMPointerType::get(&getContext());
     Type i8 = builder.getI8Type(), i32 = builder.getI32Type();
-    auto entry = func::FuncOp::create(builder, loc, "entry", builder.getFunctionType(SmallVector<Type>(5, pointer), i32));
+    auto entry =
+        func::FuncOp::create(builder, loc, "entry", builder.getFunctionType(SmallVector<Type>(5, pointer), i32));
     Block *block = entry.addEntryBlock();
     builder.setInsertionPointToStart(block);
 
@@ -69,7 +71,8 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
         Value base = roots[root.getArgNumber()];
         if (view->baseBytes != 0) {
           Value bytes = LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(view->baseBytes));
-          base = LLVM::GEPOp::create(builder, loc, pointer, i8, base, LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);
+          base =
+              LLVM::GEPOp::create(builder, loc, pointer, i8, base, LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);
         }
         operands.push_back(UnrealizedConversionCastOp::create(builder, loc, operand.getType(), base).getResult(0));
       }
@@ -90,28 +93,31 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
     LLVM::CallOp::create(builder, loc, TypeRange(), hookName, ValueRange{context, layerValue, endValue});
   }
 
-  // void hook(context, layer, end) { if (context && context->profile) context->profile->layer(context->profile->user, layer, end); }
-  // One function, never inlined: a call site costs a few bytes, and a run without a profile a few cycles a layer.
+  // void hook(context, layer, end) { if (context && context->profile) context->profile->layer(context->profile->user,
+  // layer, end); } One function, never inlined: a call site costs a few bytes, and a run without a profile a few cycles
+  // a layer.
   void makeHook(ModuleOp module) {
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     Location loc = builder.getUnknownLoc();
     MLIRContext *ctx = builder.getContext();
     Type pointer = LLVM::LLVMPointerType::get(ctx), i32 = builder.getI32Type(), i64 = builder.getI64Type();
     // The members of burin_context and burin_profile, so that LLVM knows their places on every target.
-    static_assert(offsetof(burin_context, profile) == 40 && offsetof(burin_profile, user) == 8, "the struct types below must follow runtime.h");
+    static_assert(offsetof(burin_context, profile) == 40 && offsetof(burin_profile, user) == 8,
+                  "the struct types below must follow runtime.h");
     Type contextType = LLVM::LLVMStructType::getLiteral(ctx, {i32, i32, pointer, i64, pointer, pointer, pointer});
     Type profileType = LLVM::LLVMStructType::getLiteral(ctx, {pointer, pointer});
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(ctx), {pointer, i32, i32});
     auto hook = LLVM::LLVMFuncOp::create(builder, loc, hookName, type, LLVM::Linkage::Internal);
     hook.setNoInline(true);
-    Block *start = hook.addEntryBlock(builder), *look = builder.createBlock(&hook.getBody()), *tell = builder.createBlock(&hook.getBody()),
-          *done = builder.createBlock(&hook.getBody());
+    Block *start = hook.addEntryBlock(builder), *look = builder.createBlock(&hook.getBody()),
+          *tell = builder.createBlock(&hook.getBody()), *done = builder.createBlock(&hook.getBody());
     builder.setInsertionPointToEnd(start);
     Value null = LLVM::ZeroOp::create(builder, loc, pointer);
     Value hasContext = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, start->getArgument(0), null);
     LLVM::CondBrOp::create(builder, loc, hasContext, look, done);
     builder.setInsertionPointToEnd(look);
-    Value slot = LLVM::GEPOp::create(builder, loc, pointer, contextType, start->getArgument(0), ArrayRef<LLVM::GEPArg>{0, 6});
+    Value slot =
+        LLVM::GEPOp::create(builder, loc, pointer, contextType, start->getArgument(0), ArrayRef<LLVM::GEPArg>{0, 6});
     Value profile = LLVM::LoadOp::create(builder, loc, pointer, slot);
     Value hasProfile = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, profile, null);
     LLVM::CondBrOp::create(builder, loc, hasProfile, tell, done);

@@ -1,8 +1,9 @@
 // The polynomials behind MathFunctions.h: exponentials, logarithms, powers and rounding.
 //
-// Sources: range reductions as in W. J. Cody and W. Waite, "Software Manual for the Elementary Functions"; the log of f64 as in fdlibm;
-// all other polynomials interpolate at Chebyshev nodes (60 digits). Reciprocal exponents and quadrants come from adding 1.5 * 2^mantissa,
-// which leaves the rounded integer in the low bits: no conversion whose result would be undefined for NaN.
+// Sources: range reductions as in W. J. Cody and W. Waite, "Software Manual for the Elementary Functions"; the log of
+// f64 as in fdlibm; all other polynomials interpolate at Chebyshev nodes (60 digits). Reciprocal exponents and
+// quadrants come from adding 1.5 * 2^mantissa, which leaves the rounded integer in the low bits: no conversion whose
+// result would be undefined for NaN.
 #include "passes/Cpu/MathFunctions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,7 +21,8 @@ MathFunctions::MathFunctions(ImplicitLocOpBuilder &b, Type type, MathTraits trai
   integer = vector ? Type(VectorType::get(vector.getShape(), word)) : word;
 }
 
-// --- Building blocks -------------------------------------------------------------------------------------------------------
+// --- Building blocks
+// -------------------------------------------------------------------------------------------------------
 
 static Value splat(ImplicitLocOpBuilder &b, Type type, TypedAttr value) {
   if (auto vector = dyn_cast<VectorType>(type))
@@ -28,7 +30,9 @@ static Value splat(ImplicitLocOpBuilder &b, Type type, TypedAttr value) {
   return arith::ConstantOp::create(b, value);
 }
 V MathFunctions::c(double value) { return splat(b, type, b.getFloatAttr(element, value)); }
-V MathFunctions::bits(int64_t value) { return splat(b, integer, b.getIntegerAttr(getElementTypeOrSelf(integer), value)); }
+V MathFunctions::bits(int64_t value) {
+  return splat(b, integer, b.getIntegerAttr(getElementTypeOrSelf(integer), value));
+}
 V MathFunctions::add(V x, V y) { return arith::AddFOp::create(b, x, y); }
 V MathFunctions::sub(V x, V y) { return arith::SubFOp::create(b, x, y); }
 V MathFunctions::mul(V x, V y) { return arith::MulFOp::create(b, x, y); }
@@ -52,7 +56,8 @@ V MathFunctions::fma(V x, V y, V z) {
   return add(mul(x, y), z);
 }
 
-// x * y = product + this, exactly (T. J. Dekker, "A floating-point technique for extending the available precision", 1971). f64 only.
+// x * y = product + this, exactly (T. J. Dekker, "A floating-point technique for extending the available precision",
+// 1971). f64 only.
 V MathFunctions::productError(V x, V y, V product) {
   if (traits.fma)
     return math::FmaOp::create(b, x, y, neg(product));
@@ -78,8 +83,7 @@ V MathFunctions::clamp(V x, double low, double high) {
   return select(less(x, c(low)), c(low), x);
 }
 
-template <typename F>
-V MathFunctions::wide(F function, ArrayRef<V> operands) {
+template <typename F> V MathFunctions::wide(F function, ArrayRef<V> operands) {
   auto vector = dyn_cast<VectorType>(type);
   Type doubles = vector ? Type(VectorType::get(vector.getShape(), b.getF64Type())) : b.getF64Type();
   MathFunctions f(b, doubles, traits);
@@ -89,7 +93,8 @@ V MathFunctions::wide(F function, ArrayRef<V> operands) {
   return arith::TruncFOp::create(b, type, function(f, widened));
 }
 
-// --- Rounding --------------------------------------------------------------------------------------------------------------
+// --- Rounding
+// --------------------------------------------------------------------------------------------------------------
 
 V MathFunctions::roundEven(V x) {
   if (traits.round)
@@ -138,9 +143,11 @@ V MathFunctions::remainder(V x, V y) {
   return copySign(rest, x);
 }
 
-// --- Exponentials ----------------------------------------------------------------------------------------------------------
+// --- Exponentials
+// ----------------------------------------------------------------------------------------------------------
 
-static constexpr double ln2 = 0.693147180559945309417, log2e = 1.442695040888963407360, infinite = std::numeric_limits<double>::infinity();
+static constexpr double ln2 = 0.693147180559945309417, log2e = 1.442695040888963407360,
+                        infinite = std::numeric_limits<double>::infinity();
 
 V MathFunctions::splitExponent(V x, V &rest) {
   double magic = isDouble ? 6755399441055744.0 : 12582912.0; // 1.5 * 2^52, 1.5 * 2^23
@@ -164,9 +171,12 @@ V MathFunctions::scale(V x, V exponentBits) {
 
 V MathFunctions::expRest(V r) {
   if (isDouble)
-    return polynomial(r, {2.09154422977801152e-9, 2.51062747335732947e-8, 2.75572718102197996e-7, 2.75572528335169097e-6, 2.48015873270071867e-5,
-                          1.98412698768643549e-4, 1.38888888888833267e-3, 8.3333333333255447e-3, 4.16666666666666701e-2, 1.66666666666666714e-1, 0.5});
-  return polynomial(r, {1.98919813139776902e-4, 1.39345419282702645e-3, 8.33331002422529243e-3, 4.1666456809677876e-2, 1.66666666825343561e-1, 0.5});
+    return polynomial(r,
+                      {2.09154422977801152e-9, 2.51062747335732947e-8, 2.75572718102197996e-7, 2.75572528335169097e-6,
+                       2.48015873270071867e-5, 1.98412698768643549e-4, 1.38888888888833267e-3, 8.3333333333255447e-3,
+                       4.16666666666666701e-2, 1.66666666666666714e-1, 0.5});
+  return polynomial(r, {1.98919813139776902e-4, 1.39345419282702645e-3, 8.33331002422529243e-3, 4.1666456809677876e-2,
+                        1.66666666825343561e-1, 0.5});
 }
 
 V MathFunctions::exp(V x) {
@@ -196,7 +206,8 @@ V MathFunctions::expm1(V x) {
   return select(equal(x, c(0)), x, result); // keeps the sign of zero
 }
 
-// --- Logarithms ------------------------------------------------------------------------------------------------------------
+// --- Logarithms
+// ------------------------------------------------------------------------------------------------------------
 
 MathFunctions::Parts MathFunctions::splitLog(V x) {
   // Denormals first become normal.
@@ -213,8 +224,9 @@ MathFunctions::Parts MathFunctions::splitLog(V x) {
   V f = sub(m, c(1));
   if (isDouble) {
     V s = div(f, add(f, c(2))), z = mul(s, s);
-    V r = mul(z, polynomial(z, {1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01, 2.222219843214978396e-01,
-                                2.857142874366239149e-01, 3.999999999940941908e-01, 6.666666666666735130e-01}));
+    V r = mul(z, polynomial(z, {1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+                                2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
+                                6.666666666666735130e-01}));
     V half = mul(mul(f, f), c(0.5));
     return {e, sub(f, sub(half, mul(s, add(half, r))))};
   }
@@ -240,7 +252,8 @@ V MathFunctions::finishLog(V x, V result) {
 
 V MathFunctions::log(V x) {
   Parts parts = splitLog(x);
-  V result = isDouble ? fma(parts.exponent, c(6.93147180369123816490e-01), fma(parts.exponent, c(1.90821492927058770002e-10), parts.log))
+  V result = isDouble ? fma(parts.exponent, c(6.93147180369123816490e-01),
+                            fma(parts.exponent, c(1.90821492927058770002e-10), parts.log))
                       : fma(parts.exponent, c(0.693359375), fma(parts.exponent, c(-2.12194440e-4), parts.log));
   return finishLog(x, result);
 }
@@ -263,7 +276,8 @@ V MathFunctions::log1p(V x) {
   return select(equal(x, c(infinite)), x, result);
 }
 
-// --- Powers ----------------------------------------------------------------------------------------------------------------
+// --- Powers
+// ----------------------------------------------------------------------------------------------------------------
 
 V MathFunctions::rsqrt(V x) { return div(c(1), sqrt(x)); }
 
@@ -303,7 +317,8 @@ V MathFunctions::pow(V x, V y) {
   result = select(arith::AndIOp::create(b, isOdd, negativeZero), neg(result), result);
   V finiteBase = less(magnitude, c(infinite));
   V allOnes = splat(b, isNegative.getType(), b.getBoolAttr(true));
-  V undefinedRoot = arith::AndIOp::create(b, arith::AndIOp::create(b, isNegative, finiteBase), arith::XOrIOp::create(b, isInteger, allOnes));
+  V undefinedRoot = arith::AndIOp::create(b, arith::AndIOp::create(b, isNegative, finiteBase),
+                                          arith::XOrIOp::create(b, isInteger, allOnes));
   result = select(undefinedRoot, c(std::nan("")), result);
   // |x| = 1 stays 1 for an infinite y.
   V infiniteY = equal(abs(y), c(infinite));
@@ -318,7 +333,8 @@ V MathFunctions::cbrt(V x) {
   V tiny = less(a, c(0x1p-1022)), huge = greater(a, c(0x1p1000));
   a = mul(a, select(tiny, c(0x1p54), select(huge, c(0x1p-54), c(1))));
   // A third of the exponent: the first guess is right to 5 %. Halley's steps triple the digits.
-  V guess = asFloat(arith::AddIOp::create(b, arith::DivUIOp::create(b, asBits(a), bits(3)), bits(0x2a9f7893782da1ceLL)));
+  V guess =
+      asFloat(arith::AddIOp::create(b, arith::DivUIOp::create(b, asBits(a), bits(3)), bits(0x2a9f7893782da1ceLL)));
   for (int step = 0; step < 3; ++step) {
     V cube = mul(mul(guess, guess), guess);
     guess = mul(guess, div(add(cube, add(a, a)), add(add(cube, cube), a)));
@@ -326,11 +342,13 @@ V MathFunctions::cbrt(V x) {
   // One of Newton's takes the rounding errors out.
   guess = sub(guess, mul(sub(guess, div(a, mul(guess, guess))), c(1.0 / 3)));
   guess = mul(guess, select(tiny, c(0x1p-18), select(huge, c(0x1p18), c(1))));
-  V special = arith::OrIOp::create(b, equal(x, c(0)), arith::CmpFOp::create(b, arith::CmpFPredicate::UEQ, abs(x), c(infinite)));
+  V special =
+      arith::OrIOp::create(b, equal(x, c(0)), arith::CmpFOp::create(b, arith::CmpFPredicate::UEQ, abs(x), c(infinite)));
   return select(special, x, copySign(guess, x));
 }
 
-// --- Hyperbolic functions and the error function -------------------------------------------------------------------------------
+// --- Hyperbolic functions and the error function
+// -------------------------------------------------------------------------------
 
 V MathFunctions::tanh(V x) {
   // expm1(2|x|) / (expm1(2|x|) + 2)
@@ -380,11 +398,14 @@ V MathFunctions::atanh(V x) {
 // erfc(x) exp(x^2) (1 + 2x) for x >= 0, a polynomial of (x - 4) / (x + 4) (Shepherd and Laframboise, 1981).
 V MathFunctions::erfcxPolynomial(V x) {
   V t = sub(c(1), div(c(8), add(x, c(4))));
-  return polynomial(t, {-2.76411445303011555e-10, 9.29763094202195274e-10, 3.23239428934129126e-9,  -1.23387344048499498e-8, -2.07257955004907998e-8,
-                        1.06318182802101422e-7,   7.77194233465964095e-8,  -8.21064802233453162e-7, 2.91734263073761881e-7,  5.70657830645354277e-6,
-                        -1.12211356698212982e-5,  -2.43977311468103939e-5, 1.50621426087837784e-4,  -1.99257152471356798e-4, -7.57773243594545056e-4,
-                        5.03197006910197345e-3,   -1.61977340629347326e-2, 3.71675155263380409e-2,  -6.63303658118605853e-2, 9.37328349991126368e-2,
-                        -1.01039066036318116e-1,  6.80970542546683825e-2,  1.53796521026199743e-2,  -1.39621116840562284e-1, 1.23299511862555251});
+  return polynomial(
+      t, {-2.76411445303011555e-10, 9.29763094202195274e-10, 3.23239428934129126e-9,  -1.23387344048499498e-8,
+          -2.07257955004907998e-8,  1.06318182802101422e-7,  7.77194233465964095e-8,  -8.21064802233453162e-7,
+          2.91734263073761881e-7,   5.70657830645354277e-6,  -1.12211356698212982e-5, -2.43977311468103939e-5,
+          1.50621426087837784e-4,   -1.99257152471356798e-4, -7.57773243594545056e-4, 5.03197006910197345e-3,
+          -1.61977340629347326e-2,  3.71675155263380409e-2,  -6.63303658118605853e-2, 9.37328349991126368e-2,
+          -1.01039066036318116e-1,  6.80970542546683825e-2,  1.53796521026199743e-2,  -1.39621116840562284e-1,
+          1.23299511862555251});
 }
 
 V MathFunctions::erfc(V x) {
@@ -401,9 +422,11 @@ V MathFunctions::erfc(V x) {
 
 // |x| <= 1
 V MathFunctions::erfInside(V x) {
-  V p = polynomial(mul(x, x), {-4.23094582429533782e-12, 8.70904512905310669e-11, -1.21645600572834501e-9, 1.4792401209404813e-8, -1.63646421581676153e-7,
-                               1.64620454414684189e-6, -1.49256475675193321e-5, 1.20553329028887354e-4, -8.5483270219348296e-4, 5.22397762542329831e-3,
-                               -2.68661706451298408e-2, 1.12837916709551202e-1, -3.76126389031837524e-1, 1.28379167095512574e-1});
+  V p = polynomial(mul(x, x),
+                   {-4.23094582429533782e-12, 8.70904512905310669e-11, -1.21645600572834501e-9, 1.4792401209404813e-8,
+                    -1.63646421581676153e-7, 1.64620454414684189e-6, -1.49256475675193321e-5, 1.20553329028887354e-4,
+                    -8.5483270219348296e-4, 5.22397762542329831e-3, -2.68661706451298408e-2, 1.12837916709551202e-1,
+                    -3.76126389031837524e-1, 1.28379167095512574e-1});
   return fma(x, p, x);
 }
 
@@ -422,13 +445,17 @@ V MathFunctions::erf(V x) {
     r = fma(r, a, c(coefficient));
   r = fma(r, a, neg(a));
   V outside = copySign(sub(c(1), exp(r)), x);
-  V inside = fma(polynomial(s, {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1}), x, x);
+  V inside =
+      fma(polynomial(s, {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1}),
+          x, x);
   return select(greater(a, c(0.927734375)), outside, inside);
 }
 
-// --- Angles ----------------------------------------------------------------------------------------------------------------
+// --- Angles
+// ----------------------------------------------------------------------------------------------------------------
 
-// x = n * pi/2 + rest, |rest| <= pi/4, always in f64. Beyond 2^30 (without fma: 2^20 pi/2) the rest loses digits; beyond 2^50 it is 0.
+// x = n * pi/2 + rest, |rest| <= pi/4, always in f64. Beyond 2^30 (without fma: 2^20 pi/2) the rest loses digits;
+// beyond 2^50 it is 0.
 MathFunctions::Angle MathFunctions::reduceAngle(V x) {
   V limited = select(less(abs(x), c(0x1p50)), x, select(less(abs(x), c(infinite)), c(0), sub(x, x)));
   V shifted = fma(limited, c(0.636619772367581343076), c(6755399441055744.0));
@@ -438,28 +465,31 @@ MathFunctions::Angle MathFunctions::reduceAngle(V x) {
     for (double part : {1.5707963267948966192e+00, 6.1232339957367660359e-17, -1.4973849048591833e-33})
       rest = fma(n, c(-part), rest);
   } else {
-    for (double part : {1.57079632673412561417e+00, 6.07710050630396597660e-11, 2.02226624871116645580e-21, 8.47842766036889956997e-32})
+    for (double part : {1.57079632673412561417e+00, 6.07710050630396597660e-11, 2.02226624871116645580e-21,
+                        8.47842766036889956997e-32})
       rest = sub(rest, mul(n, c(part)));
   }
   return {rest, asBits(shifted)};
 }
 V MathFunctions::sinRest(V r) {
   V z = mul(r, r);
-  V p = polynomial(z, {1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06, -1.98412698298579493134e-04,
-                       8.33333333332248946124e-03, -1.66666666666666324348e-01});
+  V p = polynomial(z, {1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06,
+                       -1.98412698298579493134e-04, 8.33333333332248946124e-03, -1.66666666666666324348e-01});
   return fma(mul(z, r), p, r);
 }
 V MathFunctions::cosRest(V r) {
   V z = mul(r, r);
-  V p = polynomial(z, {-1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07, 2.48015872894767294178e-05,
-                       -1.38888888888741095749e-03, 4.16666666666666019037e-02});
+  V p = polynomial(z, {-1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07,
+                       2.48015872894767294178e-05, -1.38888888888741095749e-03, 4.16666666666666019037e-02});
   return fma(mul(z, z), p, fma(z, c(-0.5), c(1)));
 }
 V MathFunctions::sin(V x) {
   if (!isDouble)
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.sin(v[0]); }, {x});
   auto [r, n] = reduceAngle(x);
-  auto isSet = [&](V word, int64_t mask) { return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, word, bits(mask)), bits(0)); };
+  auto isSet = [&](V word, int64_t mask) {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, word, bits(mask)), bits(0));
+  };
   V value = select(isSet(n, 1), cosRest(r), sinRest(r));
   return select(equal(x, c(0)), x, select(isSet(n, 2), neg(value), value));
 }
@@ -467,7 +497,9 @@ V MathFunctions::cos(V x) {
   if (!isDouble)
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.cos(v[0]); }, {x});
   auto [r, n] = reduceAngle(x);
-  auto isSet = [&](V word, int64_t mask) { return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, word, bits(mask)), bits(0)); };
+  auto isSet = [&](V word, int64_t mask) {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, word, bits(mask)), bits(0));
+  };
   V value = select(isSet(n, 1), sinRest(r), cosRest(r));
   V next = arith::AddIOp::create(b, n, bits(1));
   return select(isSet(next, 2), neg(value), value);
@@ -484,9 +516,10 @@ V MathFunctions::tan(V x) {
 // atan of |x| <= tan(pi/8)
 V MathFunctions::atanRest(V x) {
   V z = mul(x, x);
-  V p = polynomial(z, {-1.39053745331132339e-2, 3.06229955537355147e-2, -4.1038875468626872e-2, 4.71925918824209238e-2, -5.25802027265675834e-2,
-                       5.88192305611402256e-2, -6.66664186913118267e-2, 7.6923067291948968e-2, -9.0909090668160809e-2, 1.1111111110751481e-1,
-                       -1.42857142857114906e-1, 1.99999999999999914e-1, -3.33333333333333333e-1});
+  V p = polynomial(z, {-1.39053745331132339e-2, 3.06229955537355147e-2, -4.1038875468626872e-2, 4.71925918824209238e-2,
+                       -5.25802027265675834e-2, 5.88192305611402256e-2, -6.66664186913118267e-2, 7.6923067291948968e-2,
+                       -9.0909090668160809e-2, 1.1111111110751481e-1, -1.42857142857114906e-1, 1.99999999999999914e-1,
+                       -3.33333333333333333e-1});
   return fma(mul(z, x), p, x);
 }
 V MathFunctions::atan(V x) {
@@ -520,9 +553,10 @@ V MathFunctions::atan2(V y, V x) {
 
 // (asin(x) / x - 1) / x^2 of z = x^2 <= 1/4
 V MathFunctions::asinRest(V z) {
-  return polynomial(z, {2.9727286869498975e-2, -1.94214987633633602e-2, 1.96783674301619978e-2, 2.99531165715632587e-3, 9.33232715616566444e-3,
-                        9.6196292036874733e-3, 1.15667223711971303e-2, 1.3963758735074136e-2, 1.73528176907410414e-2, 2.23721574037368494e-2,
-                        3.03819444763470464e-2, 4.46428571425432634e-2, 7.50000000000012132e-2, 1.66666666666666666e-1});
+  return polynomial(z, {2.9727286869498975e-2, -1.94214987633633602e-2, 1.96783674301619978e-2, 2.99531165715632587e-3,
+                        9.33232715616566444e-3, 9.6196292036874733e-3, 1.15667223711971303e-2, 1.3963758735074136e-2,
+                        1.73528176907410414e-2, 2.23721574037368494e-2, 3.03819444763470464e-2, 4.46428571425432634e-2,
+                        7.50000000000012132e-2, 1.66666666666666666e-1});
 }
 V MathFunctions::asin(V x) {
   if (!isDouble)

@@ -1,5 +1,5 @@
-// Private header of the room: mathematical functions of f32 and f64, scalar or vector, built from additions, multiplications,
-// divisions, square roots, comparisons and operations on bits. README.md states their errors.
+// Private header of the room: mathematical functions of f32 and f64, scalar or vector, built from additions,
+// multiplications, divisions, square roots, comparisons and operations on bits. README.md states their errors.
 #ifndef BURIN_PASSES_CPU_MATHFUNCTIONS_H
 #define BURIN_PASSES_CPU_MATHFUNCTIONS_H
 
@@ -24,14 +24,19 @@ public:
   V sinh(V x), cosh(V x), tanh(V x), asinh(V x), acosh(V x), atanh(V x), erf(V x), erfc(V x);
   V floor(V x), ceil(V x), trunc(V x), round(V x), roundEven(V x);
   V remainder(V x, V y); // the sign of x, as C's fmod
-  /// x to a constant power, or nothing when it is not one of the few that products and square roots give exactly enough.
+  /// x to a constant power, or nothing when it is not one of the few that products and square roots give exactly
+  /// enough.
   V powConstant(V x, double y);
 
   V fma(V x, V y, V z); // fused only where that is an instruction
 
 private:
-  struct Parts { V exponent, log; }; // log(x) = exponent * ln 2 + log
-  struct Angle { V rest, quadrant; };
+  struct Parts {
+    V exponent, log;
+  }; // log(x) = exponent * ln 2 + log
+  struct Angle {
+    V rest, quadrant;
+  };
 
   V c(double value), bits(int64_t value);
   V add(V x, V y), sub(V x, V y), mul(V x, V y), div(V x, V y), neg(V x), abs(V x), copySign(V x, V y);
@@ -39,10 +44,10 @@ private:
   V asBits(V x), asFloat(V x);
   V polynomial(V x, llvm::ArrayRef<double> coefficients); // highest power first
   V productError(V x, V y, V product);
-  V clamp(V x, double low, double high);                 // NaN stays
-  V scale(V x, V exponentBits);                          // x * 2^n, n an integer in bits, also into denormals
-  V expRest(V r);                                        // (e^r - 1 - r) / r^2
-  V splitExponent(V x, V &rest);                         // n = round(x / ln 2) as bits; rest = x - n ln 2
+  V clamp(V x, double low, double high); // NaN stays
+  V scale(V x, V exponentBits);          // x * 2^n, n an integer in bits, also into denormals
+  V expRest(V r);                        // (e^r - 1 - r) / r^2
+  V splitExponent(V x, V &rest);         // n = round(x / ln 2) as bits; rest = x - n ln 2
   V powerOfTwo(V exponentBits);
   Parts splitLog(V x);
   V finishLog(V x, V result);

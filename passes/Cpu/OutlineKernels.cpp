@@ -1,8 +1,8 @@
 // cpu-outline-kernels: each operation of @main becomes a call of a private function, and equal functions become one.
 //
-// The idea: a kernel's arguments are rebased, so that where in the arena or the weights an operand lies is no part of the kernel. Two
-// kernels are equal when they print the same; the printed text is the key. What is true of every call (no overlap, alignment) is told
-// to LLVM in argument attributes. Must not look into what an operation computes.
+// The idea: a kernel's arguments are rebased, so that where in the arena or the weights an operand lies is no part of
+// the kernel. Two kernels are equal when they print the same; the printed text is the key. What is true of every call
+// (no overlap, alignment) is told to LLVM in argument attributes. Must not look into what an operation computes.
 #include "dialects/Nn/Nn.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
@@ -65,7 +65,8 @@ std::string genericKind(linalg::LinalgOp op) {
   if (body.getOperations().size() > 1)
     return "elementwise";
   auto maps = op.getIndexingMapsArray();
-  if (op.getNumDpsInputs() == 0 || !isa<BlockArgument>(body.getTerminator()->getOperand(0)) || !isa<MemRefType>(op->getOperand(0).getType()))
+  if (op.getNumDpsInputs() == 0 || !isa<BlockArgument>(body.getTerminator()->getOperand(0)) ||
+      !isa<MemRefType>(op->getOperand(0).getType()))
     return "fill";
   if (maps.front() == maps.back())
     return "copy";
@@ -81,7 +82,9 @@ std::string kindOf(Operation *op) {
     return genericKind(linalgOp);
   if (isa<memref::CopyOp>(op))
     return "copy";
-  return isa<scf::IfOp>(op) ? "if" : isa<scf::ForOp, scf::WhileOp, scf::ForallOp, scf::ParallelOp>(op) ? "loop" : op->getName().stripDialect().str();
+  return isa<scf::IfOp>(op)                                                  ? "if"
+         : isa<scf::ForOp, scf::WhileOp, scf::ForallOp, scf::ParallelOp>(op) ? "loop"
+                                                                             : op->getName().stripDialect().str();
 }
 
 int64_t flopsOf(Operation *op) {
@@ -107,7 +110,7 @@ struct Use {
 };
 
 struct Argument {
-  Value value;   // as @main has it
+  Value value; // as @main has it
   View view;
   bool rebased;
 };
@@ -150,8 +153,9 @@ private:
       if (isa<ViewLikeOpInterface>(op) || isMemoryEffectFree(&op) || isa<memref::LoadOp>(op))
         continue;
       auto destination = dyn_cast<DestinationStyleOpInterface>(op);
-      bool joins = openFill && destination && isa<linalg::LinalgOp>(op) &&
-                   llvm::is_contained(destination.getDpsInits(), cast<linalg::FillOp>(groups.back().front()).getDpsInits()[0]);
+      bool joins =
+          openFill && destination && isa<linalg::LinalgOp>(op) &&
+          llvm::is_contained(destination.getDpsInits(), cast<linalg::FillOp>(groups.back().front()).getDpsInits()[0]);
       if (joins)
         groups.back().push_back(&op);
       else
@@ -184,7 +188,8 @@ private:
       }
       Operation *producer = value.getDefiningOp();
       if (!producer || !(isMemoryEffectFree(producer) || isa<memref::LoadOp>(producer)))
-        return op->emitError() << "operand of type " << value.getType() << " is neither a buffer nor a scalar computed from constants";
+        return op->emitError() << "operand of type " << value.getType()
+                               << " is neither a buffer nor a scalar computed from constants";
       if (scalars.contains(producer))
         continue;
       if (failed(collect(producer, uses, scalars)))
@@ -213,16 +218,19 @@ private:
       FailureOr<View> view = resolveView(value);
       auto root = succeeded(view) ? dyn_cast<BlockArgument>(view->root) : BlockArgument();
       if (!root || root.getOwner() != &main.front())
-        return group.back()->emitError() << "expected static views of the function's arguments, got " << value.getType();
+        return group.back()->emitError() << "expected static views of the function's arguments, got "
+                                         << value.getType();
       auto rootType = cast<MemRefType>(root.getType());
-      bool isBytes = rootType.getRank() == 1 && rootType.getElementType().isInteger(8) && rootType.getLayout().isIdentity();
+      bool isBytes =
+          rootType.getRank() == 1 && rootType.getElementType().isInteger(8) && rootType.getLayout().isIdentity();
       Argument argument{value, *view, isBytes && !use.viewedInside};
       if (use.written && view->span() > 0)
         firstWritten = std::min(firstWritten, root.getArgNumber());
       bytes += cast<MemRefType>(value.getType()).getNumElements() * storageBytes(view->element);
       auto same = llvm::find_if(arguments, [&](const Argument &other) {
-        return other.rebased == argument.rebased && other.view.root == view->root && other.view.beginBytes() == view->beginBytes() &&
-               other.view.shape == view->shape && other.view.strides == view->strides && other.view.element == view->element &&
+        return other.rebased == argument.rebased && other.view.root == view->root &&
+               other.view.beginBytes() == view->beginBytes() && other.view.shape == view->shape &&
+               other.view.strides == view->strides && other.view.element == view->element &&
                (other.rebased || other.value.getType() == value.getType());
       });
       places.push_back({value, same - arguments.begin()});
@@ -239,8 +247,10 @@ private:
     for (Argument &argument : arguments)
       operands.push_back(argument.rebased ? rebase(argument.view) : argument.value);
     func::FuncOp kernel = makeKernel(group, scalars.getArrayRef(), operands, places);
-    func::CallOp::create(builder, FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })), kernel,
-                         operands);
+    func::CallOp::create(
+        builder,
+        FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })),
+        kernel, operands);
     mergeFacts(kernels[kernel], arguments, written);
     addLayer(group, bytes);
     for (Operation *op : llvm::reverse(group))
@@ -261,8 +271,10 @@ private:
       contiguous &= size == 1 || want == have;
     if (contiguous)
       return memref::ViewOp::create(builder, loc, plain, view.root, shift, ValueRange());
-    auto flat = memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), view.root, shift, ValueRange());
-    auto strided = MemRefType::get(view.shape, view.element, StridedLayoutAttr::get(builder.getContext(), 0, view.strides));
+    auto flat = memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), view.root, shift,
+                                       ValueRange());
+    auto strided =
+        MemRefType::get(view.shape, view.element, StridedLayoutAttr::get(builder.getContext(), 0, view.strides));
     return memref::ReinterpretCastOp::create(builder, loc, strided, flat, /*offset=*/0, view.shape, view.strides);
   }
 
@@ -305,13 +317,15 @@ private:
       facts.alignment.assign(arguments.size(), 0);
     }
     for (auto [i, a] : llvm::enumerate(arguments)) {
-      // Only arena and weights, the last two arguments, have a known alignment; a caller's tensors have that of their elements.
+      // Only arena and weights, the last two arguments, have a known alignment; a caller's tensors have that of their
+      // elements.
       bool ours = cast<BlockArgument>(a.view.root).getArgNumber() + 2 >= main.getNumArguments();
       int64_t offset = a.rebased ? a.view.beginBytes() : a.view.baseBytes;
-      facts.alignment[i] = std::gcd(facts.alignment[i], ours ? std::gcd(offset, int64_t(64)) : storageBytes(a.view.element));
+      facts.alignment[i] =
+          std::gcd(facts.alignment[i], ours ? std::gcd(offset, int64_t(64)) : storageBytes(a.view.element));
       for (auto [j, b] : llvm::enumerate(arguments))
-        if (i != j && (written[i] || written[j]) && a.view.root == b.view.root && a.view.beginBytes() < b.view.endBytes() &&
-            b.view.beginBytes() < a.view.endBytes())
+        if (i != j && (written[i] || written[j]) && a.view.root == b.view.root &&
+            a.view.beginBytes() < b.view.endBytes() && b.view.beginBytes() < a.view.endBytes())
           facts.noalias[i] = false;
     }
   }
@@ -328,10 +342,11 @@ private:
     int64_t flops = 0;
     for (Operation *op : group)
       flops += flopsOf(op);
-    layers.push_back(builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(layerName(group))),
-                                                builder.getNamedAttr("kind", builder.getStringAttr(kindOf(group.back()))),
-                                                builder.getNamedAttr("flops", builder.getI64IntegerAttr(flops)),
-                                                builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes))}));
+    layers.push_back(
+        builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(layerName(group))),
+                                   builder.getNamedAttr("kind", builder.getStringAttr(kindOf(group.back()))),
+                                   builder.getNamedAttr("flops", builder.getI64IntegerAttr(flops)),
+                                   builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes))}));
   }
 
   ModuleOp module;
@@ -346,7 +361,8 @@ struct OutlineKernels : burin::impl::OutlineKernelsBase<OutlineKernels> {
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main || !main.getBody().hasOneBlock() || main.getNumResults() != 0 || main.getNumArguments() < 2) {
-      getOperation().emitError("expected a function @main(inputs..., outputs..., arena, weights) of one block without results");
+      getOperation().emitError(
+          "expected a function @main(inputs..., outputs..., arena, weights) of one block without results");
       return signalPassFailure();
     }
     if (failed(Outliner(getOperation(), main).run()))

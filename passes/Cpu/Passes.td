@@ -20,7 +20,7 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
   let description = [{
     Kernels get one bare pointer a memref argument, with the arguments' attributes; calls pass the pointers. Memrefs must be static.
     Must run after cpu-lower-to-llvm on every function.
-    Example: test/passes/Cpu/lower-to-llvm.mlir#bare_pointers
+    Example: test/passes/Cpu/convert-functions.mlir#pointers
   }];
   let dependentDialects = ["mlir::LLVM::LLVMDialect"];
 }

@@ -20,6 +20,7 @@ void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
 
   // One function at a time from here on, on all threads.
   OpPassManager &kernels = pm.nest<func::FuncOp>();
+  kernels.addPass(createLowerNn({name}));
   kernels.addPass(createLowerLinalg({name}));
   // Before CSE, which shares the polynomials' constants.
   kernels.addPass(createApproximateMath({name}));
@@ -31,7 +32,8 @@ void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
 
 namespace {
 struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
-  Option<std::string> machine{*this, "machine", llvm::cl::desc("row of the machine table: a --target name"), llvm::cl::init("host")};
+  Option<std::string> machine{*this, "machine", llvm::cl::desc("row of the machine table: a --target name"),
+                              llvm::cl::init("host")};
 };
 } // namespace
 
@@ -42,6 +44,7 @@ void burin::registerCpuPasses() {
                                                  if (const Machine *machine = findMachine(options.machine))
                                                    buildCpuPipeline(pm, *machine);
                                                  else
-                                                   llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
+                                                   llvm::errs() << "unknown machine '" << options.machine
+                                                                << "', expected one of: " << machineNames() << "\n";
                                                });
 }

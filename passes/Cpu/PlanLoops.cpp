@@ -1,5 +1,6 @@
-// Chooses the loops of a nest: which dim becomes vectors, how wide, which input is transposed in registers, and the order.
-// The idea: count the instructions one point costs for each choice and take the least. Must not look at anything but the nest and the machine.
+// Chooses the loops of a nest: which dim becomes vectors, how wide, which input is transposed in registers, and the
+// order. The idea: count the instructions one point costs for each choice and take the least. Must not look at anything
+// but the nest and the machine.
 #include "passes/Cpu/LoopNest.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,7 +25,8 @@ static unsigned bitsOf(Type type) {
 // A body that moves its elements unchanged: their type does not matter.
 static bool isMove(const LoopNest &nest) { return nest.body().getOperations().size() == 1; }
 
-// Bits of the widest element a vector of this nest holds. Indices do not count: they are mostly linear and never become vectors.
+// Bits of the widest element a vector of this nest holds. Indices do not count: they are mostly linear and never become
+// vectors.
 static unsigned widestBits(const LoopNest &nest) {
   unsigned bits = 8;
   for (const NestOperand &o : nest.operands)
@@ -50,7 +52,8 @@ static double weightOf(Operation &op) {
   return isa<linalg::IndexOp, arith::ConstantOp>(op) ? 0 : 1;
 }
 
-// A parallel dim other than `dim` along which the input lies contiguously, for an input that does not along `dim`; -1 if none.
+// A parallel dim other than `dim` along which the input lies contiguously, for an input that does not along `dim`; -1
+// if none.
 static int contiguousElsewhere(const LoopNest &nest, const NestOperand &o, unsigned dim) {
   for (unsigned d = 0; d < nest.extents.size(); ++d)
     if (d != dim && !nest.reduction[d] && o.strides[d] == 1 && nest.extents[d] > 1)
@@ -135,7 +138,8 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
     bool interleaved = false;
     bool pure = llvm::none_of(nest.reduction, [](bool r) { return r; });
     for (unsigned t = 0; t < nest.extents.size() && pure; ++t) {
-      if (t == d || nest.extents[t] > maxInterleaved || llvm::none_of(nest.operands, [&](const NestOperand &o) { return isInterleaved(nest, o, d, t); }))
+      if (t == d || nest.extents[t] > maxInterleaved ||
+          llvm::none_of(nest.operands, [&](const NestOperand &o) { return isInterleaved(nest, o, d, t); }))
         continue;
       unsigned narrow = std::min(std::min<uint64_t>(full, llvm::PowerOf2Ceil(nest.extents[d])), uint64_t(maxTileLanes));
       int sameTile;
@@ -165,7 +169,12 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
   };
   for (unsigned d = 0; d < nest.extents.size(); ++d)
     (nest.reduction[d] ? plan.reductionOrder : plan.parallelOrder).push_back(d);
-  auto rank = [&](unsigned d) { return std::make_tuple(int(d) == plan.vectorDim ? 2 : int(d) == plan.tileDim ? 1 : 0, -strideSum(d, true), -strideSum(d, false)); };
+  auto rank = [&](unsigned d) {
+    return std::make_tuple(int(d) == plan.vectorDim ? 2
+                           : int(d) == plan.tileDim ? 1
+                                                    : 0,
+                           -strideSum(d, true), -strideSum(d, false));
+  };
   auto before = [&](unsigned a, unsigned b) { return rank(a) < rank(b); };
   llvm::stable_sort(plan.parallelOrder, before);
   llvm::stable_sort(plan.reductionOrder, before);

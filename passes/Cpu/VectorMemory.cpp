@@ -1,4 +1,5 @@
-// Loads, stores and transposes of vectors. Where there are no masks, a partial vector is moved in pieces of powers of two.
+// Loads, stores and transposes of vectors. Where there are no masks, a partial vector is moved in pieces of powers of
+// two.
 #include "passes/Cpu/VectorMemory.h"
 #include "passes/Cpu/LoopNest.h"
 
@@ -49,7 +50,9 @@ Value VectorMemory::toBool(Value stored) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, stored, zero);
 }
 
-Value VectorMemory::shuffle(Value a, Value c, ArrayRef<int64_t> lanes) { return vector::ShuffleOp::create(b, a, c, lanes); }
+Value VectorMemory::shuffle(Value a, Value c, ArrayRef<int64_t> lanes) {
+  return vector::ShuffleOp::create(b, a, c, lanes);
+}
 
 // Each lane from (source, its lane), or from nowhere (-1): one shuffle of two vectors a source after the first.
 Value VectorMemory::gather(ArrayRef<Value> sources, ArrayRef<std::pair<int, int>> lanes) {
@@ -76,7 +79,8 @@ Value VectorMemory::deinterleave(ArrayRef<Value> parts, unsigned column, unsigne
   SmallVector<std::pair<int, int>> lanes;
   for (unsigned l = 0; l < width; ++l) {
     unsigned element = column + l * columns;
-    lanes.push_back(element / width < parts.size() ? std::make_pair(int(element / width), int(element % width)) : std::make_pair(-1, 0));
+    lanes.push_back(element / width < parts.size() ? std::make_pair(int(element / width), int(element % width))
+                                                   : std::make_pair(-1, 0));
   }
   return gather(parts, lanes);
 }
@@ -85,14 +89,18 @@ Value VectorMemory::interleave(ArrayRef<Value> columns, unsigned start, unsigned
   SmallVector<std::pair<int, int>> lanes;
   for (unsigned l = 0; l < width; ++l) {
     unsigned element = start + l;
-    lanes.push_back(element / columns.size() < width ? std::make_pair(int(element % columns.size()), int(element / columns.size())) : std::make_pair(-1, 0));
+    lanes.push_back(element / columns.size() < width
+                        ? std::make_pair(int(element % columns.size()), int(element / columns.size()))
+                        : std::make_pair(-1, 0));
   }
   return gather(columns, lanes);
 }
 
 Value VectorMemory::loadScalar(Value buffer, Value offset) { return memref::LoadOp::create(b, buffer, offset); }
 
-void VectorMemory::storeScalar(Value value, Value buffer, Value offset) { memref::StoreOp::create(b, value, buffer, offset); }
+void VectorMemory::storeScalar(Value value, Value buffer, Value offset) {
+  memref::StoreOp::create(b, value, buffer, offset);
+}
 
 // The parts a partial vector is moved in: (first lane, lanes), powers of two, largest first.
 static SmallVector<std::pair<unsigned, unsigned>> pieces(unsigned active) {
@@ -183,8 +191,8 @@ void VectorMemory::storeStrided(Value vector, Value buffer, Value offset, int64_
   }
 }
 
-// Squares of 4 inside registers by unpacking, which processors do within 128 bits, then squares of squares by exchanging halves
-// (Eklundh, "A fast computer method for matrix transposing", 1972).
+// Squares of 4 inside registers by unpacking, which processors do within 128 bits, then squares of squares by
+// exchanging halves (Eklundh, "A fast computer method for matrix transposing", 1972).
 void VectorMemory::transpose(SmallVectorImpl<Value> &rows, unsigned size, unsigned columns) {
   auto type = cast<VectorType>(rows.front().getType());
   if (rows.size() < size)

@@ -1,4 +1,5 @@
-// Private header of the room: reading and writing part of a flat buffer as a vector, on machines with and without masks.
+// Private header of the room: reading and writing part of a flat buffer as a vector, on machines with and without
+// masks.
 #ifndef BURIN_PASSES_CPU_VECTORMEMORY_H
 #define BURIN_PASSES_CPU_VECTORMEMORY_H
 
@@ -29,7 +30,8 @@ public:
   void storeScalar(mlir::Value value, mlir::Value buffer, mlir::Value offset);
   void storeStrided(mlir::Value vector, mlir::Value buffer, mlir::Value offset, int64_t step, unsigned active);
 
-  /// rows[r][c] -> rows[c][r]. There may be fewer rows than the square's `size`; only the first `columns` results are made.
+  /// rows[r][c] -> rows[c][r]. There may be fewer rows than the square's `size`; only the first `columns` results are
+  /// made.
   void transpose(llvm::SmallVectorImpl<mlir::Value> &rows, unsigned size, unsigned columns);
 
   /// Lane l of the result is element `column + l * columns` of the vectors laid end to end.

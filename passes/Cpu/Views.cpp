@@ -1,4 +1,5 @@
-// Static resolution of memref views. The tensor stage leaves only static ones; anything else is refused by whoever asks.
+// Static resolution of memref views. The tensor stage leaves only static ones; anything else is refused by whoever
+// asks.
 #include "passes/Cpu/Views.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -33,8 +34,8 @@ FailureOr<View> burin::cpu::resolveView(Value memref) {
   if (!type || !type.hasStaticShape())
     return failure();
   View view;
-  bool isStatic = succeeded(type.getStridesAndOffset(view.strides, view.offset)) && !ShapedType::isDynamic(view.offset) &&
-                  llvm::none_of(view.strides, ShapedType::isDynamic);
+  bool isStatic = succeeded(type.getStridesAndOffset(view.strides, view.offset)) &&
+                  !ShapedType::isDynamic(view.offset) && llvm::none_of(view.strides, ShapedType::isDynamic);
   if (!isStatic) {
     // A cast may have hidden what its source still says.
     auto cast = memref.getDefiningOp<memref::CastOp>();

@@ -7,8 +7,8 @@
 
 namespace burin::cpu {
 
-/// A memref whose place is known: its base pointer lies `baseBytes` behind the one of `root` (an argument of @main), and element
-/// (i, j, ...) lies `offset + i * strides[0] + ...` elements behind that.
+/// A memref whose place is known: its base pointer lies `baseBytes` behind the one of `root` (an argument of @main),
+/// and element (i, j, ...) lies `offset + i * strides[0] + ...` elements behind that.
 struct View {
   mlir::Value root;
   int64_t baseBytes = 0;

@@ -1,0 +1,84 @@
+// cpu-convert-functions: functions whose bodies are in the LLVM dialect become LLVM functions, one bare pointer a
+// memref argument. The short, serial end of the way to LLVM; see LowerToLLVM.cpp for the long, parallel part. Must not
+// look into bodies beyond calls and returns.
+#include "passes/Cpu/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+namespace burin {
+#define GEN_PASS_DEF_CONVERTFUNCTIONS
+#include "passes/Cpu/Passes.h.inc"
+} // namespace burin
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+
+struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
+  void runOnOperation() override {
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (failed(convert(function)))
+        return signalPassFailure();
+  }
+
+  LogicalResult convert(func::FuncOp function) {
+    MLIRContext *ctx = &getContext();
+    Type pointer = LLVM::LLVMPointerType::get(ctx);
+    auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type; };
+    if (function.isExternal() || function.getNumResults() > 1)
+      return function.emitError("expected a function with a body and at most one result");
+    OpBuilder builder(function);
+    auto type = LLVM::LLVMFunctionType::get(function.getNumResults() ? function.getResultTypes()[0]
+                                                                     : LLVM::LLVMVoidType::get(ctx),
+                                            llvm::map_to_vector(function.getArgumentTypes(), convertType));
+    auto converted = LLVM::LLVMFuncOp::create(builder, function.getLoc(), function.getSymName(), type,
+                                              function.isPrivate() ? LLVM::Linkage::Internal : LLVM::Linkage::External);
+    converted.getBody().takeBody(function.getBody());
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      for (NamedAttribute attr : mlir::function_interface_impl::getArgAttrs(function, i))
+        if (attr.getName().getValue().starts_with("llvm."))
+          converted.setArgAttr(i, attr.getName(), attr.getValue());
+      BlockArgument argument = converted.getArgument(i);
+      if (argument.getType() == type.getParamType(i))
+        continue;
+      argument.setType(pointer);
+      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+        auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
+        if (!cast || cast.getResult(0).getType() != pointer)
+          return user->emitError("expected every use of a buffer to be in the LLVM dialect");
+        cast.getResult(0).replaceAllUsesWith(argument);
+        cast.erase();
+      }
+    }
+    WalkResult walked = converted.walk([&](Operation *op) {
+      builder.setInsertionPoint(op);
+      if (isa<func::ReturnOp>(op)) {
+        LLVM::ReturnOp::create(builder, op->getLoc(), op->getOperands());
+        op->erase();
+      } else if (auto call = dyn_cast<func::CallOp>(op)) {
+        SmallVector<Value> operands;
+        SmallVector<Operation *> casts;
+        for (Value operand : call.getOperands()) {
+          auto cast = operand.getDefiningOp<UnrealizedConversionCastOp>();
+          if (isa<MemRefType>(operand.getType()) && (!cast || cast.getOperand(0).getType() != pointer))
+            return call.emitError("expected buffers made from pointers"), WalkResult::interrupt();
+          operands.push_back(isa<MemRefType>(operand.getType()) ? cast.getOperand(0) : operand);
+          if (cast)
+            casts.push_back(cast);
+        }
+        LLVM::CallOp::create(builder, call.getLoc(), call.getResultTypes(), call.getCallee(), operands);
+        call.erase();
+        for (Operation *cast : casts)
+          if (cast->use_empty())
+            cast->erase();
+      }
+      return WalkResult::advance();
+    });
+    function.erase();
+    return failure(walked.wasInterrupted());
+  }
+};
+
+} // namespace

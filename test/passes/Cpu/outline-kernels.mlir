@@ -1,0 +1,92 @@
+// RUN: burin-opt %s --split-input-file --cpu-outline-kernels | FileCheck %s
+
+// Case shared: two additions that differ only in place are one kernel; each call is a layer; arena and weights are 64-byte aligned.
+// CHECK: module attributes {burin.layers = [
+// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "first"}
+// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "second+third"}
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: burin.num_inputs = 1
+// CHECK: call @kernel_elementwise_0(
+// CHECK: call @kernel_elementwise_0(
+// CHECK-NOT: linalg.generic
+// CHECK-LABEL: func.func private @kernel_elementwise_0
+// CHECK-SAME: memref<4x8xf32> {llvm.align = 64 : i64, llvm.noalias}
+// CHECK-SAME: memref<4x8xf32> {llvm.align = 64 : i64, llvm.noalias}
+// CHECK-SAME: memref<4x8xf32> {llvm.align = 64 : i64, llvm.noalias}
+// CHECK: linalg.generic
+// CHECK-NOT: kernel_elementwise_1
+#id = affine_map<(d0, d1) -> (d0, d1)>
+module {
+  func.func @main(%in: memref<4x8xf32>, %out: memref<4x8xf32>, %arena: memref<1024xi8>, %weights: memref<256xi8>) {
+    %c0 = arith.constant 0 : index
+    %c128 = arith.constant 128 : index
+    %c256 = arith.constant 256 : index
+    %a = memref.view %arena[%c0][] : memref<1024xi8> to memref<4x8xf32>
+    %b = memref.view %arena[%c128][] : memref<1024xi8> to memref<4x8xf32>
+    %c = memref.view %arena[%c256][] : memref<1024xi8> to memref<4x8xf32>
+    %w = memref.view %weights[%c0][] : memref<256xi8> to memref<4x8xf32>
+    linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%a, %w : memref<4x8xf32>, memref<4x8xf32>) outs(%b : memref<4x8xf32>) {
+    ^bb0(%x: f32, %y: f32, %z: f32):
+      %s = arith.addf %x, %y : f32
+      linalg.yield %s : f32
+    } loc("first")
+    linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%b, %w : memref<4x8xf32>, memref<4x8xf32>) outs(%c : memref<4x8xf32>) {
+    ^bb0(%x: f32, %y: f32, %z: f32):
+      %s = arith.addf %x, %y : f32
+      linalg.yield %s : f32
+    } loc(fused["second", "third", "second"])
+    memref.copy %c, %out : memref<4x8xf32> to memref<4x8xf32>
+    return
+  }
+}
+
+// -----
+
+// Case in_place: reading and writing one buffer is one argument; overlapping ones are not noalias.
+// CHECK-LABEL: func.func private @kernel_elementwise_0(%{{.*}}: memref<16xf32> {llvm.align = 64 : i64, llvm.noalias})
+// CHECK-LABEL: func.func private @kernel_copy_1
+// CHECK-SAME: memref<8xf32> {llvm.align = 64 : i64}, %{{.*}}: memref<8xf32> {llvm.align = 16 : i64}
+#v = affine_map<(d0) -> (d0)>
+module {
+  func.func @main(%arena: memref<1024xi8>, %weights: memref<256xi8>) {
+    %c0 = arith.constant 0 : index
+    %c16 = arith.constant 16 : index
+    %a = memref.view %arena[%c0][] : memref<1024xi8> to memref<16xf32>
+    %b = memref.view %arena[%c0][] : memref<1024xi8> to memref<8xf32>
+    %c = memref.view %arena[%c16][] : memref<1024xi8> to memref<8xf32>
+    linalg.generic {indexing_maps = [#v, #v], iterator_types = ["parallel"]} ins(%a : memref<16xf32>) outs(%a : memref<16xf32>) {
+    ^bb0(%x: f32, %z: f32):
+      %s = math.exp %x : f32
+      linalg.yield %s : f32
+    }
+    memref.copy %b, %c : memref<8xf32> to memref<8xf32>
+    return
+  }
+}
+
+// -----
+
+// Case fill_joins: a fill goes along with the reduction that accumulates onto it. Case strided: parts of buffers keep their strides only.
+// CHECK: kind = "reduce"
+// CHECK-LABEL: func.func @main
+// CHECK: memref.reinterpret_cast {{.*}} to offset: [0], sizes: [4, 2], strides: [8, 1]
+// CHECK-LABEL: func.func private @kernel_reduce_0
+// CHECK-SAME: memref<4x2xf32, strided<[8, 1]>>
+// CHECK: linalg.fill
+// CHECK: linalg.generic
+module {
+  func.func @main(%out: memref<4xf32>, %arena: memref<1024xi8>, %weights: memref<256xi8>) {
+    %c0 = arith.constant 0 : index
+    %zero = arith.constant 0.0 : f32
+    %a = memref.view %arena[%c0][] : memref<1024xi8> to memref<4x8xf32>
+    %part = memref.subview %a[0, 4] [4, 2] [1, 1] : memref<4x8xf32> to memref<4x2xf32, strided<[8, 1], offset: 4>>
+    linalg.fill ins(%zero : f32) outs(%out : memref<4xf32>)
+    linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]}
+        ins(%part : memref<4x2xf32, strided<[8, 1], offset: 4>>) outs(%out : memref<4xf32>) {
+    ^bb0(%x: f32, %z: f32):
+      %s = arith.addf %x, %z : f32
+      linalg.yield %s : f32
+    }
+    return
+  }
+}
