@@ -32,7 +32,8 @@ std::optional<SmallVector<int64_t>> ShapeValues::get(Value value) const {
   auto it = impl->known.find(value);
   if (it == impl->known.end())
     return getConstantInts(value);
-  return llvm::map_to_vector(it->second.dim(), [](const auto &dim) { return dim.has_dim_value() ? dim.dim_value() : ShapedType::kDynamic; });
+  return llvm::map_to_vector(
+      it->second.dim(), [](const auto &dim) { return dim.has_dim_value() ? dim.dim_value() : ShapedType::kDynamic; });
 }
 
 namespace {
@@ -138,10 +139,12 @@ struct NodeView {
 struct Inferencer : ::onnx::GraphInferencer {
   Inferencer(Operation *op, Region &region, ShapeValues &values) : op(op), region(region), values(values) {}
 
-  std::vector<const TypeProto *> doInferencing(const std::vector<const TypeProto *> &inputTypes, const std::vector<const TensorProto *> &) override {
+  std::vector<const TypeProto *> doInferencing(const std::vector<const TypeProto *> &inputTypes,
+                                               const std::vector<const TensorProto *> &) override {
     Block &block = region.front();
     if (inputTypes.size() != block.getNumArguments())
-      throw ::onnx::InferenceError("expected " + std::to_string(block.getNumArguments()) + " values for the graph's inputs, got " + std::to_string(inputTypes.size()));
+      throw ::onnx::InferenceError("expected " + std::to_string(block.getNumArguments()) +
+                                   " values for the graph's inputs, got " + std::to_string(inputTypes.size()));
     for (auto [arg, proto] : llvm::zip(block.getArguments(), inputTypes)) {
       Type type = proto ? getType(op->getContext(), *proto) : Type();
       if (!type)
@@ -151,7 +154,8 @@ struct Inferencer : ::onnx::GraphInferencer {
       arg.setType(merged ? merged : type);
     }
     if (isa<IfOp>(op)) {
-      // A branch that contradicts the shapes at hand may be the one they never take: exporters decide on shapes at run time.
+      // A branch that contradicts the shapes at hand may be the one they never take: exporters decide on shapes at run
+      // time.
       ScopedDiagnosticHandler silence(op->getContext(), [](Diagnostic &) { return success(); });
       (void)inferBlock(block, values);
     } else if (failed(inferBlock(block, values))) {
@@ -174,11 +178,14 @@ struct Inferencer : ::onnx::GraphInferencer {
 };
 
 struct Context : ::onnx::InferenceContext {
-  explicit Context(NodeView &view, const OpSchema &schema) : view(view), schema(schema), outputs(presentCount(view.op->getResultTypes())) {}
+  explicit Context(NodeView &view, const OpSchema &schema)
+      : view(view), schema(schema), outputs(presentCount(view.op->getResultTypes())) {}
 
   const AttributeProto *getAttribute(const std::string &name) const override { return view.attribute(name); }
   size_t getNumInputs() const override { return view.inputTypes.size(); }
-  const TypeProto *getInputType(size_t i) const override { return i < view.inputTypes.size() && view.inputKnown[i] ? &view.inputTypes[i] : nullptr; }
+  const TypeProto *getInputType(size_t i) const override {
+    return i < view.inputTypes.size() && view.inputKnown[i] ? &view.inputTypes[i] : nullptr;
+  }
   bool hasInput(size_t i) const override { return i < view.inputTypes.size() && !isNone(view.op->getOperand(i)); }
   const TensorProto *getInputData(size_t i) const override { return view.constant(i); }
   size_t getNumOutputs() const override { return outputs.size(); }
@@ -213,14 +220,17 @@ struct Propagation : ::onnx::DataPropagationContext {
 
   const AttributeProto *getAttribute(const std::string &name) const override { return view.attribute(name); }
   size_t getNumInputs() const override { return view.inputTypes.size(); }
-  const TypeProto *getInputType(size_t i) const override { return i < view.inputTypes.size() && view.inputKnown[i] ? &view.inputTypes[i] : nullptr; }
+  const TypeProto *getInputType(size_t i) const override {
+    return i < view.inputTypes.size() && view.inputKnown[i] ? &view.inputTypes[i] : nullptr;
+  }
   size_t getNumOutputs() const override { return outputs.size(); }
   const TypeProto *getOutputType(size_t i) const override { return i < outputs.size() ? &outputs[i] : nullptr; }
   const TensorShapeProto *getInputData(size_t i) override {
     if (const TensorShapeProto *known = view.shapeValue(i))
       return known;
     // A vector of known length is that many unknown values.
-    auto type = i < view.inputTypes.size() ? dyn_cast<RankedTensorType>(view.op->getOperand(i).getType()) : RankedTensorType();
+    auto type =
+        i < view.inputTypes.size() ? dyn_cast<RankedTensorType>(view.op->getOperand(i).getType()) : RankedTensorType();
     if (!type || type.getRank() != 1 || type.isDynamicDim(0) || type.getDimSize(0) > maxData)
       return nullptr;
     unknown.push_back(std::make_unique<TensorShapeProto>());
@@ -247,15 +257,15 @@ bool mayPropagate(Operation *op) {
 }
 
 // Calls `body`, turning what the library throws into one error at `op`.
-template <typename Body>
-LogicalResult guarded(Operation *op, Body body) {
+template <typename Body> LogicalResult guarded(Operation *op, Body body) {
   try {
     return body();
   } catch (const RegionFailure &) {
     return failure();
   } catch (const std::exception &e) {
     InFlightDiagnostic diagnostic = emitNodeError(op) << cleanMessage(e.what()) << ", got (";
-    llvm::interleaveComma(TypeRange(op->getOperandTypes()).take_front(presentCount(op->getOperandTypes())), diagnostic, [&](Type type) { diagnostic << type; });
+    llvm::interleaveComma(TypeRange(op->getOperandTypes()).take_front(presentCount(op->getOperandTypes())), diagnostic,
+                          [&](Type type) { diagnostic << type; });
     return diagnostic << ")";
   } catch (...) {
     return emitNodeError(op) << "expected a valid node, got one that ONNX refuses";
@@ -294,7 +304,8 @@ LogicalResult inferReturnTypes(Operation *op, SmallVectorImpl<Type> &types, Shap
       if (!inferred)
         return emitNodeError(op) << error;
       Type merged = mergeTypes(inferred, types[i]);
-      // Declared shapes go stale when a model is edited; what inference finds then wins. Element types never may differ.
+      // Declared shapes go stale when a model is edited; what inference finds then wins. Element types never may
+      // differ.
       if (!merged) {
         auto a = dyn_cast<TensorType>(inferred), b = dyn_cast<TensorType>(types[i]);
         if (!a || !b || a.getElementType() != b.getElementType())
@@ -333,7 +344,8 @@ LogicalResult inferFunction(Operation *operation) {
     if (failed(inferBlock(block, values)))
       return failure();
   Operation *terminator = function.getBody().back().getTerminator();
-  function.setFunctionType(FunctionType::get(function.getContext(), function.getBody().getArgumentTypes(), terminator->getOperandTypes()));
+  function.setFunctionType(
+      FunctionType::get(function.getContext(), function.getBody().getArgumentTypes(), terminator->getOperandTypes()));
   return success();
 }
 
@@ -344,9 +356,11 @@ LogicalResult verifyNode(Operation *op) {
   return guarded(op, [&]() -> LogicalResult {
     unsigned inputs = presentCount(op->getOperandTypes()), outputs = presentCount(op->getResultTypes());
     if (int(inputs) < schema->min_input() || int(inputs) > schema->max_input())
-      return emitNodeError(op) << "expected " << schema->min_input() << " to " << schema->max_input() << " inputs, got " << inputs;
+      return emitNodeError(op) << "expected " << schema->min_input() << " to " << schema->max_input() << " inputs, got "
+                               << inputs;
     if (int(outputs) < schema->min_output() || int(outputs) > schema->max_output())
-      return emitNodeError(op) << "expected " << schema->min_output() << " to " << schema->max_output() << " outputs, got " << outputs;
+      return emitNodeError(op) << "expected " << schema->min_output() << " to " << schema->max_output()
+                               << " outputs, got " << outputs;
     for (auto [i, formal] : llvm::enumerate(schema->inputs())) {
       if (formal.GetOption() == OpSchema::Single && (i >= inputs || isNone(op->getOperand(i))))
         return emitNodeError(op) << "expected input '" << formal.GetName() << "', got none";
@@ -359,7 +373,8 @@ LogicalResult verifyNode(Operation *op) {
       if (isa<NoneType, AnyType>(type) || formal.GetTypes().empty())
         continue;
       if (!setType(type, proto) || !formal.GetTypes().count(::onnx::Utils::DataTypeUtils::ToType(proto)))
-        return emitNodeError(op) << "expected input '" << formal.GetName() << "' of a type of " << formal.GetTypeStr() << ", got " << type;
+        return emitNodeError(op) << "expected input '" << formal.GetName() << "' of a type of " << formal.GetTypeStr()
+                                 << ", got " << type;
     }
     return success();
   });

@@ -26,7 +26,8 @@ public:
 /// known), merged with what the present types know already. Constants up to 1024 elements are given to it. An operator
 /// with regions infers them first, in place (block arguments and results inside get their types). Emits one located
 /// error where shapes or types conflict.
-mlir::LogicalResult inferReturnTypes(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Type> &types, ShapeValues &values);
+mlir::LogicalResult inferReturnTypes(mlir::Operation *op, llvm::SmallVectorImpl<mlir::Type> &types,
+                                     ShapeValues &values);
 
 /// Infers and sets the result types of every operator of a block in order, regions included. The caller updates the
 /// function type from the terminator's operands.

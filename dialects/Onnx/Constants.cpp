@@ -36,16 +36,14 @@ std::shared_ptr<std::vector<char>> unpackedToRaw(DenseElementsAttr attr, unsigne
   return raw;
 }
 
-template <typename T>
-T load(const char *at) {
+template <typename T> T load(const char *at) {
   T value;
   memcpy(&value, at, sizeof value);
   return value;
 }
 
 // Calls `read(i)` for each of `count` elements, or once where the bytes are one splatted element.
-template <typename Out, typename Read>
-void expand(SmallVector<Out> &out, uint64_t count, bool splat, Read read) {
+template <typename Out, typename Read> void expand(SmallVector<Out> &out, uint64_t count, bool splat, Read read) {
   if (splat && count) {
     out.assign(count, read(0));
     return;
@@ -63,8 +61,7 @@ uint64_t narrow(const char *bytes, uint64_t i, unsigned bits) {
   return (word >> (at % 8)) & ((1u << bits) - 1);
 }
 
-template <typename Out>
-std::optional<SmallVector<Out>> readNumbers(ElementsAttr attr, bool integersOnly) {
+template <typename Out> std::optional<SmallVector<Out>> readNumbers(ElementsAttr attr, bool integersOnly) {
   Type type = attr.getElementType();
   uint64_t count = attr.getNumElements();
   unsigned bits = rawBits(type);
@@ -172,7 +169,8 @@ ElementsAttr getConstantAttr(Value value) {
   if (isNone(value))
     return nullptr;
   Attribute attr;
-  if (Operation *op = value.getDefiningOp(); op && op->hasTrait<OpTrait::ConstantLike>() && matchPattern(value, m_Constant(&attr)))
+  if (Operation *op = value.getDefiningOp();
+      op && op->hasTrait<OpTrait::ConstantLike>() && matchPattern(value, m_Constant(&attr)))
     return dyn_cast_or_null<ElementsAttr>(attr);
   return nullptr;
 }
@@ -248,7 +246,8 @@ ElementsAttr makeConstantAttr(RankedTensorType type, ArrayRef<char> raw, StringR
   type = RankedTensorType::get(type.getShape(), type.getElementType());
   // The deleter's only work is to hold the owner; its alignment is the true one, which may be 1.
   size_t align = size_t(1) << std::min<unsigned>(6, llvm::countr_zero(reinterpret_cast<uintptr_t>(raw.data())));
-  auto blob = AsmResourceBlob(raw, align, [owner = std::move(owner)](void *, size_t, size_t) {}, /*dataIsMutable=*/false);
+  auto blob =
+      AsmResourceBlob(raw, align, [owner = std::move(owner)](void *, size_t, size_t) {}, /*dataIsMutable=*/false);
   return DenseResourceElementsAttr::get(type, name.empty() ? "w" : name, std::move(blob));
 }
 
@@ -256,12 +255,14 @@ ElementsAttr makeConstantAttr(RankedTensorType type, ArrayRef<char> raw, StringR
   if (ElementsAttr small = makeSmall(type, raw))
     return small;
   type = RankedTensorType::get(type.getShape(), type.getElementType());
-  return DenseResourceElementsAttr::get(type, name.empty() ? "w" : name, HeapAsmResourceBlob::allocateAndCopyWithAlign(raw, 64));
+  return DenseResourceElementsAttr::get(type, name.empty() ? "w" : name,
+                                        HeapAsmResourceBlob::allocateAndCopyWithAlign(raw, 64));
 }
 
 ElementsAttr makeInts(RankedTensorType type, ArrayRef<int64_t> values) {
   unsigned width = type.getElementTypeBitWidth();
-  auto words = llvm::map_to_vector(values, [&](int64_t v) { return APInt(width, uint64_t(v), /*isSigned=*/true, /*implicitTrunc=*/true); });
+  auto words = llvm::map_to_vector(
+      values, [&](int64_t v) { return APInt(width, uint64_t(v), /*isSigned=*/true, /*implicitTrunc=*/true); });
   return DenseElementsAttr::get(RankedTensorType::get(type.getShape(), type.getElementType()), words);
 }
 
@@ -277,7 +278,8 @@ ElementsAttr makeFloats(RankedTensorType type, ArrayRef<float> values) {
 }
 
 Value createI64s(OpBuilder &builder, Location loc, ArrayRef<int64_t> values) {
-  return ConstantOp::create(builder, loc, makeInts(RankedTensorType::get(int64_t(values.size()), builder.getI64Type()), values));
+  return ConstantOp::create(builder, loc,
+                            makeInts(RankedTensorType::get(int64_t(values.size()), builder.getI64Type()), values));
 }
 
 } // namespace burin::onnx

@@ -1,10 +1,10 @@
-// NodeProtos to operations. Everything a schema promises about a node (attributes, their types, arity) is checked before
-// the operation exists, so that no accessor reads what is not there.
+// NodeProtos to operations. Everything a schema promises about a node (attributes, their types, arity) is checked
+// before the operation exists, so that no accessor reads what is not there.
 #include "dialects/Onnx/GraphBuilder.h"
 
+#include "onnx/defs/schema.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "onnx/defs/schema.h"
 
 using namespace mlir;
 using ::onnx::AttributeProto;
@@ -14,9 +14,12 @@ using ::onnx::OpSchema;
 
 namespace burin::onnx {
 
-GraphBuilder::GraphBuilder(OpBuilder &builder, llvm::StringMap<int64_t> opsets, Hooks hooks) : builder(builder), opsets(std::move(opsets)), hooks(std::move(hooks)) {
+GraphBuilder::GraphBuilder(OpBuilder &builder, llvm::StringMap<int64_t> opsets, Hooks hooks)
+    : builder(builder), opsets(std::move(opsets)), hooks(std::move(hooks)) {
   if (!this->hooks.tensor)
-    this->hooks.tensor = [context = builder.getContext()](const ::onnx::TensorProto &proto, std::string &error) { return getTensor(context, proto, error); };
+    this->hooks.tensor = [context = builder.getContext()](const ::onnx::TensorProto &proto, std::string &error) {
+      return getTensor(context, proto, error);
+    };
   scopes.push_back(std::make_unique<Scope>());
 }
 
@@ -81,7 +84,9 @@ Value GraphBuilder::getInput(const std::string &name, Location loc) {
     return noValue(loc);
   Value value = lookup(name);
   if (!value)
-    emitNodeError(loc) << "expected input '" << name << "' to be a graph input, an initializer or an earlier node's output, got a name that nothing defines";
+    emitNodeError(loc)
+        << "expected input '" << name
+        << "' to be a graph input, an initializer or an earlier node's output, got a name that nothing defines";
   return value;
 }
 
@@ -132,7 +137,8 @@ LogicalResult GraphBuilder::addSubgraph(const GraphProto &graph, Region &region,
   for (const auto &output : graph.output()) {
     Value value = lookup(output.name());
     if (!value)
-      return emitNodeError(loc) << "expected subgraph output '" << output.name() << "' to be defined, got a name that nothing defines";
+      return emitNodeError(loc) << "expected subgraph output '" << output.name()
+                                << "' to be defined, got a name that nothing defines";
     outputs.push_back(value);
   }
   YieldOp::create(builder, loc, outputs);
@@ -141,13 +147,15 @@ LogicalResult GraphBuilder::addSubgraph(const GraphProto &graph, Region &region,
 
 LogicalResult GraphBuilder::addConstant(const NodeProto &node, Location loc) {
   if (node.attribute_size() != 1 || node.output_size() != 1 || node.output(0).empty())
-    return emitNodeError(loc) << "expected one value and one output of a constant, got " << node.attribute_size() << " and " << node.output_size();
+    return emitNodeError(loc) << "expected one value and one output of a constant, got " << node.attribute_size()
+                              << " and " << node.output_size();
   const AttributeProto *resolved = &node.attribute(0);
   // In a function body the value may be an attribute of the node the body stands for.
   if (!resolved->ref_attr_name().empty())
     resolved = hooks.functionAttr ? hooks.functionAttr(resolved->ref_attr_name()) : nullptr;
   if (!resolved)
-    return emitNodeError(loc) << "expected attribute '" << node.attribute(0).ref_attr_name() << "' for a constant of a function body, got none";
+    return emitNodeError(loc) << "expected attribute '" << node.attribute(0).ref_attr_name()
+                              << "' for a constant of a function body, got none";
   const AttributeProto &attr = *resolved;
   Type f32 = builder.getF32Type(), i64 = builder.getI64Type(), string = StringType::get(builder.getContext());
   std::string error;
@@ -169,10 +177,12 @@ LogicalResult GraphBuilder::addConstant(const NodeProto &node, Location loc) {
     value = DenseElementsAttr::get(RankedTensorType::get({}, string), ArrayRef<StringRef>(StringRef(attr.s())));
     break;
   case AttributeProto::FLOATS:
-    value = makeFloats(RankedTensorType::get(attr.floats_size(), f32), SmallVector<float>(attr.floats().begin(), attr.floats().end()));
+    value = makeFloats(RankedTensorType::get(attr.floats_size(), f32),
+                       SmallVector<float>(attr.floats().begin(), attr.floats().end()));
     break;
   case AttributeProto::INTS:
-    value = makeInts(RankedTensorType::get(attr.ints_size(), i64), SmallVector<int64_t>(attr.ints().begin(), attr.ints().end()));
+    value = makeInts(RankedTensorType::get(attr.ints_size(), i64),
+                     SmallVector<int64_t>(attr.ints().begin(), attr.ints().end()));
     break;
   case AttributeProto::STRINGS: {
     auto strings = llvm::map_to_vector(attr.strings(), [](const std::string &s) { return StringRef(s); });
@@ -243,7 +253,8 @@ LogicalResult GraphBuilder::addNode(const NodeProto &node) {
   const OpSchema *newest = standard ? ::onnx::OpSchemaRegistry::Schema(node.op_type(), domain) : nullptr;
   if (!schema || schema->Deprecated() || schema != newest) {
     if (domain.empty())
-      return emitNodeError(loc) << "unsupported operator '" << node.op_type() << "': expected an operator of ONNX opset " << version;
+      return emitNodeError(loc) << "unsupported operator '" << node.op_type()
+                                << "': expected an operator of ONNX opset " << version;
     return addCustom(node, loc);
   }
 
@@ -253,7 +264,9 @@ LogicalResult GraphBuilder::addNode(const NodeProto &node) {
   for (const auto &[name, attr] : schema->attributes()) {
     if (attr.type == AttributeProto::GRAPH)
       regionNames.push_back(name);
-    else if (attr.required && llvm::none_of(node.attribute(), [&, &wanted = name](const AttributeProto &a) { return a.name() == wanted; }))
+    else if (attr.required && llvm::none_of(node.attribute(), [&, &wanted = name](const AttributeProto &a) {
+               return a.name() == wanted;
+             }))
       return emitNodeError(loc) << "expected attribute '" << name << "', got none";
   }
   llvm::sort(regionNames, std::greater<>());
@@ -270,7 +283,8 @@ LogicalResult GraphBuilder::addNode(const NodeProto &node) {
     if (known == schema->attributes().end())
       return emitNodeError(loc) << "expected an attribute of " << node.op_type() << ", got '" << given.name() << "'";
     if (known->second.type != proto->type())
-      return emitNodeError(loc) << "expected attribute '" << given.name() << "' of type " << AttributeProto::AttributeType_Name(known->second.type) << ", got "
+      return emitNodeError(loc) << "expected attribute '" << given.name() << "' of type "
+                                << AttributeProto::AttributeType_Name(known->second.type) << ", got "
                                 << AttributeProto::AttributeType_Name(proto->type());
     if (proto->type() == AttributeProto::GRAPH) {
       graphs[llvm::find(regionNames, given.name()) - regionNames.begin()] = &proto->g();

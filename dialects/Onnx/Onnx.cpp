@@ -2,8 +2,8 @@
 // operators compile in Ops<i>.cpp, in shards, because one file of all of them takes 40 s and 0.8 GB.
 #include "dialects/Onnx/Onnx.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -16,7 +16,6 @@ using namespace mlir;
 #include "dialects/Onnx/OnnxAttrs.cpp.inc"
 
 namespace burin::onnx {
-
 
 void OnnxDialect::initialize() {
   registerOnnxDialectOperations(this);
@@ -46,7 +45,8 @@ LogicalResult DimsAttr::verify(function_ref<InFlightDiagnostic()> emitError, Arr
   return success();
 }
 
-LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, function_ref<InFlightDiagnostic()> emitError) const {
+LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type,
+                                       function_ref<InFlightDiagnostic()> emitError) const {
   if (getNames().size() != shape.size())
     return emitError() << "expected " << shape.size() << " dimension names, got " << getNames().size();
   for (auto [size, name] : llvm::zip_equal(shape, getNames().getAsRange<StringAttr>()))

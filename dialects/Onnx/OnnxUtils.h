@@ -38,9 +38,9 @@ std::optional<float> getConstantFloat(mlir::Value value);
 /// True if every element equals `x` (exactly, as float).
 bool isConstantFloat(mlir::Value value, float x);
 
-/// Bytes of a constant in ONNX's raw layout: little endian, i1 one byte an element, 4-bit (2-bit) types packed two (four)
-/// a byte, low bits first. `splat`: the bytes are those of ONE element. `bytes` points into the attribute or its blob
-/// (any alignment: read with memcpy) or, where MLIR stores it another way, into `owned`.
+/// Bytes of a constant in ONNX's raw layout: little endian, i1 one byte an element, 4-bit (2-bit) types packed two
+/// (four) a byte, low bits first. `splat`: the bytes are those of ONE element. `bytes` points into the attribute or its
+/// blob (any alignment: read with memcpy) or, where MLIR stores it another way, into `owned`.
 struct RawElements {
   llvm::ArrayRef<char> bytes;
   bool splat = false;
@@ -56,7 +56,8 @@ std::optional<uint64_t> getRawSize(mlir::Type elementType, uint64_t count);
 /// resource that holds a copy. `name` names the resource.
 mlir::ElementsAttr makeConstantAttr(mlir::RankedTensorType type, llvm::ArrayRef<char> raw, llvm::StringRef name = "w");
 /// The same without a copy: `raw` must stay valid as long as `owner` lives, which the resource then shares.
-mlir::ElementsAttr makeConstantAttr(mlir::RankedTensorType type, llvm::ArrayRef<char> raw, llvm::StringRef name, std::shared_ptr<void> owner);
+mlir::ElementsAttr makeConstantAttr(mlir::RankedTensorType type, llvm::ArrayRef<char> raw, llvm::StringRef name,
+                                    std::shared_ptr<void> owner);
 /// Integer (any width) or float (f16, bf16, f32, f64) constants from values.
 mlir::ElementsAttr makeInts(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> values);
 mlir::ElementsAttr makeFloats(mlir::RankedTensorType type, llvm::ArrayRef<float> values);
@@ -66,7 +67,8 @@ mlir::Value createI64s(mlir::OpBuilder &builder, mlir::Location loc, llvm::Array
 /// The name of dimension `dim` of a tensor type, empty where it has none.
 llvm::StringRef getDimName(mlir::Type type, unsigned dim);
 /// A ranked tensor type with names for its dynamic dimensions (names of static ones are dropped; none: no encoding).
-mlir::RankedTensorType getTensorType(llvm::ArrayRef<int64_t> shape, mlir::Type elementType, llvm::ArrayRef<llvm::StringRef> names);
+mlir::RankedTensorType getTensorType(llvm::ArrayRef<int64_t> shape, mlir::Type elementType,
+                                     llvm::ArrayRef<llvm::StringRef> names);
 
 /// ONNX's name and domain of an operator: "Conv", "" or "TreeEnsemble", "ai.onnx.ml"; a Custom's own.
 llvm::StringRef getOpType(mlir::Operation *op);

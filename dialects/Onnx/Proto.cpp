@@ -1,5 +1,5 @@
-// Conversions between ONNX's messages and MLIR's types and attributes. Sizes come from outside: every product is checked
-// before it is used, and data that does not fit its shape is refused with both numbers.
+// Conversions between ONNX's messages and MLIR's types and attributes. Sizes come from outside: every product is
+// checked before it is used, and data that does not fit its shape is refused with both numbers.
 #include "dialects/Onnx/Proto.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -103,7 +103,9 @@ int32_t getDataType(Type type) {
     }
   }
   if (auto complex = dyn_cast<ComplexType>(type))
-    return complex.getElementType().isF32() ? TensorProto::COMPLEX64 : complex.getElementType().isF64() ? TensorProto::COMPLEX128 : TensorProto::UNDEFINED;
+    return complex.getElementType().isF32()   ? TensorProto::COMPLEX64
+           : complex.getElementType().isF64() ? TensorProto::COMPLEX128
+                                              : TensorProto::UNDEFINED;
   return TypeSwitch<Type, int32_t>(type)
       .Case<Float32Type>([](auto) { return TensorProto::FLOAT; })
       .Case<Float64Type>([](auto) { return TensorProto::DOUBLE; })
@@ -140,7 +142,8 @@ Type getType(MLIRContext *context, const TypeProto &proto, std::string *error) {
     if (!tensor.has_shape())
       return UnrankedTensorType::get(element);
     if (tensor.shape().dim_size() > maxRank)
-      return refuse("expected at most " + std::to_string(maxRank) + " dimensions, got " + std::to_string(tensor.shape().dim_size()));
+      return refuse("expected at most " + std::to_string(maxRank) + " dimensions, got " +
+                    std::to_string(tensor.shape().dim_size()));
     SmallVector<int64_t> shape;
     SmallVector<StringRef> names;
     for (const auto &dim : tensor.shape().dim()) {
@@ -160,7 +163,8 @@ Type getType(MLIRContext *context, const TypeProto &proto, std::string *error) {
     return element ? OptType::get(context, element) : Type();
   }
   case TypeProto::kMapType: {
-    Type key = getElementType(context, proto.map_type().key_type()), value = getType(context, proto.map_type().value_type(), error);
+    Type key = getElementType(context, proto.map_type().key_type()),
+         value = getType(context, proto.map_type().value_type(), error);
     if (!key)
       return refuse("expected a map's key type, got number " + std::to_string(proto.map_type().key_type()));
     return value ? MapType::get(context, key, value) : Type();
@@ -268,8 +272,7 @@ RankedTensorType getTensorType(MLIRContext *context, const TensorProto &proto, s
 namespace {
 
 // The values of a repeated field as ONNX's raw bytes of type `T`.
-template <typename T, typename Field>
-std::vector<char> rawFrom(const Field &field) {
+template <typename T, typename Field> std::vector<char> rawFrom(const Field &field) {
   std::vector<char> raw(field.size() * sizeof(T));
   for (int i = 0; i < field.size(); ++i) {
     T value = static_cast<T>(field.Get(i));
@@ -359,10 +362,12 @@ bool checkTensor(MLIRContext *context, const TensorProto &proto, std::string &er
   if (!type)
     return false;
   bool strings = proto.data_type() == TensorProto::STRING;
-  uint64_t count = type.getNumElements(), expected = strings ? count : *getRawSize(type.getElementType(), count), got = dataSize(proto);
+  uint64_t count = type.getNumElements(), expected = strings ? count : *getRawSize(type.getElementType(), count),
+           got = dataSize(proto);
   if (got == expected)
     return true;
-  llvm::raw_string_ostream(error) << "expected " << expected << (strings ? " strings" : " bytes") << " for " << type << ", got " << got;
+  llvm::raw_string_ostream(error) << "expected " << expected << (strings ? " strings" : " bytes") << " for " << type
+                                  << ", got " << got;
   return false;
 }
 
@@ -401,7 +406,8 @@ ElementsAttr getSparseTensor(MLIRContext *context, const ::onnx::SparseTensorPro
   auto places = readInts(indices);
   bool linear = indices.getShapedType().getRank() == 1;
   if (!places || int64_t(places->size()) != nnz * (linear ? 1 : rank)) {
-    error = "expected an index for each of " + std::to_string(nnz) + " sparse values, got " + std::to_string(places ? places->size() : 0) + " numbers";
+    error = "expected an index for each of " + std::to_string(nnz) + " sparse values, got " +
+            std::to_string(places ? places->size() : 0) + " numbers";
     return nullptr;
   }
   std::vector<char> raw(*size, 0);
@@ -457,7 +463,8 @@ bool setTensor(ElementsAttr attr, TensorProto &proto) {
   return true;
 }
 
-Attribute getAttribute(MLIRContext *context, const AttributeProto &proto, const TensorReader &tensor, std::string &error) {
+Attribute getAttribute(MLIRContext *context, const AttributeProto &proto, const TensorReader &tensor,
+                       std::string &error) {
   Builder b(context);
   switch (proto.type()) {
   case AttributeProto::INT:

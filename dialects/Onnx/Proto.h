@@ -31,15 +31,19 @@ bool checkTensor(mlir::MLIRContext *context, const ::onnx::TensorProto &proto, s
 /// The type of a tensor message; null with `error` set.
 mlir::RankedTensorType getTensorType(mlir::MLIRContext *context, const ::onnx::TensorProto &proto, std::string &error);
 /// A sparse tensor made dense, up to 256 MB.
-mlir::ElementsAttr getSparseTensor(mlir::MLIRContext *context, const ::onnx::SparseTensorProto &proto, std::string &error);
+mlir::ElementsAttr getSparseTensor(mlir::MLIRContext *context, const ::onnx::SparseTensorProto &proto,
+                                   std::string &error);
 /// Type, dims and data. False for a constant without readable data.
 bool setTensor(mlir::ElementsAttr attr, ::onnx::TensorProto &proto);
 
 using TensorReader = std::function<mlir::ElementsAttr(const ::onnx::TensorProto &, std::string &error)>;
 /// Any attribute but a graph. Null with `error` set.
-mlir::Attribute getAttribute(mlir::MLIRContext *context, const ::onnx::AttributeProto &proto, const TensorReader &tensor, std::string &error);
-/// Sets type and value, not the name. `expected` decides what an empty list is. False for an attribute ONNX has no form for.
-bool setAttribute(mlir::Attribute attr, ::onnx::AttributeProto &proto, ::onnx::AttributeProto::AttributeType expected = ::onnx::AttributeProto::UNDEFINED);
+mlir::Attribute getAttribute(mlir::MLIRContext *context, const ::onnx::AttributeProto &proto,
+                             const TensorReader &tensor, std::string &error);
+/// Sets type and value, not the name. `expected` decides what an empty list is. False for an attribute ONNX has no form
+/// for.
+bool setAttribute(mlir::Attribute attr, ::onnx::AttributeProto &proto,
+                  ::onnx::AttributeProto::AttributeType expected = ::onnx::AttributeProto::UNDEFINED);
 
 /// Attribute names differ in one case: `type` (a method of every operation) is `elem_type` in IR.
 llvm::StringRef getAttrName(llvm::StringRef onnxName);

@@ -33,7 +33,8 @@ RankedTensorType getTensorType(ArrayRef<int64_t> shape, Type elementType, ArrayR
     named |= !name.empty();
     attrs.push_back(StringAttr::get(context, name));
   }
-  return RankedTensorType::get(shape, elementType, named ? DimsAttr::get(context, ArrayAttr::get(context, attrs)) : Attribute());
+  return RankedTensorType::get(shape, elementType,
+                               named ? DimsAttr::get(context, ArrayAttr::get(context, attrs)) : Attribute());
 }
 
 StringRef getOpType(Operation *op) {

@@ -1,17 +1,17 @@
-// The exporter's road: a skeleton with markers in place of weights, ONNX's converter down to the opset asked for, then the
-// wire format streamed with each marker replaced by its weight. Lengths of nested messages are computed first, so the
-// weights are neither held twice nor written twice.
+// The exporter's road: a skeleton with markers in place of weights, ONNX's converter down to the opset asked for, then
+// the wire format streamed with each marker replaced by its weight. Lengths of nested messages are computed first, so
+// the weights are neither held twice nor written twice.
 #include "lib/Export/Export.h"
 
 #include "lib/Export/GraphWriter.h"
 #include "lib/Export/WireWriter.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include "onnx/checker.h"
 #include "onnx/defs/schema.h"
 #include "onnx/version_converter/convert.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 
 using namespace mlir;
 using ::onnx::ModelProto;
@@ -26,7 +26,9 @@ constexpr int64_t newestForRuntime = 26;
 constexpr int64_t newestForQuantized = 20;
 
 // IR versions came with opsets; a reader of the opset knows the version.
-int64_t irVersionFor(int64_t opset) { return opset <= 21 ? 10 : opset <= 23 ? 11 : opset <= 24 ? 12 : opset <= 26 ? 13 : int64_t(::onnx::IR_VERSION); }
+int64_t irVersionFor(int64_t opset) {
+  return opset <= 21 ? 10 : opset <= 23 ? 11 : opset <= 24 ? 12 : opset <= 26 ? 13 : int64_t(::onnx::IR_VERSION);
+}
 
 func::FuncOp findMain(ModuleOp module) {
   if (auto main = module.lookupSymbol<func::FuncOp>("main"))
@@ -47,7 +49,8 @@ void spellOut(ModuleOp module) {
       scaled = onnx::MulOp::create(builder, op.getLoc(), TypeRange(type), ValueRange({x, factor}));
     }
     Value gate = onnx::SigmoidOp::create(builder, op.getLoc(), TypeRange(type), ValueRange(scaled));
-    op.replaceAllUsesWith(onnx::MulOp::create(builder, op.getLoc(), TypeRange(type), ValueRange({x, gate})).getOperation());
+    op.replaceAllUsesWith(
+        onnx::MulOp::create(builder, op.getLoc(), TypeRange(type), ValueRange({x, gate})).getOperation());
     op.erase();
   });
 }
@@ -105,7 +108,8 @@ LogicalResult makeModel(ModuleOp module, const ExportOptions &options, ModelProt
   }
   const auto &range = ::onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map().at("");
   if (opset < range.first || opset > range.second)
-    return emitError(module.getLoc()) << "unsupported opset to write: expected " << range.first << " to " << range.second << ", got " << opset;
+    return emitError(module.getLoc()) << "unsupported opset to write: expected " << range.first << " to "
+                                      << range.second << ", got " << opset;
   // A quantized graph may use what the older opset does not have; then the newer one it is.
   SmallVector<int64_t> tries = {opset};
   if (options.opset < 0 && writer.hasQuantization)
@@ -125,7 +129,8 @@ LogicalResult makeModel(ModuleOp module, const ExportOptions &options, ModelProt
         error = onnx::cleanMessage(e.what());
     }
   }
-  return emitError(module.getLoc()) << "cannot be written at opset " << opset << ": " << error << "; --onnx-opset=" << working << " keeps it as it is";
+  return emitError(module.getLoc()) << "cannot be written at opset " << opset << ": " << error
+                                    << "; --onnx-opset=" << working << " keeps it as it is";
 }
 
 } // namespace
@@ -149,7 +154,8 @@ LogicalResult exportModel(ModuleOp module, StringRef path, const ExportOptions &
       if (!error)
         return success();
       std::string text = llvm::toString(std::move(error));
-      return emitError(FileLineColLoc::get(module.getContext(), to, 0, 0)) << "cannot be written: " << StringRef(text).lower();
+      return emitError(FileLineColLoc::get(module.getContext(), to, 0, 0))
+             << "cannot be written: " << StringRef(text).lower();
     };
     if (external) {
       wire.moveOut(model, llvm::sys::path::filename(dataPath));

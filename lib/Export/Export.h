@@ -1,5 +1,5 @@
-// onnx IR becomes an ONNX file again, at any point of the graph stage, so that every graph pass can be checked in another
-// runtime. Weights are streamed from their resources, never held twice; the file appears whole or not at all.
+// onnx IR becomes an ONNX file again, at any point of the graph stage, so that every graph pass can be checked in
+// another runtime. Weights are streamed from their resources, never held twice; the file appears whole or not at all.
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"
@@ -12,8 +12,8 @@
 namespace burin {
 
 struct ExportOptions {
-  /// The opset to write. -1: the newest at which ONNX Runtime 1.31 loads the graph with its optimizations off and on (26; 20
-  /// for QDQ graphs). 0 keeps the working opset.
+  /// The opset to write. -1: the newest at which ONNX Runtime 1.31 loads the graph with its optimizations off and on
+  /// (26; 20 for QDQ graphs). 0 keeps the working opset.
   int64_t opset = -1;
   /// Weights in FILE.data beside the model: always beyond 2 GB, which protobuf cannot hold.
   bool externalData = false;

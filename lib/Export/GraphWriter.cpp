@@ -1,5 +1,6 @@
 // Operations become nodes, constants initializers of the graph they stand in. Graph outputs must be made by a node of
-// their own graph, so what is returned as it came in (arguments, constants, captured values) passes through an Identity.
+// their own graph, so what is returned as it came in (arguments, constants, captured values) passes through an
+// Identity.
 #include "lib/Export/GraphWriter.h"
 
 #include "lib/Import/Skeleton.h"
@@ -64,7 +65,8 @@ LogicalResult GraphWriter::writeTensor(ElementsAttr attr, TensorProto &tensor, L
   std::optional<uint64_t> size = onnx::getRawSize(attr.getElementType(), attr.getNumElements());
   if (size && *size > weightThreshold && onnx::getDataType(attr.getElementType())) {
     if (!onnx::getRawElements(attr))
-      return onnx::emitNodeError(loc) << "expected a constant with its data, got one without (elided weights cannot be written)";
+      return onnx::emitNodeError(loc)
+             << "expected a constant with its data, got one without (elided weights cannot be written)";
     tensor.set_data_type(onnx::getDataType(attr.getElementType()));
     for (int64_t dim : attr.getShapedType().getShape())
       tensor.add_dims(dim);
@@ -129,7 +131,8 @@ LogicalResult GraphWriter::writeAttrs(Operation *op, NodeProto &node) {
       continue; // ours, not ONNX's
     // A default says nothing, and may name an attribute that an older opset does not know.
     AttributeProto value;
-    if (!known->second.required && !isa<ElementsAttr>(attr.getValue()) && onnx::setAttribute(attr.getValue(), value, known->second.type)) {
+    if (!known->second.required && !isa<ElementsAttr>(attr.getValue()) &&
+        onnx::setAttribute(attr.getValue(), value, known->second.type)) {
       value.set_name(known->second.default_value.name());
       if (value.SerializeAsString() == known->second.default_value.SerializeAsString())
         continue;
@@ -160,7 +163,9 @@ LogicalResult GraphWriter::writeOp(Operation *op, GraphProto &graph) {
     return success();
   }
   if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()))
-    return onnx::emitNodeError(op->getLoc()) << "cannot be written as ONNX: expected operations of the onnx dialect, got '" << op->getName().getStringRef() << "'";
+    return onnx::emitNodeError(op->getLoc())
+           << "cannot be written as ONNX: expected operations of the onnx dialect, got '"
+           << op->getName().getStringRef() << "'";
   NodeProto *node = graph.add_node();
   node->set_op_type(onnx::getOpType(op).str());
   node->set_domain(onnx::getDomain(op).str());
@@ -190,12 +195,14 @@ LogicalResult GraphWriter::writeOp(Operation *op, GraphProto &graph) {
   // Inference cannot find again what an opaque node gives.
   if (isa<onnx::CustomOp>(op))
     for (Value result : op->getResults())
-      if (!onnx::isNone(result) && !isa<onnx::AnyType>(result.getType()) && failed(writeInfo(result, nameOf(result), *graph.add_value_info(), op->getLoc())))
+      if (!onnx::isNone(result) && !isa<onnx::AnyType>(result.getType()) &&
+          failed(writeInfo(result, nameOf(result), *graph.add_value_info(), op->getLoc())))
         return failure();
   return writeAttrs(op, *node);
 }
 
-LogicalResult GraphWriter::writeBlock(Block &block, GraphProto &graph, ValueRange outputs, ArrayRef<std::string> outputNames) {
+LogicalResult GraphWriter::writeBlock(Block &block, GraphProto &graph, ValueRange outputs,
+                                      ArrayRef<std::string> outputNames) {
   // A value that is an output under one name is called that from the start.
   SmallVector<char> direct;
   for (auto [value, name] : llvm::zip(outputs, outputNames)) {
@@ -210,7 +217,8 @@ LogicalResult GraphWriter::writeBlock(Block &block, GraphProto &graph, ValueRang
       return failure();
   for (auto [value, name, isDirect] : llvm::zip(outputs, outputNames, direct)) {
     if (onnx::isNone(value))
-      return onnx::emitNodeError(block.getTerminator()) << "expected a value for output '" << name << "', got an absent one";
+      return onnx::emitNodeError(block.getTerminator())
+             << "expected a value for output '" << name << "', got an absent one";
     if (!isDirect) {
       NodeProto *identity = graph.add_node();
       identity->set_op_type("Identity");

@@ -20,11 +20,13 @@ public:
   mlir::LogicalResult writeMain(mlir::Operation *function, ::onnx::GraphProto &graph);
 
 private:
-  mlir::LogicalResult writeBlock(mlir::Block &block, ::onnx::GraphProto &graph, mlir::ValueRange outputs, llvm::ArrayRef<std::string> outputNames);
+  mlir::LogicalResult writeBlock(mlir::Block &block, ::onnx::GraphProto &graph, mlir::ValueRange outputs,
+                                 llvm::ArrayRef<std::string> outputNames);
   mlir::LogicalResult writeOp(mlir::Operation *op, ::onnx::GraphProto &graph);
   mlir::LogicalResult writeAttrs(mlir::Operation *op, ::onnx::NodeProto &node);
   mlir::LogicalResult writeTensor(mlir::ElementsAttr attr, ::onnx::TensorProto &tensor, mlir::Location loc);
-  mlir::LogicalResult writeInfo(mlir::Value value, llvm::StringRef name, ::onnx::ValueInfoProto &info, mlir::Location loc);
+  mlir::LogicalResult writeInfo(mlir::Value value, llvm::StringRef name, ::onnx::ValueInfoProto &info,
+                                mlir::Location loc);
   /// The graph of a region: block arguments in, the terminator's operands out.
   mlir::LogicalResult writeRegion(mlir::Region &region, ::onnx::GraphProto &graph, llvm::StringRef name);
   std::string fresh(llvm::StringRef wish);

@@ -1,5 +1,5 @@
-// The walk of Skeleton.cpp the other way round: every message on the way to a marker gets a new length. The plan is a flat
-// list of byte ranges and weights, made bottom up, so writing is one pass without memory of its own.
+// The walk of Skeleton.cpp the other way round: every message on the way to a marker gets a new length. The plan is a
+// flat list of byte ranges and weights, made bottom up, so writing is one pass without memory of its own.
 #include "lib/Export/WireWriter.h"
 
 #include "lib/Import/Skeleton.h"
@@ -52,7 +52,9 @@ void putVarint(std::string &out, uint64_t value) {
 
 } // namespace
 
-uint64_t WireWriter::weightSize(ElementsAttr attr) { return *onnx::getRawSize(attr.getElementType(), attr.getNumElements()); }
+uint64_t WireWriter::weightSize(ElementsAttr attr) {
+  return *onnx::getRawSize(attr.getElementType(), attr.getNumElements());
+}
 
 // Returns the size of the message once weights are in place; `parts` receives what to write.
 uint64_t WireWriter::plan(StringRef message, unsigned kind, std::vector<Part> &out, unsigned depth) {
@@ -127,7 +129,8 @@ void WireWriter::writeWeight(ElementsAttr attr, raw_ostream &out) {
     out.write(raw.bytes.data(), size);
     return;
   }
-  // A splat is written in blocks; a packed type's one element first fills a byte (getRawElements keeps it in the low bits).
+  // A splat is written in blocks; a packed type's one element first fills a byte (getRawElements keeps it in the low
+  // bits).
   std::string block(raw.bytes.data(), raw.bytes.size());
   if (size < uint64_t(attr.getNumElements()) * block.size()) {
     TensorProto packed;

@@ -1,11 +1,11 @@
-// The structural check of an untrusted model: each fault is one error at the node that has it. ONNX's checker finds most
-// of them too, but names no node for half of them and stops at data that the skeleton does not hold.
+// The structural check of an untrusted model: each fault is one error at the node that has it. ONNX's checker finds
+// most of them too, but names no node for half of them and stops at data that the skeleton does not hold.
 #include "lib/Import/ModelFile.h"
 
-#include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SetVector.h"
 #include "onnx/checker.h"
 #include "onnx/defs/schema.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using ::onnx::GraphProto;
@@ -98,13 +98,16 @@ LogicalResult Checker::node(const NodeProto &node) {
   if (!schema) {
     if (!standard)
       return success();
-    InFlightDiagnostic diagnostic = error(node) << "unsupported operator '" << node.op_type() << "': expected an operator of ";
+    InFlightDiagnostic diagnostic = error(node)
+                                    << "unsupported operator '" << node.op_type() << "': expected an operator of ";
     if (const ::onnx::OpSchema *other = OpSchemaRegistry::Schema(node.op_type(), domain))
       return diagnostic << "opset " << version->second << ", got one that opset " << other->SinceVersion() << " knows";
-    return diagnostic << (domain.empty() ? "ONNX" : domain) << " opset " << version->second << "; an operator of another domain must name that domain";
+    return diagnostic << (domain.empty() ? "ONNX" : domain) << " opset " << version->second
+                      << "; an operator of another domain must name that domain";
   }
   if (schema->Deprecated())
-    return error(node) << "unsupported operator '" << node.op_type() << "': expected an operator of opset " << version->second << ", got one it has withdrawn";
+    return error(node) << "unsupported operator '" << node.op_type() << "': expected an operator of opset "
+                       << version->second << ", got one it has withdrawn";
   try {
     schema->Verify(node);
   } catch (const std::exception &e) {
@@ -245,10 +248,13 @@ LogicalResult Checker::graph(GraphProto &graph, const Scope *outer, unsigned dep
   for (const NodeProto &n : graph.node())
     for (const std::string &input : n.input())
       if (!input.empty() && !scope.has(input))
-        return error(n) << "expected input '" << input << "' to be a graph input, an initializer or another node's output, got a name that nothing defines";
+        return error(n)
+               << "expected input '" << input
+               << "' to be a graph input, an initializer or another node's output, got a name that nothing defines";
   for (const auto &output : graph.output()) {
     if (!scope.has(output.name()))
-      return report() << "expected graph output '" << output.name() << "' to be defined, got a name that nothing defines";
+      return report() << "expected graph output '" << output.name()
+                      << "' to be defined, got a name that nothing defines";
     if (failed(type(output, "output")))
       return failure();
   }
@@ -324,9 +330,10 @@ LogicalResult checkFunctions(ModelFile &model) {
     fine = fine && countAll(entry.second.function->node(), size = 0, 0);
   if (fine)
     return success();
-  return emitError(model.fileLoc()) << (recursive ? "expected functions that do not call themselves, got a recursive one"
-                                        : deep    ? "expected at most 256 nested functions and graphs, got more"
-                                                  : "expected at most 4000000 nodes with functions inlined, got more");
+  return emitError(model.fileLoc()) << (recursive
+                                            ? "expected functions that do not call themselves, got a recursive one"
+                                        : deep ? "expected at most 256 nested functions and graphs, got more"
+                                               : "expected at most 4000000 nodes with functions inlined, got more");
 }
 
 } // namespace
@@ -336,18 +343,21 @@ LogicalResult checkModel(ModelFile &model) {
   if (!model.proto.has_graph())
     return checker.error() << "expected a graph, got a model without one";
   if (model.proto.ir_version() > ::onnx::IR_VERSION)
-    return checker.error() << "unsupported IR version: expected at most " << int(::onnx::IR_VERSION) << ", got " << model.proto.ir_version();
+    return checker.error() << "unsupported IR version: expected at most " << int(::onnx::IR_VERSION) << ", got "
+                           << model.proto.ir_version();
   const auto &known = OpSchemaRegistry::DomainToVersionRange::Instance().Map();
   for (const auto &import : model.proto.opset_import()) {
     std::string domain = import.domain() == "ai.onnx" ? "" : import.domain();
     auto range = known.find(domain);
     if (range != known.end() && (import.version() < range->second.first || import.version() > range->second.second))
-      return checker.error() << "unsupported opset of domain '" << domain << "': expected " << range->second.first << " to " << range->second.second << ", got " << import.version();
+      return checker.error() << "unsupported opset of domain '" << domain << "': expected " << range->second.first
+                             << " to " << range->second.second << ", got " << import.version();
     if (import.version() < 0 || import.version() > INT32_MAX)
       return checker.error() << "unsupported opset of domain '" << domain << "': got " << import.version();
     auto [it, isNew] = checker.opsets.emplace(domain, int(import.version()));
     if (!isNew && it->second != import.version())
-      return checker.error() << "expected one opset of domain '" << domain << "', got " << it->second << " and " << import.version();
+      return checker.error() << "expected one opset of domain '" << domain << "', got " << it->second << " and "
+                             << import.version();
   }
   // Before IR version 3 a model had no imports and meant opset 1.
   if (model.proto.opset_import().empty() && model.proto.ir_version() < 3)

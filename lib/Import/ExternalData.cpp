@@ -1,5 +1,5 @@
-// Weights in files beside the model. A model is untrusted: the file it names must lie inside the model's own folder after
-// all links are followed, and the range it asks for inside that file.
+// Weights in files beside the model. A model is untrusted: the file it names must lie inside the model's own folder
+// after all links are followed, and the range it asks for inside that file.
 #include "lib/Import/ModelFile.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -26,7 +26,8 @@ SideFile open(StringRef folder, StringRef location) {
     return file;
   };
   if (folder.empty())
-    return refuse("expected a model with its weights inside, got external data '" + location + "' of a model without a folder");
+    return refuse("expected a model with its weights inside, got external data '" + location +
+                  "' of a model without a folder");
   if (location.empty() || location.contains('\0'))
     return refuse("expected the name of an external data file, got none");
   if (path::is_absolute(location) || location.starts_with("/") || location.starts_with("\\"))
@@ -47,7 +48,8 @@ SideFile open(StringRef folder, StringRef location) {
     return refuse("expected external data in a regular file, got '" + location + "'");
   auto buffer = llvm::MemoryBuffer::getFile(real, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
-    return refuse("cannot open external data file '" + location + "': " + llvm::StringRef(buffer.getError().message()).lower());
+    return refuse("cannot open external data file '" + location +
+                  "': " + llvm::StringRef(buffer.getError().message()).lower());
   file.buffer = std::move(*buffer);
   return file;
 }
@@ -77,7 +79,8 @@ LogicalResult resolveExternalData(ModelFile &model, StringRef folder) {
         bool isLength = entry.key() == "length";
         hasLength |= isLength;
         if (StringRef(entry.value()).getAsInteger(10, isLength ? length : offset))
-          return refuse("expected a number of bytes as " + llvm::Twine(entry.key()) + " of external data, got '" + entry.value() + "'");
+          return refuse("expected a number of bytes as " + llvm::Twine(entry.key()) + " of external data, got '" +
+                        entry.value() + "'");
       }
     }
     auto [it, isNew] = files.try_emplace(location);
@@ -95,12 +98,14 @@ LogicalResult resolveExternalData(ModelFile &model, StringRef folder) {
       return refuse("expected a tensor of numbers in external data, got strings");
     if (hasLength && length != *size) {
       std::string text;
-      llvm::raw_string_ostream(text) << "expected " << *size << " bytes for " << type << ", got " << length << " in external data";
+      llvm::raw_string_ostream(text) << "expected " << *size << " bytes for " << type << ", got " << length
+                                     << " in external data";
       return refuse(text);
     }
     uint64_t available = file.buffer->getBufferSize();
     if (offset > available || *size > available - offset)
-      return refuse("expected " + std::to_string(*size) + " bytes at " + std::to_string(offset) + " of '" + location.str() + "', got a file of " + std::to_string(available) + " bytes");
+      return refuse("expected " + std::to_string(*size) + " bytes at " + std::to_string(offset) + " of '" +
+                    location.str() + "', got a file of " + std::to_string(available) + " bytes");
     // From here on it is a weight like those of the model's own file.
     tensor.set_raw_data(makeMarker(model.skeleton.weights.size()));
     tensor.clear_data_location();

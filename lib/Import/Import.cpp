@@ -1,15 +1,15 @@
-// The importer's road: map the file, walk it into a skeleton, check, upgrade, build. Nothing of the weights is touched but
-// the pages a splat test reads.
+// The importer's road: map the file, walk it into a skeleton, check, upgrade, build. Nothing of the weights is touched
+// but the pages a splat test reads.
 #include "lib/Import/Import.h"
 
 #include "dialects/Onnx/GraphBuilder.h"
 #include "lib/Import/ModelFile.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/Verifier.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -64,7 +64,8 @@ void setModuleAttrs(ModuleOp module, const ModelFile &model, const ::onnx::Model
     module->setAttr("onnx.metadata", metadata.getDictionary(module.getContext()));
 }
 
-OwningOpRef<ModuleOp> build(ModelFile &model, const Declared &declared, const ::onnx::ModelProto &head, const ImportOptions &options) {
+OwningOpRef<ModuleOp> build(ModelFile &model, const Declared &declared, const ::onnx::ModelProto &head,
+                            const ImportOptions &options) {
   MLIRContext *context = model.context;
   OwningOpRef<ModuleOp> module = ModuleOp::create(model.fileLoc());
   setModuleAttrs(*module, model, head);
@@ -114,12 +115,14 @@ OwningOpRef<ModuleOp> build(ModelFile &model, const Declared &declared, const ::
   for (const auto &[name, type] : declared.outputs) {
     Value value = nodes.lookup(name);
     if (!value) {
-      emitError(model.fileLoc()) << "expected graph output '" << name << "' to be defined, got a name that nothing defines";
+      emitError(model.fileLoc()) << "expected graph output '" << name
+                                 << "' to be defined, got a name that nothing defines";
       return nullptr;
     }
     Type merged = onnx::mergeTypes(value.getType(), type);
     if (!merged) {
-      emitError(value.getDefiningOp() ? value.getLoc() : model.fileLoc()) << "output '" << name << "': expected " << type << " as declared, got " << value.getType();
+      emitError(value.getDefiningOp() ? value.getLoc() : model.fileLoc())
+          << "output '" << name << "': expected " << type << " as declared, got " << value.getType();
       return nullptr;
     }
     if (value.getDefiningOp() && !isa<onnx::ConstantOp>(value.getDefiningOp()))
@@ -142,7 +145,8 @@ OwningOpRef<ModuleOp> build(ModelFile &model, const Declared &declared, const ::
 
 } // namespace
 
-OwningOpRef<ModuleOp> importModel(StringRef bytes, StringRef name, std::shared_ptr<void> owner, MLIRContext &context, const ImportOptions &options) {
+OwningOpRef<ModuleOp> importModel(StringRef bytes, StringRef name, std::shared_ptr<void> owner, MLIRContext &context,
+                                  const ImportOptions &options) {
   context.loadDialect<onnx::OnnxDialect, func::FuncDialect>();
   ModelFile model(&context, name);
   try {
@@ -152,7 +156,8 @@ OwningOpRef<ModuleOp> importModel(StringRef bytes, StringRef name, std::shared_p
       return nullptr;
     }
     if (model.skeleton.bytes.size() > (uint64_t(1) << 31) - 1) {
-      emitError(model.fileLoc()) << "expected at most 2 GB of graph, got " << model.skeleton.bytes.size() << " bytes without weights";
+      emitError(model.fileLoc()) << "expected at most 2 GB of graph, got " << model.skeleton.bytes.size()
+                                 << " bytes without weights";
       return nullptr;
     }
     model.owners.assign(model.skeleton.weights.size(), owner);

@@ -16,16 +16,20 @@ namespace burin {
 struct ImportOptions {
   /// Tensors with more raw bytes than this stay in the file as resources.
   uint64_t resourceThreshold = 1024;
-  /// Where external data may lie; empty: the folder of the model. Ignored names: absolute ones, `..`, links leading out.
+  /// Where external data may lie; empty: the folder of the model. Ignored names: absolute ones, `..`, links leading
+  /// out.
   std::string externalFolder;
   /// Infer types and shapes while building.
   bool inferShapes = true;
 };
 
 /// Reads an ONNX file. Null after one error on the context's diagnostic engine. The dialects are loaded on demand.
-mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef path, mlir::MLIRContext &context, const ImportOptions &options = {});
+mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef path, mlir::MLIRContext &context,
+                                              const ImportOptions &options = {});
 
-/// The same from bytes; `owner` keeps them alive as long as a weight refers to them. `name` stands for the file in messages.
-mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef bytes, llvm::StringRef name, std::shared_ptr<void> owner, mlir::MLIRContext &context, const ImportOptions &options = {});
+/// The same from bytes; `owner` keeps them alive as long as a weight refers to them. `name` stands for the file in
+/// messages.
+mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef bytes, llvm::StringRef name, std::shared_ptr<void> owner,
+                                              mlir::MLIRContext &context, const ImportOptions &options = {});
 
 } // namespace burin

@@ -22,11 +22,13 @@ void ModelFile::nameNode(const NodeProto &node, int64_t) {
   StringRef output = firstOutput(node);
   int64_t opset = 0;
   for (const auto &import : proto.opset_import())
-    if (import.domain() == node.domain() || (node.domain().empty() && import.domain() == "ai.onnx") || (import.domain().empty() && node.domain() == "ai.onnx"))
+    if (import.domain() == node.domain() || (node.domain().empty() && import.domain() == "ai.onnx") ||
+        (import.domain().empty() && node.domain() == "ai.onnx"))
       opset = import.version();
   Known known;
   known.name = node.name().empty() ? output.str() : node.name();
-  known.kind = (node.domain().empty() || node.domain() == "ai.onnx" ? "" : node.domain() + ".") + node.op_type() + (opset ? ", opset " + std::to_string(opset) : "");
+  known.kind = (node.domain().empty() || node.domain() == "ai.onnx" ? "" : node.domain() + ".") + node.op_type() +
+               (opset ? ", opset " + std::to_string(opset) : "");
   known.index = nodes.size() + 1;
   nodes.push_back(std::move(known));
   for (const std::string &value : node.output()) {
@@ -101,7 +103,8 @@ bool ModelFile::checkTensor(const TensorProto &tensor, std::string &error) const
   std::optional<uint64_t> size = onnx::getRawSize(type.getElementType(), type.getNumElements());
   if (size && *size == bytes.size())
     return true;
-  llvm::raw_string_ostream(error) << "expected " << (size ? std::to_string(*size) : "no raw") << " bytes for " << type << ", got " << bytes.size();
+  llvm::raw_string_ostream(error) << "expected " << (size ? std::to_string(*size) : "no raw") << " bytes for " << type
+                                  << ", got " << bytes.size();
   return false;
 }
 
@@ -112,7 +115,8 @@ ElementsAttr ModelFile::readTensor(const TensorProto &tensor, std::string &error
   if (!checkTensor(tensor, error))
     return nullptr;
   StringRef bytes = skeleton.weights[*marker];
-  return onnx::makeConstantAttr(onnx::getTensorType(context, tensor, error), ArrayRef<char>(bytes.data(), bytes.size()), tensor.name(), owners[*marker]);
+  return onnx::makeConstantAttr(onnx::getTensorType(context, tensor, error), ArrayRef<char>(bytes.data(), bytes.size()),
+                                tensor.name(), owners[*marker]);
 }
 
 static void forEachTensor(GraphProto &graph, llvm::function_ref<void(TensorProto &, const NodeProto *)> body);

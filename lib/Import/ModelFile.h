@@ -45,20 +45,21 @@ private:
   void nameNode(const ::onnx::NodeProto &node, int64_t defaultOpset);
   void indexGraph(const ::onnx::GraphProto &graph);
   std::vector<Known> nodes;
-  llvm::StringMap<unsigned> byOutput;           // value -> node
-  llvm::StringMap<unsigned> byOutputAndName;    // value and node name -> node: branches may reuse names
+  llvm::StringMap<unsigned> byOutput;                   // value -> node
+  llvm::StringMap<unsigned> byOutputAndName;            // value and node name -> node: branches may reuse names
   llvm::StringMap<const ::onnx::NodeProto *> consumers; // value -> its first reader
 };
 
-/// Refuses what ONNX's own functions must not see: names that nothing defines or that are defined twice, cycles, unknown
-/// operators, wrong attributes, tensors whose data does not fit. Sorts unsorted graphs. One located error.
+/// Refuses what ONNX's own functions must not see: names that nothing defines or that are defined twice, cycles,
+/// unknown operators, wrong attributes, tensors whose data does not fit. Sorts unsorted graphs. One located error.
 mlir::LogicalResult checkModel(ModelFile &model);
 
 /// Points tensors stored in other files at those files' bytes. Paths stay inside `folder`.
 mlir::LogicalResult resolveExternalData(ModelFile &model, llvm::StringRef folder);
 
 /// Calls `body` on each tensor of the model, subgraphs and functions included, with the node that holds it (or null).
-void forEachTensor(::onnx::ModelProto &model, llvm::function_ref<void(::onnx::TensorProto &, const ::onnx::NodeProto *)> body);
+void forEachTensor(::onnx::ModelProto &model,
+                   llvm::function_ref<void(::onnx::TensorProto &, const ::onnx::NodeProto *)> body);
 
 /// Local functions inlined, sparse tensors dense, the working opset reached.
 mlir::LogicalResult upgradeModel(ModelFile &model);

@@ -1,8 +1,8 @@
 // Wire format, the little of it that is needed:
 //   message := (tag payload)*        tag = varint(field << 3 | type)
 //   type 0: varint   type 1: 8 bytes   type 2: varint length, then that many bytes   type 5: 4 bytes
-// Only the messages on the way from the model to a tensor's raw_data are entered; all else is copied as it is and left to
-// protobuf to judge. Each length is compared with the bytes that are left before it is used.
+// Only the messages on the way from the model to a tensor's raw_data are entered; all else is copied as it is and left
+// to protobuf to judge. Each length is compared with the bytes that are left before it is used.
 #include "lib/Import/Skeleton.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -28,7 +28,10 @@ Kind child(Kind kind, uint64_t field) {
   case Node:
     return field == 5 ? Attribute : Other;
   case Attribute:
-    return field == 5 || field == 10 ? Tensor : field == 6 || field == 11 ? Graph : field == 22 || field == 23 ? Sparse : Other;
+    return field == 5 || field == 10    ? Tensor
+           : field == 6 || field == 11  ? Graph
+           : field == 22 || field == 23 ? Sparse
+                                        : Other;
   case Function:
     return field == 7 ? Node : field == 11 ? Attribute : Other;
   case Sparse:
@@ -85,7 +88,8 @@ struct Walker {
       uint64_t tag, length = 0;
       auto truncated = [&](uint64_t wanted) {
         uint64_t offset = data.data() - file.data() + start;
-        return fail("truncated: a field of a " + std::string(kindNames[kind]) + " at byte " + std::to_string(offset) + " needs " + std::to_string(wanted) + " bytes, got " +
+        return fail("truncated: a field of a " + std::string(kindNames[kind]) + " at byte " + std::to_string(offset) +
+                    " needs " + std::to_string(wanted) + " bytes, got " +
                     std::to_string(data.size() - std::min(at, data.size())));
       };
       if (!varint(data, at, tag))
@@ -131,7 +135,8 @@ struct Walker {
         break;
       }
       default:
-        return fail("expected a protobuf field at byte " + std::to_string(data.data() - file.data() + start) + ", got wire type " + std::to_string(tag & 7));
+        return fail("expected a protobuf field at byte " + std::to_string(data.data() - file.data() + start) +
+                    ", got wire type " + std::to_string(tag & 7));
       }
       out.append(data.data() + start, at - start);
     }
@@ -148,12 +153,12 @@ bool startsLikeModel(StringRef file) {
   case 1: // ir_version
   case 5: // model_version
     return type == 0;
-  case 2: // producer_name
-  case 3: // producer_version
-  case 4: // domain
-  case 6: // doc_string
-  case 7: // graph
-  case 8: // opset_import
+  case 2:  // producer_name
+  case 3:  // producer_version
+  case 4:  // domain
+  case 6:  // doc_string
+  case 7:  // graph
+  case 8:  // opset_import
   case 14: // metadata_props
     return type == 2;
   default: // fields above 15 have a tag of two bytes

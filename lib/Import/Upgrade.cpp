@@ -1,6 +1,6 @@
-// From what a file may hold to what the dialect holds: local functions inlined, sparse tensors dense (the converter knows
-// neither), then ONNX's own version converter up to the working opset. It copies every tensor three times, which is why
-// it sees markers in place of weights.
+// From what a file may hold to what the dialect holds: local functions inlined, sparse tensors dense (the converter
+// knows neither), then ONNX's own version converter up to the working opset. It copies every tensor three times, which
+// is why it sees markers in place of weights.
 #include "lib/Import/ModelFile.h"
 
 #include "onnx/defs/schema.h"
@@ -47,9 +47,9 @@ LogicalResult densify(ModelFile &model, GraphProto &graph) {
   return success();
 }
 
-// The converter's shape inference invents names (`unk__7`) for dimensions it does not know. Only the file's own names count.
-template <typename Body>
-void forEachDim(GraphProto &graph, Body body) {
+// The converter's shape inference invents names (`unk__7`) for dimensions it does not know. Only the file's own names
+// count.
+template <typename Body> void forEachDim(GraphProto &graph, Body body) {
   std::function<void(::onnx::TypeProto &)> visit = [&](::onnx::TypeProto &type) {
     if (type.has_tensor_type() && type.tensor_type().has_shape())
       for (auto &dim : *type.mutable_tensor_type()->mutable_shape()->mutable_dim())

@@ -19,7 +19,8 @@ std::string describeLocation(Location loc) {
     return describeLocation(call.getCallee());
   if (auto file = dyn_cast<FileLineColLoc>(loc)) {
     std::string text = file.getFilename().str();
-    // Line 0 is the file as a whole; column 0 marks an ONNX file, whose "lines" count nodes and mean nothing to a person.
+    // Line 0 is the file as a whole; column 0 marks an ONNX file, whose "lines" count nodes and mean nothing to a
+    // person.
     if (file.getLine() && file.getColumn())
       text += ":" + std::to_string(file.getLine()) + ":" + std::to_string(file.getColumn());
     return text;
@@ -36,7 +37,8 @@ std::string describeLocation(Location loc) {
   return {};
 }
 
-ScopedDiagnosticHandler::ScopedDiagnosticHandler(MLIRContext *context, raw_ostream &out) : mlir::ScopedDiagnosticHandler(context) {
+ScopedDiagnosticHandler::ScopedDiagnosticHandler(MLIRContext *context, raw_ostream &out)
+    : mlir::ScopedDiagnosticHandler(context) {
   setHandler([this, &out](Diagnostic &diagnostic) {
     auto print = [&](Diagnostic &d) {
       switch (d.getSeverity()) {

@@ -1,5 +1,5 @@
-// A mutator that keeps protobuf's lengths right: it edits one field somewhere in the tree of messages, so that a change deep
-// in a model reaches the code that reads it. Plain byte mutations nearly all end as "truncated".
+// A mutator that keeps protobuf's lengths right: it edits one field somewhere in the tree of messages, so that a change
+// deep in a model reaches the code that reads it. Plain byte mutations nearly all end as "truncated".
 #pragma once
 
 #include <cstdint>
@@ -114,7 +114,22 @@ inline void edit(std::vector<Field> &fields, std::minstd_rand &rng) {
   }
   default:
     if ((field.tag & 7) == 0) {
-      static const uint64_t known[] = {0, 1, 2, 3, 5, 7, 11, 16, 21, 28, 127, 1u << 31, uint64_t(1) << 40, uint64_t(1) << 62, ~uint64_t(0), ~uint64_t(0) >> 1};
+      static const uint64_t known[] = {0,
+                                       1,
+                                       2,
+                                       3,
+                                       5,
+                                       7,
+                                       11,
+                                       16,
+                                       21,
+                                       28,
+                                       127,
+                                       1u << 31,
+                                       uint64_t(1) << 40,
+                                       uint64_t(1) << 62,
+                                       ~uint64_t(0),
+                                       ~uint64_t(0) >> 1};
       field.number = rng() % 2 ? known[rng() % 16] : field.number + rng() % 5 - 2;
     } else {
       size_t size = field.bytes.size(), room = (field.tag & 7) == 2 ? size + 16 : size;

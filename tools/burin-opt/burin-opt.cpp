@@ -1,6 +1,6 @@
-// burin-opt: reads ONNX or MLIR, runs passes, writes ONNX or MLIR. MLIR's own opt machinery does the work; an ONNX input is
-// a first pass that fills an empty module, an ONNX output a last pass that writes it, so every option of mlir-opt
-// (timing, remarks, printing between passes, reproducers) holds for both.
+// burin-opt: reads ONNX or MLIR, runs passes, writes ONNX or MLIR. MLIR's own opt machinery does the work; an ONNX
+// input is a first pass that fills an empty module, an ONNX output a last pass that writes it, so every option of
+// mlir-opt (timing, remarks, printing between passes, reproducers) holds for both.
 #include "burin/InitAll.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Export/Export.h"
@@ -38,12 +38,19 @@ usage: burin-opt IN.{onnx,mlir} [--PASS | --pass-pipeline=... | --pipeline=NAME]
 )";
 
 cl::OptionCategory category("Burin options");
-cl::opt<std::string> pipelineName("pipeline", cl::desc("Run a stage's named pipeline (see --list-pipelines), after any other passes"), cl::value_desc("name"), cl::cat(category));
-cl::opt<std::string> targetName("target", cl::desc("Machine the named pipeline is for (default: this one)"), cl::value_desc("machine"), cl::cat(category));
+cl::opt<std::string>
+    pipelineName("pipeline", cl::desc("Run a stage's named pipeline (see --list-pipelines), after any other passes"),
+                 cl::value_desc("name"), cl::cat(category));
+cl::opt<std::string> targetName("target", cl::desc("Machine the named pipeline is for (default: this one)"),
+                                cl::value_desc("machine"), cl::cat(category));
 cl::opt<bool> listPipelines("list-pipelines", cl::desc("List the named pipelines and exit"), cl::cat(category));
-cl::opt<bool> elideWeights("elide-weights", cl::desc("Leave out the data of large constants when printing: to read, not to read back"), cl::cat(category));
-cl::opt<int> onnxOpset("onnx-opset", cl::desc("Opset of an ONNX output (default: the newest that ONNX Runtime loads)"), cl::init(-1), cl::cat(category));
-cl::opt<bool> externalData("external-data", cl::desc("Write the weights of an ONNX output to FILE.data beside it"), cl::cat(category));
+cl::opt<bool> elideWeights("elide-weights",
+                           cl::desc("Leave out the data of large constants when printing: to read, not to read back"),
+                           cl::cat(category));
+cl::opt<int> onnxOpset("onnx-opset", cl::desc("Opset of an ONNX output (default: the newest that ONNX Runtime loads)"),
+                       cl::init(-1), cl::cat(category));
+cl::opt<bool> externalData("external-data", cl::desc("Write the weights of an ONNX output to FILE.data beside it"),
+                           cl::cat(category));
 
 // Held by a pass, because passes end before the context and the configuration ends after it.
 using Handler = std::shared_ptr<burin::ScopedDiagnosticHandler>;
@@ -54,7 +61,9 @@ struct ImportOnnx : PassWrapper<ImportOnnx, OperationPass<ModuleOp>> {
   ImportOnnx(const ImportOnnx &other) : PassWrapper(other), path(other.path), handler(other.handler) {}
   StringRef getArgument() const final { return "burin-import"; }
   StringRef getDescription() const final { return "fill the module from an ONNX file"; }
-  void getDependentDialects(DialectRegistry &registry) const final { registry.insert<burin::onnx::OnnxDialect, func::FuncDialect>(); }
+  void getDependentDialects(DialectRegistry &registry) const final {
+    registry.insert<burin::onnx::OnnxDialect, func::FuncDialect>();
+  }
   void runOnOperation() final {
     ModuleOp module = getOperation();
     OwningOpRef<ModuleOp> imported = burin::importModel(path, getContext());
@@ -87,7 +96,8 @@ struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
   Handler handler;
 };
 
-// MLIR ignores a plugin that does not load, and knows a plugin's --PASS flags only if it loads before the flags are read.
+// MLIR ignores a plugin that does not load, and knows a plugin's --PASS flags only if it loads before the flags are
+// read.
 bool loadPlugins(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     StringRef arg(argv[i]);
@@ -123,7 +133,8 @@ int run(int argc, char **argv) {
       args.push_back(const_cast<char *>("--mlir-elide-elementsattrs-if-larger=64"));
       break;
     }
-  cl::SetVersionPrinter([](raw_ostream &out) { out << "burin-opt " BURIN_VERSION " (LLVM " LLVM_VERSION_STRING ")\n"; });
+  cl::SetVersionPrinter(
+      [](raw_ostream &out) { out << "burin-opt " BURIN_VERSION " (LLVM " LLVM_VERSION_STRING ")\n"; });
   registerCLIOptions("burin-opt", registry);
   auto files = parseCLIOptions(int(args.size()), args.data(), overview);
   std::string input = files.first, output = files.second;

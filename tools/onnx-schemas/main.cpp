@@ -113,7 +113,8 @@ void writeOp(std::ostream &out, const OpSchema &schema) {
     return name;
   };
   auto valueType = [](const OpSchema::FormalParameter &p, const char *kind) {
-    return p.GetOption() == OpSchema::Variadic ? std::string("Variadic<Onnx_") + kind + ">" : std::string("Onnx_") + kind;
+    return p.GetOption() == OpSchema::Variadic ? std::string("Variadic<Onnx_") + kind + ">"
+                                               : std::string("Onnx_") + kind;
   };
 
   std::map<std::string, const OpSchema::Attribute *> attrs;
@@ -149,17 +150,21 @@ void writeOp(std::ostream &out, const OpSchema &schema) {
 
   std::vector<std::string> traits;
   // The library leaves most ops' determinism unstated; the random ones are known by name.
-  static const std::set<std::string> random = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"};
+  static const std::set<std::string> random = {"Bernoulli",        "Multinomial",   "RandomNormal",
+                                               "RandomNormalLike", "RandomUniform", "RandomUniformLike"};
   if (!regions.empty()) {
     traits = {"RecursiveMemoryEffects", "SingleBlock"};
-  } else if (!random.count(schema.Name()) && schema.GetNodeDeterminism() != OpSchema::NodeDeterminism::NonDeterministic) {
+  } else if (!random.count(schema.Name()) &&
+             schema.GetNodeDeterminism() != OpSchema::NodeDeterminism::NonDeterministic) {
     traits = {"Pure"};
   }
 
-  out << "def Onnx_" << className << " : Onnx_" << (regions.empty() ? "NodeOp" : "GraphOp") << "<\"" << mnemonic << "\", [";
+  out << "def Onnx_" << className << " : Onnx_" << (regions.empty() ? "NodeOp" : "GraphOp") << "<\"" << mnemonic
+      << "\", [";
   for (size_t i = 0; i < traits.size(); ++i)
     out << (i ? ", " : "") << traits[i];
-  out << "]> {\n  let summary = \"ONNX " << schema.Name() << (ml ? " of ai.onnx.ml" : "") << ", since opset " << schema.SinceVersion() << "\";\n";
+  out << "]> {\n  let summary = \"ONNX " << schema.Name() << (ml ? " of ai.onnx.ml" : "") << ", since opset "
+      << schema.SinceVersion() << "\";\n";
   out << "  let description = [{" << docText(schema.doc()) << "}];\n";
   out << "  let arguments = (ins";
   for (size_t i = 0; i < arguments.size(); ++i)
