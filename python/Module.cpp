@@ -1,0 +1,350 @@
+// The native half of the burin package: sessions and compilations of the C API as Python objects. A call has to cost
+// microseconds, so arrays are read and made through NumPy's own C interface, and every check that can go wrong only
+// says "not for this specialization" (None); the Python half then converts, compiles or explains.
+// Must not: touch Python objects while the interpreter's lock is released.
+#include "burin/Compiler.h"
+#include "runtime/hosted/pool.h"
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#include <numpy/arrayobject.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+
+namespace nb = nanobind;
+
+namespace {
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+using Settings = std::vector<std::pair<std::string, std::optional<std::string>>>;
+using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+struct Options {
+  burin_options *handle = burin_options_create();
+  Options(const Settings &settings, const Shapes &hints) {
+    for (const auto &[name, value] : settings)
+      if (burin_options_set(handle, name.c_str(), value ? value->c_str() : nullptr)) {
+        std::string why = burin_options_error(handle);
+        burin_options_destroy(handle);
+        throw Error(why);
+      }
+    for (const auto &[name, dims] : hints)
+      burin_options_hint_shape(handle, name.c_str(), dims.data(), int32_t(dims.size()));
+  }
+  ~Options() { burin_options_destroy(handle); }
+};
+
+// A model as the package hands it over: bytes, or else the file `name`.
+struct Source {
+  std::string name;
+  const char *data = nullptr;
+  size_t bytes = 0;
+  Source(std::string name, const std::optional<nb::bytes> &given) : name(std::move(name)) {
+    if (given)
+      data = given->c_str(), bytes = given->size();
+  }
+};
+
+// burin_dtype -> NumPy's descriptor, set once by the package, which knows ml_dtypes. Never released: arrays may outlive
+// the module.
+constexpr int maxDtype = 64;
+PyArray_Descr *descriptors[maxDtype];
+
+void setDtypes(nb::dict table) {
+  for (auto [code, dtype] : table) {
+    int index = nb::cast<int>(code);
+    if (index < 0 || index >= maxDtype || !PyArray_DescrCheck(dtype.ptr()))
+      throw Error("expected a number below 64 and a numpy.dtype");
+    Py_INCREF(dtype.ptr());
+    descriptors[index] = reinterpret_cast<PyArray_Descr *>(dtype.ptr());
+  }
+}
+
+PyArray_Descr *descriptorOf(int32_t dtype) { return dtype >= 0 && dtype < maxDtype ? descriptors[dtype] : nullptr; }
+
+// The threads behind the parallel loops of one session and all its specializations.
+class Pool {
+public:
+  explicit Pool(int threads) : pool(threads > 1 ? burin_pool_create(threads) : nullptr) {
+    if (threads > 1 && !pool)
+      throw Error("cannot start " + std::to_string(threads - 1) + " threads");
+  }
+  Pool(const Pool &) = delete;
+  ~Pool() {
+    if (pool)
+      burin_pool_destroy(pool);
+  }
+  const burin_parallel *parallel() const { return pool ? burin_pool_parallel(pool) : nullptr; }
+
+private:
+  burin_pool *pool;
+};
+
+// An arena and what belongs to one running call.
+struct Context {
+  burin_context context{};
+  explicit Context(const burin_model &model, const burin_parallel *parallel) {
+    uint64_t bytes = (model.arena_bytes + BURIN_ALIGNMENT) / BURIN_ALIGNMENT * BURIN_ALIGNMENT;
+    context.abi_version = BURIN_ABI_VERSION;
+    context.arena = std::aligned_alloc(BURIN_ALIGNMENT, bytes);
+    context.arena_bytes = model.arena_bytes;
+    context.parallel = parallel;
+  }
+  ~Context() { std::free(context.arena); }
+};
+
+// Does this array lie in memory as the model takes it?
+bool fits(PyObject *object, const burin_tensor_info &info, burin_tensor &tensor) {
+  PyArray_Descr *descriptor = descriptorOf(info.dtype);
+  if (!descriptor || !PyArray_Check(object))
+    return false;
+  auto *array = reinterpret_cast<PyArrayObject *>(object);
+  if (PyArray_NDIM(array) != info.rank || PyArray_DESCR(array)->type_num != descriptor->type_num ||
+      !PyArray_IS_C_CONTIGUOUS(array) || !PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array))
+    return false;
+  tensor.data = PyArray_DATA(array);
+  tensor.dtype = info.dtype;
+  tensor.rank = info.rank;
+  for (int32_t d = 0; d < info.rank; ++d) {
+    tensor.dims[d] = PyArray_DIM(array, d);
+    tensor.strides[d] = 0;
+    if (info.dims[d] >= 0 && info.dims[d] != tensor.dims[d])
+      return false;
+  }
+  tensor.capacity = 0;
+  return true;
+}
+
+// An input whose value was compiled in.
+struct Fixed {
+  nb::object name, value;
+  bool equals(PyObject *object) const {
+    if (object == value.ptr())
+      return true;
+    if (!PyArray_Check(object))
+      return false;
+    auto *a = reinterpret_cast<PyArrayObject *>(object), *b = reinterpret_cast<PyArrayObject *>(value.ptr());
+    return PyArray_NDIM(a) == PyArray_NDIM(b) && PyArray_DESCR(a)->type_num == PyArray_DESCR(b)->type_num &&
+           PyArray_IS_C_CONTIGUOUS(a) && PyArray_ISNOTSWAPPED(a) &&
+           std::equal(PyArray_DIMS(a), PyArray_DIMS(a) + PyArray_NDIM(a), PyArray_DIMS(b)) &&
+           std::memcmp(PyArray_DATA(a), PyArray_DATA(b), size_t(PyArray_NBYTES(b))) == 0;
+  }
+};
+
+class Session {
+public:
+  // `fixed` arrays must be contiguous and never written again; the caller made them.
+  Session(const Settings &settings, const Shapes &hints, std::string name, std::optional<nb::bytes> data,
+          nb::dict fixedValues, std::shared_ptr<Pool> pool)
+      : pool(std::move(pool)) {
+    Options options(settings, hints);
+    Source source(std::move(name), data);
+    {
+      nb::gil_scoped_release release;
+      session = source.data
+                    ? burin_session_compile_buffer(options.handle, source.data, source.bytes, source.name.c_str())
+                    : burin_session_compile(options.handle, source.name.c_str());
+    }
+    model = burin_session_model(session);
+    if (!model) {
+      std::string why = burin_session_error(session);
+      burin_session_destroy(session);
+      throw Error(why);
+    }
+    for (auto [key, value] : fixedValues)
+      fixed.push_back({nb::borrow(key), nb::borrow(value)});
+    for (uint32_t i = 0; i < model->num_inputs; ++i)
+      inputNames.push_back(intern(model->inputs[i].name));
+    for (uint32_t i = 0; i < model->num_outputs; ++i)
+      outputNames.push_back(intern(model->outputs[i].name));
+  }
+  Session(const Session &) = delete;
+  ~Session() {
+    idle.clear();
+    burin_session_destroy(session);
+  }
+
+  // A list of arrays; None when the feed is not what this specialization was made for.
+  nb::object run(nb::handle wanted, nb::dict feed, nb::handle into) {
+    const size_t inputCount = inputNames.size(), outputCount = outputNames.size();
+    if (size_t(PyDict_GET_SIZE(feed.ptr())) != inputCount + fixed.size())
+      return nb::none();
+    // Few models have more; the others pay for an allocation.
+    burin_tensor small[12];
+    std::vector<burin_tensor> large(inputCount + outputCount > 12 ? inputCount + outputCount : 0);
+    burin_tensor *inputs = large.empty() ? small : large.data(), *outputs = inputs + inputCount;
+    for (size_t i = 0; i < inputCount; ++i) {
+      PyObject *value = PyDict_GetItem(feed.ptr(), inputNames[i].ptr());
+      if (!value || !fits(value, model->inputs[i], inputs[i]))
+        return nb::none();
+    }
+    for (const Fixed &f : fixed) {
+      PyObject *value = PyDict_GetItem(feed.ptr(), f.name.ptr());
+      if (!value || !f.equals(value))
+        return nb::none();
+    }
+    std::vector<nb::object> arrays(outputCount);
+    for (size_t i = 0; i < outputCount; ++i) {
+      arrays[i] = output(model->outputs[i], outputNames[i], into, outputs[i]);
+    }
+    burin_status status;
+    std::string why;
+    {
+      nb::gil_scoped_release release;
+      std::unique_ptr<Context> context = acquire();
+      status = context->context.arena ? burin_run(model, &context->context, inputs, outputs) : BURIN_ERROR_ARENA;
+      if (status != BURIN_OK)
+        why = explain(status, context->context);
+      giveBack(std::move(context));
+    }
+    if (status != BURIN_OK)
+      throw Error(why);
+    nb::list result;
+    if (wanted.is_none()) {
+      for (nb::object &array : arrays)
+        result.append(std::move(array));
+      return std::move(result);
+    }
+    for (nb::handle name : wanted) {
+      size_t i = 0;
+      while (i < outputCount && !outputNames[i].equal(name))
+        ++i;
+      if (i == outputCount)
+        throw Error("the model has no output '" + nb::cast<std::string>(nb::str(name)) + "'");
+      result.append(arrays[i]);
+    }
+    return std::move(result);
+  }
+
+  nb::list describe(bool isInput) const {
+    nb::list result;
+    for (uint32_t i = 0, n = isInput ? model->num_inputs : model->num_outputs; i < n; ++i) {
+      const burin_tensor_info &info = isInput ? model->inputs[i] : model->outputs[i];
+      nb::list dims;
+      for (int32_t d = 0; d < info.rank; ++d)
+        dims.append(info.dims[d] < 0 ? nb::none() : nb::object(nb::int_(info.dims[d])));
+      result.append(nb::make_tuple(info.name, info.dtype, nb::tuple(dims)));
+    }
+    return result;
+  }
+  uint64_t arenaBytes() const { return model->arena_bytes; }
+  uint64_t weightsBytes() const { return model->weights_bytes; }
+
+private:
+  static nb::object intern(const char *text) { return nb::steal(PyUnicode_InternFromString(text)); }
+
+  nb::object output(const burin_tensor_info &info, nb::handle name, nb::handle into, burin_tensor &tensor) {
+    PyArray_Descr *descriptor = descriptorOf(info.dtype);
+    if (!descriptor)
+      throw Error(std::string("output '") + info.name + "' has element type " + std::to_string(info.dtype) +
+                  ", for which NumPy has no dtype; installing ml_dtypes gives some");
+    if (PyObject *given = into.is_none() ? nullptr : PyDict_GetItem(into.ptr(), name.ptr())) {
+      if (!fits(given, info, tensor) || !PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject *>(given)))
+        throw Error(std::string("output '") + info.name +
+                    "': expected a writable, contiguous array of its type and shape, got another");
+      return nb::borrow(given);
+    }
+    npy_intp dims[BURIN_MAX_RANK];
+    for (int32_t d = 0; d < info.rank; ++d) {
+      if (info.dims[d] < 0)
+        throw Error(std::string("output '") + info.name + "' has a size that only running tells");
+      dims[d] = info.dims[d];
+    }
+    Py_INCREF(descriptor);
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, info.rank, dims, nullptr, nullptr, 0, nullptr);
+    if (!array)
+      throw nb::python_error();
+    nb::object owned = nb::steal(array);
+    fits(array, info, tensor);
+    return owned;
+  }
+
+  std::string explain(burin_status status, const burin_context &context) const {
+    std::string why = burin_status_text(status);
+    if (context.error_tensor < 0 || status == BURIN_ERROR_ARENA)
+      return why;
+    uint32_t tensor = context.error_tensor;
+    bool isInput = tensor < model->num_inputs;
+    const burin_tensor_info &info = isInput ? model->inputs[tensor] : model->outputs[tensor - model->num_inputs];
+    return std::string(isInput ? "input '" : "output '") + info.name + "': " + why;
+  }
+
+  std::unique_ptr<Context> acquire() {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!idle.empty()) {
+        std::unique_ptr<Context> context = std::move(idle.back());
+        idle.pop_back();
+        return context;
+      }
+    }
+    return std::make_unique<Context>(*model, pool->parallel());
+  }
+  void giveBack(std::unique_ptr<Context> context) {
+    std::lock_guard<std::mutex> lock(mutex);
+    idle.push_back(std::move(context));
+  }
+
+  burin_session *session = nullptr;
+  const burin_model *model = nullptr;
+  std::shared_ptr<Pool> pool;
+  std::vector<Fixed> fixed;
+  std::vector<nb::object> inputNames, outputNames;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Context>> idle;
+};
+
+// (report, messages); an Error with all messages when there is no output.
+nb::tuple compileTo(const Settings &settings, std::string name, std::optional<nb::bytes> data, std::string output) {
+  Options options(settings, {});
+  Source source(std::move(name), data);
+  burin_compilation *compilation;
+  {
+    nb::gil_scoped_release release;
+    const char *to = output.empty() ? nullptr : output.c_str();
+    compilation = source.data ? burin_compile_buffer(options.handle, source.data, source.bytes, source.name.c_str(), to)
+                              : burin_compile_file(options.handle, source.name.c_str(), to);
+  }
+  bool ok = burin_compilation_ok(compilation);
+  std::string messages = burin_compilation_messages(compilation), report = burin_compilation_report(compilation);
+  burin_compilation_destroy(compilation);
+  if (!ok)
+    throw Error(messages.empty() ? "error: internal error: a stage failed without a message" : messages);
+  return nb::make_tuple(report, messages);
+}
+
+bool importNumpy() {
+  import_array1(false);
+  return true;
+}
+} // namespace
+
+NB_MODULE(_burin, m) {
+  if (!importNumpy())
+    throw nb::python_error();
+  nb::exception<Error>(m, "Error", PyExc_RuntimeError);
+  nb::class_<Pool>(m, "Pool").def(nb::init<int>());
+  nb::class_<Session>(m, "Session")
+      .def(nb::init<const Settings &, const Shapes &, std::string, std::optional<nb::bytes>, nb::dict,
+                    std::shared_ptr<Pool>>(),
+           nb::arg("options"), nb::arg("shapes"), nb::arg("name"), nb::arg("data").none(), nb::arg("fixed"),
+           nb::arg("pool"))
+      .def("run", &Session::run, nb::arg("wanted").none(), nb::arg("feed"), nb::arg("out").none())
+      .def("inputs", [](const Session &s) { return s.describe(true); })
+      .def("outputs", [](const Session &s) { return s.describe(false); })
+      .def_prop_ro("arena_bytes", &Session::arenaBytes)
+      .def_prop_ro("weights_bytes", &Session::weightsBytes);
+  m.def("set_dtypes", &setDtypes);
+  m.def("compile", &compileTo, nb::arg("options"), nb::arg("name"), nb::arg("data").none(), nb::arg("output"));
+  m.def("version", &burin_compiler_version);
+}

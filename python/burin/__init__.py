@@ -1,0 +1,16 @@
+"""Burin: a compiler from ONNX to native programs.
+
+    session = burin.InferenceSession("model.onnx", threads=2)
+    outputs = session.run(None, {"x": x})
+
+    burin.compile("model.onnx", "model", emit="exe", shape={"x": (1, 3, 224, 224)})
+
+`burin.backend` is the same as an ONNX Backend (it needs the `onnx` package; nothing else here does).
+"""
+from ._burin import Error, version as _version
+from ._session import InferenceSession, IOBinding, compile
+
+Error.__module__ = "burin"
+Error.__doc__ = "What the compiler or a run complains about; its text names the file, the node and what was expected."
+__version__ = _version()
+__all__ = ["Error", "IOBinding", "InferenceSession", "compile", "__version__"]

@@ -1,0 +1,278 @@
+"""InferenceSession: ONNX Runtime's interface over models compiled in this process.
+
+The compiler makes code for fixed shapes. A session therefore owns specializations: one for each combination of shapes that
+the feeds bring and, where compiling fails without it, of the values of small inputs (axes, pads, k, ...). The one used last is
+asked first, without any Python in between; a feed it does not fit goes through _choose.
+"""
+import json
+import mmap
+import os
+import threading
+import warnings
+
+import numpy as np
+
+from . import _burin, _model
+from ._burin import Error
+
+MAX_VALUE_ELEMENTS = 1024  # of an integer or boolean input whose value may be compiled in
+MAX_FLOAT_ELEMENTS = 64  # the same for scalars and vectors of floats (scales, limits)
+
+
+def _dtypes():
+    names = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
+             12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128"}
+    table = {code: np.dtype(name) for code, name in names.items()}
+    try:
+        import ml_dtypes
+        for code, name in {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 24: "float8_e8m0fnu"}.items():
+            table[code] = np.dtype(getattr(ml_dtypes, name))
+    except ImportError:
+        pass
+    return table
+
+
+DTYPES = _dtypes()
+_burin.set_dtypes(DTYPES)
+
+
+def _settings(options):
+    """Keyword arguments as the command line has them: shape={"x": (1, 3)}, dim={"n": 4}, verify_each=True, O=3."""
+    out = []
+    for key, value in options.items():
+        name = key.replace("_", "-")
+        if isinstance(value, dict):
+            items = ["%s=%s" % (k, v if np.isscalar(v) else "x".join(map(str, v))) for k, v in value.items()]
+        elif isinstance(value, (list, tuple)):
+            items = list(map(str, value))
+        elif value is None or value is False:
+            continue
+        else:
+            items = [None if value is True else os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
+        out += [(name, i) for i in items]
+    return out
+
+
+def _source(model):
+    """(name for messages, bytes or None for a file)."""
+    if hasattr(model, "SerializeToString"):
+        return "model.onnx", model.SerializeToString()
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return "model.onnx", bytes(model)
+    return os.fspath(model), None
+
+
+def compile(model, output="", **options):
+    """Compiles a path, bytes or ModelProto to `output`. Options as burin-compile has them, with underscores. Returns the report as a dict."""
+    name, data = _source(model)
+    report, messages = _burin.compile(_settings(options), name, data, os.fspath(output))
+    for line in messages.splitlines():
+        warnings.warn(line, stacklevel=2)
+    return json.loads(report)
+
+
+class _Specialization:
+    """What a specialization was made for, and the native session."""
+
+    def __init__(self, native, shapes, fixed):
+        self.native, self.shapes, self.fixed = native, shapes, fixed
+
+
+class InferenceSession:
+    """A model ready to run. Several threads may call one session.
+
+    model: path, bytes or onnx.ModelProto. threads: of the parallel loops of one call. Other options as burin-compile has them, with
+    underscores. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
+    """
+
+    def __init__(self, model, threads=1, *, max_specializations=32, **options):
+        self._name, self._data = _source(model)
+        self._options = _settings(options)
+        self._pool = _burin.Pool(int(threads))
+        self._lock = threading.Lock()
+        self._cache = []  # specializations, the last used first
+        self._limit = max(1, max_specializations)
+        self._by_value, self._needed = frozenset(), frozenset()  # inputs compiled in; those proven to be necessary
+        self._fast = None
+        self._read_signature()
+        # Only a model whose shapes are all known can be compiled now; a failure may still be cured by values of the first feed.
+        if self._args is None or all(_is_static(a) for a in self._args.values()):
+            try:
+                self._add(self._compile({}, {}), {}, {})
+            except Error:
+                if self._args is None or not self._candidates():
+                    raise
+        if self._args is None:
+            native = self._cache[0].native
+            arg = lambda a: _model.NodeArg(a[0], list(a[2]), "tensor(%s)" % _model.TYPES.get(a[1], "undefined"), a[1])
+            self._inputs, self._outputs = [arg(a) for a in native.inputs()], [arg(a) for a in native.outputs()]
+            self._args = {a.name: a for a in self._inputs}
+
+    def get_inputs(self):
+        return list(self._inputs)
+
+    def get_outputs(self):
+        return list(self._outputs)
+
+    def run(self, output_names, feed, run_options=None, *, out=None):
+        """Outputs by name (None: all, in the model's order) as a list of arrays. out: arrays that outputs are written to, by name."""
+        if self._fast is not None and type(feed) is dict:
+            result = self._fast(output_names, feed, out)
+            if result is not None:
+                return result
+        return self._choose(output_names, feed, out)
+
+    def io_binding(self):
+        return IOBinding(self)
+
+    def run_with_iobinding(self, binding, run_options=None):
+        binding._results = dict(zip(binding._names, self.run(binding._names, binding._feed, out=binding._out)))
+
+    # The slow road.
+
+    def _read_signature(self):
+        self._args = None
+        self._constants = frozenset()
+        if self._name.endswith(".mlir"):
+            return
+        try:
+            if self._data is not None:
+                found = _model.signature(self._data)
+            else:
+                with open(self._name, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
+                    found = _model.signature(m)
+        except (OSError, ValueError):
+            return  # the compiler says what is wrong
+        self._inputs, self._outputs, constants = found
+        self._constants = frozenset(constants)
+        self._args = {a.name: a for a in self._inputs}
+
+    def _candidates(self, feed=None):
+        """Names whose values may be compiled in: small integers and booleans, then short floats too."""
+        integers, floats = set(), set()
+        for a in self._args.values():
+            if a.dtype not in DTYPES:
+                continue
+            kind = DTYPES[a.dtype].kind
+            if kind in "iub" and (feed is None or feed[a.name].size <= MAX_VALUE_ELEMENTS):
+                integers.add(a.name)
+            elif kind == "f" and ((a.shape is None or len(a.shape) < 2) if feed is None else feed[a.name].ndim < 2 and feed[a.name].size <= MAX_FLOAT_ELEMENTS):
+                floats.add(a.name)
+        ways = [frozenset(integers)] if integers else []
+        return ways + ([frozenset(integers | floats)] if floats else [])
+
+    def _compile(self, shapes, fixed):
+        name, data = self._name, self._data
+        if fixed:
+            if data is None:
+                with open(name, "rb") as f:
+                    data = f.read()
+            data = _model.with_constants(data, {k: (self._args[k].dtype, v) for k, v in fixed.items()})
+        return _burin.Session(self._options, [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool)
+
+    def _add(self, native, shapes, fixed):
+        s = _Specialization(native, shapes, fixed)
+        self._cache.insert(0, s)
+        del self._cache[self._limit:]
+        self._fast = native.run
+        return s
+
+    def _convert(self, feed):
+        """The feed as arrays that a specialization can take, or an Error that names what is wrong."""
+        out = {}
+        for name in feed:
+            if name not in self._args:
+                raise Error("'%s' is %s" % (name, "a constant of the model, which a feed cannot replace" if name in self._constants else "not an input of the model; it has "
+                                             + (", ".join("'%s'" % a for a in self._args) or "none")))
+        for name, a in self._args.items():
+            if name not in feed:
+                raise Error("input '%s' is missing" % name)
+            value = feed[name]
+            dtype = DTYPES.get(a.dtype)
+            if dtype is None:
+                raise Error("input '%s' is a %s, which compiled models cannot take" % (name, a.type))
+            if not isinstance(value, np.ndarray):
+                value = np.asarray(value, dtype)
+            if value.dtype != dtype:
+                raise Error("input '%s': expected %s, got %s" % (name, dtype, value.dtype))
+            if a.shape is not None and (len(a.shape) != value.ndim or any(isinstance(d, int) and d != v for d, v in zip(a.shape, value.shape))):
+                raise Error("input '%s': expected the shape %s, got %s" % (name, a.shape, list(value.shape)))
+            out[name] = np.require(value, dtype.newbyteorder("="), ["C", "A"]) if value.ndim else value
+        return out
+
+    def _choose(self, output_names, feed, out):
+        feed = self._convert(feed)
+        with self._lock:
+            known = list(self._cache)
+        for s in known:
+            result = s.native.run(output_names, feed, out)
+            if result is not None:
+                with self._lock:
+                    if s in self._cache:
+                        self._cache.remove(s)
+                        self._cache.insert(0, s)
+                    self._fast = s.native.run
+                return result
+        with self._lock:
+            s = self._specialize(feed)
+        result = s.native.run(output_names, feed, out)
+        if result is None:
+            raise Error("internal error: a specialization does not fit the feed that it was made for")
+        return result
+
+    def _specialize(self, feed):
+        shapes = {k: v.shape for k, v in feed.items() if not _is_static(self._args[k])}
+        ways = []
+        # Where only values changed that were compiled in along with others, perhaps they need not be.
+        for s in self._cache:
+            changed = frozenset(k for k, v in s.fixed.items() if not np.array_equal(v, feed[k]))
+            if s.shapes == shapes and changed and not changed & self._needed:
+                ways.append((self._by_value - changed, changed))
+                break
+        ways.append((self._by_value, frozenset()))
+        ways += [(w, frozenset()) for w in self._candidates(feed) if w > self._by_value]
+        error = None
+        for names, dropped in ways:
+            fixed = {k: feed[k].copy() for k in sorted(names)}
+            try:
+                native = self._compile(shapes, fixed)
+            except Error as e:
+                error = e
+                self._needed |= dropped
+                continue
+            self._by_value = names
+            return self._add(native, shapes, fixed)
+        raise error
+
+
+class IOBinding:
+    """Inputs and outputs bound once and used in place by run_with_iobinding."""
+
+    def __init__(self, session):
+        self._session, self._feed, self._out, self._names, self._results = session, {}, {}, [], {}
+
+    def bind_cpu_input(self, name, array):
+        self._feed[name] = array
+
+    def bind_output(self, name, array=None):
+        """Without an array one is made at each run."""
+        if name not in self._names:
+            self._names.append(name)
+        self._out.pop(name, None)
+        if array is not None:
+            self._out[name] = array
+
+    def get_outputs(self):
+        return [self._results[n] for n in self._names]
+
+    copy_outputs_to_cpu = get_outputs
+
+    def clear_binding_inputs(self):
+        self._feed = {}
+
+    def clear_binding_outputs(self):
+        self._out, self._names, self._results = {}, [], {}
+
+
+def _is_static(arg):
+    return arg.shape is not None and all(isinstance(d, int) for d in arg.shape)
