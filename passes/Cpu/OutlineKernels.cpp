@@ -28,6 +28,7 @@ using namespace burin::cpu;
 
 namespace {
 
+constexpr unsigned maxFills = 8;       // in one kernel
 constexpr unsigned maxLayerName = 160; // characters; long chains of fused nodes end in "+..."
 
 // Node names lie in the outermost NameLoc of a location; what is inside says which operator and line it was.
@@ -145,22 +146,33 @@ private:
     SmallVector<int64_t> alignment;
   };
 
-  // Computations in order; a fill goes into the kernel of the operation that accumulates onto it right afterwards.
+  // Computations in order. A fill goes into the kernel of the operation that accumulates onto it right afterwards;
+  // other fills in a row, such as the four sides of a frame, share one.
   SmallVector<SmallVector<Operation *>> formGroups() {
+    SmallVector<Operation *> ops;
+    for (Operation &op : main.front().without_terminator())
+      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp>(op))
+        ops.push_back(&op);
+    auto accumulatesOnto = [](Operation *op, linalg::FillOp fill) {
+      auto destination = dyn_cast<linalg::LinalgOp>(op);
+      return destination && !isa<linalg::FillOp>(op) &&
+             llvm::is_contained(destination.getDpsInits(), fill.getDpsInits()[0]);
+    };
     SmallVector<SmallVector<Operation *>> groups;
-    bool openFill = false;
-    for (Operation &op : main.front().without_terminator()) {
-      if (isa<ViewLikeOpInterface>(op) || isMemoryEffectFree(&op) || isa<memref::LoadOp>(op))
+    bool fillsOpen = false;
+    for (unsigned i = 0; i < ops.size(); ++i) {
+      auto fill = dyn_cast<linalg::FillOp>(ops[i]);
+      if (fill && i + 1 < ops.size() && accumulatesOnto(ops[i + 1], fill)) {
+        groups.push_back({ops[i], ops[i + 1]});
+        fillsOpen = false;
+        ++i;
         continue;
-      auto destination = dyn_cast<DestinationStyleOpInterface>(op);
-      bool joins =
-          openFill && destination && isa<linalg::LinalgOp>(op) &&
-          llvm::is_contained(destination.getDpsInits(), cast<linalg::FillOp>(groups.back().front()).getDpsInits()[0]);
-      if (joins)
-        groups.back().push_back(&op);
+      }
+      if (fill && fillsOpen && groups.back().size() < maxFills)
+        groups.back().push_back(ops[i]);
       else
-        groups.push_back({&op});
-      openFill = !joins && isa<linalg::FillOp>(op);
+        groups.push_back({ops[i]});
+      fillsOpen = bool(fill);
     }
     return groups;
   }

@@ -90,3 +90,23 @@ module {
     return
   }
 }
+
+// -----
+
+// Case frame: fills in a row share a kernel and a layer.
+// CHECK: burin.layers = [{bytes = 96 : i64, flops = 0 : i64, kind = "fill"
+// CHECK-LABEL: func.func private @kernel_fill_0
+// CHECK: linalg.fill
+// CHECK: linalg.fill
+module {
+  func.func @main(%arena: memref<1024xi8>, %weights: memref<256xi8>) {
+    %c0 = arith.constant 0 : index
+    %c512 = arith.constant 512 : index
+    %zero = arith.constant 0.0 : f32
+    %a = memref.view %arena[%c0][] : memref<1024xi8> to memref<16xf32>
+    %b = memref.view %arena[%c512][] : memref<1024xi8> to memref<8xf32>
+    linalg.fill ins(%zero : f32) outs(%a : memref<16xf32>)
+    linalg.fill ins(%zero : f32) outs(%b : memref<8xf32>)
+    return
+  }
+}
