@@ -41,6 +41,11 @@ public:
         break;
     }
     eraseAllDead(getOperation());
+    // A body may infer more, or other dim names, than the operator declared.
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (!func.isExternal())
+        func.setType(FunctionType::get(&getContext(), func.front().getArgumentTypes(),
+                                       func.front().getTerminator()->getOperandTypes()));
     counted(getOperation(), passName, count);
   }
 };

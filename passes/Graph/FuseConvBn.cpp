@@ -1,7 +1,7 @@
 // A per-channel y = x * s + t after a convolution or a matrix product with constant weights goes into its weights and
 // bias: BatchNormalization, and Mul, Div, Add, Sub by constants. One form for all of them: s and t, computed in double
-// and rounded once to the weights' type. A normalization that finds no home becomes Mul and Add. Splat weights stay
-// splats.
+// and rounded once to the weights' type. The same before a convolution, where no padding is in the way. A normalization
+// that finds no home becomes Mul and Add. Splat weights stay splats.
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
@@ -178,12 +178,12 @@ std::optional<Home> homeOf(Operation *producer) {
     bool transposed = gemm.getTransB() != 0;
     home.count = shape[transposed ? 0 : 1];
     home.scaleShape = transposed ? SmallVector<int64_t>{home.count, 1} : SmallVector<int64_t>{1, home.count};
-  } else {
-    if (shape.size() != 2)
-      return std::nullopt;
+  } else if (isa<onnx::MatMulOp>(producer) && shape.size() == 2) {
     home.count = shape[1];
     home.scaleShape = {1, home.count};
     home.channelDim = home.rank - 1;
+  } else {
+    return std::nullopt;
   }
   return home;
 }
@@ -298,6 +298,98 @@ bool decompose(onnx::BatchNormalizationOp op) {
   return true;
 }
 
+// %u = Add(Mul(%x, s), t); %y = Conv(%u, %w, %b)   ->   %y = Conv(%x, %w * s, %b + sum(%w * t))
+//  - s and t are constants by input channel, weights and bias constants
+//  - nothing else uses %u
+//  - a shift meets no padding: padded places hold 0, not t
+bool fuseBefore(onnx::ConvOp conv) {
+  auto weights = readLiteral(onnx::getConstantAttr(conv.getW()));
+  RankedTensorType type = rankedType(conv.getX());
+  int64_t group = conv.getGroup();
+  if (!weights || !isa<FloatType>(weights->type.getElementType()) || !type ||
+      weights->type.getRank() != type.getRank() || type.getRank() < 3 || group <= 0 ||
+      weights->type.getDimSize(0) % group)
+    return false;
+  ArrayRef<int64_t> shape = weights->type.getShape();
+  int64_t outputs = shape[0], perGroup = shape[1], count = perGroup * group;
+  auto pads = explicitPads(conv, type.getRank() - 2);
+  bool padded = !pads || llvm::any_of(*pads, [](int64_t pad) { return pad != 0; });
+
+  // From the convolution upwards: what it sees is x * scale + shift.
+  SmallVector<double> scale(count, 1), shift(count, 0);
+  SmallVector<Operation *> parts;
+  Value x = conv.getX();
+  while (Operation *op = x.getDefiningOp()) {
+    if (!isa<onnx::MulOp, onnx::AddOp, onnx::DivOp, onnx::SubOp>(op) || op->getBlock() != conv->getBlock())
+      break;
+    Value next = onnx::getConstantAttr(op->getOperand(1)) ? op->getOperand(0) : op->getOperand(1);
+    auto affine = affineOf(op, next, count, type.getRank(), 1);
+    // The constant must not be what gives the value its shape.
+    if (!affine || !sameType(next.getType(), x.getType()))
+      break;
+    if (padded && affine->shifts && llvm::any_of(affine->shift, [](double t) { return t != 0; })) {
+      missed(conv, passName, "BeforeConv", "a shift before it would reach into its padding");
+      break;
+    }
+    if (!x.hasOneUse()) {
+      missed(conv, passName, "BeforeConv", "the scaled value has several uses");
+      break;
+    }
+    for (int64_t c = 0; c < count; ++c) {
+      shift[c] += scale[c] * at(affine->shift, c);
+      scale[c] *= at(affine->scale, c);
+    }
+    parts.push_back(op);
+    x = next;
+  }
+  if (parts.empty())
+    return false;
+  Type element = weights->type.getElementType();
+  std::optional<SmallVector<double>> bias = SmallVector<double>{0.0};
+  if (!onnx::isNone(conv.getB()))
+    bias = channels(conv.getB(), outputs);
+  auto values = doubles(*weights);
+  if (!bias || !values)
+    return missed(conv, passName, "BeforeConv", "the bias is no constant by channel");
+  SmallVector<double> newBias;
+  int64_t taps = 1;
+  for (int64_t size : shape.drop_front(2))
+    taps *= size;
+  for (int64_t m = 0; m < outputs; ++m) {
+    double sum = at(*bias, m);
+    for (int64_t i = 0; i < perGroup * taps; ++i)
+      sum += (*values)[m * perGroup * taps + i] * shift[m / (outputs / group) * perGroup + i / taps];
+    newBias.push_back(sum);
+  }
+  if (!fits(newBias, element) || !fits(scale, element))
+    return missed(conv, passName, "BeforeConv", "the folded numbers leave the range of the weights' type");
+  SmallVector<int64_t> view{group, outputs / group}, scaleShape{group, 1, perGroup};
+  view.append(shape.begin() + 1, shape.end());
+  scaleShape.resize(view.size(), 1);
+  auto product = scaled(*weights, scale, view, scaleShape);
+  if (!product)
+    return false;
+  OpBuilder builder(conv);
+  parts.push_back(conv);
+  Location loc = fuse(parts);
+  StringRef blob = onnx::getNodeName(conv);
+  Operation *made = builder.clone(*conv);
+  made->setLoc(loc);
+  made->setOperand(0, x);
+  made->setOperand(1, constant(builder, loc, toAttr(*product, blob)));
+  if (!onnx::isNone(conv.getB()) || llvm::any_of(newBias, [](double v) { return v != 0; }))
+    made->setOperand(
+        2, constant(builder, loc, toAttr(fromDoubles(RankedTensorType::get({outputs}, element), newBias), blob)));
+  // The constants were built behind the clone that uses them.
+  made->moveBefore(conv);
+  if (!replace(conv, made->getResult(0))) {
+    eraseDead(made);
+    return false;
+  }
+  passed(made, passName, "BeforeConv");
+  return true;
+}
+
 class FuseConvBn : public impl::FuseConvBnBase<FuseConvBn> {
 public:
   void runOnOperation() override {
@@ -308,6 +400,8 @@ public:
 
 private:
   static bool visit(Operation *op) {
+    if (auto conv = dyn_cast<onnx::ConvOp>(op))
+      return fuseBefore(conv);
     if (!isa<onnx::BatchNormalizationOp, onnx::MulOp, onnx::AddOp, onnx::DivOp, onnx::SubOp>(op))
       return false;
     auto bn = dyn_cast<onnx::BatchNormalizationOp>(op);

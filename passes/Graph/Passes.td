@@ -57,7 +57,8 @@ def FuseConvBn : Pass<"graph-fuse-conv-bn", "::mlir::ModuleOp"> {
   let description = [{
     Matches BatchNormalization at inference, and Mul, Div, Add, Sub by a constant per channel, after a Conv,
     ConvTranspose, Gemm or MatMul with constant weights. Makes the same operator with other weights and bias; a
-    BatchNormalization that finds none becomes Mul and Add. Must not run where the producer has other users, where a
+    BatchNormalization that finds none becomes Mul and Add. Mul and Add before a Conv go into it likewise, a shift only
+    where there is no padding. Must not run where the producer has other users, where a
     parameter is no constant, or where a number would leave the type's range. Example: test/passes/Graph/fuse-conv-bn.mlir#conv
   }];
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do the graph passes keep what a model computes? Each model goes ONNX -> passes -> ONNX and runs in ONNX Runtime before and after.
 
-usage: graph_passes.py --bin DIR [--pass "--graph-fuse-conv-bn"] [--times] MODEL.onnx...
+usage: graph_passes.py --bin DIR [--pass=--graph-fuse-conv-bn] [--times] MODEL.onnx...
 
 Without --pass the whole graph stage runs, shapes bound to those of NAME.inputs.npz (random inputs where there is none),
 and afterwards no operator may be left that the stage promises to remove: see LEFT. Optimizations of ONNX Runtime are off.
@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-LEFT = {"BatchNormalization", "Dropout", "Constant", "Size"}
+LEFT = {"BatchNormalization", "Dropout", "Constant"}
 # Shapes stay unbound: the branch for the other sample rate contradicts those of the inputs, and ONNX Runtime checks both.
 UNBOUND = {"silero_vad"}
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": bool, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}

@@ -117,3 +117,39 @@ func.func @near_misses(%x: tensor<1x1x1x2xf32>, %w1: tensor<2x1x1x1xf32>, %p: te
   %5:3 = onnx.BatchNormalization(%4, %p, %p, %p, %p) : (tensor<1x2x1x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> (tensor<1x2x1x2xf32>, none, none)
   return %1, %3, %5#0 : tensor<1x2x1x2xf32>, tensor<1x2x1x2xf32>, tensor<1x2x1x2xf32>
 }
+
+// -----
+
+// Before a convolution of two groups: weights by input channel, and 10 * 1 + 20 * 2, 30 * 3 + 40 * 4 into the bias.
+// CHECK-LABEL: @before
+// CHECK-DAG: %[[W:.*]] = onnx.Constant dense<{{\[\[\[\[}}1.000000e+00]], {{\[\[}}4.000000e+00]]], {{\[\[\[}}9.000000e+00]], {{\[\[}}1.600000e+01]]]]>
+// CHECK-DAG: %[[B:.*]] = onnx.Constant dense<[5.000000e+01, 2.500000e+02]>
+// CHECK: onnx.Conv(%arg0, %[[W]], %[[B]]) {group = 2 : i64}
+// REMARK: [Passed] BeforeConv
+func.func @before(%x: tensor<?x4x5x5xf32>) -> tensor<?x2x5x5xf32> {
+  %none = onnx.NoValue
+  %s = onnx.Constant dense<[[[1.0]], [[2.0]], [[3.0]], [[4.0]]]> : tensor<4x1x1xf32>
+  %t = onnx.Constant dense<[[[10.0]], [[20.0]], [[30.0]], [[40.0]]]> : tensor<4x1x1xf32>
+  %w = onnx.Constant dense<[[[[1.0]], [[2.0]]], [[[3.0]], [[4.0]]]]> : tensor<2x2x1x1xf32>
+  %0 = onnx.Mul(%x, %s) : (tensor<?x4x5x5xf32>, tensor<4x1x1xf32>) -> tensor<?x4x5x5xf32>
+  %1 = onnx.Add(%t, %0) : (tensor<4x1x1xf32>, tensor<?x4x5x5xf32>) -> tensor<?x4x5x5xf32>
+  %2 = onnx.Conv(%1, %w, %none) {group = 2 : i64} : (tensor<?x4x5x5xf32>, tensor<2x2x1x1xf32>, none) -> tensor<?x2x5x5xf32>
+  return %2 : tensor<?x2x5x5xf32>
+}
+
+// -----
+
+// A scale goes past padding, a shift does not.
+// CHECK-LABEL: @padded
+// CHECK: %[[A:.*]] = onnx.Add(%arg0
+// CHECK: onnx.Conv(%[[A]]
+// REMARK: [Missed] BeforeConv | {{.*}}a shift before it would reach into its padding
+func.func @padded(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32> {
+  %none = onnx.NoValue
+  %c = onnx.Constant dense<2.0> : tensor<f32>
+  %w = onnx.Constant dense<1.0> : tensor<1x1x3x3xf32>
+  %0 = onnx.Add(%x, %c) : (tensor<1x1x4x4xf32>, tensor<f32>) -> tensor<1x1x4x4xf32>
+  %1 = onnx.Mul(%0, %c) : (tensor<1x1x4x4xf32>, tensor<f32>) -> tensor<1x1x4x4xf32>
+  %2 = onnx.Conv(%1, %w, %none) {pads = array<i64: 1, 1, 1, 1>} : (tensor<1x1x4x4xf32>, tensor<1x1x3x3xf32>, none) -> tensor<1x1x4x4xf32>
+  return %2 : tensor<1x1x4x4xf32>
+}
