@@ -106,6 +106,23 @@ case("tensorscatter_start", "TensorScatter", f(2, 5, 4), f(2, 2, 4))
 case("tensorscatter_circular", "TensorScatter", f(2, 3, 5, 4), f(2, 3, 3, 4), i64(3, 4), mode="circular")
 case("bitcast", "BitCast", f(3, 4), to=6)
 
+# What only moves elements does so for every type.
+for dtype in (np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, np.float16, np.float64):
+    def values(*shape):
+        return np.clip(rng.standard_normal(shape) * 30 + 60, 0, 120).astype(dtype) if dtype != np.bool_ else rng.standard_normal(shape) > 0
+
+    tag = "_" + np.dtype(dtype).name
+    case("types_concat" + tag, "Concat", values(2, 3), values(2, 2), axis=1)
+    case("types_slice" + tag, "Slice", values(4, 5), i64(3), i64(-9), i64(1), i64(-1), const=[1, 2, 3, 4])
+    case("types_transpose" + tag, "Transpose", values(3, 4, 2), perm=[1, 2, 0])
+    case("types_pad" + tag, "Pad", values(2, 3), i64(1, 0, 0, 2), values(), const=[1, 2])
+    case("types_gather" + tag, "Gather", values(5, 3), i64(4, 0, -2))
+    case("types_scatter" + tag, "ScatterElements", values(5, 3), np.array([[1, 2, 0], [4, -1, 3]], np.int64), values(2, 3))
+    case("types_resize" + tag, "Resize", values(1, 2, 3, 3), None, np.array([1, 1, 2, 2], np.float32), const=[1, 2], mode="nearest",
+         coordinate_transformation_mode="asymmetric", nearest_mode="floor") if dtype != np.bool_ else None
+    case("types_topk" + tag, "TopK", values(2, 6), i64(3), const=[1], outputs=2) if dtype not in (np.bool_,) else None
+    case("types_expand" + tag, "Expand", values(3, 1), i64(2, 3, 4), const=[1])
+
 # Image
 case("col2im", "Col2Im", f(1, 5, 5), i64(5, 5), i64(1, 5), const=[1, 2])
 case("col2im_strides", "Col2Im", f(2, 12, 4), i64(5, 5), i64(2, 3), const=[1, 2], strides=[3, 2], dilations=[1, 1])
