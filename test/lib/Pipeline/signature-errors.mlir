@@ -1,5 +1,5 @@
 // Shapes that the target needs and the model leaves open: the dim and the flag are named, or the node whose data decides.
-// RUN: split-file %s %t
+// RUN: rm -rf %t && split-file %s %t
 // RUN: not burin-compile %t/named.mlir -o %t/out 2>&1 | FileCheck %s --check-prefix=NAMED
 // RUN: not burin-compile %t/unnamed.mlir -o %t/out 2>&1 | FileCheck %s --check-prefix=UNNAMED
 // RUN: not burin-compile %t/data.mlir -o %t/out 2>&1 | FileCheck %s --check-prefix=DATA

@@ -1,5 +1,5 @@
 // What the emit stage refuses: calls out of the generated code, attributes that are missing or malformed.
-// RUN: split-file %s %t
+// RUN: rm -rf %t && split-file %s %t
 // RUN: not burin-compile %t/call.mlir -o %t/out 2>&1 | FileCheck %s --check-prefix=CALL
 // RUN: not burin-compile %t/signature.mlir -o %t/out 2>&1 | FileCheck %s --check-prefix=SIGNATURE
 // RUN: not burin-compile %t/offset.mlir -o %t/out 2>&1 | FileCheck %s --check-prefix=OFFSET
