@@ -35,8 +35,8 @@ LogicalResult lowerSpaceToDepth(Lowering &l, onnx::SpaceToDepthOp op) {
   return success();
 }
 
-// Every image position gathers the columns that cover it: one loop a kernel dim reduces, and a tap whose column would lie
-// between strides or outside adds zero.
+// Every image position gathers the columns that cover it: one loop a kernel dim reduces, and a tap whose column would
+// lie between strides or outside adds zero.
 LogicalResult lowerCol2Im(Lowering &l, onnx::Col2ImOp op) {
   Value result = op.getOutput();
   if (setEmpty(l, op))
@@ -46,12 +46,17 @@ LogicalResult lowerCol2Im(Lowering &l, onnx::Col2ImOp op) {
     return failure();
   Dims image(l.shape(result)), columns;
   int64_t rank = image.size(), spatial = rank - 2;
-  auto orElse = [&](std::optional<ArrayRef<int64_t>> given, int64_t count, int64_t value) { return given && !given->empty() ? Dims(*given) : Dims(count, value); };
-  Dims strides = orElse(op.getStrides(), spatial, 1), dilations = orElse(op.getDilations(), spatial, 1), pads = orElse(op.getPads(), 2 * spatial, 0);
+  auto orElse = [&](std::optional<ArrayRef<int64_t>> given, int64_t count, int64_t value) {
+    return given && !given->empty() ? Dims(*given) : Dims(count, value);
+  };
+  Dims strides = orElse(op.getStrides(), spatial, 1), dilations = orElse(op.getDilations(), spatial, 1),
+       pads = orElse(op.getPads(), 2 * spatial, 0);
   if (int64_t(block->size()) != spatial || int64_t(pads.size()) != 2 * spatial)
-    return l.error(op) << "expected " << spatial << " entries in block_shape and twice as many pads, got " << block->size() << " and " << pads.size();
+    return l.error(op) << "expected " << spatial << " entries in block_shape and twice as many pads, got "
+                       << block->size() << " and " << pads.size();
   for (int64_t d = 0; d < spatial; ++d)
-    columns.push_back((image[d + 2] + pads[d] + pads[spatial + d] - dilations[d] * ((*block)[d] - 1) - 1) / strides[d] + 1);
+    columns.push_back((image[d + 2] + pads[d] + pads[spatial + d] - dilations[d] * ((*block)[d] - 1) - 1) / strides[d] +
+                      1);
   // [n, c, kernel..., columns...]
   Dims shape = {image[0], image[1]};
   shape.append(*block);
@@ -68,27 +73,35 @@ LogicalResult lowerCol2Im(Lowering &l, onnx::Col2ImOp op) {
     maps.push_back(selectDims(l, rank + spatial, axes.back()));
   }
   Type element = l.element(result);
-  Value sum = reduceIndexed(l, loops, taps, maps, axes, l.zero(computeType(element)), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-    Scalars s(b, false);
-    SmallVector<Value> from(indices.take_front(2)), at;
-    Value inside, zero = constantIndex(b, 0);
-    auto require = [&](Value condition) { inside = inside ? Value(arith::AndIOp::create(b, inside, condition)) : condition; };
-    for (int64_t d = 0; d < spatial; ++d) {
-      Value tap = arith::IndexCastOp::create(b, b.getIndexType(), args[d]);
-      from.push_back(tap);
-      Value start = arith::SubIOp::create(b, arith::AddIOp::create(b, indices[d + 2], constantIndex(b, pads[d])), arith::MulIOp::create(b, tap, constantIndex(b, dilations[d])));
-      Value column = arith::DivSIOp::create(b, start, constantIndex(b, strides[d])), last = constantIndex(b, columns[d] - 1);
-      require(arith::CmpIOp::create(b, arith::CmpIPredicate::sge, start, zero));
-      require(arith::CmpIOp::create(b, arith::CmpIPredicate::sle, column, last));
-      require(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, arith::MulIOp::create(b, column, constantIndex(b, strides[d])), start));
-      at.push_back(arith::MinSIOp::create(b, arith::MaxSIOp::create(b, column, zero), last));
-    }
-    llvm::append_range(from, at);
-    Value term = s.cast(extract(b, input, from), args.back().getType());
-    return s.add(args.back(), s.select(inside, term, s.like(term, 0)));
-  });
+  Value sum = reduceIndexed(
+      l, loops, taps, maps, axes, l.zero(computeType(element)),
+      [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+        Scalars s(b, false);
+        SmallVector<Value> from(indices.take_front(2)), at;
+        Value inside, zero = constantIndex(b, 0);
+        auto require = [&](Value condition) {
+          inside = inside ? Value(arith::AndIOp::create(b, inside, condition)) : condition;
+        };
+        for (int64_t d = 0; d < spatial; ++d) {
+          Value tap = arith::IndexCastOp::create(b, b.getIndexType(), args[d]);
+          from.push_back(tap);
+          Value start = arith::SubIOp::create(b, arith::AddIOp::create(b, indices[d + 2], constantIndex(b, pads[d])),
+                                              arith::MulIOp::create(b, tap, constantIndex(b, dilations[d])));
+          Value column = arith::DivSIOp::create(b, start, constantIndex(b, strides[d])),
+                last = constantIndex(b, columns[d] - 1);
+          require(arith::CmpIOp::create(b, arith::CmpIPredicate::sge, start, zero));
+          require(arith::CmpIOp::create(b, arith::CmpIPredicate::sle, column, last));
+          require(arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
+                                        arith::MulIOp::create(b, column, constantIndex(b, strides[d])), start));
+          at.push_back(arith::MinSIOp::create(b, arith::MaxSIOp::create(b, column, zero), last));
+        }
+        llvm::append_range(from, at);
+        Value term = s.cast(extract(b, input, from), args.back().getType());
+        return s.add(args.back(), s.select(inside, term, s.like(term, 0)));
+      });
   if (sum.getType() != l.typeIn(result, identityOrder(rank)))
-    sum = l.map(l.typeIn(result, identityOrder(rank)), sum, l.b.getMultiDimIdentityMap(rank), [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], element); });
+    sum = l.map(l.typeIn(result, identityOrder(rank)), sum, l.b.getMultiDimIdentityMap(rank),
+                [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], element); });
   l.set(result, sum);
   return success();
 }
@@ -118,7 +131,8 @@ Value reflect(Scalars &s, Value x, const Sampling &axis) {
     return s.select(even, fromNear, fromFar);
   };
   Value low = s.like(x, axis.low()), high = s.like(x, axis.high());
-  Value below = fold(s.sub(low, x), axis.low(), axis.high(), true), above = fold(s.sub(x, high), axis.high(), axis.low(), false);
+  Value below = fold(s.sub(low, x), axis.low(), axis.high(), true),
+        above = fold(s.sub(x, high), axis.high(), axis.low(), false);
   return s.select(s.less(x, low), below, s.select(s.less(high, x), above, x));
 }
 
@@ -149,7 +163,8 @@ Pixel pixelAt(ImplicitLocOpBuilder &b, Value i, const Sampling &axis) {
   Value zero = constantIndex(b, 0), last = constantIndex(b, axis.extent - 1);
   Pixel pixel;
   if (axis.padding == "zeros")
-    pixel.inside = arith::AndIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, i, zero), arith::CmpIOp::create(b, arith::CmpIPredicate::sle, i, last));
+    pixel.inside = arith::AndIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, i, zero),
+                                         arith::CmpIOp::create(b, arith::CmpIPredicate::sle, i, last));
   if (axis.padding == "reflection") {
     // Positions lie in [-1 - 2, extent + 2]: one or more turns when the image is small.
     int64_t period = std::max<int64_t>(axis.alignCorners ? 2 * (axis.extent - 1) : 2 * axis.extent, 1);
@@ -185,8 +200,10 @@ LogicalResult lowerGridSample(Lowering &l, onnx::GridSampleOp op) {
     mode = "linear";
   if (mode == "bicubic")
     mode = "cubic";
-  if (!llvm::is_contained({"nearest", "linear", "cubic"}, mode) || !llvm::is_contained({"zeros", "border", "reflection"}, padding))
-    return l.error(op) << "expected mode nearest, linear or cubic and padding_mode zeros, border or reflection, got " << mode << " and " << padding;
+  if (!llvm::is_contained({"nearest", "linear", "cubic"}, mode) ||
+      !llvm::is_contained({"zeros", "border", "reflection"}, padding))
+    return l.error(op) << "expected mode nearest, linear or cubic and padding_mode zeros, border or reflection, got "
+                       << mode << " and " << padding;
   Type element = l.element(result);
   if (!isa<FloatType>(element) && mode != "nearest")
     return l.unsupported(op, "interpolating integers; mode nearest or a float image works");
@@ -209,48 +226,55 @@ LogicalResult lowerGridSample(Lowering &l, onnx::GridSampleOp op) {
   }
   SmallVector<AffineMap> maps(spatial, selectDims(l, rank, loops));
 
-  l.set(result, mapIndexed(l, l.typeIn(result, x.order), columns, maps, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-          Scalars s(b, false);
-          Type compute = computeType(args[0].getType());
-          Type blend = isa<FloatType>(element) ? computeType(element) : element;
-          if (blend.isF64())
-            compute = blend;
-          SmallVector<SmallVector<Pixel>> pixels(spatial);
-          SmallVector<SmallVector<Value>> weights(spatial);
-          for (int64_t d = 0; d < spatial; ++d) {
-            Sampling axis{padding, op.getAlignCorners() != 0, shape[d + 2]};
-            Value position = denormalize(s, s.cast(args[d], compute), axis, mode == "nearest");
-            Value floor = math::FloorOp::create(b, position), t = s.sub(position, floor);
-            Value below = arith::IndexCastOp::create(b, b.getIndexType(), arith::FPToSIOp::create(b, b.getI32Type(), floor));
-            int64_t first = mode == "cubic" ? -1 : 0, count = mode == "nearest" ? 1 : mode == "linear" ? 2 : 4;
-            for (int64_t i = first; i < first + count; ++i)
-              pixels[d].push_back(pixelAt(b, arith::AddIOp::create(b, below, constantIndex(b, i)), axis));
-            if (mode == "linear")
-              weights[d] = {s.sub(s.like(t, 1), t), t};
-            else if (mode == "cubic")
-              weights[d] = cubicWeights(s, t);
-            for (Value &weight : weights[d])
-              weight = s.cast(weight, blend);
-          }
-          SmallVector<Value> from(indices);
-          std::function<Value(int64_t, Value)> sample = [&](int64_t d, Value inside) -> Value {
-            if (d == spatial) {
-              Value pixel = s.cast(extract(b, x.value, from), blend);
-              return inside ? s.select(inside, pixel, s.like(pixel, 0)) : pixel;
-            }
-            Value sum;
-            for (auto [i, pixel] : llvm::enumerate(pixels[d])) {
-              from[positionOf(x.order, d + 2)] = pixel.index;
-              Value both = inside && pixel.inside ? Value(arith::AndIOp::create(b, inside, pixel.inside)) : inside ? inside : pixel.inside;
-              Value term = sample(d + 1, both);
-              if (mode != "nearest")
-                term = s.mul(term, weights[d][i]);
-              sum = sum ? s.add(sum, term) : term;
-            }
-            return sum;
-          };
-          return s.cast(sample(0, Value()), element);
-        }), x.order);
+  l.set(
+      result,
+      mapIndexed(l, l.typeIn(result, x.order), columns, maps,
+                 [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                   Scalars s(b, false);
+                   Type compute = computeType(args[0].getType());
+                   Type blend = isa<FloatType>(element) ? computeType(element) : element;
+                   if (blend.isF64())
+                     compute = blend;
+                   SmallVector<SmallVector<Pixel>> pixels(spatial);
+                   SmallVector<SmallVector<Value>> weights(spatial);
+                   for (int64_t d = 0; d < spatial; ++d) {
+                     Sampling axis{padding, op.getAlignCorners() != 0, shape[d + 2]};
+                     Value position = denormalize(s, s.cast(args[d], compute), axis, mode == "nearest");
+                     Value floor = math::FloorOp::create(b, position), t = s.sub(position, floor);
+                     Value below = arith::IndexCastOp::create(b, b.getIndexType(),
+                                                              arith::FPToSIOp::create(b, b.getI32Type(), floor));
+                     int64_t first = mode == "cubic" ? -1 : 0, count = mode == "nearest" ? 1 : mode == "linear" ? 2 : 4;
+                     for (int64_t i = first; i < first + count; ++i)
+                       pixels[d].push_back(pixelAt(b, arith::AddIOp::create(b, below, constantIndex(b, i)), axis));
+                     if (mode == "linear")
+                       weights[d] = {s.sub(s.like(t, 1), t), t};
+                     else if (mode == "cubic")
+                       weights[d] = cubicWeights(s, t);
+                     for (Value &weight : weights[d])
+                       weight = s.cast(weight, blend);
+                   }
+                   SmallVector<Value> from(indices);
+                   std::function<Value(int64_t, Value)> sample = [&](int64_t d, Value inside) -> Value {
+                     if (d == spatial) {
+                       Value pixel = s.cast(extract(b, x.value, from), blend);
+                       return inside ? s.select(inside, pixel, s.like(pixel, 0)) : pixel;
+                     }
+                     Value sum;
+                     for (auto [i, pixel] : llvm::enumerate(pixels[d])) {
+                       from[positionOf(x.order, d + 2)] = pixel.index;
+                       Value both = inside && pixel.inside ? Value(arith::AndIOp::create(b, inside, pixel.inside))
+                                    : inside               ? inside
+                                                           : pixel.inside;
+                       Value term = sample(d + 1, both);
+                       if (mode != "nearest")
+                         term = s.mul(term, weights[d][i]);
+                       sum = sum ? s.add(sum, term) : term;
+                     }
+                     return sum;
+                   };
+                   return s.cast(sample(0, Value()), element);
+                 }),
+      x.order);
   return success();
 }
 

@@ -1,6 +1,7 @@
-// Lowering of Resize. Every coordinate is known when the code is made, so an axis becomes a small table: which positions
-// each result position reads (clamped into the input) and with which weights. Up to eight reads an element are one pass
-// over the result, more are one pass an axis. Coordinates follow ONNX's reference implementation, in double.
+// Lowering of Resize. Every coordinate is known when the code is made, so an axis becomes a small table: which
+// positions each result position reads (clamped into the input) and with which weights. Up to eight reads an element
+// are one pass over the result, more are one pass an axis. Coordinates follow ONNX's reference implementation, in
+// double.
 #include "passes/Lower/Tensor.h"
 
 #include <cmath>
@@ -54,7 +55,8 @@ SmallVector<double> weightsOf(onnx::ResizeOp op, double ratio, double scale) {
   SmallVector<double> weights;
   if (mode == "nearest") {
     StringRef nearest = op.getNearestMode();
-    bool next = ratio == 1 || nearest == "ceil" || (nearest == "round_prefer_ceil" && ratio >= 0.5) || (nearest == "round_prefer_floor" && ratio > 0.5);
+    bool next = ratio == 1 || nearest == "ceil" || (nearest == "round_prefer_ceil" && ratio >= 0.5) ||
+                (nearest == "round_prefer_floor" && ratio > 0.5);
     return {next ? 0.0 : 1.0, next ? 1.0 : 0.0};
   }
   double reach = mode == "cubic" ? 2 : 1;
@@ -99,7 +101,8 @@ void fillTable(onnx::ResizeOp op, Axis &axis) {
       axis.index.push_back(std::clamp<int64_t>(first + i, 0, axis.from - 1));
       axis.weight.push_back(weights[i]);
     }
-    axis.outside.push_back(op.getCoordinateTransformationMode() == "tf_crop_and_resize" && (source < 0 || source > axis.from - 1));
+    axis.outside.push_back(op.getCoordinateTransformationMode() == "tf_crop_and_resize" &&
+                           (source < 0 || source > axis.from - 1));
   }
 }
 
@@ -116,7 +119,9 @@ FailureOr<SmallVector<Axis>> readAxes(Lowering &l, onnx::ResizeOp op, const Plac
   size_t count = axes.size();
   StringRef mode = op.getCoordinateTransformationMode();
   bool crop = mode == "tf_crop_and_resize";
-  if (!llvm::is_contained({"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"}, mode))
+  if (!llvm::is_contained({"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
+                           "tf_crop_and_resize"},
+                          mode))
     return l.error(op) << "expected a coordinate_transformation_mode that ONNX names, got " << mode;
 
   SmallVector<double> scales;
@@ -149,7 +154,8 @@ FailureOr<SmallVector<Axis>> readAxes(Lowering &l, onnx::ResizeOp op, const Plac
   }
   SmallVector<float> roi;
   if (crop) {
-    std::optional<SmallVector<float>> known = l.isAbsent(op.getRoi()) ? std::nullopt : onnx::getConstantFloats(op.getRoi());
+    std::optional<SmallVector<float>> known =
+        l.isAbsent(op.getRoi()) ? std::nullopt : onnx::getConstantFloats(op.getRoi());
     if (!known)
       return l.unsupported(op, "a region of interest computed at run time; a constant operand 'roi' works");
     if (known->size() != 2 * count)
@@ -231,21 +237,23 @@ Value blendTogether(Lowering &l, Value x, ArrayRef<Axis> axes, Type compute, Typ
       maps.append(2, selectDims(l, type.getRank(), axis.position));
     }
   }
-  return mapIndexed(l, RankedTensorType::get(shape, element), operands, maps, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) {
-    SmallVector<Value> from(indices);
-    std::function<Value(size_t, size_t)> blend = [&](size_t a, size_t next) -> Value {
-      if (a == axes.size())
-        return widen(b, extract(b, x, from), compute, isUnsigned);
-      Value sum;
-      for (int64_t i = 0; i < axes[a].count; ++i) {
-        from[axes[a].position] = arith::IndexCastOp::create(b, b.getIndexType(), args[next + 2 * i]);
-        Value term = arith::MulFOp::create(b, blend(a + 1, next + 2 * axes[a].count), args[next + 2 * i + 1]);
-        sum = sum ? Value(arith::AddFOp::create(b, sum, term)) : term;
-      }
-      return sum;
-    };
-    return narrow(l, b, blend(0, 0), element, isUnsigned);
-  });
+  return mapIndexed(l, RankedTensorType::get(shape, element), operands, maps,
+                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) {
+                      SmallVector<Value> from(indices);
+                      std::function<Value(size_t, size_t)> blend = [&](size_t a, size_t next) -> Value {
+                        if (a == axes.size())
+                          return widen(b, extract(b, x, from), compute, isUnsigned);
+                        Value sum;
+                        for (int64_t i = 0; i < axes[a].count; ++i) {
+                          from[axes[a].position] = arith::IndexCastOp::create(b, b.getIndexType(), args[next + 2 * i]);
+                          Value term =
+                              arith::MulFOp::create(b, blend(a + 1, next + 2 * axes[a].count), args[next + 2 * i + 1]);
+                          sum = sum ? Value(arith::AddFOp::create(b, sum, term)) : term;
+                        }
+                        return sum;
+                      };
+                      return narrow(l, b, blend(0, 0), element, isUnsigned);
+                    });
 }
 
 // One axis with any number of reads, as a reduction. The reads' loop stays outside the innermost dim where that is not
@@ -260,22 +268,26 @@ Value blendAlong(Lowering &l, Value x, const Axis &axis, Type compute, bool isUn
     if (loop != reads)
       dims.push_back(loop);
   AffineMap table = selectDims(l, rank + 1, {axis.position, reads});
-  Value index = l.makeTensor(onnx::makeInts(RankedTensorType::get({axis.to, axis.count}, l.b.getI32Type()), axis.index));
+  Value index =
+      l.makeTensor(onnx::makeInts(RankedTensorType::get({axis.to, axis.count}, l.b.getI32Type()), axis.index));
   Value weight = floats(l, {axis.to, axis.count}, axis.weight, compute);
   return reduceIndexed(l, loops, {index, weight}, {table, table}, reads, l.zero(compute),
-                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-                      SmallVector<Value> from;
-                      for (int64_t dim : dims)
-                        from.push_back(indices[dim]);
-                      from[axis.position] = arith::IndexCastOp::create(b, b.getIndexType(), args[0]);
-                      Value term = arith::MulFOp::create(b, widen(b, extract(b, x, from), compute, isUnsigned), args[1]);
-                      return arith::AddFOp::create(b, args[2], term);
-                    });
+                       [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                         SmallVector<Value> from;
+                         for (int64_t dim : dims)
+                           from.push_back(indices[dim]);
+                         from[axis.position] = arith::IndexCastOp::create(b, b.getIndexType(), args[0]);
+                         Value term =
+                             arith::MulFOp::create(b, widen(b, extract(b, x, from), compute, isUnsigned), args[1]);
+                         return arith::AddFOp::create(b, args[2], term);
+                       });
 }
 
 Value blend(Lowering &l, Value x, MutableArrayRef<Axis> axes, Type element, bool isUnsigned) {
   // Integers of 32 bits and more do not fit f32.
-  Type compute = element.isF64() || (isa<IntegerType>(element) && element.getIntOrFloatBitWidth() > 16) ? Type(l.b.getF64Type()) : l.b.getF32Type();
+  Type compute = element.isF64() || (isa<IntegerType>(element) && element.getIntOrFloatBitWidth() > 16)
+                     ? Type(l.b.getF64Type())
+                     : l.b.getF32Type();
   int64_t reads = 1;
   for (const Axis &axis : axes)
     reads *= axis.count;

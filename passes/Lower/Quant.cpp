@@ -1,5 +1,6 @@
 // Lowering of the Quant family, first part: QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear as elementwise
-// generics, with scales and zero points read an element, an axis or a block at a time. Integer products: QuantProducts.cpp.
+// generics, with scales and zero points read an element, an axis or a block at a time. Integer products:
+// QuantProducts.cpp.
 #include "passes/Lower/Quant.h"
 
 #include <cmath>
@@ -14,7 +15,8 @@ Value requantize(Scalars &s, Value x, Value zeroPoint, Type element, bool isUnsi
   if (zeroPoint)
     x = s.add(x, zeroPoint);
   unsigned bits = element.getIntOrFloatBitWidth();
-  Value low = s.like(x, isUnsigned ? 0 : -std::ldexp(1.0, bits - 1)), high = s.like(x, std::ldexp(1.0, isUnsigned ? bits : bits - 1) - 1);
+  Value low = s.like(x, isUnsigned ? 0 : -std::ldexp(1.0, bits - 1)),
+        high = s.like(x, std::ldexp(1.0, isUnsigned ? bits : bits - 1) - 1);
   // Compare and select, not maximumf: NaN becomes the lowest value, and it is one instruction.
   x = arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, low), x, low);
   x = arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, high), x, high);
@@ -32,7 +34,8 @@ struct Parameter {
   AffineMap map;
 };
 
-FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRef name, Value x, ArrayRef<int64_t> order, int64_t axis, int64_t block) {
+FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRef name, Value x,
+                                   ArrayRef<int64_t> order, int64_t axis, int64_t block) {
   Parameter parameter;
   int64_t rank = order.size();
   ArrayRef<int64_t> shape = l.shape(v), whole = l.shape(x);
@@ -59,8 +62,8 @@ FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRe
   if (fits && block == 0)
     block = llvm::divideCeil(whole[axis], shape[axis]);
   if (!fits || block <= 0 || int64_t(llvm::divideCeil(whole[axis], block)) > shape[axis]) {
-    return l.error(op) << "expected operand '" << name << "' to hold one value, one an index of axis " << axis << " or one a block, got shape (" << shape
-                       << ") for data of shape (" << whole << ")";
+    return l.error(op) << "expected operand '" << name << "' to hold one value, one an index of axis " << axis
+                       << " or one a block, got shape (" << shape << ") for data of shape (" << whole << ")";
   }
   SmallVector<AffineExpr> exprs;
   for (auto [loop, dim] : llvm::enumerate(order)) {
@@ -74,7 +77,8 @@ FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRe
 
 // One generic over x with scale and zero point; the body gets (x, scale, zero point or null).
 using QuantBody = llvm::function_ref<Value(ImplicitLocOpBuilder &b, Value x, Value scale, Value zeroPoint)>;
-Value mapQuant(Lowering &l, RankedTensorType type, Value x, const Parameter &scale, const std::optional<Parameter> &zeroPoint, QuantBody body) {
+Value mapQuant(Lowering &l, RankedTensorType type, Value x, const Parameter &scale,
+               const std::optional<Parameter> &zeroPoint, QuantBody body) {
   SmallVector<Value> operands{x};
   SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(type.getRank())};
   auto add = [&](const Parameter &parameter) {
@@ -88,7 +92,9 @@ Value mapQuant(Lowering &l, RankedTensorType type, Value x, const Parameter &sca
     add(*zeroPoint);
   return l.map(type, operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     size_t next = 1;
-    auto take = [&](const Parameter &parameter) { return parameter.constant ? Value(arith::ConstantOp::create(b, parameter.constant)) : args[next++]; };
+    auto take = [&](const Parameter &parameter) {
+      return parameter.constant ? Value(arith::ConstantOp::create(b, parameter.constant)) : args[next++];
+    };
     Value s = take(scale), z = zeroPoint ? take(*zeroPoint) : Value();
     return body(b, args[0], s, z);
   });
@@ -100,14 +106,17 @@ LogicalResult lowerQuantizeLinear(Lowering &l, onnx::QuantizeLinearOp op) {
     return success();
   Type element = l.element(result);
   if (!isByteInteger(element))
-    return l.unsupported(op, "quantizing to a type of less than 8 bits or to a float; int8, uint8, int16 and uint16 work");
+    return l.unsupported(op,
+                         "quantizing to a type of less than 8 bits or to a float; int8, uint8, int16 and uint16 work");
   Placed x = l.get(op.getX());
   auto scale = readParameter(l, op, op.getYScale(), "y_scale", op.getX(), x.order, op.getAxis(), op.getBlockSize());
   if (failed(scale))
     return failure();
   std::optional<Parameter> zeroPoint;
-  if (!l.isAbsent(op.getYZeroPoint()) && !(l.splat(op.getYZeroPoint()) && isZeroAttribute(l.splat(op.getYZeroPoint())))) {
-    auto read = readParameter(l, op, op.getYZeroPoint(), "y_zero_point", op.getX(), x.order, op.getAxis(), op.getBlockSize());
+  if (!l.isAbsent(op.getYZeroPoint()) &&
+      !(l.splat(op.getYZeroPoint()) && isZeroAttribute(l.splat(op.getYZeroPoint())))) {
+    auto read =
+        readParameter(l, op, op.getYZeroPoint(), "y_zero_point", op.getX(), x.order, op.getAxis(), op.getBlockSize());
     if (failed(read))
       return failure();
     zeroPoint = *read;
@@ -115,23 +124,37 @@ LogicalResult lowerQuantizeLinear(Lowering &l, onnx::QuantizeLinearOp op) {
   // The division is done, and rounded, in the scale's type unless `precision` names another.
   Type precision = l.element(op.getYScale());
   switch (op.getPrecision()) {
-  case 0: break;
-  case 1: precision = l.b.getF32Type(); break;
-  case 10: precision = l.b.getF16Type(); break;
-  case 11: precision = l.b.getF64Type(); break;
-  case 16: precision = l.b.getBF16Type(); break;
-  default: return l.error(op) << "expected precision to be a float type, got ONNX type number " << op.getPrecision();
+  case 0:
+    break;
+  case 1:
+    precision = l.b.getF32Type();
+    break;
+  case 10:
+    precision = l.b.getF16Type();
+    break;
+  case 11:
+    precision = l.b.getF64Type();
+    break;
+  case 16:
+    precision = l.b.getBF16Type();
+    break;
+  default:
+    return l.error(op) << "expected precision to be a float type, got ONNX type number " << op.getPrecision();
   }
   if (!isa<FloatType>(precision) || precision.getIntOrFloatBitWidth() < 16)
     return l.unsupported(op, "a scale that is not float32, float16, bfloat16 or float64");
   bool isUnsigned = l.isUnsigned(result), inputUnsigned = l.isUnsigned(op.getX());
-  l.set(result, mapQuant(l, l.typeIn(result, x.order), x.value, *scale, zeroPoint, [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
-          Scalars own(b, inputUnsigned), s(b, isUnsigned);
-          Type compute = computeType(precision);
-          Value quotient = s.div(s.cast(own.cast(x, precision), compute), s.cast(s.cast(scale, precision), compute));
-          quotient = s.cast(s.cast(quotient, precision), compute);
-          return requantize(s, quotient, zero ? s.cast(zero, compute) : Value(), element, isUnsigned);
-        }), x.order);
+  l.set(result,
+        mapQuant(l, l.typeIn(result, x.order), x.value, *scale, zeroPoint,
+                 [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
+                   Scalars own(b, inputUnsigned), s(b, isUnsigned);
+                   Type compute = computeType(precision);
+                   Value quotient =
+                       s.div(s.cast(own.cast(x, precision), compute), s.cast(s.cast(scale, precision), compute));
+                   quotient = s.cast(s.cast(quotient, precision), compute);
+                   return requantize(s, quotient, zero ? s.cast(zero, compute) : Value(), element, isUnsigned);
+                 }),
+        x.order);
   return success();
 }
 
@@ -146,7 +169,9 @@ LogicalResult lowerDequantizeLinear(Lowering &l, onnx::DequantizeLinearOp op) {
   if (isByteInteger(input)) {
     x = l.get(op.getX());
   } else if (ElementsAttr packed = l.constant(op.getX())) { // widened here: memory has no type below a byte
-    x = {l.makeTensor(onnx::makeInts(RankedTensorType::get(l.shape(op.getX()), l.b.getI8Type()), onnx::getInts(packed))), identityOrder(l.rank(op.getX()))};
+    x = {
+        l.makeTensor(onnx::makeInts(RankedTensorType::get(l.shape(op.getX()), l.b.getI8Type()), onnx::getInts(packed))),
+        identityOrder(l.rank(op.getX()))};
   } else {
     return l.unsupported(op, "data of less than 8 bits computed at run time; a constant works");
   }
@@ -162,15 +187,18 @@ LogicalResult lowerDequantizeLinear(Lowering &l, onnx::DequantizeLinearOp op) {
     zeroPoint = *read;
   }
   bool isUnsigned = l.isUnsigned(op.getX());
-  l.set(result, mapQuant(l, l.typeIn(result, x.order), x.value, *scale, zeroPoint, [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
-          Scalars s(b, isUnsigned);
-          Type i32 = b.getI32Type(), compute = computeType(element);
-          Value wide = s.cast(x, i32);
-          if (zero)
-            wide = s.sub(wide, s.cast(zero, i32));
-          Value real = Scalars(b, false).cast(wide, compute);
-          return s.cast(s.mul(real, s.cast(scale, compute)), element);
-        }), x.order);
+  l.set(result,
+        mapQuant(l, l.typeIn(result, x.order), x.value, *scale, zeroPoint,
+                 [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
+                   Scalars s(b, isUnsigned);
+                   Type i32 = b.getI32Type(), compute = computeType(element);
+                   Value wide = s.cast(x, i32);
+                   if (zero)
+                     wide = s.sub(wide, s.cast(zero, i32));
+                   Value real = Scalars(b, false).cast(wide, compute);
+                   return s.cast(s.mul(real, s.cast(scale, compute)), element);
+                 }),
+        x.order);
   return success();
 }
 
@@ -181,7 +209,8 @@ LogicalResult lowerDynamicQuantizeLinear(Lowering &l, onnx::DynamicQuantizeLinea
     return l.error(op) << "expected an operand with elements, got none";
   Type f32 = l.b.getF32Type(), i8 = l.b.getI8Type();
   Dims loops(x.type().getShape());
-  AffineMap identity = l.b.getMultiDimIdentityMap(loops.size()), none = AffineMap::get(loops.size(), 0, l.b.getContext()), scalar = AffineMap::get(l.b.getContext());
+  AffineMap identity = l.b.getMultiDimIdentityMap(loops.size()),
+            none = AffineMap::get(loops.size(), 0, l.b.getContext()), scalar = AffineMap::get(l.b.getContext());
   // From 0, which the range must hold.
   auto extreme = [&](bool high) {
     return l.reduce(x.value, identityOrder(loops.size()), l.zero(f32), [&](ImplicitLocOpBuilder &b, ValueRange args) {
@@ -190,19 +219,22 @@ LogicalResult lowerDynamicQuantizeLinear(Lowering &l, onnx::DynamicQuantizeLinea
     });
   };
   Value low = extreme(false), high = extreme(true);
-  Value scale = l.map(RankedTensorType::get({}, f32), {low, high}, {scalar, scalar}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, false);
-    Value range = s.sub(args[1], args[0]);
-    return s.select(s.equal(range, s.like(range, 0)), s.like(range, 1), s.div(range, s.like(range, 255)));
-  });
-  Value zero = l.map(RankedTensorType::get({}, i8), {low, scale}, {scalar, scalar}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, true);
-    return requantize(s, s.neg(s.div(args[0], args[1])), Value(), i8, true);
-  });
-  Value y = l.map(RankedTensorType::get(loops, i8), {x.value, scale, zero}, {identity, none, none}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, true);
-    return requantize(s, s.div(args[0], args[1]), s.cast(args[2], f32), i8, true);
-  });
+  Value scale = l.map(
+      RankedTensorType::get({}, f32), {low, high}, {scalar, scalar}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+        Scalars s(b, false);
+        Value range = s.sub(args[1], args[0]);
+        return s.select(s.equal(range, s.like(range, 0)), s.like(range, 1), s.div(range, s.like(range, 255)));
+      });
+  Value zero = l.map(RankedTensorType::get({}, i8), {low, scale}, {scalar, scalar},
+                     [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                       Scalars s(b, true);
+                       return requantize(s, s.neg(s.div(args[0], args[1])), Value(), i8, true);
+                     });
+  Value y = l.map(RankedTensorType::get(loops, i8), {x.value, scale, zero}, {identity, none, none},
+                  [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                    Scalars s(b, true);
+                    return requantize(s, s.div(args[0], args[1]), s.cast(args[2], f32), i8, true);
+                  });
   if (!l.isAbsent(op.getY()))
     l.set(op.getY(), y, x.order);
   if (!l.isAbsent(op.getYScale()))

@@ -1,6 +1,6 @@
-// Lowering of the Quant family, second part: MatMulInteger, ConvInteger and their QLinear forms. The products are nn ops
-// on integers with i32 accumulators; scalar constant zero points are attributes there, others become corrections after a
-// matmul or widened operands of a convolution. Requantization is an elementwise step that fuses as an epilogue.
+// Lowering of the Quant family, second part: MatMulInteger, ConvInteger and their QLinear forms. The products are nn
+// ops on integers with i32 accumulators; scalar constant zero points are attributes there, others become corrections
+// after a matmul or widened operands of a convolution. Requantization is an elementwise step that fuses as an epilogue.
 #include "passes/Lower/Quant.h"
 #include "passes/Lower/Window.h"
 
@@ -123,7 +123,10 @@ Value multiply(Lowering &l, Value a, Value aZero, Value b, Value bZero) {
   if (rhs.zero)
     set("rhs_zero_point", l.b.getI64IntegerAttr(rhs.zero));
   Type i32 = l.b.getI32Type();
-  Value result = nn::MatmulOp::create(l.b, ValueRange{l.reshape(lhs.tensor, leftShape), l.reshape(rhs.tensor, rightShape)}, l.empty(productShape, i32), attributes)->getResult(0);
+  Value result =
+      nn::MatmulOp::create(l.b, ValueRange{l.reshape(lhs.tensor, leftShape), l.reshape(rhs.tensor, rightShape)},
+                           l.empty(productShape, i32), attributes)
+          ->getResult(0);
   result = l.reshape(result, shape);
   if (!lhs.zeroPoint && !rhs.zeroPoint)
     return result;
@@ -168,8 +171,8 @@ LogicalResult lowerQLinearMatMul(Lowering &l, onnx::QLinearMatMulOp op) {
     return l.unsupported(op, "a result that is neither int8 nor uint8");
   Value sum = multiply(l, op.getA(), op.getAZeroPoint(), op.getB(), op.getBZeroPoint());
   auto type = RankedTensorType::get(dimsOf(sum), element);
-  SmallVector<Value> tensors{sum, parameter(l, op.getAScale(), true), parameter(l, op.getBScale(), false), parameter(l, op.getYScale(), true),
-                             parameter(l, op.getYZeroPoint(), true)};
+  SmallVector<Value> tensors{sum, parameter(l, op.getAScale(), true), parameter(l, op.getBScale(), false),
+                             parameter(l, op.getYScale(), true), parameter(l, op.getYZeroPoint(), true)};
   bool isUnsigned = l.isUnsigned(y);
   Value result = combine(l, type, tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, isUnsigned), own(b, false);
@@ -212,11 +215,12 @@ FailureOr<Value> convolve(Lowering &l, OpTy op, Value x, Value xZero, Value w, V
       SmallVector<Value> tensors{tensor};
       if (!l.isAbsent(zero)) // a vector has one an output channel, the filter's last dim
         tensors.push_back(product(l.shape(zero)) == 1 ? l.reshape(l.getIdentity(zero), {}) : l.getIdentity(zero));
-      return combine(l, RankedTensorType::get(dimsOf(tensor), i32), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-        Scalars s(b, isUnsigned);
-        Value wide = s.cast(args[0], i32);
-        return args.size() == 1 ? wide : s.sub(wide, s.cast(args[1], i32));
-      });
+      return combine(l, RankedTensorType::get(dimsOf(tensor), i32), tensors,
+                     [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                       Scalars s(b, isUnsigned);
+                       Value wide = s.cast(args[0], i32);
+                       return args.size() == 1 ? wide : s.sub(wide, s.cast(args[1], i32));
+                     });
     };
     input = widen(input, xZero, l.isUnsigned(x));
     filter = widen(filter, wZero, l.isUnsigned(w));
@@ -225,7 +229,8 @@ FailureOr<Value> convolve(Lowering &l, OpTy op, Value x, Value xZero, Value w, V
   if (groups > 1 && groups == channels && groups == outputs) {
     Dims shape(window.kernel);
     shape.push_back(channels);
-    return nn::DepthwiseConvOp::create(l.b, ValueRange{input, l.reshape(filter, shape)}, init, attributes)->getResult(0);
+    return nn::DepthwiseConvOp::create(l.b, ValueRange{input, l.reshape(filter, shape)}, init, attributes)
+        ->getResult(0);
   }
   set("groups", l.b.getI64IntegerAttr(groups));
   return nn::ConvOp::create(l.b, ValueRange{input, filter}, init, attributes)->getResult(0);
@@ -251,15 +256,17 @@ LogicalResult lowerQLinearConv(Lowering &l, onnx::QLinearConvOp op) {
   Type element = l.element(y), f32 = l.b.getF32Type();
   bool isUnsigned = l.isUnsigned(y), hasBias = !l.isAbsent(op.getB());
   auto one = [&](Value v) { return product(l.shape(v)) == 1 ? l.reshape(l.getIdentity(v), {}) : l.getIdentity(v); };
-  SmallVector<Value> tensors{*sum, one(op.getXScale()), one(op.getWScale()), one(op.getYScale()), one(op.getYZeroPoint())};
+  SmallVector<Value> tensors{*sum, one(op.getXScale()), one(op.getWScale()), one(op.getYScale()),
+                             one(op.getYZeroPoint())};
   if (hasBias)
     tensors.push_back(one(op.getB()));
-  Value result = combine(l, RankedTensorType::get(dimsOf(*sum), element), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, isUnsigned), own(b, false);
-    Value total = hasBias ? own.add(args[0], args[5]) : args[0];
-    Value scale = s.div(s.mul(args[1], args[2]), args[3]);
-    return requantize(s, s.mul(own.cast(total, f32), scale), s.cast(args[4], f32), element, isUnsigned);
-  });
+  Value result =
+      combine(l, RankedTensorType::get(dimsOf(*sum), element), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+        Scalars s(b, isUnsigned), own(b, false);
+        Value total = hasBias ? own.add(args[0], args[5]) : args[0];
+        Value scale = s.div(s.mul(args[1], args[2]), args[3]);
+        return requantize(s, s.mul(own.cast(total, f32), scale), s.cast(args[4], f32), element, isUnsigned);
+      });
   l.set(y, result, channelsLast(l.rank(y)));
   return success();
 }

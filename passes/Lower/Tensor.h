@@ -1,5 +1,6 @@
-// Private helpers of the Tensor, Image and Quant families: placed values seen otherwise, and generics whose body computes
-// where it reads. Everything here works on physical tensors or on Placed ones; only `scalar` reads an onnx value.
+// Private helpers of the Tensor, Image and Quant families: placed values seen otherwise, and generics whose body
+// computes where it reads. Everything here works on physical tensors or on Placed ones; only `scalar` reads an onnx
+// value.
 #ifndef BURIN_PASSES_LOWER_TENSOR_H
 #define BURIN_PASSES_LOWER_TENSOR_H
 
@@ -14,9 +15,9 @@ Dims logicalShape(const Placed &placed);
 Placed transposed(const Placed &placed, llvm::ArrayRef<int64_t> permutation);
 /// The tensor of `placed` with its dims in `order`.
 mlir::Value inOrder(Lowering &l, const Placed &placed, llvm::ArrayRef<int64_t> order);
-/// Another logical shape of the same row-major elements. Dims of a merged group are brought together (one transposition)
-/// where they do not lie so, in the order of each group's first dim, so that images stay channels last. With `v`, the
-/// onnx value `placed` came from, the transposition is shared with other users of it.
+/// Another logical shape of the same row-major elements. Dims of a merged group are brought together (one
+/// transposition) where they do not lie so, in the order of each group's first dim, so that images stay channels last.
+/// With `v`, the onnx value `placed` came from, the transposition is shared with other users of it.
 Placed regrouped(Lowering &l, const Placed &placed, llvm::ArrayRef<int64_t> shape, mlir::Value v = {});
 
 // --- Reading at computed places (TensorMove.cpp) ---------------------------------------------------------------------
@@ -26,16 +27,21 @@ struct AxisTable {
   int64_t axis;
   Dims source;
 };
-/// Each table as the cheapest thing it is: a slice (arithmetic progression), a repetition (i floordiv k), a constant table.
+/// Each table as the cheapest thing it is: a slice (arithmetic progression), a repetition (i floordiv k), a constant
+/// table.
 mlir::Value remapAxes(Lowering &l, mlir::Value tensor, llvm::ArrayRef<AxisTable> tables);
 
 /// As Lowering::map, but the body also gets the loop indices (one a result dim).
-using IndexedBody = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<mlir::Value> indices, mlir::ValueRange args)>;
-mlir::Value mapIndexed(Lowering &l, mlir::RankedTensorType result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps, IndexedBody body);
+using IndexedBody = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<mlir::Value> indices,
+                                                   mlir::ValueRange args)>;
+mlir::Value mapIndexed(Lowering &l, mlir::RankedTensorType result, mlir::ValueRange operands,
+                       llvm::ArrayRef<mlir::AffineMap> maps, IndexedBody body);
 
-/// As Lowering::reduce over `loops` (extents), but the body also gets the loop indices; its last argument is the accumulator.
-mlir::Value reduceIndexed(Lowering &l, llvm::ArrayRef<int64_t> loops, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps,
-                          llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, IndexedBody body);
+/// As Lowering::reduce over `loops` (extents), but the body also gets the loop indices; its last argument is the
+/// accumulator.
+mlir::Value reduceIndexed(Lowering &l, llvm::ArrayRef<int64_t> loops, mlir::ValueRange operands,
+                          llvm::ArrayRef<mlir::AffineMap> maps, llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init,
+                          IndexedBody body);
 
 mlir::Value constantIndex(mlir::ImplicitLocOpBuilder &b, int64_t value);
 mlir::Value extract(mlir::ImplicitLocOpBuilder &b, mlir::Value tensor, mlir::ValueRange indices);

@@ -1,5 +1,6 @@
-// Lowering of the Tensor family, third part: ops whose indices are data or whose elements are chosen by position (Gather
-// and its kin, OneHot, Trilu, TopK). A gather keeps every loop but the indexed one plain, so rows are copied as rows.
+// Lowering of the Tensor family, third part: ops whose indices are data or whose elements are chosen by position
+// (Gather and its kin, OneHot, Trilu, TopK). A gather keeps every loop but the indexed one plain, so rows are copied as
+// rows.
 #include "passes/Lower/Tensor.h"
 
 using namespace mlir;
@@ -13,7 +14,8 @@ LogicalResult lowerGather(Lowering &l, onnx::GatherOp op) {
     return success();
   Placed data = l.get(op.getData());
   Dims shape = logicalShape(data);
-  int64_t rank = shape.size(), axis = normalizeAxis(op.getAxis(), rank), position = positionOf(data.order, axis), extent = shape[axis];
+  int64_t rank = shape.size(), axis = normalizeAxis(op.getAxis(), rank), position = positionOf(data.order, axis),
+          extent = shape[axis];
   int64_t count = product(l.shape(op.getIndices()));
   Value gathered;
   if (std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(op.getIndices())) {
@@ -43,7 +45,8 @@ LogicalResult lowerGather(Lowering &l, onnx::GatherOp op) {
 // Element [i, j, ...] of the result is the operand's with position `axis` replaced by indices[i, j, ...].
 Value gatherAlong(Lowering &l, Value data, Value indices, int64_t axis) {
   auto from = cast<RankedTensorType>(data.getType()), at = cast<RankedTensorType>(indices.getType());
-  return mapIndexed(l, RankedTensorType::get(at.getShape(), from.getElementType()), indices, l.b.getMultiDimIdentityMap(at.getRank()),
+  return mapIndexed(l, RankedTensorType::get(at.getShape(), from.getElementType()), indices,
+                    l.b.getMultiDimIdentityMap(at.getRank()),
                     [&](ImplicitLocOpBuilder &b, ArrayRef<Value> loops, ValueRange args) {
                       SmallVector<Value> source(loops);
                       source[axis] = safeIndex(b, args[0], from.getDimSize(axis));
@@ -56,7 +59,8 @@ LogicalResult lowerGatherElements(Lowering &l, onnx::GatherElementsOp op) {
     return success();
   Placed data = l.get(op.getData());
   int64_t axis = normalizeAxis(op.getAxis(), data.order.size());
-  l.set(op.getOutput(), gatherAlong(l, data.value, l.getIn(op.getIndices(), data.order), positionOf(data.order, axis)), data.order);
+  l.set(op.getOutput(), gatherAlong(l, data.value, l.getIn(op.getIndices(), data.order), positionOf(data.order, axis)),
+        data.order);
   return success();
 }
 
@@ -101,20 +105,23 @@ LogicalResult lowerOneHot(Lowering &l, onnx::OneHotOp op) {
     if (loop != axis)
       loops.push_back(loop);
   Value off = extract(l.b, values, constantIndex(l.b, 0)), on = extract(l.b, values, constantIndex(l.b, 1));
-  l.set(result, mapIndexed(l, l.typeIn(result, identityOrder(rank)), indices, selectDims(l, rank, loops),
-                           [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-                             Type wide = b.getI64Type();
-                             Value index = args[0];
-                             if (isa<FloatType>(index.getType()))
-                               index = arith::FPToSIOp::create(b, wide, index);
-                             else if (index.getType() != wide)
-                               index = isUnsigned ? Value(arith::ExtUIOp::create(b, wide, index)) : Value(arith::ExtSIOp::create(b, wide, index));
-                             Value position = arith::IndexCastOp::create(b, wide, indices[axis]);
-                             Value fromEnd = arith::SubIOp::create(b, position, arith::ConstantIntOp::create(b, depth, 64));
-                             Value hit = arith::OrIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, position),
-                                                              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, fromEnd));
-                             return arith::SelectOp::create(b, hit, on, off);
-                           }));
+  l.set(result,
+        mapIndexed(l, l.typeIn(result, identityOrder(rank)), indices, selectDims(l, rank, loops),
+                   [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                     Type wide = b.getI64Type();
+                     Value index = args[0];
+                     if (isa<FloatType>(index.getType()))
+                       index = arith::FPToSIOp::create(b, wide, index);
+                     else if (index.getType() != wide)
+                       index = isUnsigned ? Value(arith::ExtUIOp::create(b, wide, index))
+                                          : Value(arith::ExtSIOp::create(b, wide, index));
+                     Value position = arith::IndexCastOp::create(b, wide, indices[axis]);
+                     Value fromEnd = arith::SubIOp::create(b, position, arith::ConstantIntOp::create(b, depth, 64));
+                     Value hit =
+                         arith::OrIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, position),
+                                              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, fromEnd));
+                     return arith::SelectOp::create(b, hit, on, off);
+                   }));
   return success();
 }
 
@@ -123,7 +130,8 @@ LogicalResult lowerTrilu(Lowering &l, onnx::TriluOp op) {
   if (setEmpty(l, op))
     return success();
   Placed input = l.get(op.getInput());
-  int64_t rank = input.order.size(), row = positionOf(input.order, rank - 2), column = positionOf(input.order, rank - 1);
+  int64_t rank = input.order.size(), row = positionOf(input.order, rank - 2),
+          column = positionOf(input.order, rank - 1);
   Value diagonal;
   if (l.isAbsent(op.getK()))
     diagonal = constantIndex(l.b, 0);
@@ -135,8 +143,10 @@ LogicalResult lowerTrilu(Lowering &l, onnx::TriluOp op) {
   l.set(result,
         mapIndexed(l, input.type(), input.value, l.b.getMultiDimIdentityMap(rank),
                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-                     Value keep = arith::CmpIOp::create(b, predicate, indices[column], arith::AddIOp::create(b, indices[row], diagonal));
-                     return arith::SelectOp::create(b, keep, args[0], arith::ConstantOp::create(b, l.zero(l.element(result))));
+                     Value keep = arith::CmpIOp::create(b, predicate, indices[column],
+                                                        arith::AddIOp::create(b, indices[row], diagonal));
+                     return arith::SelectOp::create(b, keep, args[0],
+                                                    arith::ConstantOp::create(b, l.zero(l.element(result))));
                    }),
         input.order);
   return success();
@@ -152,13 +162,14 @@ Value before(ImplicitLocOpBuilder &b, Value a, Value c, bool largest, bool isUns
   return arith::AndIOp::create(b, greater, arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, c, c));
 }
 
-// No sorting: an element's rank is the number of elements that stand before it, and the element of rank r is the sum over
-// all places of (rank == r ? place : 0). Quadratic, but branch-free and vectorizable, and stable by construction.
+// No sorting: an element's rank is the number of elements that stand before it, and the element of rank r is the sum
+// over all places of (rank == r ? place : 0). Quadratic, but branch-free and vectorizable, and stable by construction.
 LogicalResult lowerTopK(Lowering &l, onnx::TopKOp op) {
   if (setEmpty(l, op))
     return success();
   Placed x = l.get(op.getX());
-  int64_t rank = x.order.size(), axis = positionOf(x.order, normalizeAxis(op.getAxis(), rank)), extent = x.type().getDimSize(axis);
+  int64_t rank = x.order.size(), axis = positionOf(x.order, normalizeAxis(op.getAxis(), rank)),
+          extent = x.type().getDimSize(axis);
   Value shaped = l.isAbsent(op.getValues()) ? op.getIndices() : op.getValues();
   int64_t k = permuted(l.shape(shaped), x.order)[axis];
   bool largest = op.getLargest(), isUnsigned = l.isUnsigned(op.getX());
@@ -169,19 +180,27 @@ LogicalResult lowerTopK(Lowering &l, onnx::TopKOp op) {
   loops.push_back(extent);
   others[axis] = rank;
   AffineMap self = selectDims(l, rank + 1, all), other = selectDims(l, rank + 1, others);
-  Value ranks = reduceIndexed(l, loops, {x.value, x.value}, {self, other}, rank, l.zero(i64), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-    Value ahead = before(b, args[1], args[0], largest, isUnsigned), behind = before(b, args[0], args[1], largest, isUnsigned);
-    Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, indices[rank], indices[axis]);
-    Value notBehind = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, behind, arith::ConstantIntOp::create(b, 0, 1));
-    Value counts = arith::OrIOp::create(b, ahead, arith::AndIOp::create(b, notBehind, first));
-    return arith::AddIOp::create(b, args[2], arith::ExtUIOp::create(b, i64, counts));
-  });
+  Value ranks =
+      reduceIndexed(l, loops, {x.value, x.value}, {self, other}, rank, l.zero(i64),
+                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                      Value ahead = before(b, args[1], args[0], largest, isUnsigned),
+                            behind = before(b, args[0], args[1], largest, isUnsigned);
+                      Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, indices[rank], indices[axis]);
+                      Value notBehind = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, behind,
+                                                              arith::ConstantIntOp::create(b, 0, 1));
+                      Value counts = arith::OrIOp::create(b, ahead, arith::AndIOp::create(b, notBehind, first));
+                      return arith::AddIOp::create(b, args[2], arith::ExtUIOp::create(b, i64, counts));
+                    });
   loops[axis] = k;
-  Value places = reduceIndexed(l, loops, ranks, other, rank, l.zero(i64), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-    Value hit = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, args[0], arith::IndexCastOp::create(b, i64, indices[axis]));
-    Value place = arith::IndexCastOp::create(b, i64, indices[rank]);
-    return arith::AddIOp::create(b, args[1], arith::SelectOp::create(b, hit, place, arith::ConstantIntOp::create(b, 0, 64)));
-  });
+  Value places =
+      reduceIndexed(l, loops, ranks, other, rank, l.zero(i64),
+                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                      Value hit = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, args[0],
+                                                        arith::IndexCastOp::create(b, i64, indices[axis]));
+                      Value place = arith::IndexCastOp::create(b, i64, indices[rank]);
+                      return arith::AddIOp::create(
+                          b, args[1], arith::SelectOp::create(b, hit, place, arith::ConstantIntOp::create(b, 0, 64)));
+                    });
   if (!l.isAbsent(op.getValues()))
     l.set(op.getValues(), gatherAlong(l, x.value, places, axis), x.order);
   if (!l.isAbsent(op.getIndices()))

@@ -9,7 +9,9 @@ namespace burin::lower {
 
 Value constantIndex(ImplicitLocOpBuilder &b, int64_t value) { return arith::ConstantIndexOp::create(b, value); }
 
-Value extract(ImplicitLocOpBuilder &b, Value tensor, ValueRange indices) { return tensor::ExtractOp::create(b, tensor, indices); }
+Value extract(ImplicitLocOpBuilder &b, Value tensor, ValueRange indices) {
+  return tensor::ExtractOp::create(b, tensor, indices);
+}
 
 Value safeIndex(ImplicitLocOpBuilder &b, Value index, int64_t size) {
   Value i = index.getType().isIndex() ? index : arith::IndexCastOp::create(b, b.getIndexType(), index);
@@ -30,7 +32,8 @@ AffineMap selectDims(Lowering &l, int64_t loops, ArrayRef<int64_t> dims) {
   return AffineMap::get(loops, 0, exprs, l.b.getContext());
 }
 
-Value mapIndexed(Lowering &l, RankedTensorType result, ValueRange operands, ArrayRef<AffineMap> maps, IndexedBody body) {
+Value mapIndexed(Lowering &l, RankedTensorType result, ValueRange operands, ArrayRef<AffineMap> maps,
+                 IndexedBody body) {
   return l.map(result, operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     SmallVector<Value> indices;
     for (int64_t loop = 0; loop < result.getRank(); ++loop)
@@ -39,7 +42,8 @@ Value mapIndexed(Lowering &l, RankedTensorType result, ValueRange operands, Arra
   });
 }
 
-Value reduceIndexed(Lowering &l, ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes, TypedAttr init, IndexedBody body) {
+Value reduceIndexed(Lowering &l, ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps,
+                    ArrayRef<int64_t> axes, TypedAttr init, IndexedBody body) {
   return l.reduce(loops, operands, maps, axes, init, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     SmallVector<Value> indices;
     for (size_t loop = 0; loop < loops.size(); ++loop)
@@ -108,7 +112,8 @@ Value remapAxes(Lowering &l, Value tensor, ArrayRef<AxisTable> tables) {
   }
   auto result = RankedTensorType::get(shape, type.getElementType());
   if (repeats)
-    return l.map(result, tensor, AffineMap::get(rank, 0, exprs, l.b.getContext()), [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
+    return l.map(result, tensor, AffineMap::get(rank, 0, exprs, l.b.getContext()),
+                 [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
 
   SmallVector<Value> operands;
   SmallVector<AffineMap> maps;
@@ -126,7 +131,9 @@ Value remapAxes(Lowering &l, Value tensor, ArrayRef<AxisTable> tables) {
 
 namespace {
 
-SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) { return getAsIndexOpFoldResult(b.getContext(), values); }
+SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) {
+  return getAsIndexOpFoldResult(b.getContext(), values);
+}
 
 // Parts are inserted into one new tensor: bufferization lets their producers write there.
 LogicalResult lowerConcat(Lowering &l, onnx::ConcatOp op) {
@@ -146,7 +153,8 @@ LogicalResult lowerConcat(Lowering &l, onnx::ConcatOp op) {
   Value whole = l.empty(l.typeIn(result, order));
   Dims offsets(rank, 0), ones(rank, 1);
   for (Value part : parts) {
-    whole = tensor::InsertSliceOp::create(l.b, l.getIn(part, order), whole, fold(l.b, offsets), fold(l.b, permuted(l.shape(part), order)), fold(l.b, ones));
+    whole = tensor::InsertSliceOp::create(l.b, l.getIn(part, order), whole, fold(l.b, offsets),
+                                          fold(l.b, permuted(l.shape(part), order)), fold(l.b, ones));
     offsets[positionOf(order, axis)] += l.shape(part)[axis];
   }
   l.set(result, whole, order);
@@ -195,11 +203,13 @@ LogicalResult lowerSlice(Lowering &l, onnx::SliceOp op) {
   if (failed(starts))
     return failure();
   FailureOr<Dims> axes = readAxes(l, op, op.getAxes(), rank, starts->size());
-  FailureOr<Dims> steps = l.isAbsent(op.getSteps()) ? FailureOr<Dims>(Dims(starts->size(), 1)) : l.requireInts(op, op.getSteps(), "steps");
+  FailureOr<Dims> steps =
+      l.isAbsent(op.getSteps()) ? FailureOr<Dims>(Dims(starts->size(), 1)) : l.requireInts(op, op.getSteps(), "steps");
   if (failed(axes) || failed(steps))
     return failure();
   if (axes->size() != starts->size() || steps->size() != starts->size())
-    return l.error(op) << "expected as many axes and steps as starts, " << starts->size() << ", got " << axes->size() << " and " << steps->size();
+    return l.error(op) << "expected as many axes and steps as starts, " << starts->size() << ", got " << axes->size()
+                       << " and " << steps->size();
   SmallVector<AxisTable> tables;
   for (auto [start, axis, step] : llvm::zip(*starts, *axes, *steps)) {
     int64_t extent = shape[axis], count = l.shape(result)[axis];
@@ -209,7 +219,8 @@ LogicalResult lowerSlice(Lowering &l, onnx::SliceOp op) {
     for (int64_t i = 0; i < count; ++i)
       table.source.push_back(at + i * step);
     if (count && (table.source.back() < 0 || table.source.back() >= extent))
-      return l.error(op) << "expected a slice inside axis " << axis << " of extent " << extent << ", got position " << table.source.back();
+      return l.error(op) << "expected a slice inside axis " << axis << " of extent " << extent << ", got position "
+                         << table.source.back();
     tables.push_back(table);
   }
   l.set(result, remapAxes(l, data.value, tables), data.order);
@@ -304,7 +315,8 @@ LogicalResult lowerPad(Lowering &l, onnx::PadOp op) {
   for (int64_t size : sizes)
     if (size < 0)
       return l.unsupported(op, "a constant pad that crops more than the operand holds");
-  Value fill = l.isAbsent(op.getConstantValue()) ? l.makeScalar(l.zero(l.element(result))) : scalar(l, op.getConstantValue());
+  Value fill =
+      l.isAbsent(op.getConstantValue()) ? l.makeScalar(l.zero(l.element(result))) : scalar(l, op.getConstantValue());
   l.set(result, padConstant(l, l.slice(data.value, offsets, sizes), low, high, fill), data.order);
   return success();
 }
@@ -337,18 +349,21 @@ LogicalResult lowerReverseSequence(Lowering &l, onnx::ReverseSequenceOp op) {
     return success();
   Placed input = l.get(op.getInput());
   int64_t rank = input.order.size();
-  int64_t batch = positionOf(input.order, normalizeAxis(op.getBatchAxis(), rank)), time = positionOf(input.order, normalizeAxis(op.getTimeAxis(), rank));
+  int64_t batch = positionOf(input.order, normalizeAxis(op.getBatchAxis(), rank)),
+          time = positionOf(input.order, normalizeAxis(op.getTimeAxis(), rank));
   int64_t extent = input.type().getDimSize(time);
   Value lengths = l.getIdentity(op.getSequenceLens());
   l.set(result,
         mapIndexed(l, input.type(), lengths, selectDims(l, rank, batch),
                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) {
                      // A length past the end would read outside.
-                     Value length = arith::MinSIOp::create(b, arith::IndexCastOp::create(b, b.getIndexType(), args[0]), constantIndex(b, extent));
+                     Value length = arith::MinSIOp::create(b, arith::IndexCastOp::create(b, b.getIndexType(), args[0]),
+                                                           constantIndex(b, extent));
                      Value last = arith::SubIOp::create(b, length, constantIndex(b, 1));
                      Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, indices[time], length);
                      SmallVector<Value> from(indices);
-                     from[time] = arith::SelectOp::create(b, inside, arith::SubIOp::create(b, last, indices[time]), indices[time]);
+                     from[time] = arith::SelectOp::create(b, inside, arith::SubIOp::create(b, last, indices[time]),
+                                                          indices[time]);
                      return extract(b, input.value, from);
                    }),
         input.order);

@@ -1,6 +1,6 @@
-// Lowering of the Tensor family, fourth part: ScatterElements and ScatterND. Updates land in order in a copy of the data
-// that bufferization makes in place where it may: sequential loops of tensor.insert, since two updates may meet. Where
-// constant indices describe a box (how exporters write x[a:b] = y) it is one tensor.insert_slice.
+// Lowering of the Tensor family, fourth part: ScatterElements and ScatterND. Updates land in order in a copy of the
+// data that bufferization makes in place where it may: sequential loops of tensor.insert, since two updates may meet.
+// Where constant indices describe a box (how exporters write x[a:b] = y) it is one tensor.insert_slice.
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/Lower/Tensor.h"
 
@@ -62,13 +62,14 @@ Value scatter(Lowering &l, Value target, Value updates, Combine kind, bool isUns
       return tensor::InsertOp::create(b, update, current, at);
     }
     Value zero = constantIndex(b, 0), end = constantIndex(b, loops[point.size()]), one = constantIndex(b, 1);
-    auto loop = scf::ForOp::create(b, zero, end, one, current, [&](OpBuilder &builder, Location loc, Value index, ValueRange carried) {
-      ImplicitLocOpBuilder inner(loc, builder);
-      point.push_back(index);
-      Value next = nest(inner, carried[0]);
-      point.pop_back();
-      scf::YieldOp::create(inner, next);
-    });
+    auto loop = scf::ForOp::create(b, zero, end, one, current,
+                                   [&](OpBuilder &builder, Location loc, Value index, ValueRange carried) {
+                                     ImplicitLocOpBuilder inner(loc, builder);
+                                     point.push_back(index);
+                                     Value next = nest(inner, carried[0]);
+                                     point.pop_back();
+                                     scf::YieldOp::create(inner, next);
+                                   });
     return loop.getResult(0);
   };
   return nest(l.b, target);
@@ -86,18 +87,22 @@ LogicalResult lowerScatterElements(Lowering &l, onnx::ScatterElementsOp op) {
     l.set(result, data);
     return success();
   }
-  int64_t rank = data.order.size(), axis = positionOf(data.order, normalizeAxis(op.getAxis(), rank)), extent = data.type().getDimSize(axis);
+  int64_t rank = data.order.size(), axis = positionOf(data.order, normalizeAxis(op.getAxis(), rank)),
+          extent = data.type().getDimSize(axis);
   Value indices = l.getIn(op.getIndices(), data.order), updates = l.getIn(op.getUpdates(), data.order);
-  l.set(result, scatter(l, data.value, updates, *kind, l.isUnsigned(result), [&](ImplicitLocOpBuilder &b, ArrayRef<Value> point) {
-          SmallVector<Value> at(point);
-          at[axis] = safeIndex(b, extract(b, indices, point), extent);
-          return at;
-        }), data.order);
+  l.set(result,
+        scatter(l, data.value, updates, *kind, l.isUnsigned(result),
+                [&](ImplicitLocOpBuilder &b, ArrayRef<Value> point) {
+                  SmallVector<Value> at(point);
+                  at[axis] = safeIndex(b, extract(b, indices, point), extent);
+                  return at;
+                }),
+        data.order);
   return success();
 }
 
-// What constant index tuples of shape [loops..., depth] address when they walk a box: component j is base[j] + step[j] *
-// (the loop that drives it), each loop driving one component.
+// What constant index tuples of shape [loops..., depth] address when they walk a box: component j is base[j] + step[j]
+// * (the loop that drives it), each loop driving one component.
 struct Box {
   Dims base, step, loop; // loop -1: the component does not move
 };
@@ -181,8 +186,11 @@ LogicalResult lowerScatterND(Lowering &l, onnx::ScatterNDOp op) {
       sizes.append(shape.begin() + depth, shape.end());
       Placed data = l.get(op.getData());
       Value source = inOrder(l, regrouped(l, transposed(updates, permutation), sizes), data.order);
-      auto fold = [&](ArrayRef<int64_t> values) { return getAsIndexOpFoldResult(l.b.getContext(), permuted(values, data.order)); };
-      l.set(result, tensor::InsertSliceOp::create(l.b, source, data.value, fold(offsets), fold(sizes), fold(strides)), data.order);
+      auto fold = [&](ArrayRef<int64_t> values) {
+        return getAsIndexOpFoldResult(l.b.getContext(), permuted(values, data.order));
+      };
+      l.set(result, tensor::InsertSliceOp::create(l.b, source, data.value, fold(offsets), fold(sizes), fold(strides)),
+            data.order);
       return success();
     }
   }
@@ -208,7 +216,8 @@ LogicalResult lowerTensorScatter(Lowering &l, onnx::TensorScatterOp op) {
   if (setEmpty(l, op))
     return success();
   Placed cache = l.get(op.getPastCache());
-  int64_t rank = cache.order.size(), dim = normalizeAxis(op.getAxis(), rank), axis = positionOf(cache.order, dim), batch = positionOf(cache.order, 0);
+  int64_t rank = cache.order.size(), dim = normalizeAxis(op.getAxis(), rank), axis = positionOf(cache.order, dim),
+          batch = positionOf(cache.order, 0);
   int64_t extent = l.shape(result)[dim];
   if (product(l.shape(op.getUpdate())) == 0) {
     l.set(result, cache);
@@ -227,17 +236,20 @@ LogicalResult lowerTensorScatter(Lowering &l, onnx::TensorScatterOp op) {
     return success();
   }
   // Loops, not slices at positions known at run time: targets want every view static.
-  l.set(result, scatter(l, target, update, Combine::Replace, false, [&](ImplicitLocOpBuilder &b, ArrayRef<Value> point) {
-          SmallVector<Value> at(point);
-          if (starts) {
-            Value start = arith::IndexCastOp::create(b, b.getIndexType(), extract(b, starts, point[batch]));
-            at[axis] = arith::AddIOp::create(b, at[axis], start);
-          }
-          if (circular)
-            at[axis] = arith::RemUIOp::create(b, at[axis], constantIndex(b, extent));
-          at[axis] = safeIndex(b, at[axis], extent);
-          return at;
-        }), cache.order);
+  l.set(result,
+        scatter(l, target, update, Combine::Replace, false,
+                [&](ImplicitLocOpBuilder &b, ArrayRef<Value> point) {
+                  SmallVector<Value> at(point);
+                  if (starts) {
+                    Value start = arith::IndexCastOp::create(b, b.getIndexType(), extract(b, starts, point[batch]));
+                    at[axis] = arith::AddIOp::create(b, at[axis], start);
+                  }
+                  if (circular)
+                    at[axis] = arith::RemUIOp::create(b, at[axis], constantIndex(b, extent));
+                  at[axis] = safeIndex(b, at[axis], extent);
+                  return at;
+                }),
+        cache.order);
   return success();
 }
 

@@ -157,7 +157,9 @@ LogicalResult lowerBitCast(Lowering &l, onnx::BitCastOp op) {
     l.set(op.getOutput(), input);
     return success();
   }
-  l.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value { return arith::BitcastOp::create(b, to, args[0]); });
+  l.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+    return arith::BitcastOp::create(b, to, args[0]);
+  });
   return success();
 }
 
