@@ -82,6 +82,7 @@ class Expander {
 public:
   Expander(const Machine &machine) {
     bool isX86 = llvm::Triple(machine.triple).isX86();
+    hasMaximum = !isX86;
     traits.fma = traits.round = hasHalf = !isX86 || (machine.runtimeFeatures & BURIN_CPU_AVX2_FMA);
   }
 
@@ -93,6 +94,8 @@ public:
     ImplicitLocOpBuilder b(op->getLoc(), op);
     if (isa<arith::ExtFOp, arith::TruncFOp>(op))
       return expandConversion(b, op);
+    if (isa<arith::MaximumFOp, arith::MinimumFOp>(op) && !hasMaximum && element.getIntOrFloatBitWidth() >= 32)
+      return expandMaximum(b, op);
     if (auto power = dyn_cast<math::IPowIOp>(op))
       return expandIntegerPower(b, power);
     auto floating = dyn_cast<FloatType>(element);
@@ -132,16 +135,35 @@ public:
   }
 
 private:
-  Value expandPower(ImplicitLocOpBuilder &b, MathFunctions &f, Operation *op, ArrayRef<Value> operands, Type compute) {
+  // The constant all elements of `value` are.
+  static FloatAttr constantOf(Value value) {
+    if (auto broadcast = value.getDefiningOp<vector::BroadcastOp>())
+      value = broadcast.getSource();
     Attribute attr;
-    FloatAttr exponent;
-    if (matchPattern(op->getOperand(1), m_Constant(&attr))) {
-      exponent = dyn_cast<FloatAttr>(attr);
-      if (auto splat = dyn_cast<SplatElementsAttr>(attr))
-        exponent = dyn_cast<FloatAttr>(splat.getSplatValue<Attribute>());
-    } else if (auto broadcast = op->getOperand(1).getDefiningOp<vector::BroadcastOp>()) {
-      matchPattern(broadcast.getSource(), m_Constant(&exponent));
-    }
+    if (!matchPattern(value, m_Constant(&attr)))
+      return {};
+    if (auto splat = dyn_cast<SplatElementsAttr>(attr))
+      attr = splat.getSplatValue<Attribute>();
+    return dyn_cast<FloatAttr>(attr);
+  }
+
+  // x86's own instruction gives its second operand where one is NaN: enough when the first is a constant, else NaN is
+  // put back. Zeros of different sign are equal here; LLVM's form, which orders them, takes twice as many instructions.
+  Value expandMaximum(ImplicitLocOpBuilder &b, Operation *op) {
+    Value first = op->getOperand(0), second = op->getOperand(1);
+    auto isNumber = [&](Value v) { return constantOf(v) && !constantOf(v).getValue().isNaN(); };
+    if (isNumber(second))
+      std::swap(first, second);
+    auto predicate = isa<arith::MaximumFOp>(op) ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+    Value chosen = arith::SelectOp::create(b, arith::CmpFOp::create(b, predicate, first, second), first, second);
+    if (isNumber(first))
+      return chosen;
+    Value nan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, first, first);
+    return arith::SelectOp::create(b, nan, first, chosen);
+  }
+
+  Value expandPower(ImplicitLocOpBuilder &b, MathFunctions &f, Operation *op, ArrayRef<Value> operands, Type compute) {
+    FloatAttr exponent = constantOf(op->getOperand(1));
     if (exponent)
       if (Value value = f.powConstant(operands[0], exponent.getValueAsDouble()))
         return value;
@@ -264,6 +286,7 @@ private:
 
   MathTraits traits;
   bool hasHalf;
+  bool hasMaximum; // that propagates NaN, in one instruction
 };
 
 struct ApproximateMath : burin::impl::ApproximateMathBase<ApproximateMath> {

@@ -63,3 +63,15 @@ func.func @instructions(%x: f32) -> f32 {
   %z = math.floor %y : f32
   return %z : f32
 }
+
+// Case relu: the processor's own maximum, whose second operand wins where one is NaN.
+// CHECK-LABEL: @relu
+// CHECK: %[[ZERO:.*]] = arith.constant dense<0.0
+// CHECK: %[[IS:.*]] = arith.cmpf ogt, %[[ZERO]], %arg0
+// CHECK-NEXT: arith.select %[[IS]], %[[ZERO]], %arg0
+// CHECK-NEXT: return
+func.func @relu(%x: vector<16xf32>) -> vector<16xf32> {
+  %zero = arith.constant dense<0.0> : vector<16xf32>
+  %y = arith.maximumf %x, %zero : vector<16xf32>
+  return %y : vector<16xf32>
+}

@@ -57,8 +57,9 @@ FUNCTIONS = {
     "floor": ("math.floor", np.floor, -10, 10, 0, 0), "ceil": ("math.ceil", np.ceil, -10, 10, 0, 0), "trunc": ("math.trunc", np.trunc, -10, 10, 0, 0),
     "round": ("math.round", roundaway, -10, 10, 0, 0), "roundeven": ("math.roundeven", np.rint, -10, 10, 0, 0), "sqrt": ("math.sqrt", np.sqrt, 0, 100, 0.51, 0.51),
     "pow": ("math.powf", np.power, 0, 20, 1, 2000), "atan2": ("math.atan2", np.arctan2, -5, 5, 1, 2.5), "fmod": ("arith.remf", np.fmod, -50, 50, 0.51, 0.51),
+    "max": ("arith.maximumf", np.maximum, -50, 50, 0, 0), "min": ("arith.minimumf", np.minimum, -50, 50, 0, 0),
 }
-BINARY = {"pow": (-20, 20), "atan2": (-5, 5), "fmod": (-7, 7)}
+BINARY = {"pow": (-20, 20), "atan2": (-5, 5), "fmod": (-7, 7), "max": (-50, 50), "min": (-50, 50)}
 # Angles keep their digits up to here; with the exponent's range f64 powers lose up to 700 units (exp of a rounded product).
 LARGEST_ANGLE = {"sin": 2.0**20, "cos": 2.0**20, "tan": 2.0**20}
 
@@ -80,7 +81,7 @@ def samples(name, dtype, count=60001):
     y[: len(special)] = rng.permutation(special)
     whole = rng.random(x.size) < 0.3
     y[whole] = np.rint(y[whole])
-    if name == "pow":  # all pairs of special values
+    if name in ("pow", "max", "min"):  # all pairs of special values
         pairs = np.array(np.meshgrid(special, special)).reshape(2, -1)
         return [np.concatenate([pairs[0], x]), np.concatenate([pairs[1], y])]
     if name == "fmod":
