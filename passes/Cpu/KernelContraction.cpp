@@ -116,7 +116,7 @@ struct ContractionBuilder {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
-    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 8 ? 4 : 16, bodyFmas / registers));
+    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 20 ? 1 : registers >= 8 ? 4 : 16, bodyFmas / registers));
     // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a register.
     if (columns && columns->lhs > 0 && inner.lhs > 0)
       most = std::min(most, std::max<int64_t>(1, columns->lhs / inner.lhs));
@@ -165,11 +165,11 @@ struct ContractionBuilder {
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
-            Value &broadcast = broadcasts[width];
-            if (!broadcast)
-              broadcast = e.broadcast(scalar, width);
+            Value &factor = broadcasts[width];
+            if (!factor)
+              factor = e.broadcast(scalar, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
-            sum = e.multiplyAdd(machine, broadcast, weights[j], sum);
+            sum = e.multiplyAdd(machine, factor, weights[j], sum);
           }
         }
       }

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -32,6 +33,31 @@ static FailureOr<SmallVector<nn::ComputeOp>> operationsOf(func::FuncOp function)
   if (walked.wasInterrupted())
     return failure();
   return ops;
+}
+
+// max(x, c) with a constant c that is no NaN, as x86's own instruction has it: c > x ? c : x, which is x when x is NaN. arith.maximumf of unknown
+// operands takes three instructions there. The one difference: of two zeros of different sign it gives x.
+static void useMachineMaximum(func::FuncOp function) {
+  function.walk([](Operation *op) {
+    if (!isa<arith::MaximumFOp, arith::MinimumFOp>(op) || !isa_and_nonnull<scf::SCFDialect, func::FuncDialect>(op->getParentOp()->getDialect()))
+      return;
+    for (unsigned i = 0; i < 2; ++i) {
+      Attribute attr;
+      if (!matchPattern(op->getOperand(i), m_Constant(&attr)))
+        continue;
+      auto splat = dyn_cast<SplatElementsAttr>(attr);
+      auto value = splat ? dyn_cast<FloatAttr>(splat.getSplatValue<Attribute>()) : dyn_cast<FloatAttr>(attr);
+      if (!value || value.getValue().isNaN())
+        continue;
+      OpBuilder b(op);
+      Value c = op->getOperand(i), x = op->getOperand(1 - i);
+      auto predicate = isa<arith::MaximumFOp>(op) ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+      Value test = arith::CmpFOp::create(b, op->getLoc(), predicate, c, x);
+      op->getResult(0).replaceAllUsesWith(arith::SelectOp::create(b, op->getLoc(), test, c, x));
+      op->erase();
+      return;
+    }
+  });
 }
 
 namespace {
@@ -70,6 +96,8 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
       }
       op->erase();
     }
+    if (machine->triple.starts_with("x86"))
+      useMachineMaximum(getOperation());
   }
 };
 

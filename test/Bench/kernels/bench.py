@@ -4,7 +4,7 @@ Compare shares, not times: the peak moves with the clock. Correctness is test/pa
 
   bench.py [--machine NAME] [--filter TEXT] [--keep DIR]
 """
-import argparse, os, subprocess, sys, tempfile
+import argparse, os, re, subprocess, sys, tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../passes/Cpu"))
 from run_nn import *
 
@@ -162,6 +162,12 @@ def main():
             f = line.split()
             if len(f) == 4 and f[2] in "Tt":
                 symbols[f[3]] = int(f[1], 16)
+        spills, current = {}, None
+        for line in run([LLVM + "/llvm-objdump", "-d", "--no-show-raw-insn", obj]).splitlines():
+            if line.endswith(">:"):
+                current = line.split("<")[1][:-2]
+            elif ("(%rsp)" in line and "mm" in line) or ("[sp" in line and re.search(r"\bq\d", line)):
+                spills[current] = spills.get(current, 0) + 1
         width = {"x86-64-v4": 16, "x86-64-v3": 8}.get(args.machine, 4)
         text = DRIVE.replace("WIDTH", str(width)) + "".join("void f%d();" % i for i in range(len(chosen)))
         text += "void *table[] = {%s, 0};" % ", ".join("f%d" % i for i in range(len(chosen)))
@@ -176,7 +182,8 @@ def main():
         for (_, c), line in zip(chosen, run([path]).splitlines()):
             name, us, gf, share = line.split("\t")
             index = [n for n, _ in chosen].index(name)
-            print("%-32s %9s us %7s GF/s %5s%%  code %5d B" % (name, us, gf, share, symbols.get("f%d" % index, 0)), flush=True)
+            print("%-32s %9s us %7s GF/s %5s%%  code %5d B%s" % (name, us, gf, share, symbols.get("f%d" % index, 0),
+                                                                        "  %d vectors through the stack" % spills["f%d" % index] if "f%d" % index in spills else ""), flush=True)
 
 
 if __name__ == "__main__":
