@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/TargetParser/Triple.h"
+#include <numeric>
 
 namespace burin {
 #define GEN_PASS_DEF_APPROXIMATEMATH
@@ -95,7 +96,9 @@ public:
     if (isa<arith::ExtFOp, arith::TruncFOp>(op))
       return expandConversion(b, op);
     if (isa<arith::MaximumFOp, arith::MinimumFOp>(op) && !hasMaximum && element.getIntOrFloatBitWidth() >= 32)
-      return expandMaximum(b, op);
+      return expandMaximum(b, op->getOperand(0), op->getOperand(1), isa<arith::MaximumFOp>(op));
+    if (auto reduction = dyn_cast<vector::ReductionOp>(op))
+      return expandReduction(b, reduction);
     if (auto power = dyn_cast<math::IPowIOp>(op))
       return expandIntegerPower(b, power);
     auto floating = dyn_cast<FloatType>(element);
@@ -149,17 +152,35 @@ private:
 
   // x86's own instruction gives its second operand where one is NaN: enough when the first is a constant, else NaN is
   // put back. Zeros of different sign are equal here; LLVM's form, which orders them, takes twice as many instructions.
-  Value expandMaximum(ImplicitLocOpBuilder &b, Operation *op) {
-    Value first = op->getOperand(0), second = op->getOperand(1);
+  Value expandMaximum(ImplicitLocOpBuilder &b, Value first, Value second, bool maximum) {
     auto isNumber = [&](Value v) { return constantOf(v) && !constantOf(v).getValue().isNaN(); };
     if (isNumber(second))
       std::swap(first, second);
-    auto predicate = isa<arith::MaximumFOp>(op) ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+    auto predicate = maximum ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
     Value chosen = arith::SelectOp::create(b, arith::CmpFOp::create(b, predicate, first, second), first, second);
     if (isNumber(first))
       return chosen;
     Value nan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, first, first);
     return arith::SelectOp::create(b, nan, first, chosen);
+  }
+
+  // The largest lane, by halves.
+  Value expandReduction(ImplicitLocOpBuilder &b, vector::ReductionOp op) {
+    bool maximum = op.getKind() == vector::CombiningKind::MAXIMUMF;
+    int64_t lanes = op.getSourceVectorType().getNumElements();
+    if (hasMaximum || !(maximum || op.getKind() == vector::CombiningKind::MINIMUMF) || !llvm::isPowerOf2_64(lanes) ||
+        lanes == 1)
+      return {};
+    Value value = op.getVector();
+    for (; lanes > 2; lanes /= 2) {
+      SmallVector<int64_t> low(lanes / 2), high(lanes / 2);
+      std::iota(low.begin(), low.end(), 0);
+      std::iota(high.begin(), high.end(), lanes / 2);
+      value = expandMaximum(b, vector::ShuffleOp::create(b, value, value, low),
+                            vector::ShuffleOp::create(b, value, value, high), maximum);
+    }
+    value = expandMaximum(b, vector::ExtractOp::create(b, value, 0), vector::ExtractOp::create(b, value, 1), maximum);
+    return op.getAcc() ? expandMaximum(b, value, op.getAcc(), maximum) : value;
   }
 
   Value expandPower(ImplicitLocOpBuilder &b, MathFunctions &f, Operation *op, ArrayRef<Value> operands, Type compute) {
@@ -301,7 +322,7 @@ struct ApproximateMath : burin::impl::ApproximateMathBase<ApproximateMath> {
     Expander expander(*machine);
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa_and_nonnull<math::MathDialect, arith::ArithDialect>(op->getDialect()))
+      if (isa_and_nonnull<math::MathDialect, arith::ArithDialect>(op->getDialect()) || isa<vector::ReductionOp>(op))
         ops.push_back(op);
     });
     for (Operation *op : ops)
