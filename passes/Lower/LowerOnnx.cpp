@@ -31,6 +31,7 @@ const Registry &getRegistry() {
     populateTensorLowerings(r);
     populateImageLowerings(r);
     populateQuantLowerings(r);
+    populateRecurrentLowerings(r);
     return r;
   }();
   return registry;

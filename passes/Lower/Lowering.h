@@ -206,6 +206,7 @@ void populateReductionLowerings(Registry &registry);
 void populateTensorLowerings(Registry &registry);
 void populateImageLowerings(Registry &registry);
 void populateQuantLowerings(Registry &registry);
+void populateRecurrentLowerings(Registry &registry);
 
 } // namespace burin::lower
 
