@@ -16,7 +16,9 @@ const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
      "exe (default), lib, shared, obj, asm, llvm, mlir or onnx; without it the extension of FILE decides"},
-    {"target", "T", "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, cortex-a72, cortex-a76, ..."},
+    {"target", "T",
+     "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
+     "time"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"name", "NAME", "prefix of the symbols and of the C header"},
@@ -136,9 +138,6 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "target") {
     SmallVector<StringRef> names;
     value.split(names, ',');
-    if (names.size() > 1)
-      return createStringError("--target: several targets in one artifact are not supported by this version, got '%s'",
-                               value.str().c_str());
     for (StringRef target : names)
       if (!findMachine(target))
         return createStringError("unknown target '%s', expected one of %s", target.str().c_str(),

@@ -94,8 +94,7 @@ std::unique_ptr<MLIRContext> burin::makeContext() {
 //===--------------------------------------------- one compilation ---------------------------------------------===//
 
 Compilation::Compilation(CompileOptions given, Progress progress)
-    : options(std::move(given)), progress(std::move(progress)),
-      machine(findMachine(options.targets.empty() ? "host" : options.targets.front())), context(makeContext()) {}
+    : options(std::move(given)), progress(std::move(progress)), context(makeContext()) {}
 
 Compilation::~Compilation() = default;
 
@@ -142,8 +141,8 @@ Stage stageOf(ModuleOp module) {
 LogicalResult Compilation::import(const ModelSource &source) {
   Clock clock(report, progress, Stage::Import);
   Location nowhere = FileLineColLoc::get(context.get(), source.path, 0, 0);
-  if (!machine)
-    return emitError(nowhere) << "unknown target, expected one of " << machineNames();
+  if (failed(chooseVariants(nowhere)))
+    return failure();
   sourceName = llvm::sys::path::filename(source.path).str();
 
   std::unique_ptr<llvm::MemoryBuffer> file;
@@ -206,8 +205,47 @@ LogicalResult Compilation::bindHints() {
   return success();
 }
 
+// Best first, as the run-time picks the first that the CPU runs; the machine table is in that order.
+LogicalResult Compilation::chooseVariants(Location where) {
+  std::vector<std::string> names = options.targets;
+  if (names.empty())
+    names = {"host"};
+  for (const std::string &name : names) {
+    const Machine *machine = findMachine(name);
+    if (!machine)
+      return emitError(where) << "unknown target '" << name << "', expected one of " << machineNames();
+    if (!variants.empty() && variants.front().machine->triple != machine->triple)
+      return emitError(where) << "targets '" << variants.front().machine->name << "' and '" << machine->name
+                              << "' are of different architectures, expected one in an artifact";
+    if (llvm::none_of(variants, [&](const Variant &v) { return v.machine == machine; }))
+      variants.push_back({machine, nullptr});
+  }
+  llvm::sort(variants, [](const Variant &a, const Variant &b) { return a.machine < b.machine; });
+  base = variants.back().machine;
+  return success();
+}
+
+std::string Compilation::variantPrefix(const Variant &variant) const {
+  return variants.size() == 1 ? options.name : options.name + "_" + toIdentifier(variant.machine->name);
+}
+
+LogicalResult Compilation::runTargetForAll() {
+  for (Variant &variant : llvm::drop_begin(variants))
+    variant.code = module->clone();
+  if (failed(runTarget(*module, {options, *variants.front().machine})))
+    return failure();
+  for (Variant &variant : llvm::drop_begin(variants)) {
+    if (failed(runTarget(*variant.code, {options, *variant.machine})))
+      return failure();
+    if ((*variant.code)->getAttr(layersAttr) != (*module)->getAttr(layersAttr))
+      return module->emitError() << "internal error: '" << variant.machine->name << "' and '"
+                                 << variants.front().machine->name << "' make different layers";
+  }
+  return success();
+}
+
 LogicalResult Compilation::runTo(Stage last) {
-  StageOptions stage{options, *machine};
+  StageOptions stage{options, *base};
   auto run = [&](Stage next, llvm::function_ref<LogicalResult()> function) {
     if (next <= reached || next > last)
       return success();
@@ -224,7 +262,7 @@ LogicalResult Compilation::runTo(Stage last) {
           run(Stage::Lower,
               [&] { return success(succeeded(captureSignature(*module)) && succeeded(runLower(*module, stage))); })) &&
       succeeded(run(Stage::Tensor, [&] { return runTensor(*module, stage); })) &&
-      succeeded(run(Stage::Target, [&] { return runTarget(*module, stage); })));
+      succeeded(run(Stage::Target, [&] { return runTargetForAll(); })));
 }
 
 FailureOr<ModelDescription> Compilation::describe() {
@@ -232,13 +270,19 @@ FailureOr<ModelDescription> Compilation::describe() {
   if (failed(model))
     return failure();
   model->name = options.name;
-  model->variants.push_back({machine->name.str(), machine->runtimeFeatures, entrySymbol(options.name)});
+  if (variants.size() > 1 && !variants.back().code)
+    return module->emitError("a module of the target stage is made for one target; give one --target"), failure();
+  std::string targets;
+  for (const Variant &v : variants) {
+    model->variants.push_back({v.machine->name.str(), v.machine->runtimeFeatures, entrySymbol(variantPrefix(v))});
+    targets += (targets.empty() ? "" : ",") + v.machine->name.str();
+  }
   std::string bindings;
   llvm::json::Array shapes(options.shapes), dims(options.dims);
   llvm::json::Object manifest{{"compiler", ("burin " + version()).str()},
                               {"abi", BURIN_ABI_VERSION},
                               {"name", options.name},
-                              {"target", machine->name},
+                              {"target", targets},
                               {"optimization", options.optLevel},
                               {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}},
                               {"shapes", std::move(shapes)},
@@ -259,10 +303,12 @@ FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &de
   if (failed(model))
     return failure();
   description = std::move(*model);
-  auto objects = compileToObjects(*module, *machine, {options.name, options.optLevel});
+  description.variants.resize(1); // the best that was asked for
+  auto objects =
+      compileToObjects(*module, *variants.front().machine, {variantPrefix(variants.front()), options.optLevel});
   if (failed(objects))
     return failure();
-  auto own = describeToObject(*module, *machine, description);
+  auto own = describeToObject(*module, *base, description);
   if (failed(own))
     return failure();
   objects->push_back(std::move(*own));
@@ -298,10 +344,10 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
   if (failed(model))
     return failure();
   model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
-  CodegenOptions codegen{options.name, options.optLevel};
   if (kind == EmitKind::LLVM || kind == EmitKind::Asm) {
+    CodegenOptions codegen{options.name, options.optLevel};
     auto text =
-        compileToText(*module, *machine, codegen, *model, kind == EmitKind::LLVM ? TextKind::LLVM : TextKind::Assembly);
+        compileToText(*module, *base, codegen, *model, kind == EmitKind::LLVM ? TextKind::LLVM : TextKind::Assembly);
     if (failed(text))
       return failure();
     return write([&](llvm::raw_ostream &out) { return out << *text, success(); }, output);
@@ -315,7 +361,10 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
   artifact.isStatic = options.isStatic;
   artifact.runtimeFolder = options.runtimeFolder;
   artifact.soname = fileName.str();
-  FailureOr<uint64_t> code = writeArtifact(*module, *machine, codegen, *model, artifact, output);
+  std::vector<VariantCode> all;
+  for (Variant &v : variants)
+    all.push_back({v.code ? *v.code : *module, v.machine, {variantPrefix(v), options.optLevel}});
+  FailureOr<uint64_t> code = writeArtifact(all, *base, *model, artifact, output);
   if (failed(code))
     return failure();
   report.codeBytes = *code;
@@ -378,6 +427,10 @@ static std::string conflict(const CompileOptions &options) {
     return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) +
             " cannot hold; use --emit=mlir")
         .str();
+  bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm ||
+                  (kind == EmitKind::MLIR && (!options.stopAfter || *options.stopAfter >= Stage::Target));
+  if (options.targets.size() > 1 && needsOne)
+    return ("--emit=" + emitName(kind) + " shows the code of one target, got " + Twine(options.targets.size())).str();
   bool isText = kind == EmitKind::MLIR || kind == EmitKind::LLVM || kind == EmitKind::Asm;
   if (options.output == "-" && !isText)
     return ("--emit=" + emitName(kind) + " is not text and is not written to standard output; give -o FILE").str();

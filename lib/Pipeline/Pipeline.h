@@ -64,10 +64,20 @@ private:
   mlir::LogicalResult bindHints();
   mlir::FailureOr<ModelDescription> describe();
 
+  /// One instruction set: its row, and from the target stage on its code.
+  struct Variant {
+    const Machine *machine;
+    mlir::OwningOpRef<mlir::ModuleOp> code; // null for the first: that is `module`
+  };
+  mlir::LogicalResult chooseVariants(mlir::Location where);
+  mlir::LogicalResult runTargetForAll();
+  std::string variantPrefix(const Variant &variant) const;
+
   CompileOptions options;
   Progress progress;
-  const Machine *machine;
+  const Machine *base = nullptr; // the least of them: all of them share its packing
   std::unique_ptr<mlir::MLIRContext> context;
+  std::vector<Variant> variants; // best first; after the context, which their code must not outlive
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string sourceName, sourceHash;
   Stage reached = Stage::Import;

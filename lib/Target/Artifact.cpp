@@ -24,9 +24,10 @@ static uint64_t codeBytes(const burin::ObjectCode &object) {
   return bytes;
 }
 
-FailureOr<uint64_t> burin::writeArtifact(ModuleOp module, const Machine &machine, const CodegenOptions &codegen,
+FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
                                          const ModelDescription &model, const ArtifactOptions &options,
                                          StringRef path) {
+  ModuleOp module = variants.front().module;
   if (model.weightsBytes > maxWeightBytes)
     return module.emitError() << "the weights take " << model.weightsBytes << " bytes, and at most " << maxWeightBytes
                               << " fit into one artifact",
@@ -35,22 +36,27 @@ FailureOr<uint64_t> burin::writeArtifact(ModuleOp module, const Machine &machine
   if (!folder)
     return module.emitError() << llvm::toString(folder.takeError()), failure();
 
-  FailureOr<std::vector<ObjectCode>> objects = compileToObjects(module, machine, codegen);
-  if (failed(objects))
-    return failure();
+  std::vector<ObjectCode> objects;
   uint64_t code = 0;
-  for (const ObjectCode &object : *objects)
-    code += codeBytes(object);
-  FailureOr<ObjectCode> description = describeToObject(module, machine, model);
+  for (const VariantCode &variant : variants) {
+    FailureOr<std::vector<ObjectCode>> compiled = compileToObjects(variant.module, *variant.machine, variant.codegen);
+    if (failed(compiled))
+      return failure();
+    for (ObjectCode &object : *compiled) {
+      code += codeBytes(object);
+      objects.push_back(std::move(object));
+    }
+  }
+  FailureOr<ObjectCode> description = describeToObject(module, base, model);
   if (failed(description))
     return failure();
-  objects->push_back(std::move(*description));
+  objects.push_back(std::move(*description));
 
   auto link = [&]() -> llvm::Error {
     LinkInput input;
-    input.triple = machine.triple.str();
+    input.triple = base.triple.str();
     input.runtimeFolder = options.runtimeFolder;
-    for (ObjectCode &object : *objects) {
+    for (ObjectCode &object : objects) {
       std::string file = folder->file(object.name);
       if (llvm::Error error = writeFile(file, [&](llvm::raw_ostream &out) {
             out.write(object.bytes.data(), object.bytes.size());
@@ -63,7 +69,7 @@ FailureOr<uint64_t> burin::writeArtifact(ModuleOp module, const Machine &machine
     if (model.weightsBytes) {
       std::string file = folder->file(model.name + ".weights.o");
       if (llvm::Error error =
-              writeFile(file, [&](llvm::raw_ostream &out) { return writeWeightObject(model, machine.triple, out); }))
+              writeFile(file, [&](llvm::raw_ostream &out) { return writeWeightObject(model, base.triple, out); }))
         return error;
       input.objects.push_back(file);
     }

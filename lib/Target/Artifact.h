@@ -15,9 +15,17 @@ struct ArtifactOptions {
   std::string soname;        // shared libraries
 };
 
-/// Compiles, links and writes `path` (a temporary name: the caller moves it). Consumes the module's functions. Returns
-/// the bytes of machine code, without the runtime's. Each failure is one error at the module's location.
-mlir::FailureOr<uint64_t> writeArtifact(mlir::ModuleOp module, const Machine &machine, const CodegenOptions &codegen,
+/// The code of one instruction set. All variants of an artifact read the same weights, arena layout and layers.
+struct VariantCode {
+  mlir::ModuleOp module;
+  const Machine *machine;
+  CodegenOptions codegen; // the prefix tells the variants apart
+};
+
+/// Compiles, links and writes `path` (a temporary name: the caller moves it). Consumes the modules' functions. `base`:
+/// the machine that everything outside the variants is compiled for. Returns the bytes of machine code, without the
+/// runtime's. Each failure is one error at the first module's location.
+mlir::FailureOr<uint64_t> writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
                                         const ModelDescription &model, const ArtifactOptions &options,
                                         llvm::StringRef path);
 
