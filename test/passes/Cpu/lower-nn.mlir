@@ -1,0 +1,92 @@
+// RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=x86-64-v4}))' | FileCheck %s
+// RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=aarch64}))' | FileCheck %s --check-prefix=ARM
+
+// All pixels of a 1x1 convolution are one dim; 14 x 32 accumulators, no remainder: the last tile starts earlier.
+// CHECK-LABEL: func @conv(
+// CHECK-NOT: nn.conv
+// CHECK: scf.for
+// CHECK: arith.minsi
+// CHECK: %[[SUM:.*]]:28 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK-COUNT-2: vector.load {{.*}} vector<16xf32>
+// CHECK: memref.load
+// CHECK: vector.broadcast
+// CHECK-COUNT-28: vector.fma
+// CHECK: scf.yield
+// The epilogue, on registers.
+// CHECK: %[[B:.*]] = vector.load
+// CHECK: %[[S:.*]] = arith.addf %[[SUM]]#0, %[[B]]
+// CHECK: %[[C:.*]] = arith.cmpf ogt, %[[Z:.*]], %[[S]]
+// CHECK: %[[R:.*]] = arith.select %[[C]], %[[Z]], %[[S]]
+// CHECK: vector.store %[[R]]
+// ARM-LABEL: func @conv(
+// ARM: vector.fma {{.*}} : vector<4xf32>
+// ARM: arith.maximumf
+func.func @conv(%x: memref<1x1x41x24xf32>, %w: memref<2x1x1x24x32xf32>, %b: memref<64xf32>, %y: memref<1x1x41x64xf32>) {
+  nn.conv ins(%x, %w : memref<1x1x41x24xf32>, memref<2x1x1x24x32xf32>) extras(%b : memref<64xf32>) outs(%y : memref<1x1x41x64xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, packed = 32 : i64,
+     extra_maps = [affine_map<(n, h, w, c) -> (c)>]} epilogue {
+  ^bb0(%acc: f32, %bias: f32):
+    %s = arith.addf %acc, %bias : f32
+    %z = arith.constant 0.0 : f32
+    %m = arith.maximumf %s, %z : f32
+    nn.yield %m : f32
+  }
+  return
+}
+
+// A long epilogue is not repeated for every register: the sums go to the destination and a loop over the tile comes after.
+// CHECK-LABEL: func @long_epilogue(
+// CHECK: vector.fma
+// CHECK: vector.store
+// CHECK: scf.for
+// CHECK: vector.load
+// CHECK: math.exp {{.*}} : vector<16xf32>
+// CHECK-NOT: math.exp
+func.func @long_epilogue(%x: memref<8x24xf32>, %w: memref<1x24x16xf32>, %y: memref<8x16xf32>) {
+  nn.matmul ins(%x, %w : memref<8x24xf32>, memref<1x24x16xf32>) outs(%y : memref<8x16xf32>) {packed = 16 : i64} epilogue {
+  ^bb0(%acc: f32):
+    %e = math.exp %acc : f32
+    nn.yield %e : f32
+  }
+  return
+}
+
+// Taps are unrolled, each input vector is loaded once for all pixels of the tile: 4 x 6 of them for 2 x 4 pixels, and 9 weights.
+// CHECK-LABEL: func @depthwise(
+// CHECK-COUNT-33: vector.load {{.*}} vector<16xf32>
+// CHECK-NOT: vector.load
+// CHECK: vector.store
+func.func @depthwise(%x: memref<1x10x10x32xf32>, %w: memref<3x3x32xf32>, %y: memref<1x8x8x32xf32>) {
+  nn.depthwise_conv ins(%x, %w : memref<1x10x10x32xf32>, memref<3x3x32xf32>) outs(%y : memref<1x8x8x32xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+  return
+}
+
+// 12 channels are covered by vectors of 8 and 4, never by a mask or scalars.
+// CHECK-LABEL: func @narrow(
+// CHECK: vector.fma {{.*}} : vector<8xf32>
+// CHECK: vector.fma {{.*}} : vector<4xf32>
+// CHECK-NOT: vector.mask
+func.func @narrow(%x: memref<8x24xf32>, %w: memref<1x24x12xf32>, %y: memref<8x12xf32>) {
+  nn.matmul ins(%x, %w : memref<8x24xf32>, memref<1x24x12xf32>) outs(%y : memref<8x12xf32>) {packed = 12 : i64}
+  return
+}
+
+// Softmax along rows: 33 = 2 x 16 + 1.
+// CHECK-LABEL: func @softmax(
+// CHECK: math.exp {{.*}} : vector<16xf32>
+// CHECK: math.exp {{.*}} : vector<1xf32>
+func.func @softmax(%x: memref<4x33xf32>, %y: memref<4x33xf32>) {
+  nn.softmax ins(%x : memref<4x33xf32>) outs(%y : memref<4x33xf32>) {dim = 1 : i64}
+  return
+}
+
+// Channels that do not lie side by side: the loops of cpu-lower-nn-to-loops.
+// CHECK-LABEL: func @strided_channels(
+// CHECK-NOT: vector
+// CHECK: arith.mulf
+// CHECK: return
+func.func @strided_channels(%x: memref<8x24xf32>, %w: memref<24x12xf32>, %y: memref<8x12xf32, strided<[24, 2]>>) {
+  nn.matmul ins(%x, %w : memref<8x24xf32>, memref<24x12xf32>) outs(%y : memref<8x12xf32, strided<[24, 2]>>)
+  return
+}
