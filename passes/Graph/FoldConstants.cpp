@@ -9,6 +9,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 
@@ -59,10 +60,24 @@ public:
       for (auto func : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
         count += evaluateRest(func);
     eraseAllDead(getOperation());
+    live.clear();
     counted(getOperation(), passName, count);
   }
 
 private:
+  // The context keeps every attribute for good; the bytes of a chain's intermediate results must not stay with it, or
+  // folding a large weight would cost its size at every step. `live` counts the constants that share a blob made here.
+  void note(ElementsAttr attr, bool isNew) {
+    auto resource = dyn_cast<DenseResourceElementsAttr>(attr);
+    if (resource && (isNew || live.contains(resource.getRawHandle().getKey())))
+      ++live[resource.getRawHandle().getKey()];
+  }
+  void release(DenseResourceElementsAttr attr) {
+    auto it = live.find(attr.getRawHandle().getKey());
+    if (it != live.end() && --it->second == 0)
+      attr.getRawHandle().getResource()->setBlob(AsmResourceBlob());
+  }
+
   bool visit(Operation *op) {
     if (op->hasTrait<OpTrait::ConstantLike>())
       return false;
@@ -104,14 +119,23 @@ private:
     for (auto [result, literal] : llvm::zip_equal(op->getResults(), *folded)) {
       if (literal.type.getElementType() != cast<RankedTensorType>(result.getType()).getElementType())
         return false;
-      values.push_back(constant(builder, op->getLoc(), toAttr(literal, name)));
+      ElementsAttr attr = toAttr(literal, name);
+      note(attr, !literal.attr);
+      values.push_back(constant(builder, op->getLoc(), attr));
     }
     std::string what = onnx::getOpType(op).str();
+    SmallVector<DenseResourceElementsAttr> spent;
+    for (Value operand : op->getOperands())
+      if (auto attr = dyn_cast_or_null<DenseResourceElementsAttr>(onnx::getConstantAttr(operand)))
+        if (operand.hasOneUse())
+          spent.push_back(attr);
     if (!replace(op, values)) {
       for (Value value : values)
         value.getDefiningOp()->erase();
       return missed(op, passName, "Fold", "the result's type is that of an output of the graph");
     }
+    for (DenseResourceElementsAttr attr : spent)
+      release(attr);
     passed(values[0].getDefiningOp(), passName, "Fold", what);
     return true;
   }
@@ -357,6 +381,7 @@ private:
 
   std::shared_ptr<Evaluator> evaluator;
   llvm::DenseMap<Value, SmallVector<int64_t>> partial;
+  llvm::StringMap<unsigned> live;
 };
 
 } // namespace
