@@ -21,7 +21,7 @@ namespace {
 using namespace graph;
 
 constexpr StringLiteral passName = "FoldConstants";
-constexpr int64_t growthLimit = 1 << 20;
+constexpr uint64_t growthLimit = 1 << 20, splatCredit = 64 << 20;
 constexpr int64_t unknown = ShapedType::kDynamic;
 constexpr int64_t smallCount = 1024;
 
@@ -174,7 +174,8 @@ private:
     uint64_t in = 0, out = 0;
     bool splat = !isa<onnx::ConcatOp, onnx::PadOp>(op) && operands[0] && operands[0]->splat;
     for (auto &operand : operands)
-      in += operand ? bytesOf(operand->type) : 0;
+      // A splat costs nothing, so a giant one justifies nothing.
+      in += operand ? std::min<uint64_t>(bytesOf(operand->type), operand->splat ? splatCredit : UINT64_MAX) : 0;
     for (RankedTensorType type : types)
       out += bytesOf(type);
     return out > 2 * in + growthLimit && !splat;

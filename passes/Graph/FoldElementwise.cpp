@@ -319,7 +319,10 @@ std::optional<Literal> evaluate(Operation *op, StringRef name, ArrayRef<const Li
   }
   Domain domain = domainOf(operands, name, out);
   if ((name == "Div" || name == "Mod") && (domain == Domain::Signed || domain == Domain::Unsigned)) {
-    auto divisors = integers(*operands[1]);
+    Literal divisor = *operands[1];
+    if (divisor.splat)
+      divisor = reshaped(divisor, RankedTensorType::get({1}, divisor.type.getElementType()));
+    auto divisors = integers(divisor);
     if (!divisors || llvm::is_contained(*divisors, 0))
       return std::nullopt;
   }

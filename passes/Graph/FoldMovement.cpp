@@ -204,11 +204,13 @@ Folded foldSplit(onnx::SplitOp op, Operands in, ArrayRef<RankedTensorType> types
 Folded foldGather(onnx::GatherOp op, Operands in, RankedTensorType type) {
   ArrayRef<int64_t> shape = in[0]->type.getShape();
   auto axis = axisOf(op.getAxis(), shape.size());
-  auto indices = in[1] ? integers(*in[1]) : std::nullopt;
-  if (!axis || !indices)
+  if (!axis || !in[1])
     return std::nullopt;
   if (in[0]->splat && type.getNumElements() > 0)
     return one(splatLike(*in[0], type));
+  auto indices = integers(*in[1]);
+  if (!indices)
+    return std::nullopt;
   int64_t outer = 1, inner = byteWidth(type.getElementType());
   for (int64_t i = 0; i < *axis; ++i)
     outer *= shape[i];
