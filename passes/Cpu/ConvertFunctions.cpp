@@ -26,7 +26,8 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
   LogicalResult convert(func::FuncOp function) {
     MLIRContext *ctx = &getContext();
     Type pointer = LLVM::LLVMPointerType::get(ctx);
-    auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type; };
+    Type word = IntegerType::get(ctx, 64);
+    auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type.isIndex() ? word : type; };
     if (function.isExternal() || function.getNumResults() > 1)
       return function.emitError("expected a function with a body and at most one result");
     OpBuilder builder(function);
@@ -43,11 +44,11 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
       BlockArgument argument = converted.getArgument(i);
       if (argument.getType() == type.getParamType(i))
         continue;
-      argument.setType(pointer);
+      argument.setType(type.getParamType(i));
       for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
         auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
-        if (!cast || cast.getResult(0).getType() != pointer)
-          return user->emitError("expected every use of a buffer to be in the LLVM dialect");
+        if (!cast || cast.getResult(0).getType() != argument.getType())
+          return user->emitError("expected every use of an argument to be in the LLVM dialect");
         cast.getResult(0).replaceAllUsesWith(argument);
         cast.erase();
       }
@@ -62,9 +63,11 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
         SmallVector<Operation *> casts;
         for (Value operand : call.getOperands()) {
           auto cast = operand.getDefiningOp<UnrealizedConversionCastOp>();
-          if (isa<MemRefType>(operand.getType()) && (!cast || cast.getOperand(0).getType() != pointer))
-            return call.emitError("expected buffers made from pointers"), WalkResult::interrupt();
-          operands.push_back(isa<MemRefType>(operand.getType()) ? cast.getOperand(0) : operand);
+          Type wanted = convertType(operand.getType());
+          bool converts = wanted != operand.getType();
+          if (converts && (!cast || cast.getOperand(0).getType() != wanted))
+            return call.emitError() << "expected an operand made from " << wanted, WalkResult::interrupt();
+          operands.push_back(converts ? cast.getOperand(0) : operand);
           if (cast)
             casts.push_back(cast);
         }

@@ -18,3 +18,19 @@ func.func private @kernel(%m: memref<8xf32> {llvm.align = 64 : i64, llvm.noalias
   llvm.store %one, %p : f32, !llvm.ptr
   return
 }
+
+// Case counts: an index is a 64-bit integer.
+// CHECK-LABEL: llvm.func internal @caller(%{{.*}}: i64)
+// CHECK: llvm.call @counts(%arg0) : (i64) -> ()
+func.func private @caller(%i: i64) {
+  %n = builtin.unrealized_conversion_cast %i : i64 to index
+  call @counts(%n) : (index) -> ()
+  return
+}
+// CHECK-LABEL: llvm.func internal @counts(%{{.*}}: i64)
+// CHECK: llvm.add %arg0, %arg0 : i64
+func.func private @counts(%n: index) {
+  %i = builtin.unrealized_conversion_cast %n : index to i64
+  %s = llvm.add %i, %i : i64
+  return
+}

@@ -13,7 +13,7 @@ module {
 module {
   func.func @main(%in: memref<?xf32>, %arena: memref<64xi8>, %weights: memref<64xi8>) {
     %zero = arith.constant 0.0 : f32
-    // expected-error @+1 {{expected static views of the function's arguments, got 'memref<?xf32>'}}
+    // expected-error @+1 {{views of the function's arguments, got 'memref<?xf32>'}}
     linalg.fill ins(%zero : f32) outs(%in : memref<?xf32>)
     return
   }
