@@ -80,7 +80,8 @@ function(burin_make_libraries)
       list(APPEND objects $<TARGET_OBJECTS:${r}>)
     endforeach()
     add_library(Burin${lib} SHARED ${objects} ${CMAKE_SOURCE_DIR}/cmake/version.cpp)
-    set_target_properties(Burin${lib} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} INSTALL_RPATH "$ORIGIN;${LLVM_LIBRARY_DIR}")
+    set_target_properties(Burin${lib} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+                          BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN;${LLVM_LIBRARY_DIR}")
     target_link_options(Burin${lib} PRIVATE -fuse-ld=lld -Wl,--exclude-libs,ALL -Wl,--no-undefined -Wl,--gc-sections)
     target_include_directories(Burin${lib} INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
       $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}> $<INSTALL_INTERFACE:include>)

@@ -141,6 +141,29 @@ def _message(number, payload):
     return _number(number << 3 | 2) + _number(len(payload)) + payload
 
 
+def _value_info(name, dtype, shape):
+    dims = b"".join(_message(1, _number(1 << 3) + _number(d)) for d in shape)
+    return _message(1, name.encode()) + _message(2, _message(1, _number(1 << 3) + _number(dtype) + _message(2, dims)))
+
+
+def with_shapes(data, shapes):
+    """The model with the shapes of some inputs declared. shapes: name -> (dtype, dims)."""
+    parts, last = [], 0
+    for number, graph in _fields(data, 0, len(data)):
+        if number != 7:
+            continue
+        body, at = [], graph[0]
+        for n, v in _fields(data, *graph):
+            if n == 11 and _argument(data, v).name in shapes:
+                start = v[0] - len(_number(v[1] - v[0])) - 1
+                body += [data[at:start], _message(11, _value_info(*((a := _argument(data, v)).name, *shapes[a.name])))]
+                at = v[1]
+        body = b"".join(body) + data[at:graph[1]]
+        parts += [data[last:graph[0] - len(_number(graph[1] - graph[0])) - 1], _message(7, body)]
+        last = graph[1]
+    return b"".join(parts) + data[last:]
+
+
 def with_constants(data, values):
     """The model with initializers for some inputs. Messages that occur twice merge, so they are appended. values: name -> (dtype, array)."""
     graph = b""

@@ -161,12 +161,15 @@ class InferenceSession:
         ways = [frozenset(integers)] if integers else []
         return ways + ([frozenset(integers | floats)] if floats else [])
 
-    def _compile(self, shapes, fixed):
+    def _compile(self, shapes, fixed, declare=False):
+        """declare: write the shapes into the model instead of binding them after its import."""
         name, data = self._name, self._data
+        if data is None and (fixed or declare):
+            with open(name, "rb") as f:
+                data = f.read()
+        if declare:
+            data = _model.with_shapes(data, {k: (self._args[k].dtype, v) for k, v in shapes.items()})
         if fixed:
-            if data is None:
-                with open(name, "rb") as f:
-                    data = f.read()
             data = _model.with_constants(data, {k: (self._args[k].dtype, v) for k, v in fixed.items()})
         return _burin.Session(self._options, [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool)
 
@@ -234,14 +237,17 @@ class InferenceSession:
         error = None
         for names, dropped in ways:
             fixed = {k: feed[k].copy() for k in sorted(names)}
-            try:
-                native = self._compile(shapes, fixed)
-            except Error as e:
-                error = e
-                self._needed |= dropped
-                continue
-            self._by_value = names
-            return self._add(native, shapes, fixed)
+            # Import knows more of a model that declares its shapes: converting old operators and inferring results of rank
+            # unknown. It costs a copy of the model, so binding comes first.
+            for declare in (False, True) if shapes else (False,):
+                try:
+                    native = self._compile(shapes, fixed, declare)
+                except Error as e:
+                    error = e
+                    continue
+                self._by_value = names
+                return self._add(native, shapes, fixed)
+            self._needed |= dropped
         raise error
 
 
