@@ -32,6 +32,8 @@ const Registry &getRegistry() {
     populateImageLowerings(r);
     populateQuantLowerings(r);
     populateRecurrentLowerings(r);
+    populateSignalLowerings(r);
+    populateDetectionLowerings(r);
     return r;
   }();
   return registry;

@@ -207,6 +207,8 @@ void populateTensorLowerings(Registry &registry);
 void populateImageLowerings(Registry &registry);
 void populateQuantLowerings(Registry &registry);
 void populateRecurrentLowerings(Registry &registry);
+void populateSignalLowerings(Registry &registry);
+void populateDetectionLowerings(Registry &registry);
 
 } // namespace burin::lower
 

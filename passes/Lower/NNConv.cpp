@@ -154,12 +154,12 @@ Value pool(Lowering &l, Value input, RankedTensorType result, const Window &w, n
 }
 
 LogicalResult lowerMaxPool(Lowering &l, onnx::MaxPoolOp op) {
-  if (!l.isAbsent(op.getIndices()) && !op.getIndices().use_empty())
-    return l.unsupported(op, "the output 'Indices'; 'Y' alone is");
   Window w = getWindow(op, op.getKernelShape());
   padSame(w, op.getAutoPad(), l.shape(op.getX()).drop_front(2), l.shape(op.getY()).drop_front(2));
   if (failed(checkWindow(l, op, w)))
     return failure();
+  if (!l.isAbsent(op.getIndices()) && !op.getIndices().use_empty())
+    setMaxPoolIndices(l, op, w);
   Order order = channelsLast(l.rank(op.getX()));
   l.set(op.getY(),
         pool(l, l.getIn(op.getX(), order), l.typeIn(op.getY(), order), w, nn::PoolKind::max, false,

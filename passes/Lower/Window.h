@@ -45,6 +45,9 @@ llvm::SmallVector<mlir::NamedAttribute> windowAttributes(Lowering &l, const Wind
 /// [k..., then `last`] of a filter whose ONNX dims are two and then the kernel's.
 Order filterOrder(int64_t rank, llvm::ArrayRef<int64_t> last);
 
+/// The flat positions of a MaxPool's maxima, the first of equals, computed beside the values (Detection.cpp).
+void setMaxPoolIndices(Lowering &l, onnx::MaxPoolOp op, const Window &w);
+
 } // namespace burin::lower
 
 #endif
