@@ -96,6 +96,21 @@ struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
   Handler handler;
 };
 
+// The user's passes as one: MLIR replaces whatever a pass manager holds when it parses --pass-pipeline, the import before it too.
+struct RunPasses : PassWrapper<RunPasses, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(RunPasses)
+  explicit RunPasses(OpPassManager passes) : passes(std::move(passes)) {}
+  RunPasses(const RunPasses &other) : PassWrapper(other), passes(other.passes) {}
+  StringRef getArgument() const final { return "burin-run-passes"; }
+  StringRef getDescription() const final { return "run the passes of the command line"; }
+  void getDependentDialects(DialectRegistry &registry) const final { passes.getDependentDialects(registry); }
+  void runOnOperation() final {
+    if (failed(runPipeline(passes, getOperation())))
+      signalPassFailure();
+  }
+  OpPassManager passes;
+};
+
 // MLIR ignores a plugin that does not load, and knows a plugin's --PASS flags only if it loads before the flags are
 // read.
 bool loadPlugins(int argc, char **argv) {
@@ -170,10 +185,15 @@ int run(int argc, char **argv) {
   MlirOptMainConfig base = config;
   config.setPassPipelineSetupFn([&, base](PassManager &pm) -> LogicalResult {
     Handler handler = fromOnnx || toOnnx ? std::make_shared<burin::ScopedDiagnosticHandler>(pm.getContext()) : nullptr;
-    if (fromOnnx)
-      pm.addPass(std::make_unique<ImportOnnx>(input, handler));
     if (failed(base.setupPassPipeline(pm)))
       return failure();
+    if (fromOnnx) {
+      OpPassManager chosen(static_cast<OpPassManager &>(pm));
+      pm.clear();
+      pm.addPass(std::make_unique<ImportOnnx>(input, handler));
+      if (!chosen.empty())
+        pm.addPass(std::make_unique<RunPasses>(std::move(chosen)));
+    }
     std::string error;
     if (!pipelineName.empty() && failed(burin::buildNamedPipeline(pipelineName, targetName, pm, error)))
       return emitError(UnknownLoc::get(pm.getContext())) << error;
