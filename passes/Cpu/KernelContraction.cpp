@@ -8,6 +8,7 @@
 
 #include "lib/Support/Packing.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace burin;
@@ -103,6 +104,17 @@ struct ContractionBuilder {
       value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.lhsZeroPoint));
     return value;
   }
+  /// `width` elements of a row along the reduction as a full vector, zeros behind them.
+  Value loadAlong(const Flat &flat, Value at, int64_t width, bool isUnsigned, int64_t zeroPoint) {
+    Value value = e.convert(flat.load(e, at, width), c.acc, isUnsigned);
+    if (zeroPoint)
+      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), zeroPoint));
+    if (width == lanes)
+      return value;
+    SmallVector<int64_t> mask(lanes, width);
+    std::iota(mask.begin(), mask.begin() + width, 0);
+    return vector::ShuffleOp::create(e.b, e.loc, value, e.constant(value.getType(), 0), mask);
+  }
   Value loadRhs(Value at, int64_t width) {
     Value value = e.convert(c.rhs.load(e, at, width), c.acc, c.rhsUnsigned);
     if (c.rhsZeroPoint)
@@ -139,7 +151,8 @@ struct ContractionBuilder {
       rhs = e.add(rhs, e.mul(i, p.rhs));
       out = e.add(out, e.mul(i, p.out));
     }
-    int64_t pixels = shape.pixels(), count = channels.vectors.size(), registers = pixels * count;
+    bool across = c.acrossStride != 0;
+    int64_t pixels = shape.pixels(), count = across ? c.channels : channels.vectors.size(), registers = pixels * count;
     auto step = [&](int64_t p, auto member) {
       return (rows ? (*rows).*member * (p / shape.columns) : 0) + (columns ? (*columns).*member * (p % shape.columns) : 0);
     };
@@ -148,12 +161,23 @@ struct ContractionBuilder {
     // As many for a narrower last block as for whole ones, so that equal channels give equal bits wherever they lie.
     int64_t wholeRegisters = std::max(registers, pixels * wholeVectors);
     int64_t factor = c.reductions.empty() ? 1 : unroll(wholeRegisters, columns), sets = 1;
-    while (sets * wholeRegisters < 8 && factor % (sets * 2) == 0)
+    while (!across && sets * wholeRegisters < 8 && factor % (sets * 2) == 0)
       sets *= 2;
     SmallVector<Value> sums;
     for (int64_t i = 0; i < sets * pixels; ++i)
-      for (ChannelVector v : channels.vectors)
-        sums.push_back(e.constant(VectorType::get({v.lanes}, c.acc), 0));
+      for (int64_t j = 0; j < count; ++j)
+        sums.push_back(e.constant(VectorType::get({across ? lanes : channels.vectors[j].lanes}, c.acc), 0));
+    auto along = [&](Value x, Value w, int64_t width, ValueRange carried) {
+      SmallVector<Value> next(carried.begin(), carried.end()), weights;
+      for (int64_t j = 0; j < count; ++j)
+        weights.push_back(loadAlong(c.rhs, e.add(w, j * c.acrossStride), width, false, 0));
+      for (int64_t p = 0; p < pixels; ++p) {
+        Value input = loadAlong(c.lhs, e.add(x, step(p, &Parallel::lhs)), width, c.lhsUnsigned, c.lhsZeroPoint);
+        for (int64_t j = 0; j < count; ++j)
+          next[p * count + j] = e.multiplyAdd(machine, input, weights[j], next[p * count + j]);
+      }
+      return next;
+    };
     auto body = [&](Value x, Value w, int64_t steps, ValueRange carried) {
       SmallVector<Value> next(carried.begin(), carried.end());
       for (int64_t u = 0; u < steps; ++u) {
@@ -194,6 +218,19 @@ struct ContractionBuilder {
           return innermost ? body(x2, w2, step, values) : nest(d + 1, x2, w2, values);
         });
       };
+      if (innermost && across) {
+        // Whole vectors, then the rest in ever narrower ones.
+        SmallVector<Value> result = llvm::to_vector(carried);
+        int64_t done = 0;
+        for (int64_t width = lanes; width >= 1; width /= 2) {
+          int64_t end = done + (r.extent - done) / width * width;
+          result = e.loop(e.index(done), e.index(end), width, result, [&](Value i, ValueRange values) {
+            return along(e.add(x, i), e.add(w, i), width, values);
+          });
+          done = end;
+        }
+        return result;
+      }
       if (!innermost || factor == 1)
         return run(lo, hi, 1, carried);
       int64_t whole = r.extent / factor * factor;
@@ -211,6 +248,19 @@ struct ContractionBuilder {
       for (int64_t i = 0; i < registers; ++i)
         sums[i] = e.addElements(sums[i], sums[s * registers + i]);
 
+    Channels stored = channels;
+    ChannelVector together{0, c.channels};
+    if (across) {
+      // Whose channels may lie in two neighbouring vectors.
+      SmallVector<Value> lined = e.sumEach(sums), ordered;
+      for (int64_t p = 0; p < pixels; ++p) {
+        int64_t at = p * count, v = at / lanes, next = std::min<int64_t>(v + 1, lined.size() - 1);
+        ordered.push_back(vector::ShuffleOp::create(e.b, e.loc, lined[v], lined[next], llvm::to_vector(llvm::seq(at - v * lanes, at - v * lanes + count))));
+      }
+      sums = ordered;
+      stored.vectors = together;
+    }
+
     SmallVector<Value> extras;
     for (auto [x, extra] : llvm::enumerate(c.epilogue->extras())) {
       Value base = e.index(c.extraBases[x]);
@@ -222,7 +272,7 @@ struct ContractionBuilder {
         base = e.add(base, e.mul(i, p.extras[x]));
       extras.push_back(base);
     }
-    finish(out, extras, shape, rows, columns, channels, sums);
+    finish(out, extras, shape, rows, columns, stored, sums);
   }
 
   Value loadExtra(unsigned x, Value base, int64_t offset, ChannelVector v) {
@@ -382,6 +432,12 @@ struct ContractionBuilder {
       return failure();
     }
     SmallVector<ChannelVector> vectors = splitChannels(lanes, width), last = splitChannels(lanes, rest);
+    if (c.acrossStride) {
+      whole = 1;
+      rest = 0;
+      // As many registers a pixel as there are channels.
+      vectors.assign(c.channels, ChannelVector{0, lanes});
+    }
     wholeVectors = whole > 0 ? vectors.size() : last.size();
     PixelTile shape = chooseTile(vectors, rows, columns);
     auto overWhole = [&](llvm::function_ref<void(const Channels &)> body) {
@@ -442,7 +498,51 @@ static Contraction part(Contraction c, int64_t from, int64_t to) {
   return c;
 }
 
+// Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of so few channels.
+static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
+  int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
+  for (const Parallel &p : c.parallels) {
+    pixels *= p.extent;
+    if (p.rhs)
+      return;
+  }
+  for (const Reduction &r : c.reductions)
+    products *= r.extent;
+  if (c.channels > 6 || c.channels * 2 > lanes * (int64_t)splitChannels(lanes, c.channels).size() || (c.block && c.block < c.channels) ||
+      products < 2 * lanes || pixels < 64 || products * c.channels > 4096 || c.reductions.empty() || c.reductions.back().lhs != 1 ||
+      c.reductions.back().extent < 2)
+    return;
+  // Contiguous runs of the input, borders aside.
+  Contraction inside = c;
+  for (Reduction &r : inside.reductions)
+    r.window = -1;
+  ContractionBuilder{e, machine, inside}.normalize();
+  if (inside.reductions.empty() || inside.reductions.back().lhs != 1 || inside.reductions.back().extent < lanes)
+    return;
+  Value panel = memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * c.channels}, c.acc), e.b.getI64IntegerAttr(64));
+  SmallVector<int64_t> dense(c.reductions.size(), 1);
+  for (int64_t d = (int64_t)dense.size() - 2; d >= 0; --d)
+    dense[d] = dense[d + 1] * c.reductions[d + 1].extent;
+  std::function<void(unsigned, Value, Value)> copy = [&](unsigned d, Value from, Value to) {
+    if (d == dense.size()) {
+      Value value = e.convert(c.rhs.load(e, from), c.acc, c.rhsUnsigned);
+      if (c.rhsZeroPoint)
+        value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.rhsZeroPoint));
+      memref::StoreOp::create(e.b, e.loc, value, panel, to);
+      return;
+    }
+    e.loop(0, c.reductions[d].extent, 1, [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
+  };
+  e.loop(0, c.channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
+  for (auto [r, stride] : llvm::zip(c.reductions, dense))
+    r.rhs = stride;
+  c.rhs = Flat{panel, {1}, c.acc};
+  c.rhsBase = c.block = c.blockStride = c.rhsZeroPoint = 0;
+  c.acrossStride = products;
+}
+
 LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason) {
+  turnAcross(e, machine, contraction);
   ContractionBuilder whole{e, machine, contraction};
   whole.normalize();
   if (contraction.parallels.empty() || !whole.windowed(contraction.parallels.back()))

@@ -35,6 +35,8 @@ struct Contraction {
   int64_t channels = 1;
   int64_t block = 0;       // channels a block of packed rhs; 0: a row of rhs holds all channels
   int64_t blockStride = 0; // elements of rhs from one block to the next
+  /// Channels too few for a vector: rhs is [channels][reduction], and vectors lie along the reduction. 0, or elements from channel to channel.
+  int64_t acrossStride = 0;
   Type acc;
   bool lhsUnsigned = false, rhsUnsigned = false;
   int64_t lhsZeroPoint = 0, rhsZeroPoint = 0;

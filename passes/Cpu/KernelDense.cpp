@@ -343,7 +343,7 @@ struct Matmul {
               return next;
             });
             for (auto [sum, part] : llvm::zip(sums, partial)) {
-              Value across = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::ADD, part);
+              Value across = e.sumLanes(part);
               sum = sum ? e.addElements(sum, across) : across;
             }
             done += count * width;

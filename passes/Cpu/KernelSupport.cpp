@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/AffineExprVisitor.h"
 #include "mlir/IR/IRMapping.h"
+#include <functional>
 
 using namespace mlir;
 using namespace burin;
@@ -97,6 +98,66 @@ Value Emitter::addElements(Value x, Value y) {
   if (isa<FloatType>(getElementTypeOrSelf(x.getType())))
     return arith::AddFOp::create(b, loc, x, y);
   return arith::AddIOp::create(b, loc, x, y);
+}
+
+Value Emitter::sumLanes(Value vector) {
+  for (int64_t n = cast<VectorType>(vector.getType()).getNumElements(); n > 1; n /= 2) {
+    auto half = [&](int64_t from) { return vector::ShuffleOp::create(b, loc, vector, vector, llvm::to_vector(llvm::seq(from, from + n / 2))).getResult(); };
+    vector = addElements(half(0), half(n / 2));
+  }
+  return vector::ExtractOp::create(b, loc, vector, 0);
+}
+
+SmallVector<Value> Emitter::sumEach(ArrayRef<Value> vectors) {
+  int64_t lanes = cast<VectorType>(vectors.front().getType()).getNumElements();
+  // One merge takes two vectors of chunks of `size` partial sums to one of chunks half as long. The masks stay within 128 bits where chunks do, which
+  // x86 does in one instruction each.
+  auto mask = [&](int64_t size, int64_t upper) {
+    SmallVector<int64_t> picked;
+    int64_t group = std::min<int64_t>(lanes, std::max<int64_t>(size, 4));
+    if (size > 4 || group < 4) {
+      for (int64_t chunk = 0; chunk < 2 * lanes; chunk += size)
+        for (int64_t i = 0; i < size / 2; ++i)
+          picked.push_back(chunk + upper * size / 2 + i);
+    } else {
+      for (int64_t g = 0; g < lanes; g += group)
+        for (int64_t side : {g, lanes + g})
+          for (int64_t chunk = side; chunk < side + group; chunk += size)
+            for (int64_t i = 0; i < size / 2; ++i)
+              picked.push_back(chunk + upper * size / 2 + i);
+    }
+    return picked;
+  };
+  // Which leaf arrives in which lane, found by sending numbers down the same tree.
+  std::function<SmallVector<int64_t>(int64_t, int64_t)> arrive = [&](int64_t first, int64_t count) -> SmallVector<int64_t> {
+    if (count == 1)
+      return SmallVector<int64_t>(lanes, first);
+    SmallVector<int64_t> a = arrive(first, count / 2), b = arrive(first + count / 2, count / 2), out;
+    a.append(b);
+    for (int64_t i : mask(2 * lanes / count, 0))
+      out.push_back(a[i]);
+    return out;
+  };
+  SmallVector<int64_t> leafOf = arrive(0, lanes);
+  SmallVector<Value> results;
+  for (size_t begin = 0; begin < vectors.size(); begin += lanes) {
+    SmallVector<Value> leaves(lanes);
+    for (int64_t lane = 0; lane < lanes && begin + lane < vectors.size(); ++lane)
+      leaves[leafOf[lane]] = vectors[begin + lane];
+    std::function<Value(int64_t, int64_t)> merge = [&](int64_t first, int64_t count) -> Value {
+      if (count == 1)
+        return leaves[first];
+      Value x = merge(first, count / 2), y = merge(first + count / 2, count / 2);
+      if (!x && !y)
+        return nullptr;
+      x = x ? x : y;
+      y = y ? y : x;
+      auto half = [&](int64_t upper) { return vector::ShuffleOp::create(b, loc, x, y, mask(2 * lanes / count, upper)).getResult(); };
+      return addElements(half(0), half(1));
+    };
+    results.push_back(merge(0, lanes));
+  }
+  return results;
 }
 
 FailureOr<Flat> cpu::flatten(Emitter &e, Value memref) {

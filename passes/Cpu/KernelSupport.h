@@ -48,6 +48,10 @@ struct Emitter {
   /// a * b + c as one rounding where the machine has it, in two elsewhere; integers wrap.
   Value multiplyAdd(const Machine &machine, Value a, Value b, Value c);
   Value addElements(Value a, Value b);
+  /// The sum of a vector's lanes, added by halves.
+  Value sumLanes(Value vector);
+  /// The sum of each of these vectors' lanes, in order, as lanes of vectors of the same length: three operations a sum instead of two a halving.
+  llvm::SmallVector<Value> sumEach(llvm::ArrayRef<Value> vectors);
 };
 
 std::optional<int64_t> constantIndex(Value value);

@@ -199,6 +199,28 @@ struct Window {
       });
     }
     SmallVector<int64_t> shift(at.size(), 0);
+    // A long epilogue is not repeated for every pixel: raw sums first, then a loop over the tile.
+    bool apart = epilogue->isLong() && shape.pixels() > 1 && output.element == acc && !divide;
+    if (apart) {
+      Value to = channel;
+      for (unsigned d = 0; d < at.size(); ++d)
+        to = e.add(to, e.mul(at[d], output.strides[d]));
+      for (int64_t p = 0; p < shape.pixels(); ++p)
+        output.store(e, sums[p], e.add(to, p % shape.columns * column.outStep + (row ? p / shape.columns * row->outStep : 0)));
+      e.loop(0, shape.rows, 1, [&](Value r) {
+        e.loop(0, shape.columns, 1, [&](Value q) {
+          SmallVector<Value> moved(at.begin(), at.end());
+          moved[last + 1] = e.add(at[last + 1], q);
+          if (row)
+            moved[last] = e.add(at[last], r);
+          Value from = e.add(to, e.mul(q, column.outStep));
+          if (row)
+            from = e.add(from, e.mul(r, row->outStep));
+          store(moved, shift, channel, lanes, output.load(e, from, lanes), nullptr);
+        });
+      });
+      return;
+    }
     for (int64_t p = 0; p < shape.pixels(); ++p) {
       shift[last + 1] = p % shape.columns;
       if (row)

@@ -284,6 +284,15 @@ def cases():
     yield conv(1, [35, 35], 3, 32, [3, 3], [2, 2], packed=32, ep="bias_relu")
     yield conv(1, [37, 37], 3, 64, [7, 7], [2, 2], packed=32, ep="bias_relu")
     yield conv(1, [32, 32], 1, 8, [5, 5], packed=8, ep="bias_relu")
+    # Few channels: vectors along the reduction.
+    for oc in range(1, 8):
+        yield conv(1, [11, 12], 64, oc, [3, 3], packed=oc, pads=[1, 1, 1, 1], ep="bias_add")
+        yield conv(1, [11, 12], 21, oc, [3, 3], ep="silu_scale")
+        yield conv(1, [11, 13], 7, oc, [5, 5], [2, 1], packed=oc, pads=[0, 2, 1, 1], ep="bias_relu")
+        yield conv(1, [11, 13], 70, oc, [1, 1], packed=oc, ep="bias_relu", in_pad=[0, 0, 0, 3])
+        yield conv_transpose(1, [9, 9], 66, oc, [4, 4], [2, 2], None, [1, 1, 1, 1], ep="bias_relu")
+        yield matmul([], 70, 100, oc, packed=oc, ep="bias_relu")
+        yield conv(1, [9, 9], 64, oc, [3, 3], packed=oc, dtype="i8", zp=(3, -2), pads=[1, 1, 1, 1])
     yield conv(1, [9, 9], 16, 32, [3, 3], packed=16, dtype="i8", zp=(3, -2), pads=[1, 1, 1, 1])
     yield conv(1, [9, 9], 16, 20, [3, 3], packed=20, dtype="i8", zp=(128, 0), unsigned=True, pads=[1, 1, 1, 1], ep="requantize")
     yield conv(1, [9, 9], 5, 20, [3, 3], dtype="i8", ep="requantize")
