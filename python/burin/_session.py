@@ -17,6 +17,7 @@ from ._burin import Error
 
 MAX_VALUE_ELEMENTS = 1024  # of an integer or boolean input whose value may be compiled in
 MAX_FLOAT_ELEMENTS = 64  # the same for scalars and vectors of floats (scales, limits)
+INTEGERS, FLOATS = {2, 3, 4, 5, 6, 7, 9, 12, 13}, {1, 10, 11, 16}  # ONNX's numbers of those types
 
 
 def _dtypes():
@@ -25,8 +26,9 @@ def _dtypes():
     table = {code: np.dtype(name) for code, name in names.items()}
     try:
         import ml_dtypes
-        for code, name in {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 24: "float8_e8m0fnu"}.items():
-            table[code] = np.dtype(getattr(ml_dtypes, name))
+        names = {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
+                 23: "float4_e2m1fn", 24: "float8_e8m0fnu", 25: "uint2", 26: "int2"}
+        table.update((code, np.dtype(getattr(ml_dtypes, name))) for code, name in names.items() if hasattr(ml_dtypes, name))
     except ImportError:
         pass
     return table
@@ -153,10 +155,9 @@ class InferenceSession:
         for a in self._args.values():
             if a.dtype not in DTYPES:
                 continue
-            kind = DTYPES[a.dtype].kind
-            if kind in "iub" and (feed is None or feed[a.name].size <= MAX_VALUE_ELEMENTS):
+            if a.dtype in INTEGERS and (feed is None or feed[a.name].size <= MAX_VALUE_ELEMENTS):
                 integers.add(a.name)
-            elif kind == "f" and ((a.shape is None or len(a.shape) < 2) if feed is None else feed[a.name].ndim < 2 and feed[a.name].size <= MAX_FLOAT_ELEMENTS):
+            elif a.dtype in FLOATS and ((a.shape is None or len(a.shape) < 2) if feed is None else feed[a.name].ndim < 2 and feed[a.name].size <= MAX_FLOAT_ELEMENTS):
                 floats.add(a.name)
         ways = [frozenset(integers)] if integers else []
         return ways + ([frozenset(integers | floats)] if floats else [])

@@ -4,14 +4,14 @@ usage: conformance.py [--full] [--mode static|dynamic|constant] [--update] [--ta
        prints "N passed, N failed, N skipped"; skipped are the expected failures
 
 Modes: static - as the suite has it; dynamic - every dim of every input and output open, the session takes shapes from the feed;
-constant - inputs become initializers, so that folding is tested by the same numbers. Without --mode: static, and with --full
-the two others whole. --mode dynamic or constant alone runs a seeded sample of 300 node tests unless --full or names are given.
+constant - inputs become initializers, so that folding is tested by the same numbers. All three without --mode. Of the last two a seeded
+sample of 300 node tests runs, unless --full or names are given.
 
 Each test runs in a worker process with a time limit: a crash or a hang is one failure. Tolerances are the suite's own.
 expectations/cpu.json holds what does not pass, by mode: {reason: [tests]}. A test listed there that passes, and one that fails
 and is not, fails the run. Reasons that begin with "observed: " are written by --update from the message, others by hand and kept.
 In dynamic and constant, a test without an entry is expected to do what it does in static; "passes here" lists those that do better.
---table writes docs/operators.md from the expectations; it runs nothing.
+Give --update with --full. --table writes docs/operators.md from the expectations, as --update does too; it runs nothing.
 """
 import argparse
 import copy
@@ -345,7 +345,7 @@ def main():
         write_table(suite, known)
         return 0
     total = [0, 0, 0]
-    for mode in [a.mode] if a.mode else ["static", "dynamic", "constant"] if a.full else ["static"]:
+    for mode in [a.mode] if a.mode else ["static", "dynamic", "constant"]:
         names = list(suite)
         if a.names:
             names = [n for n in names if any(n == w or n.startswith(w) for w in a.names)]
