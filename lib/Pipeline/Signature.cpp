@@ -2,6 +2,7 @@
 // signedness.
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Pipeline.h"
+#include "passes/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -74,6 +75,7 @@ LogicalResult burin::captureSignature(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError("expected a function @main");
+  refineBranches(module);
   Builder b(module.getContext());
   auto capture = [&](TypeRange types, bool isInput) -> FailureOr<Attribute> {
     SmallVector<Attribute> entries;

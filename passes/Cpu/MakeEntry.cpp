@@ -4,8 +4,13 @@
 #include "passes/Cpu/Views.h"
 
 #include "burin/runtime.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
 #include <cstddef>
 
 namespace burin {
@@ -34,7 +39,7 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
     OpBuilder builder(main);
     Location loc = main.getLoc();
     Type pointer = LLVM::LLVMPointerType::get(&getContext());
-    Type i8 = builder.getI8Type(), i32 = builder.getI32Type();
+    Type i32 = builder.getI32Type();
     auto entry =
         func::FuncOp::create(builder, loc, "entry", builder.getFunctionType(SmallVector<Type>(5, pointer), i32));
     Block *block = entry.addEntryBlock();
@@ -51,40 +56,152 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
     }
     roots.append({block->getArgument(2), block->getArgument(3)});
 
-    int32_t layer = 0;
-    for (Operation &op : main.front().without_terminator()) {
-      auto call = dyn_cast<func::CallOp>(op);
-      if (!call) {
-        if (isMemoryEffectFree(&op))
-          continue;
-        op.emitError() << "expected only views and calls of kernels in @main, got " << op.getName();
-        return signalPassFailure();
-      }
-      SmallVector<Value> operands;
-      for (Value operand : call.getOperands()) {
-        FailureOr<View> view = resolveView(operand);
-        auto root = succeeded(view) ? dyn_cast<BlockArgument>(view->root) : BlockArgument();
-        if (!root || root.getOwner() != &main.front()) {
-          call.emitError() << "expected static views of the function's arguments, got " << operand.getType();
-          return signalPassFailure();
-        }
-        Value base = roots[root.getArgNumber()];
-        if (view->baseBytes != 0) {
-          Value bytes = LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(view->baseBytes));
-          base =
-              LLVM::GEPOp::create(builder, loc, pointer, i8, base, LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);
-        }
-        operands.push_back(UnrealizedConversionCastOp::create(builder, loc, operand.getType(), base).getResult(0));
-      }
-      callHook(builder, call.getLoc(), block->getArgument(4), layer, 0);
-      func::CallOp::create(builder, call.getLoc(), call.getCallee(), TypeRange(), operands);
-      callHook(builder, call.getLoc(), block->getArgument(4), layer++, 1);
-    }
-    Value ok = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(BURIN_OK));
-    func::ReturnOp::create(builder, loc, ok);
+    context = block->getArgument(4);
+    layer = 0;
+    status = nullptr;
+    IRMapping scalars;
+    if (failed(emitBlock(builder, main.front(), roots, scalars)))
+      return signalPassFailure();
+    Value result = status ? Value(LLVM::LoadOp::create(builder, loc, i32, status))
+                          : LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(BURIN_OK));
+    func::ReturnOp::create(builder, loc, result);
     main.erase();
     if (layer > 0)
       makeHook(module);
+  }
+
+  Value context, status; // status: where a check failed, else null
+  int32_t layer;
+
+  // The pointer to the first byte of what `memref` names, and its view.
+  FailureOr<Value> pointerOf(OpBuilder &builder, Operation *user, Value memref, ArrayRef<Value> roots,
+                             IRMapping &scalars, View &view) {
+    FailureOr<View> resolved = resolveView(memref);
+    auto root = succeeded(resolved) ? dyn_cast<BlockArgument>(resolved->root) : BlockArgument();
+    if (!root || !isa<func::FuncOp>(root.getOwner()->getParentOp()))
+      return user->emitError() << "expected views of the function's arguments, got " << memref.getType();
+    view = *resolved;
+    Location loc = memref.getLoc();
+    Value base = roots[root.getArgNumber()];
+    if (view.baseBytes != 0)
+      base = shifted(builder, loc, base, LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(view.baseBytes)));
+    for (auto [value, bytes] : view.dynamic)
+      base = shifted(builder, loc, base, scaled(builder, loc, scalars.lookup(value), bytes));
+    return base;
+  }
+
+  static Value scaled(OpBuilder &builder, Location loc, Value index, int64_t bytes) {
+    Value wide = arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
+    Value scale = LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(bytes));
+    return bytes == 1 ? wide : Value(LLVM::MulOp::create(builder, loc, wide, scale));
+  }
+
+  static Value shifted(OpBuilder &builder, Location loc, Value base, Value bytes) {
+    return LLVM::GEPOp::create(builder, loc, LLVM::LLVMPointerType::get(builder.getContext()), builder.getI8Type(),
+                               base, LLVM::GEPArg(bytes), LLVM::GEPNoWrapFlags::inbounds);
+  }
+
+  // A scalar that control flow depends on.
+  LogicalResult emitLoad(OpBuilder &builder, memref::LoadOp load, ArrayRef<Value> roots, IRMapping &scalars) {
+    View view;
+    FailureOr<Value> pointer = pointerOf(builder, load, load.getMemref(), roots, scalars, view);
+    if (failed(pointer))
+      return failure();
+    Location loc = load.getLoc();
+    int64_t bytes = storageBytes(view.element);
+    Value address = *pointer;
+    if (view.offset != 0)
+      address = shifted(builder, loc, address,
+                        LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(view.offset * bytes)));
+    for (auto [index, stride] : llvm::zip(load.getIndices(), view.strides))
+      address = shifted(builder, loc, address, scaled(builder, loc, scalars.lookup(index), stride * bytes));
+    bool isBool = view.element.isInteger(1); // a byte in memory
+    Value value = LLVM::LoadOp::create(builder, loc, isBool ? Type(builder.getI8Type()) : view.element, address,
+                                       storageBytes(view.element));
+    if (isBool)
+      value = LLVM::ICmpOp::create(builder, loc, LLVM::ICmpPredicate::ne, value,
+                                   LLVM::ConstantOp::create(builder, loc, builder.getI8IntegerAttr(0)));
+    scalars.map(load.getResult(), value);
+    return success();
+  }
+
+  // Kernels are called, control flow and scalars are copied, views become pointers where they are used.
+  LogicalResult emitBlock(OpBuilder &builder, Block &block, ArrayRef<Value> roots, IRMapping &scalars) {
+    for (Operation &op : block.without_terminator()) {
+      if (auto call = dyn_cast<func::CallOp>(op)) {
+        if (failed(emitCall(builder, call, roots, scalars)))
+          return failure();
+      } else if (auto load = dyn_cast<memref::LoadOp>(op)) {
+        if (failed(emitLoad(builder, load, roots, scalars)))
+          return failure();
+      } else if (isa<scf::IfOp, scf::ForOp, scf::WhileOp>(op)) {
+        if (failed(emitControlFlow(builder, op, roots, scalars)))
+          return failure();
+      } else if (auto check = dyn_cast<cf::AssertOp>(op)) {
+        emitCheck(builder, check.getLoc(), scalars.lookup(check.getArg()));
+      } else if (!isMemoryEffectFree(&op)) {
+        return op.emitError() << "expected only views, scalars, control flow and calls of kernels in @main, got "
+                              << op.getName();
+      } else if (!llvm::any_of(op.getResultTypes(), llvm::IsaPred<BaseMemRefType>)) {
+        builder.clone(op, scalars);
+      }
+    }
+    return success();
+  }
+
+  // A failed check decides what the program returns; it runs on, for all memory it touches is its own.
+  void emitCheck(OpBuilder &builder, Location loc, Value holds) {
+    Type i32 = builder.getI32Type();
+    if (!status) {
+      OpBuilder start = OpBuilder::atBlockBegin(cast<BlockArgument>(context).getOwner());
+      Value one = LLVM::ConstantOp::create(start, loc, start.getI64IntegerAttr(1));
+      status = LLVM::AllocaOp::create(start, loc, context.getType(), i32, one);
+      LLVM::StoreOp::create(start, loc, LLVM::ConstantOp::create(start, loc, start.getI32IntegerAttr(BURIN_OK)), status);
+    }
+    Value wrong = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(BURIN_ERROR_SHAPE));
+    Value now = LLVM::LoadOp::create(builder, loc, i32, status);
+    LLVM::StoreOp::create(builder, loc, arith::SelectOp::create(builder, loc, holds, now, wrong), status);
+  }
+
+  LogicalResult emitControlFlow(OpBuilder &builder, Operation &op, ArrayRef<Value> roots, IRMapping &scalars) {
+    if (llvm::any_of(op.getOperandTypes(), llvm::IsaPred<BaseMemRefType>))
+      return op.emitError() << "expected control flow to carry scalars only; a buffer is updated in place";
+    Operation *copy = op.cloneWithoutRegions(scalars);
+    builder.insert(copy);
+    for (auto [from, to] : llvm::zip(op.getRegions(), copy->getRegions())) {
+      for (Block &block : from) {
+        Block *target = new Block();
+        to.push_back(target);
+        for (BlockArgument argument : block.getArguments())
+          scalars.map(argument, target->addArgument(argument.getType(), argument.getLoc()));
+        OpBuilder inner = OpBuilder::atBlockEnd(target);
+        if (failed(emitBlock(inner, block, roots, scalars)))
+          return failure();
+        inner.clone(*block.getTerminator(), scalars);
+      }
+    }
+    scalars.map(op.getResults(), copy->getResults());
+    return success();
+  }
+
+  LogicalResult emitCall(OpBuilder &builder, func::CallOp call, ArrayRef<Value> roots, IRMapping &scalars) {
+    SmallVector<Value> operands;
+    for (Value operand : call.getOperands()) {
+      if (!isa<BaseMemRefType>(operand.getType())) {
+        operands.push_back(scalars.lookup(operand));
+        continue;
+      }
+      View view;
+      FailureOr<Value> base = pointerOf(builder, call, operand, roots, scalars, view);
+      if (failed(base))
+        return failure();
+      operands.push_back(
+          UnrealizedConversionCastOp::create(builder, call.getLoc(), operand.getType(), *base).getResult(0));
+    }
+    callHook(builder, call.getLoc(), context, layer, 0);
+    func::CallOp::create(builder, call.getLoc(), call.getCallee(), TypeRange(), operands);
+    callHook(builder, call.getLoc(), context, layer++, 1);
+    return success();
   }
 
   void callHook(OpBuilder &builder, Location loc, Value context, int32_t layer, int32_t end) {

@@ -7,6 +7,7 @@
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
 
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -121,15 +122,10 @@ public:
   Outliner(ModuleOp module, func::FuncOp main) : module(module), main(main), builder(main.getContext()) {}
 
   LogicalResult run() {
-    SmallVector<SmallVector<Operation *>> groups = formGroups();
     unsigned firstWritten = main.getNumArguments();
-    for (ArrayRef<Operation *> group : groups)
-      if (failed(outline(group, firstWritten)))
-        return failure();
-    // Backwards, so that whole chains of views go.
-    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(main.front())))
-      if (isOpTriviallyDead(&op))
-        op.erase();
+    if (failed(outlineBlock(main.front(), firstWritten)))
+      return failure();
+    eraseDead(main.front());
     for (auto &[kernel, facts] : kernels)
       annotate(kernel, facts);
     // Arguments are inputs, outputs, arena, weights; outputs are those that something writes.
@@ -146,12 +142,48 @@ private:
     SmallVector<int64_t> alignment;
   };
 
+  // Control flow of the model stays in @main, and what it runs becomes kernels; a loop of scalars is one kernel.
+  static bool isControlFlow(Operation *op) {
+    return isa<scf::IfOp, scf::ForOp, scf::WhileOp>(op) &&
+           op->walk([](Operation *inner) {
+               bool computes = isa<linalg::LinalgOp, nn::ComputeOp, memref::CopyOp, cf::AssertOp>(inner);
+               return computes ? WalkResult::interrupt() : WalkResult::advance();
+             }).wasInterrupted();
+  }
+
+  LogicalResult outlineBlock(Block &block, unsigned &firstWritten) {
+    // Layers are numbered here and by cpu-make-entry in the order they stand in.
+    for (ArrayRef<Operation *> group : formGroups(block)) {
+      if (!isControlFlow(group.front())) {
+        if (failed(outline(group, firstWritten)))
+          return failure();
+        continue;
+      }
+      for (Region &region : group.front()->getRegions())
+        for (Block &inner : region)
+          if (failed(outlineBlock(inner, firstWritten)))
+            return failure();
+    }
+    return success();
+  }
+
+  // Backwards, so that whole chains of views go.
+  static void eraseDead(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+      for (Region &region : op.getRegions())
+        for (Block &inner : region)
+          eraseDead(inner);
+      if (isOpTriviallyDead(&op))
+        op.erase();
+    }
+  }
+
   // Computations in order. A fill goes into the kernel of the operation that accumulates onto it right afterwards;
   // other fills in a row, such as the four sides of a frame, share one.
-  SmallVector<SmallVector<Operation *>> formGroups() {
+  SmallVector<SmallVector<Operation *>> formGroups(Block &block) {
     SmallVector<Operation *> ops;
-    for (Operation &op : main.front().without_terminator())
-      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp>(op))
+    for (Operation &op : block.without_terminator())
+      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp, cf::AssertOp>(op))
         ops.push_back(&op);
     auto accumulatesOnto = [](Operation *op, linalg::FillOp fill) {
       auto destination = dyn_cast<linalg::LinalgOp>(op);
@@ -189,8 +221,10 @@ private:
         found->second.viewedInside = found->second.written = true; // who reads or writes the view is not followed
   }
 
-  // All values from outside that `op` and its regions use; scalars are followed to what makes them.
-  LogicalResult collect(Operation *op, llvm::MapVector<Value, Use> &uses, SetVector<Operation *> &scalars) {
+  // All values from outside that `op` and its regions use; scalars are followed to what makes them: constants and their
+  // arithmetic go into the kernel, what @main loads or counts comes to it as an argument.
+  LogicalResult collect(Operation *op, llvm::MapVector<Value, Use> &uses, SetVector<Operation *> &scalars,
+                        SetVector<Value> &passed) {
     SetVector<Value> values(op->operand_begin(), op->operand_end());
     getUsedValuesDefinedAbove(op->getRegions(), values);
     for (Value value : values) {
@@ -199,12 +233,17 @@ private:
         continue;
       }
       Operation *producer = value.getDefiningOp();
-      if (!producer || !(isMemoryEffectFree(producer) || isa<memref::LoadOp>(producer)))
-        return op->emitError() << "operand of type " << value.getType()
-                               << " is neither a buffer nor a scalar computed from constants";
+      if (!producer || isa<memref::LoadOp>(producer) || producer->getNumRegions()) {
+        if (!value.getType().isIntOrIndexOrFloat())
+          return op->emitError() << "expected operands that are buffers or scalars, got " << value.getType();
+        passed.insert(value);
+        continue;
+      }
+      if (!isMemoryEffectFree(producer))
+        return op->emitError() << "operand of type " << value.getType() << " is neither a buffer nor a scalar";
       if (scalars.contains(producer))
         continue;
-      if (failed(collect(producer, uses, scalars)))
+      if (failed(collect(producer, uses, scalars, passed)))
         return failure();
       scalars.insert(producer);
     }
@@ -214,8 +253,9 @@ private:
   LogicalResult outline(ArrayRef<Operation *> group, unsigned &firstWritten) {
     llvm::MapVector<Value, Use> uses;
     SetVector<Operation *> scalars;
+    SetVector<Value> passed;
     for (Operation *op : group)
-      if (failed(collect(op, uses, scalars)))
+      if (failed(collect(op, uses, scalars, passed)))
         return failure();
     for (Operation *op : group)
       op->walk([&](Operation *inner) { noteEffects(inner, uses); });
@@ -230,12 +270,13 @@ private:
       FailureOr<View> view = resolveView(value);
       auto root = succeeded(view) ? dyn_cast<BlockArgument>(view->root) : BlockArgument();
       if (!root || root.getOwner() != &main.front())
-        return group.back()->emitError() << "expected static views of the function's arguments, got "
-                                         << value.getType();
+        return group.back()->emitError() << "expected views of the function's arguments, got " << value.getType();
+      if (!view->dynamic.empty() && use.viewedInside)
+        return group.back()->emitError() << "expected no views of " << value.getType() << " inside the operation";
       auto rootType = cast<MemRefType>(root.getType());
       bool isBytes =
           rootType.getRank() == 1 && rootType.getElementType().isInteger(8) && rootType.getLayout().isIdentity();
-      Argument argument{value, *view, isBytes && !use.viewedInside};
+      Argument argument{value, *view, (isBytes && !use.viewedInside) || !view->dynamic.empty()};
       if (use.written && view->span() > 0)
         firstWritten = std::min(firstWritten, root.getArgNumber());
       bytes += cast<MemRefType>(value.getType()).getNumElements() * storageBytes(view->element);
@@ -243,6 +284,7 @@ private:
         return other.rebased == argument.rebased && other.view.root == view->root &&
                other.view.beginBytes() == view->beginBytes() && other.view.shape == view->shape &&
                other.view.strides == view->strides && other.view.element == view->element &&
+               other.view.dynamic == view->dynamic &&
                (other.rebased || other.value.getType() == value.getType());
       });
       places.push_back({value, same - arguments.begin()});
@@ -258,7 +300,11 @@ private:
     SmallVector<Value> operands;
     for (Argument &argument : arguments)
       operands.push_back(argument.rebased ? rebase(argument.view) : argument.value);
-    func::FuncOp kernel = makeKernel(group, scalars.getArrayRef(), operands, places);
+    for (Value scalar : passed) // functions of the LLVM dialect know no index
+      operands.push_back(scalar.getType().isIndex()
+                             ? arith::IndexCastOp::create(builder, scalar.getLoc(), builder.getI64Type(), scalar)
+                             : scalar);
+    func::FuncOp kernel = makeKernel(group, scalars.getArrayRef(), operands, places, passed.getArrayRef());
     func::CallOp::create(
         builder,
         FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })),
@@ -274,6 +320,16 @@ private:
   Value rebase(const View &view) {
     Location loc = view.root.getLoc();
     Value shift = arith::ConstantIndexOp::create(builder, loc, view.beginBytes());
+    for (auto [value, bytes] : view.dynamic) {
+      Value scale = arith::ConstantIndexOp::create(builder, loc, bytes);
+      shift = arith::AddIOp::create(builder, loc, shift, arith::MulIOp::create(builder, loc, value, scale));
+    }
+    Value root = view.root;
+    if (auto type = cast<MemRefType>(root.getType()); !type.getElementType().isInteger(8) || type.getRank() != 1) {
+      int64_t bytes = type.getNumElements() * storageBytes(type.getElementType());
+      root = UnrealizedConversionCastOp::create(builder, loc, MemRefType::get({bytes}, builder.getI8Type()), root)
+                 .getResult(0);
+    }
     auto plain = MemRefType::get(view.shape, view.element);
     SmallVector<int64_t> strides;
     int64_t offset;
@@ -282,16 +338,15 @@ private:
     for (auto [size, want, have] : llvm::zip(view.shape, strides, view.strides))
       contiguous &= size == 1 || want == have;
     if (contiguous)
-      return memref::ViewOp::create(builder, loc, plain, view.root, shift, ValueRange());
-    auto flat = memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), view.root, shift,
-                                       ValueRange());
+      return memref::ViewOp::create(builder, loc, plain, root, shift, ValueRange());
+    auto flat = memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), root, shift, ValueRange());
     auto strided =
         MemRefType::get(view.shape, view.element, StridedLayoutAttr::get(builder.getContext(), 0, view.strides));
     return memref::ReinterpretCastOp::create(builder, loc, strided, flat, /*offset=*/0, view.shape, view.strides);
   }
 
   func::FuncOp makeKernel(ArrayRef<Operation *> group, ArrayRef<Operation *> scalars, ValueRange operands,
-                          ArrayRef<std::pair<Value, unsigned>> places) {
+                          ArrayRef<std::pair<Value, unsigned>> places, ArrayRef<Value> passed) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(module.getBody());
     Location loc = group.back()->getLoc();
@@ -302,6 +357,12 @@ private:
     IRMapping mapping;
     for (auto [value, index] : places)
       mapping.map(value, entry->getArgument(index));
+    for (auto [i, scalar] : llvm::enumerate(passed)) {
+      Value argument = entry->getArgument(entry->getNumArguments() - passed.size() + i);
+      if (scalar.getType().isIndex())
+        argument = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), argument);
+      mapping.map(scalar, argument);
+    }
     for (Operation *op : scalars)
       builder.clone(*op, mapping);
     for (Operation *op : group)
@@ -333,17 +394,19 @@ private:
       // elements.
       bool ours = cast<BlockArgument>(a.view.root).getArgNumber() + 2 >= main.getNumArguments();
       int64_t offset = a.rebased ? a.view.beginBytes() : a.view.baseBytes;
+      for (auto [value, bytes] : a.view.dynamic)
+        offset = std::gcd(offset, bytes);
       facts.alignment[i] =
           std::gcd(facts.alignment[i], ours ? std::gcd(offset, int64_t(64)) : storageBytes(a.view.element));
       for (auto [j, b] : llvm::enumerate(arguments))
         if (i != j && (written[i] || written[j]) && a.view.root == b.view.root &&
-            a.view.beginBytes() < b.view.endBytes() && b.view.beginBytes() < a.view.endBytes())
+            a.view.reach().first < b.view.reach().second && b.view.reach().first < a.view.reach().second)
           facts.noalias[i] = false;
     }
   }
 
   void annotate(func::FuncOp kernel, const Facts &facts) {
-    for (unsigned i = 0; i < kernel.getNumArguments(); ++i) {
+    for (unsigned i = 0; i < facts.noalias.size(); ++i) { // scalars follow
       if (facts.noalias[i])
         kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
       kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(facts.alignment[i]));

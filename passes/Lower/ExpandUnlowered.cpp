@@ -16,18 +16,24 @@ struct ExpandUnlowered : impl::ExpandUnloweredBase<ExpandUnlowered> {
     func::FuncOp main = lower::getMain(getOperation());
     if (!main)
       return;
-    Block &block = main.getBody().front();
+    expand(main.getBody().front());
+    lower::eraseDead(main.getBody().front());
+  }
+
+  static void expand(Block &block) {
     for (auto it = block.begin(); it != block.end();) {
       Operation *op = &*it;
       Operation *before = op->getPrevNode();
       if (lower::needsNoLowering(op) || lower::getRegistry().find(op->getName().getStringRef()) ||
           !onnx::hasFunctionBody(op) || failed(onnx::expandFunctionBody(op))) {
+        for (Region &region : op->getRegions())
+          for (Block &inner : region)
+            expand(inner);
         ++it;
         continue;
       }
       it = before ? std::next(before->getIterator()) : block.begin();
     }
-    lower::eraseDead(block);
   }
 };
 

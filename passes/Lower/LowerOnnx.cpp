@@ -1,11 +1,16 @@
 // lower-onnx: the walk over @main that the families fill in. One pass in order over one block: an operand is always
 // placed before it is asked for, so nothing is ever patched up. It builds a new block beside the old one and drops the
 // old one at the end; on an error the function stays as it was.
+#include "dialects/Onnx/Bridge.h"
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Passes.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include "llvm/ADT/StringSet.h"
 using namespace mlir;
 
 namespace burin {
@@ -26,6 +31,7 @@ const Registry &getRegistry() {
   static const Registry registry = [] {
     Registry r;
     populateMathLowerings(r);
+    populateControlFlowLowerings(r);
     populateNNLowerings(r);
     populateReductionLowerings(r);
     populateTensorLowerings(r);
@@ -39,7 +45,7 @@ const Registry &getRegistry() {
   return registry;
 }
 
-bool needsNoLowering(Operation *op) { return isa<onnx::ConstantOp, onnx::NoValueOp, func::ReturnOp>(op); }
+bool needsNoLowering(Operation *op) { return isa<onnx::ConstantOp, onnx::NoValueOp, onnx::YieldOp, func::ReturnOp>(op); }
 
 func::FuncOp getMain(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -47,10 +53,14 @@ func::FuncOp getMain(ModuleOp module) {
 }
 
 void eraseDead(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        eraseDead(inner);
     if (isOpTriviallyDead(&op))
       op.erase();
 }
+  }
 
 } // namespace lower
 
@@ -202,12 +212,23 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
         error << "; --emit=onnx and --stop-after=graph still work";
       return error;
     }
-    if (failed(checkTypes(op)))
+    // Control flow knows its shapes when its bodies are lowered.
+    bool hasBodies = isa<onnx::IfOp, onnx::LoopOp, onnx::ScanOp>(op);
+    if (!hasBodies && failed(checkTypes(op))) {
+      l.impossible = contradicts(op);
       return failure();
     l.b.setLoc(op->getLoc());
-    if (op->getNumResults() &&
+    if (!hasBodies && op->getNumResults() &&
         llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !product(l.shape(v)); })) {
       for (Value v : op->getResults())
+  /// True if ONNX itself refuses the node with operands of these shapes.
+  static bool contradicts(Operation *op) {
+    ScopedDiagnosticHandler quiet(op->getContext(), [](Diagnostic &) { return success(); });
+    SmallVector<Type> types;
+    onnx::ShapeValues values;
+    return failed(onnx::inferReturnTypes(op, types, values));
+  }
+
         l.set(v, l.empty(l.typeIn(v, identityOrder(l.rank(v)))));
       return success();
     }
@@ -223,6 +244,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
   LogicalResult lowerBlock(func::FuncOp main, Block &old, Block &block) {
     Builder attrs(&getContext());
     auto dtype = [&](Value v) { return attrs.getI32IntegerAttr(dtypeNumber(getElementTypeOrSelf(v.getType()))); };
+    }
     Lowering l(OpBuilder::atBlockEnd(&block), main.getLoc());
     for (BlockArgument arg : old.getArguments()) {
       Order order = identityOrder(l.rank(arg));
@@ -243,6 +265,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
       main.setResultAttr(i, "burin.dtype", dtype(v));
       if (!main.getResultAttr(i, "onnx.name"))
         main.setResultAttr(i, "onnx.name", attrs.getStringAttr("output" + Twine(i)));
+    l.lowerOp = [&](Operation *op) { return lowerOp(l, op); };
     }
     func::ReturnOp::create(l.b, results);
     return success();

@@ -4,6 +4,7 @@
 #include "passes/Lower/Tensor.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 
 #include <cstring>
 
@@ -427,6 +428,25 @@ Order Lowering::preferredOrder(ValueRange operands, int64_t rank) {
     int64_t size = product(shape(v));
     if (size > bestSize || (size == bestSize && isIdentity(best))) {
       best = order;
+Value Lowering::fresh(RankedTensorType type) {
+  return bufferization::AllocTensorOp::create(b, type, ValueRange());
+}
+
+Value Lowering::own(Value tensor) { return moveInto(tensor, fresh(cast<RankedTensorType>(tensor.getType()))); }
+
+Value Lowering::moveInto(Value tensor, Value target) {
+  return bufferization::MaterializeInDestinationOp::create(b, target.getType(), tensor, target).getResult();
+}
+
+LogicalResult Lowering::lowerBody(Block &body) {
+  Location outside = b.getLoc();
+  for (Operation &op : body.without_terminator())
+    if (!needsNoLowering(&op) && failed(lowerOp(&op)))
+      return failure();
+  b.setLoc(outside);
+  return success();
+}
+
       bestSize = size;
     }
   }

@@ -133,6 +133,13 @@ public:
                   mlir::TypedAttr scalar);
   mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes,
                     llvm::ArrayRef<int64_t> strides = {});
+  /// Memory that is no other value's, unlike `empty`, which equal ones share.
+  mlir::Value fresh(mlir::RankedTensorType type);
+  /// `tensor` in a buffer of its own, for a loop that updates it in place.
+  mlir::Value own(mlir::Value tensor);
+  /// `tensor` in the memory of `target`, of the same type: ends every loop body and branch, so that what they hand on
+  /// lies in one buffer known before.
+  mlir::Value moveInto(mlir::Value tensor, mlir::Value target);
 
   // --- Whole steps in terms of onnx values
   // ---------------------------------------------------------------------------------
@@ -148,6 +155,25 @@ public:
   Placed reshaped(mlir::Value v, llvm::ArrayRef<int64_t> shape);
   /// The order in which the elements of an elementwise result of `operands` had best lie.
   Order preferredOrder(mlir::ValueRange operands, int64_t rank);
+
+  // --- Bodies
+  // -------------------------------------------------------------------------------------------------------------
+  /// What is cached while a scope lives lies inside a branch or body and is forgotten with it.
+  class Scope {
+  public:
+    explicit Scope(Lowering &l) : l(l), moved(l.moved) {}
+    ~Scope() { l.moved = std::move(moved); }
+
+  private:
+    Lowering &l;
+    llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value> moved;
+  };
+  /// Lowers the operators of a nested block at `b`; its arguments are set.
+  mlir::LogicalResult lowerBody(mlir::Block &body);
+  std::function<mlir::LogicalResult(mlir::Operation *)> lowerOp; // set by the pass
+  /// Set with an error that no implementation could avoid: the node contradicts the shapes it gets. In a branch that is
+  /// never taken it is none.
+  bool impossible = false;
 
   // --- Errors
   // -------------------------------------------------------------------------------------------------------------
@@ -200,6 +226,7 @@ mlir::func::FuncOp getMain(mlir::ModuleOp module);
 void eraseDead(mlir::Block &block);
 
 // One a family file, spelled as the family.
+void populateControlFlowLowerings(Registry &registry);
 void populateMathLowerings(Registry &registry);
 void populateNNLowerings(Registry &registry);
 void populateReductionLowerings(Registry &registry);

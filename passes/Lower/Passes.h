@@ -2,6 +2,7 @@
 #ifndef BURIN_PASSES_LOWER_PASSES_H
 #define BURIN_PASSES_LOWER_PASSES_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
 #include <string>
@@ -20,6 +21,10 @@ void buildLowerPipeline(mlir::OpPassManager &pm);
 /// ONNX's names of the operators this stage lowers itself, sorted; the graph stage expands the others where ONNX
 /// defines them by a body, and folds what the bodies compute from shapes.
 std::vector<std::string> getLoweredOperators();
+
+/// Where one branch of an If can never run with the shapes at hand, its results are what the other branch gives. To be
+/// called on the graph before its signature is taken; changes types only.
+void refineBranches(mlir::ModuleOp module);
 
 void registerLowerPasses();
 

@@ -56,8 +56,7 @@ const Defaults functions[] = {{"relu", {}, {}},       {"tanh", {}, {}},       {"
                               {"scaledtanh", 1.0, 1.0}, {"hardsigmoid", 0.2, 0.5}, {"elu", 1.0, {}},
                               {"softsign", {}, {}},   {"softplus", {}, {}}};
 
-/// What a step reads and where it may write: `h`, `c` are states [batch, hidden]; with `inPlace` the new states take
-/// their buffers.
+/// States [batch, hidden]; `c` only in an LSTM.
 struct State {
   Value h, c;
 };
@@ -287,17 +286,16 @@ private:
     if (steps <= maxUnrolledSteps) {
       for (int64_t i = 0; i < steps; ++i) {
         int64_t t = reverse ? steps - 1 - i : i;
-        state = step(dir, projected, l.b.getIndexAttr(t), state, /*inPlace=*/false);
+        state = step(dir, projected, l.b.getIndexAttr(t), state);
         if (y)
           y = insert(y, state.h, l.b.getIndexAttr(t), d);
       }
       return state;
     }
 
-    // The loop writes into what it carries: the states must be its own.
-    SmallVector<Value> carried{owned(state.h)};
+    SmallVector<Value> carried{l.own(state.h)};
     if (state.c)
-      carried.push_back(owned(state.c));
+      carried.push_back(l.own(state.c));
     if (y)
       carried.push_back(y);
     auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(l.b, value); };
@@ -310,12 +308,12 @@ private:
       if (reverse)
         t = arith::SubIOp::create(l.b, last, t);
       auto args = loop.getRegionIterArgs();
-      State next = step(dir, projected, t, {args[0], state.c ? args[1] : Value()}, /*inPlace=*/true);
-      SmallVector<Value> yielded{next.h};
+      State next = step(dir, projected, t, {args[0], state.c ? args[1] : Value()});
+      SmallVector<Value> yielded{l.moveInto(next.h, args[0])};
       if (next.c)
-        yielded.push_back(next.c);
+        yielded.push_back(l.moveInto(next.c, args[1]));
       if (y)
-        yielded.push_back(insert(args.back(), next.h, t, d));
+        yielded.push_back(insert(args.back(), yielded[0], t, d));
       scf::YieldOp::create(l.b, yielded);
     }
     if (y)
@@ -331,10 +329,6 @@ private:
       return l.makeSplat(state, l.zero(type));
     Value tensor = l.getIn(v, batchFirst ? Order{1, 0, 2} : identityOrder(3));
     return l.reshape(l.slice(tensor, {d, 0, 0}, {1, batch, hidden}), {batch, hidden});
-  }
-
-  Value owned(Value tensor) {
-    return linalg::CopyOp::create(l.b, tensor, l.empty(cast<RankedTensorType>(tensor.getType()))).getResult(0);
   }
 
   Value stack(ArrayRef<Value> parts) {
@@ -357,14 +351,14 @@ private:
   /// y[t, d] = h, or zero where the sequence has ended.
   Value insert(Value y, Value h, OpFoldResult t, int64_t d) {
     if (lengths)
-      h = elementwise({}, {h}, [&](Scalars &s, ValueRange args) { return args[0]; }, t, l.zero(type));
+      h = elementwise({h}, [&](Scalars &s, ValueRange args) { return args[0]; }, t, l.zero(type));
     Attribute zero = l.b.getIndexAttr(0);
     return insertInto(y, h, {t, l.b.getIndexAttr(d), zero, zero});
   }
 
   /// Elementwise over [batch, hidden]: operands are of that shape, or [hidden]. With lengths and a step `t` the result
-  /// of a sequence that has ended is `otherwise`: an operand's index or a constant. `target` null: a new tensor.
-  Value elementwise(Value target, SmallVector<Value> operands,
+  /// of a sequence that has ended is `otherwise`: an operand's index or a constant.
+  Value elementwise(SmallVector<Value> operands,
                     llvm::function_ref<Value(Scalars &, ValueRange)> body, OpFoldResult t = {},
                     std::variant<std::monostate, unsigned, TypedAttr> otherwise = {}) {
     auto resultType = RankedTensorType::get({batch, hidden}, type);
@@ -403,7 +397,7 @@ private:
       linalg::YieldOp::create(b, result);
     };
     return linalg::GenericOp::create(l.b, TypeRange(resultType), operands,
-                                     ValueRange(target ? target : l.empty(resultType)), maps, iterators, build)
+                                     ValueRange(l.empty(resultType)), maps, iterators, build)
         .getResult(0);
   }
 
@@ -413,7 +407,7 @@ private:
     return f.apply(s, x);
   }
 
-  State step(Direction &dir, Value projected, OpFoldResult t, State old, bool inPlace) {
+  State step(Direction &dir, Value projected, OpFoldResult t, State old) {
     MLIRContext *ctx = l.b.getContext();
     SmallVector<OpFoldResult> offsets{t, l.b.getIndexAttr(0), l.b.getIndexAttr(0)},
         strides(3, l.b.getIndexAttr(1));
@@ -421,7 +415,6 @@ private:
     Value x = tensor::ExtractSliceOp::create(l.b, RankedTensorType::get({batch, columns}, type), projected, offsets,
                                              getAsIndexOpFoldResult(ctx, {1, batch, columns}), strides);
     auto gate = [&](Value tensor, int64_t i) { return l.slice(tensor, {0, i * hidden}, {batch, hidden}); };
-    Value hTarget = inPlace ? old.h : Value(), cTarget = inPlace ? old.c : Value();
     ArrayRef<Activation> f = dir.f;
 
     if (kind == rnn) {
@@ -430,7 +423,7 @@ private:
       if (lengths)
         operands.push_back(old.h);
       return {elementwise(
-                  hTarget, operands, [&](Scalars &s, ValueRange a) { return activate(s, a[0], f[0]); }, t, 1u),
+                  operands, [&](Scalars &s, ValueRange a) { return activate(s, a[0], f[0]); }, t, 1u),
               {}};
     }
 
@@ -441,21 +434,21 @@ private:
         SmallVector<Value> operands{gate(recurrent, 1), gate(x, 1), gate(recurrent, 2), gate(x, 2)};
         if (dir.resetBias)
           operands.push_back(dir.resetBias);
-        hiddenSum = elementwise({}, operands, [&](Scalars &s, ValueRange a) {
+        hiddenSum = elementwise(operands, [&](Scalars &s, ValueRange a) {
           Value r = activate(s, s.add(a[0], a[1]), f[0]);
           return s.add(a[3], s.mul(r, a.size() > 4 ? s.add(a[2], a[4]) : a[2]));
         });
-        sum = elementwise({}, {gate(recurrent, 0), gate(x, 0)},
+        sum = elementwise({gate(recurrent, 0), gate(x, 0)},
                           [&](Scalars &s, ValueRange a) { return s.add(a[0], a[1]); });
       } else {
         Value both = product(old.h, dir.recurrent[0], l.slice(x, {0, 0}, {batch, 2 * hidden}));
-        reset = elementwise({}, {gate(both, 1), old.h},
+        reset = elementwise({gate(both, 1), old.h},
                             [&](Scalars &s, ValueRange a) { return s.mul(activate(s, a[0], f[0]), a[1]); });
         hiddenSum = product(reset, dir.recurrent[1], gate(x, 2));
         sum = gate(both, 0);
       }
       return {elementwise(
-                  hTarget, {sum, hiddenSum, old.h},
+                  {sum, hiddenSum, old.h},
                   [&](Scalars &s, ValueRange a) {
                     Value z = activate(s, a[0], f[0]), h = activate(s, a[1], f[1]);
                     return s.add(s.mul(s.sub(s.like(z, 1), z), h), s.mul(z, a[2]));
@@ -471,7 +464,7 @@ private:
     if (peeps)
       operands.append({dir.peepholes[0], dir.peepholes[2]});
     Value c = elementwise(
-        cTarget, operands,
+        operands,
         [&](Scalars &s, ValueRange a) {
           auto peep = [&](Value v, unsigned i) { return peeps ? s.add(v, s.mul(a[i], a[0])) : v; };
           Value i = activate(s, peep(a[1], 4), f[0]);
@@ -485,7 +478,7 @@ private:
     if (peeps)
       operands.push_back(dir.peepholes[1]);
     Value h = elementwise(
-        hTarget, operands,
+        operands,
         [&](Scalars &s, ValueRange a) {
           Value o = activate(s, peeps ? s.add(a[0], s.mul(a.back(), a[1])) : a[0], f[0]);
           return s.mul(o, f[2].apply(s, a[1]));

@@ -92,7 +92,7 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
       return missed("the machine has no kernel for packed weights");
     Attribute key = OpBuilder(op).getArrayAttr({value, OpBuilder(op).getI64IntegerAttr(block)});
     Value &packed = done[key];
-    if (!packed || packed.getParentRegion() != op->getParentRegion()) {
+    if (!packed) {
       bool splat;
       ArrayRef<char> source = rawData(value, splat);
       if (source.size() < (splat ? sizeof(float) : type.getNumElements() * sizeof(float)))

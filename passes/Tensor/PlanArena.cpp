@@ -1,11 +1,15 @@
-// tensor-plan-arena: lifetimes of buffers in a straight line of operations, and an offset for each. Knows memrefs only.
+// tensor-plan-arena: lifetimes of buffers, operations numbered depth first, and an offset for each. Knows memrefs only.
 #include "passes/Tensor/Passes.h"
 
 #include "burin/runtime.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
+
+#include <functional>
 
 namespace burin {
 #define GEN_PASS_DEF_PLANARENA
@@ -36,10 +40,20 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
       return signalPassFailure();
     }
     Block &block = main.getBody().front();
-    DenseMap<Operation *, int64_t> position;
+    // Depth first, so that a buffer made inside a branch or a loop lives there only. One made outside and used inside
+    // lives from the start of the branching operation to its end: a loop comes back to every use.
+    DenseMap<Operation *, std::pair<int64_t, int64_t>> position;
+    int64_t positions = 0;
+    std::function<void(Operation *)> number = [&](Operation *op) {
+      int64_t first = positions++;
+      for (Region &region : op->getRegions())
+        if (!isa<linalg::LinalgOp>(op))
+          for (Operation &inner : region.getOps())
+            number(&inner);
+      position[op] = {first, positions - 1};
+    };
     for (Operation &op : block)
-      position[&op] = position.size();
-    auto positionOf = [&](Operation *op) { return position.lookup(block.findAncestorOpInBlock(*op)); };
+      number(&op);
 
     SmallVector<Buffer> buffers;
     WalkResult walked = main.walk([&](memref::AllocOp alloc) {
@@ -65,19 +79,27 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
             if (isa<ViewLikeOpInterface>(user))
               continue;
           }
-          buffer.first = std::min(buffer.first, positionOf(user));
-          buffer.last = std::max(buffer.last, positionOf(user));
+          Operation *inBlock = alloc->getBlock()->findAncestorOpInBlock(*user);
+          bool leaves = !inBlock || (user->hasTrait<OpTrait::IsTerminator>() && isa<LoopLikeOpInterface>(user->getParentOp()) &&
+                                     user->getParentOp()->isAncestor(alloc) );
+          if (leaves) {
+            alloc.emitError("expected a buffer made inside a loop to be used in one iteration only");
+            return WalkResult::interrupt();
+          }
+          auto [first, last] = position.lookup(inBlock);
+          buffer.first = std::min(buffer.first, first);
+          buffer.last = std::max(buffer.last, last);
         }
       }
       if (buffer.last < 0)
-        buffer.first = buffer.last = positionOf(alloc);
+        buffer.first = buffer.last = position.lookup(alloc).first;
       buffers.push_back(buffer);
       return WalkResult::advance();
     });
     if (walked.wasInterrupted())
       return signalPassFailure();
 
-    int64_t arena = place(buffers), peak = peakLive(buffers, position.size());
+    int64_t arena = place(buffers), peak = peakLive(buffers, positions);
     OpBuilder builder(&getContext());
     unsigned at = main.getNumArguments();
     auto arenaType = MemRefType::get({arena}, builder.getI8Type());
