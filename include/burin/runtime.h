@@ -20,11 +20,15 @@ extern "C" {
 #define BURIN_MAX_RANK 8
 #define BURIN_ALIGNMENT 64 /* bytes: of the arena, the weights and each slot in them */
 
-/* Element types, numbered as ONNX TensorProto.DataType. */
+/* Element types, numbered as ONNX TensorProto.DataType. The floats of 8 and 4 bits and the integers of 4 and 2 bits take
+ * one byte an element, the bits in its low end: what lies above them is ignored in inputs and 0 in outputs (as ml_dtypes
+ * holds them in numpy; ONNX's files pack them). */
 typedef enum burin_dtype {
   BURIN_UNDEFINED = 0, BURIN_FLOAT = 1, BURIN_UINT8 = 2, BURIN_INT8 = 3, BURIN_UINT16 = 4, BURIN_INT16 = 5, BURIN_INT32 = 6,
   BURIN_INT64 = 7, BURIN_STRING = 8, BURIN_BOOL = 9, BURIN_FLOAT16 = 10, BURIN_DOUBLE = 11, BURIN_UINT32 = 12,
-  BURIN_UINT64 = 13, BURIN_COMPLEX64 = 14, BURIN_COMPLEX128 = 15, BURIN_BFLOAT16 = 16
+  BURIN_UINT64 = 13, BURIN_COMPLEX64 = 14, BURIN_COMPLEX128 = 15, BURIN_BFLOAT16 = 16,
+  BURIN_FLOAT8E4M3FN = 17, BURIN_FLOAT8E4M3FNUZ = 18, BURIN_FLOAT8E5M2 = 19, BURIN_FLOAT8E5M2FNUZ = 20, BURIN_UINT4 = 21,
+  BURIN_INT4 = 22, BURIN_FLOAT4E2M1 = 23, BURIN_FLOAT8E8M0 = 24, BURIN_UINT2 = 25, BURIN_INT2 = 26
 } burin_dtype;
 
 typedef enum burin_status {

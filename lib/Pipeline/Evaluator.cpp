@@ -2,6 +2,7 @@
 // speaks to the user.
 #include "lib/Pipeline/Evaluator.h"
 #include "burin/runtime.h"
+#include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "lib/Target/Jit.h"
 #include "lib/Target/WeightSection.h"
@@ -32,6 +33,14 @@ ElementsAttr toAttribute(RankedTensorType type, Memory memory) {
   uint64_t count = type.getNumElements(), element = bytesOfElement(type.getElementType());
   if (type.getElementType().isInteger(1))
     return DenseElementsAttr::get(type, ArrayRef<bool>(reinterpret_cast<const bool *>(bytes), count));
+  unsigned bits = type.getElementType().isIntOrFloat() ? type.getElementTypeBitWidth() : 8;
+  if (bits < 8 && count * element >= blobBytes) {
+    // A blob holds narrow elements packed, as ONNX's files do.
+    std::vector<char> packed(llvm::divideCeil(count * bits, 8));
+    for (uint64_t i = 0; i < count; ++i)
+      packed[i * bits / 8] |= bytes[i] << (i * bits % 8);
+    return onnx::makeConstantAttr(type, packed, "folded");
+  }
   if (isSplat(bytes, count, element))
     return DenseElementsAttr::getFromRawBuffer(type, ArrayRef<char>(bytes, element));
   if (count * element < blobBytes)

@@ -68,12 +68,28 @@ int32_t burin::dtypeOf(Type type) {
     return BURIN_FLOAT16;
   if (type.isBF16())
     return BURIN_BFLOAT16;
+  if (isa<Float8E4M3FNType>(type))
+    return BURIN_FLOAT8E4M3FN;
+  if (isa<Float8E4M3FNUZType>(type))
+    return BURIN_FLOAT8E4M3FNUZ;
+  if (isa<Float8E5M2Type>(type))
+    return BURIN_FLOAT8E5M2;
+  if (isa<Float8E5M2FNUZType>(type))
+    return BURIN_FLOAT8E5M2FNUZ;
+  if (isa<Float8E8M0FNUType>(type))
+    return BURIN_FLOAT8E8M0;
+  if (isa<Float4E2M1FNType>(type))
+    return BURIN_FLOAT4E2M1;
   if (!type.isInteger())
     return 0;
   bool isUnsigned = type.isUnsignedInteger();
   switch (type.getIntOrFloatBitWidth()) {
   case 1:
     return BURIN_BOOL;
+  case 2:
+    return isUnsigned ? BURIN_UINT2 : BURIN_INT2;
+  case 4:
+    return isUnsigned ? BURIN_UINT4 : BURIN_INT4;
   case 8:
     return isUnsigned ? BURIN_UINT8 : BURIN_INT8;
   case 16:

@@ -21,6 +21,16 @@ static StringRef cType(int32_t dtype) {
   case BURIN_INT8:
     return "int8_t";
   case BURIN_BOOL:
+  case BURIN_FLOAT8E4M3FN:
+  case BURIN_FLOAT8E4M3FNUZ:
+  case BURIN_FLOAT8E5M2:
+  case BURIN_FLOAT8E5M2FNUZ:
+  case BURIN_UINT4:
+  case BURIN_INT4:
+  case BURIN_FLOAT4E2M1:
+  case BURIN_FLOAT8E8M0:
+  case BURIN_UINT2:
+  case BURIN_INT2:
     return "uint8_t";
   case BURIN_UINT16:
     return "uint16_t";
@@ -50,6 +60,20 @@ static StringRef remarkOnType(int32_t dtype) {
     return ", the bits of an IEEE half";
   case BURIN_BFLOAT16:
     return ", the bits of a bfloat16";
+  case BURIN_FLOAT8E4M3FN:
+  case BURIN_FLOAT8E4M3FNUZ:
+  case BURIN_FLOAT8E5M2:
+  case BURIN_FLOAT8E5M2FNUZ:
+  case BURIN_FLOAT8E8M0:
+    return ", the bits of a float of 8 bits";
+  case BURIN_FLOAT4E2M1:
+    return ", the bits of a float of 4 bits in the low half of each";
+  case BURIN_UINT4:
+  case BURIN_INT4:
+    return ", 4 bits in the low half of each";
+  case BURIN_UINT2:
+  case BURIN_INT2:
+    return ", the low 2 bits of each";
   default:
     return "";
   }

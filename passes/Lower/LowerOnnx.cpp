@@ -3,14 +3,15 @@
 // old one at the end; on an error the function stays as it was.
 #include "dialects/Onnx/Bridge.h"
 #include "passes/Lower/Lowering.h"
+#include "passes/Lower/Narrow.h"
 #include "passes/Lower/Passes.h"
 
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringSet.h"
+
 using namespace mlir;
 
 namespace burin {
@@ -30,8 +31,8 @@ std::vector<std::string> Registry::operators() const {
 const Registry &getRegistry() {
   static const Registry registry = [] {
     Registry r;
-    populateMathLowerings(r);
     populateControlFlowLowerings(r);
+    populateMathLowerings(r);
     populateNNLowerings(r);
     populateReductionLowerings(r);
     populateTensorLowerings(r);
@@ -45,7 +46,9 @@ const Registry &getRegistry() {
   return registry;
 }
 
-bool needsNoLowering(Operation *op) { return isa<onnx::ConstantOp, onnx::NoValueOp, onnx::YieldOp, func::ReturnOp>(op); }
+bool needsNoLowering(Operation *op) {
+  return isa<onnx::ConstantOp, onnx::NoValueOp, onnx::YieldOp, func::ReturnOp>(op);
+}
 
 func::FuncOp getMain(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -59,8 +62,8 @@ void eraseDead(Block &block) {
         eraseDead(inner);
     if (isOpTriviallyDead(&op))
       op.erase();
-}
   }
+}
 
 } // namespace lower
 
@@ -182,7 +185,51 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     return success();
   }
 
+  /// Operators that move elements, or know how to read those that memory holds as bits; others would compute on bits.
+  static bool takesNarrow(Operation *op) {
+    static const llvm::StringSet<> names = {"BitCast",
+                                            "Cast",
+                                            "CastLike",
+                                            "Concat",
+                                            "ConstantOfShape",
+                                            "DepthToSpace",
+                                            "DequantizeLinear",
+                                            "Dropout",
+                                            "Expand",
+                                            "Flatten",
+                                            "Gather",
+                                            "GatherElements",
+                                            "GatherND",
+                                            "Identity",
+                                            "If",
+                                            "IsInf",
+                                            "IsNaN",
+                                            "Loop",
+                                            "Pad",
+                                            "QuantizeLinear",
+                                            "Reshape",
+                                            "Scan",
+                                            "Shape",
+                                            "Size",
+                                            "Slice",
+                                            "SpaceToDepth",
+                                            "Split",
+                                            "Squeeze",
+                                            "Tile",
+                                            "TensorScatter",
+                                            "Transpose",
+                                            "Unsqueeze",
+                                            "Where"};
+    return onnx::getDomain(op).empty() && names.contains(onnx::getOpType(op));
+  }
+
   LogicalResult checkTypes(Operation *op) {
+    if (!takesNarrow(op))
+      for (auto values : {ValueRange(op->getOperands()), ValueRange(op->getResults())})
+        for (Value v : values)
+          if (Type element = getElementTypeOrSelf(v.getType()); isNarrow(element))
+            return onnx::emitNodeError(op) << "operator is not supported by the CPU target yet: elements of type "
+                                           << element << "; cast to a wider type before it";
     for (OpResult result : op->getResults()) {
       if (onnx::isNone(result))
         continue;
@@ -197,6 +244,14 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
                                          << " depending on data, which the CPU target does not support yet";
     }
     return success();
+  }
+
+  /// True if ONNX itself refuses the node with operands of these shapes.
+  static bool contradicts(Operation *op) {
+    ScopedDiagnosticHandler quiet(op->getContext(), [](Diagnostic &) { return success(); });
+    SmallVector<Type> types;
+    onnx::ShapeValues values;
+    return failed(onnx::inferReturnTypes(op, types, values));
   }
 
   LogicalResult lowerOp(Lowering &l, Operation *op) {
@@ -217,18 +272,11 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     if (!hasBodies && failed(checkTypes(op))) {
       l.impossible = contradicts(op);
       return failure();
+    }
     l.b.setLoc(op->getLoc());
     if (!hasBodies && op->getNumResults() &&
         llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !product(l.shape(v)); })) {
       for (Value v : op->getResults())
-  /// True if ONNX itself refuses the node with operands of these shapes.
-  static bool contradicts(Operation *op) {
-    ScopedDiagnosticHandler quiet(op->getContext(), [](Diagnostic &) { return success(); });
-    SmallVector<Type> types;
-    onnx::ShapeValues values;
-    return failed(onnx::inferReturnTypes(op, types, values));
-  }
-
         l.set(v, l.empty(l.typeIn(v, identityOrder(l.rank(v)))));
       return success();
     }
@@ -244,8 +292,8 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
   LogicalResult lowerBlock(func::FuncOp main, Block &old, Block &block) {
     Builder attrs(&getContext());
     auto dtype = [&](Value v) { return attrs.getI32IntegerAttr(dtypeNumber(getElementTypeOrSelf(v.getType()))); };
-    }
     Lowering l(OpBuilder::atBlockEnd(&block), main.getLoc());
+    l.lowerOp = [&](Operation *op) { return lowerOp(l, op); };
     for (BlockArgument arg : old.getArguments()) {
       Order order = identityOrder(l.rank(arg));
       l.set(arg, block.addArgument(l.typeIn(arg, order), arg.getLoc()), order);
@@ -265,7 +313,6 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
       main.setResultAttr(i, "burin.dtype", dtype(v));
       if (!main.getResultAttr(i, "onnx.name"))
         main.setResultAttr(i, "onnx.name", attrs.getStringAttr("output" + Twine(i)));
-    l.lowerOp = [&](Operation *op) { return lowerOp(l, op); };
     }
     func::ReturnOp::create(l.b, results);
     return success();

@@ -1,10 +1,11 @@
 // Orders, constants and the building blocks that all lowering families share (see Lowering.h for the idea).
 // Nothing here knows an operator.
 #include "passes/Lower/Lowering.h"
+#include "passes/Lower/Narrow.h"
 #include "passes/Lower/Tensor.h"
 
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <cstring>
 
@@ -74,6 +75,8 @@ int64_t product(ArrayRef<int64_t> dims) {
 }
 
 Type storageType(Type element) {
+  if (isNarrow(element))
+    return IntegerType::get(element.getContext(), 8);
   if (auto type = dyn_cast<IntegerType>(element); type && !type.isSignless())
     return IntegerType::get(type.getContext(), type.getWidth());
   return element;
@@ -125,6 +128,10 @@ TypedAttr Lowering::splat(Value v) {
   auto raw = onnx::getRawElements(attr);
   if (!raw || raw->bytes.empty())
     return {};
+  if (Type own = attr.getElementType(); isNarrow(own)) { // what shares its byte in a blob is no part of it
+    char low = raw->bytes[0] & ((1 << own.getIntOrFloatBitWidth()) - 1);
+    return readScalar(element(v), low);
+  }
   return readScalar(element(v), raw->bytes);
 }
 
@@ -209,6 +216,14 @@ static std::vector<char> permuteBytes(ArrayRef<char> source, ArrayRef<int64_t> s
   return result;
 }
 
+/// One element a byte from elements packed in bytes, low bits first.
+static std::vector<char> unpack(ArrayRef<char> packed, int64_t count, unsigned bits) {
+  std::vector<char> result(count);
+  for (int64_t i = 0; i < count; ++i)
+    result[i] = (packed[i * bits / 8] >> (i * bits % 8)) & ((1 << bits) - 1);
+  return result;
+}
+
 Value Lowering::materialize(Value v, ArrayRef<int64_t> order) {
   if (!product(shape(v)))
     return empty(typeIn(v, order));
@@ -216,19 +231,18 @@ Value Lowering::materialize(Value v, ArrayRef<int64_t> order) {
   RankedTensorType type = typeIn(v, order);
   if (TypedAttr scalar = splat(v))
     return makeSplat(type, scalar);
-  if (sameMemory(shape(v), order, identityOrder(rank(v)))) {
-    if (attr.getShapedType() == type)
-      return makeTensor(attr);
-    auto raw = onnx::getRawElements(attr);
-    return makeTensor(onnx::makeConstantAttr(type, raw->bytes));
-  }
+  bool inPlace = sameMemory(shape(v), order, identityOrder(rank(v)));
+  if (inPlace && attr.getShapedType() == type)
+    return makeTensor(attr);
   auto raw = onnx::getRawElements(attr);
   int64_t count = attr.getNumElements();
-  if (raw->bytes.size() % count) { // packed below a byte
-    Dims permutation(order.begin(), order.end());
-    return transpose(materialize(v, identityOrder(rank(v))), permutation);
-  }
-  return makeTensor(type, permuteBytes(raw->bytes, shape(v), order, raw->bytes.size() / count));
+  ArrayRef<char> bytes = raw->bytes;
+  std::vector<char> unpacked;
+  if (Type own = attr.getElementType(); isNarrow(own) && own.getIntOrFloatBitWidth() < 8)
+    bytes = unpacked = unpack(bytes, count, own.getIntOrFloatBitWidth());
+  if (inPlace)
+    return makeTensor(onnx::makeConstantAttr(type, bytes));
+  return makeTensor(type, permuteBytes(bytes, shape(v), order, bytes.size() / count));
 }
 
 // --- Operands -------------------------------------------------------------------------------------------------------
@@ -414,23 +428,7 @@ Value Lowering::slice(Value tensor, ArrayRef<int64_t> offsets, ArrayRef<int64_t>
                                         fold(b, strides.empty() ? ArrayRef<int64_t>(ones) : strides));
 }
 
-// --- Whole steps ----------------------------------------------------------------------------------------------------
-
-Order Lowering::preferredOrder(ValueRange operands, int64_t rank) {
-  Order best = identityOrder(rank);
-  int64_t bestSize = -1;
-  for (Value v : operands) {
-    if (isAbsent(v) || isConstant(v))
-      continue;
-    Order order = identityOrder(rank - this->rank(v));
-    for (int64_t dim : get(v).order)
-      order.push_back(dim + rank - this->rank(v));
-    int64_t size = product(shape(v));
-    if (size > bestSize || (size == bestSize && isIdentity(best))) {
-      best = order;
-Value Lowering::fresh(RankedTensorType type) {
-  return bufferization::AllocTensorOp::create(b, type, ValueRange());
-}
+Value Lowering::fresh(RankedTensorType type) { return bufferization::AllocTensorOp::create(b, type, ValueRange()); }
 
 Value Lowering::own(Value tensor) { return moveInto(tensor, fresh(cast<RankedTensorType>(tensor.getType()))); }
 
@@ -447,6 +445,20 @@ LogicalResult Lowering::lowerBody(Block &body) {
   return success();
 }
 
+// --- Whole steps ----------------------------------------------------------------------------------------------------
+
+Order Lowering::preferredOrder(ValueRange operands, int64_t rank) {
+  Order best = identityOrder(rank);
+  int64_t bestSize = -1;
+  for (Value v : operands) {
+    if (isAbsent(v) || isConstant(v))
+      continue;
+    Order order = identityOrder(rank - this->rank(v));
+    for (int64_t dim : get(v).order)
+      order.push_back(dim + rank - this->rank(v));
+    int64_t size = product(shape(v));
+    if (size > bestSize || (size == bestSize && isIdentity(best))) {
+      best = order;
       bestSize = size;
     }
   }

@@ -53,7 +53,7 @@ Order withoutDims(llvm::ArrayRef<int64_t> order, llvm::function_ref<bool(int64_t
 /// axis in [-rank, rank) -> [0, rank). The caller has checked the range (ONNX's inference does).
 int64_t normalizeAxis(int64_t axis, int64_t rank);
 int64_t product(llvm::ArrayRef<int64_t> dims);
-/// The type signless memory holds for an ONNX element type: ui8 -> i8; others as they are.
+/// The type signless memory holds for an ONNX element type: ui8 and narrow ones (Narrow.h) -> i8; others as they are.
 mlir::Type storageType(mlir::Type element);
 
 /// Builds one element of a result from one element of each operand. Arguments and answer have the tensors' element

@@ -1,6 +1,7 @@
 // The Math family: every elementwise operator as one linalg.generic. A table from operator to the scalar it computes;
 // broadcasting, orders, constants and the narrow floats are the same for all and stand once, below the table.
 #include "passes/Lower/Lowering.h"
+#include "passes/Lower/Narrow.h"
 #include "passes/Lower/Scalars.h"
 
 #include <cmath>
@@ -198,11 +199,15 @@ LogicalResult lowerEntry(Lowering &l, Operation *op, Value (*build)(Element &)) 
     return failure();
   Value result = op->getResult(0);
   bool isUnsigned = l.isUnsigned(op->getOperand(0));
+  // Where gives the bytes it takes; IsNaN and IsInf look at the numbers.
+  bool decodes = !isNarrow(getElementTypeOrSelf(result.getType()));
   l.elementwise(result, op->getOperands(), [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars convert(b, isUnsigned);
     SmallVector<Value> wide;
-    for (Value v : args)
-      wide.push_back(convert.cast(v, computeType(v.getType())));
+    for (auto [v, operand] : llvm::zip(args, op->getOperands()))
+      wide.push_back(decodes && isNarrow(getElementTypeOrSelf(operand.getType()))
+                         ? decodeNarrow(b, v, getElementTypeOrSelf(operand.getType()))
+                         : convert.cast(v, computeType(v.getType())));
     Element e(b, isUnsigned, op, wide);
     return convert.cast(build(e), l.element(result));
   });
@@ -235,27 +240,30 @@ LogicalResult lowerClip(Lowering &l, onnx::ClipOp op) {
   return success();
 }
 
-/// Cast and CastLike. `saturate` concerns the 8 bit floats only: what is out of range becomes the largest finite
-/// number.
-LogicalResult lowerCast(Lowering &l, Operation *op, bool saturate) {
+/// Cast and CastLike. `saturate` and `rounding` concern the floats of 8 bits only.
+LogicalResult lowerCast(Lowering &l, Operation *op, bool saturate, StringRef rounding) {
   Value input = op->getOperand(0), result = op->getResult(0);
   Type to = l.element(result);
   if (!l.element(input).isIntOrFloat())
     return l.unsupported(op, "a cast from strings or complex numbers");
-  if (l.element(input) == to) {
+  Type source = getElementTypeOrSelf(input.getType()), target = getElementTypeOrSelf(result.getType());
+  bool isSame = isNarrow(source) || isNarrow(target) ? source == target : l.element(input) == to;
+  if (isSame) {
     l.set(result, l.get(input));
     return success();
   }
+  Encoding encoding{saturate, Rounding::Up};
+  if (rounding == "down")
+    encoding.e8m0 = Rounding::Down;
+  else if (rounding == "nearest")
+    encoding.e8m0 = Rounding::Nearest;
+  else if (rounding != "up")
+    return l.error(op) << "expected attribute 'round_mode' to be up, down or nearest, got '" << rounding << "'";
   l.elementwise(result, input, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, l.isUnsigned(input));
-    Value v = args[0];
-    if (auto narrow = dyn_cast<FloatType>(to); saturate && narrow && narrow.getWidth() <= 8) {
-      v = s.cast(v, computeType(v.getType()));
-      if (!isa<FloatType>(v.getType()))
-        v = s.cast(v, b.getF32Type());
-      double largest = APFloat::getLargest(narrow.getFloatSemantics()).convertToDouble();
-      v = s.min(s.max(v, s.like(v, -largest)), s.like(v, largest));
-    }
+    Value v = isNarrow(source) ? decodeNarrow(b, args[0], source) : args[0];
+    if (isNarrow(target))
+      return encodeNarrow(b, v, target, s.isUnsigned, encoding);
     return s.cast(v, to, l.isUnsigned(result));
   });
   return success();
@@ -288,10 +296,14 @@ void populateMathLowerings(Registry &registry) {
   registry.add(lowerClip);
   registry.add(lowerDropout);
   registry.add(lowerIdentity);
-  registry.add("onnx.Cast",
-               [](Lowering &l, Operation *op) { return lowerCast(l, op, cast<onnx::CastOp>(op).getSaturate()); });
-  registry.add("onnx.CastLike",
-               [](Lowering &l, Operation *op) { return lowerCast(l, op, cast<onnx::CastLikeOp>(op).getSaturate()); });
+  registry.add("onnx.Cast", [](Lowering &l, Operation *op) {
+    auto node = cast<onnx::CastOp>(op);
+    return lowerCast(l, op, node.getSaturate(), node.getRoundMode());
+  });
+  registry.add("onnx.CastLike", [](Lowering &l, Operation *op) {
+    auto node = cast<onnx::CastLikeOp>(op);
+    return lowerCast(l, op, node.getSaturate(), node.getRoundMode());
+  });
 }
 
 } // namespace burin::lower

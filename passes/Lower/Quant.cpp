@@ -2,6 +2,7 @@
 // generics, with scales and zero points read an element, an axis or a block at a time. Integer products:
 // QuantProducts.cpp.
 #include "passes/Lower/Quant.h"
+#include "passes/Lower/Narrow.h"
 
 #include <cmath>
 
@@ -9,23 +10,30 @@ using namespace mlir;
 
 namespace burin::lower {
 
-Value requantize(Scalars &s, Value x, Value zeroPoint, Type element, bool isUnsigned) {
+Value roundToRange(Scalars &s, Value x, Value zeroPoint, unsigned bits, bool isUnsigned) {
   ImplicitLocOpBuilder &b = s.b;
   x = math::RoundEvenOp::create(b, x);
   if (zeroPoint)
     x = s.add(x, zeroPoint);
-  unsigned bits = element.getIntOrFloatBitWidth();
   Value low = s.like(x, isUnsigned ? 0 : -std::ldexp(1.0, bits - 1)),
         high = s.like(x, std::ldexp(1.0, isUnsigned ? bits : bits - 1) - 1);
   // Compare and select, not maximumf: NaN becomes the lowest value, and it is one instruction.
   x = arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, low), x, low);
-  x = arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, high), x, high);
-  return s.cast(x, element, isUnsigned);
+  return arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, high), x, high);
+}
+
+Value requantize(Scalars &s, Value x, Value zeroPoint, Type element, bool isUnsigned) {
+  return s.cast(roundToRange(s, x, zeroPoint, element.getIntOrFloatBitWidth(), isUnsigned), element, isUnsigned);
 }
 
 namespace {
 
-bool isByteInteger(Type type) { return isa<IntegerType>(type) && type.getIntOrFloatBitWidth() >= 8; }
+Type onnxElement(Value v) { return getElementTypeOrSelf(v.getType()); }
+
+// What an element of ONNX's type `type` stands for.
+Value numberOf(ImplicitLocOpBuilder &b, Value element, Type type) {
+  return isNarrow(type) ? decodeNarrow(b, element, type) : element;
+}
 
 // A scale or zero point, seen from the loops over x.
 struct Parameter {
@@ -46,9 +54,6 @@ FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRe
       parameter.map = AffineMap::get(rank, 0, l.b.getContext());
     }
     return parameter;
-  }
-  if (!isa<FloatType>(l.element(v)) && !isByteInteger(l.element(v))) {
-    return l.unsupported(op, "operand '" + name + "' of less than 8 bits with one value an axis or block");
   }
   axis = normalizeAxis(axis, rank);
   if (shape.size() == 1 && axis >= 0 && axis < rank && shape[0] == whole[axis]) {
@@ -104,17 +109,15 @@ LogicalResult lowerQuantizeLinear(Lowering &l, onnx::QuantizeLinearOp op) {
   Value result = op.getY();
   if (setEmpty(l, op))
     return success();
-  Type element = l.element(result);
-  if (!isByteInteger(element))
-    return l.unsupported(op,
-                         "quantizing to a type of less than 8 bits or to a float; int8, uint8, int16 and uint16 work");
+  Type element = l.element(result), target = onnxElement(result), scaleType = onnxElement(op.getYScale());
   Placed x = l.get(op.getX());
   auto scale = readParameter(l, op, op.getYScale(), "y_scale", op.getX(), x.order, op.getAxis(), op.getBlockSize());
   if (failed(scale))
     return failure();
   std::optional<Parameter> zeroPoint;
+  bool isHalfByte = isa<Float4E2M1FNType>(target);
   if (!l.isAbsent(op.getYZeroPoint()) &&
-      !(l.splat(op.getYZeroPoint()) && isZeroAttribute(l.splat(op.getYZeroPoint())))) {
+      (isHalfByte || !(l.splat(op.getYZeroPoint()) && isZeroAttribute(l.splat(op.getYZeroPoint()))))) {
     auto read =
         readParameter(l, op, op.getYZeroPoint(), "y_zero_point", op.getX(), x.order, op.getAxis(), op.getBlockSize());
     if (failed(read))
@@ -122,7 +125,7 @@ LogicalResult lowerQuantizeLinear(Lowering &l, onnx::QuantizeLinearOp op) {
     zeroPoint = *read;
   }
   // The division is done, and rounded, in the scale's type unless `precision` names another.
-  Type precision = l.element(op.getYScale());
+  Type precision = isNarrow(scaleType) ? l.b.getF32Type() : l.element(op.getYScale());
   switch (op.getPrecision()) {
   case 0:
     break;
@@ -142,17 +145,26 @@ LogicalResult lowerQuantizeLinear(Lowering &l, onnx::QuantizeLinearOp op) {
     return l.error(op) << "expected precision to be a float type, got ONNX type number " << op.getPrecision();
   }
   if (!isa<FloatType>(precision) || precision.getIntOrFloatBitWidth() < 16)
-    return l.unsupported(op, "a scale that is not float32, float16, bfloat16 or float64");
-  bool isUnsigned = l.isUnsigned(result), inputUnsigned = l.isUnsigned(op.getX());
+    return l.unsupported(op, "a scale that is not float32, float16, bfloat16, float64 or float8e8m0");
+  bool isUnsigned = l.isUnsigned(result), inputUnsigned = l.isUnsigned(op.getX()), saturate = op.getSaturate();
   l.set(result,
         mapQuant(l, l.typeIn(result, x.order), x.value, *scale, zeroPoint,
                  [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
                    Scalars own(b, inputUnsigned), s(b, isUnsigned);
                    Type compute = computeType(precision);
-                   Value quotient =
-                       s.div(s.cast(own.cast(x, precision), compute), s.cast(s.cast(scale, precision), compute));
+                   Value quotient = s.div(s.cast(own.cast(x, precision), compute),
+                                          s.cast(s.cast(numberOf(b, scale, scaleType), precision), compute));
                    quotient = s.cast(s.cast(quotient, precision), compute);
-                   return requantize(s, quotient, zero ? s.cast(zero, compute) : Value(), element, isUnsigned);
+                   Value offset = zero ? s.cast(numberOf(b, zero, target), compute) : Value();
+                   if (!isNarrow(target))
+                     return requantize(s, quotient, offset, element, isUnsigned);
+                   if (isa<IntegerType>(target))
+                     quotient = roundToRange(s, quotient, offset, target.getIntOrFloatBitWidth(), isUnsigned);
+                   else if (offset && isHalfByte) // here -0 + 0 is 0, as in ONNX's reference
+                     quotient = s.add(quotient, offset);
+                   else if (offset) // and here the sign of -0 stays
+                     quotient = s.select(s.equal(offset, s.like(offset, 0)), quotient, s.add(quotient, offset));
+                   return encodeNarrow(b, quotient, target, isUnsigned, {saturate});
                  }),
         x.order);
   return success();
@@ -162,19 +174,12 @@ LogicalResult lowerDequantizeLinear(Lowering &l, onnx::DequantizeLinearOp op) {
   Value result = op.getY();
   if (setEmpty(l, op))
     return success();
-  Type element = l.element(result), input = l.element(op.getX());
-  if (!isa<IntegerType>(input) || element.getIntOrFloatBitWidth() < 16)
-    return l.unsupported(op, "dequantizing from or to a float of 8 bits or less; integers to float32 or float16 work");
-  Placed x;
-  if (isByteInteger(input)) {
-    x = l.get(op.getX());
-  } else if (ElementsAttr packed = l.constant(op.getX())) { // widened here: memory has no type below a byte
-    x = {
-        l.makeTensor(onnx::makeInts(RankedTensorType::get(l.shape(op.getX()), l.b.getI8Type()), onnx::getInts(packed))),
-        identityOrder(l.rank(op.getX()))};
-  } else {
-    return l.unsupported(op, "data of less than 8 bits computed at run time; a constant works");
-  }
+  Type element = l.element(result), source = onnxElement(op.getX()), scaleType = onnxElement(op.getXScale());
+  if (!isa<FloatType>(element))
+    return l.unsupported(op, "dequantizing to a float of 8 bits or less; float32 or float16 work");
+  if (isa<FloatType>(source) && !isNarrow(source))
+    return l.unsupported(op, "dequantizing from a float of more than 8 bits; integers and narrower floats work");
+  Placed x = l.get(op.getX());
   auto scale = readParameter(l, op, op.getXScale(), "x_scale", op.getX(), x.order, op.getAxis(), op.getBlockSize());
   if (failed(scale))
     return failure();
@@ -192,11 +197,15 @@ LogicalResult lowerDequantizeLinear(Lowering &l, onnx::DequantizeLinearOp op) {
                  [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
                    Scalars s(b, isUnsigned);
                    Type i32 = b.getI32Type(), compute = computeType(element);
-                   Value wide = s.cast(x, i32);
-                   if (zero)
-                     wide = s.sub(wide, s.cast(zero, i32));
-                   Value real = Scalars(b, false).cast(wide, compute);
-                   return s.cast(s.mul(real, s.cast(scale, compute)), element);
+                   Value number = numberOf(b, x, source), offset = zero ? numberOf(b, zero, source) : Value();
+                   if (!isa<FloatType>(source)) {
+                     number = s.cast(number, i32);
+                     offset = offset ? s.cast(offset, i32) : Value();
+                   }
+                   if (offset)
+                     number = s.sub(number, offset);
+                   Value real = Scalars(b, false).cast(number, compute);
+                   return s.cast(s.mul(real, s.cast(numberOf(b, scale, scaleType), compute)), element);
                  }),
         x.order);
   return success();

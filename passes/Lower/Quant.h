@@ -7,6 +7,8 @@
 
 namespace burin::lower {
 
+/// round half to even(x) + zeroPoint within the range of an integer of `bits`, still a float; NaN becomes the lowest.
+mlir::Value roundToRange(Scalars &s, mlir::Value x, mlir::Value zeroPoint, unsigned bits, bool isUnsigned);
 /// saturate(round half to even(x) + zeroPoint) as an integer of `element`; x and zeroPoint (may be null) are floats.
 mlir::Value requantize(Scalars &s, mlir::Value x, mlir::Value zeroPoint, mlir::Type element, bool isUnsigned);
 

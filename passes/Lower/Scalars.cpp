@@ -214,16 +214,14 @@ Value Scalars::softplus(Value x) {
   return add(max(x, like(x, 0)), tail);
 }
 
-/// f64 -> f32 on the way to a narrower float: what f32 cannot hold becomes its last bit, so that the second rounding
-/// sees it and the two round as one would.
-static Value narrowOnce(Scalars &s, Value v) {
-  ImplicitLocOpBuilder &b = s.b;
+// What f32 cannot hold becomes its last bit, so that the second rounding sees it and the two round as one would.
+Value Scalars::narrowOnce(Value v) {
   Type i64 = b.getI64Type();
   auto bit = [&](int64_t value) { return ar::ConstantOp::create(b, b.getI64IntegerAttr(value)); };
   Value bits = build<ar::BitcastOp>(b, i64, v);
   Value lost = build<ar::AndIOp>(b, bits, bit((int64_t(1) << 30) - 1));
   Value kept = build<ar::XOrIOp>(b, bits, lost);
-  Value sticky = s.select(s.equal(lost, bit(0)), bit(0), bit(int64_t(1) << 29));
+  Value sticky = select(equal(lost, bit(0)), bit(0), bit(int64_t(1) << 29));
   Value exact = build<ar::BitcastOp>(b, v.getType(), build<ar::OrIOp>(b, kept, sticky));
   return build<ar::TruncFOp>(b, b.getF32Type(), exact);
 }
@@ -241,7 +239,7 @@ Value Scalars::cast(Value v, Type to, bool toUnsigned) {
       if (fromWidth == toWidth || (fromWidth < 16 && toWidth < 16)) // f16 <-> bf16 and the 8 bit formats meet in f32
         v = build<ar::ExtFOp>(b, f32, v);
       if (fromWidth == 64 && toWidth < 32)
-        v = narrowOnce(*this, v);
+        v = narrowOnce(v);
       fromWidth = v.getType().getIntOrFloatBitWidth();
       return fromWidth < toWidth ? build<ar::ExtFOp>(b, to, v) : build<ar::TruncFOp>(b, to, v);
     }

@@ -58,6 +58,8 @@ public:
   /// ONNX's Cast. `isUnsigned` says how the source is read. Floats become integers by dropping the fraction (what does
   /// not fit wraps as far as 32 or 64 bits hold it) and bool by `!= 0`.
   mlir::Value cast(mlir::Value v, mlir::Type to, bool toUnsigned = false);
+  /// f64 -> f32 on the way to a narrower float, which then rounds as if once.
+  mlir::Value narrowOnce(mlir::Value v);
 
 private:
   mlir::Value intPow(mlir::Value x, mlir::Value y);

@@ -163,6 +163,16 @@ size_t burin_dtype_size(int32_t dtype) {
   case BURIN_UINT8:
   case BURIN_INT8:
   case BURIN_BOOL:
+  case BURIN_FLOAT8E4M3FN:
+  case BURIN_FLOAT8E4M3FNUZ:
+  case BURIN_FLOAT8E5M2:
+  case BURIN_FLOAT8E5M2FNUZ:
+  case BURIN_UINT4:
+  case BURIN_INT4:
+  case BURIN_FLOAT4E2M1:
+  case BURIN_FLOAT8E8M0:
+  case BURIN_UINT2:
+  case BURIN_INT2:
     return 1;
   case BURIN_UINT16:
   case BURIN_INT16:

@@ -29,8 +29,15 @@ static const char *list_text(char *buffer, size_t size, const burin_tensor_info 
   return buffer;
 }
 
+static int is_narrow(int32_t dtype) { return dtype >= BURIN_FLOAT8E4M3FN && dtype <= BURIN_INT2; }
+
+/* An npy file cannot say which narrow type its bytes are (see npy.c). */
+static int same_type(int32_t wanted, int32_t given) {
+  return wanted == given || (is_narrow(wanted) && given == BURIN_UINT8);
+}
+
 static int fits(const burin_tensor_info *info, const burin_tensor *tensor) {
-  if (info->dtype != tensor->dtype || info->rank != tensor->rank)
+  if (!same_type(info->dtype, tensor->dtype) || info->rank != tensor->rank)
     return 0;
   for (int32_t d = 0; d < info->rank; ++d)
     if (info->dims[d] >= 0 && info->dims[d] != tensor->dims[d])
@@ -74,6 +81,24 @@ static void fill_random(burin_tensor *tensor, uint64_t seed) {
       break;
     case BURIN_BOOL:
       ((uint8_t *)tensor->data)[i] = bits & 1;
+      break;
+    case BURIN_FLOAT8E4M3FN: /* any sign and mantissa, exponents below that of 2 */
+    case BURIN_FLOAT8E4M3FNUZ:
+    case BURIN_FLOAT8E5M2:
+    case BURIN_FLOAT8E5M2FNUZ:
+      ((uint8_t *)tensor->data)[i] = (uint8_t)((bits & 0x87) | 0x30);
+      break;
+    case BURIN_FLOAT8E8M0:
+      ((uint8_t *)tensor->data)[i] = (uint8_t)(120 + (bits & 7));
+      break;
+    case BURIN_UINT4:
+    case BURIN_INT4:
+    case BURIN_FLOAT4E2M1:
+      ((uint8_t *)tensor->data)[i] = bits & 15;
+      break;
+    case BURIN_UINT2:
+    case BURIN_INT2:
+      ((uint8_t *)tensor->data)[i] = bits & 3;
       break;
     case BURIN_UINT16:
     case BURIN_INT16:
@@ -129,6 +154,7 @@ int burin_cli_bind_inputs(burin_cli *cli, burin_error *error) {
       return burin_fail(error, "input '%.200s': expected %s, got %s", info->name, info_text(text, sizeof text, info),
                         tensor_text(other, sizeof other, &array->tensor));
     cli->inputs[i] = array->tensor;
+    cli->inputs[i].dtype = info->dtype;
   }
   return 0;
 }
@@ -235,7 +261,7 @@ int burin_cli_compare(const burin_cli *cli, burin_error *error) {
       break;
     }
     const burin_tensor *got = &cli->outputs[o].tensor;
-    if (got->dtype != want->tensor.dtype || got->rank != want->tensor.rank ||
+    if (!same_type(got->dtype, want->tensor.dtype) || got->rank != want->tensor.rank ||
         memcmp(got->dims, want->tensor.dims, sizeof(int64_t) * (size_t)got->rank)) {
       status = burin_fail(error, "output '%.200s': expected %s, got %s", want->name,
                           tensor_text(text, sizeof text, &want->tensor), tensor_text(other, sizeof other, got));

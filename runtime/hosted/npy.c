@@ -24,7 +24,10 @@ static const struct {
 } TYPES[] = {{"f4", BURIN_FLOAT},     {"u1", BURIN_UINT8},       {"i1", BURIN_INT8},    {"u2", BURIN_UINT16},
              {"i2", BURIN_INT16},     {"i4", BURIN_INT32},       {"i8", BURIN_INT64},   {"b1", BURIN_BOOL},
              {"f2", BURIN_FLOAT16},   {"f8", BURIN_DOUBLE},      {"u4", BURIN_UINT32},  {"u8", BURIN_UINT64},
-             {"c8", BURIN_COMPLEX64}, {"c16", BURIN_COMPLEX128}, {"V2", BURIN_BFLOAT16}};
+             {"c8", BURIN_COMPLEX64}, {"c16", BURIN_COMPLEX128}, {"V2", BURIN_BFLOAT16},
+             /* ml_dtypes' types of one byte say no more than that; what they are the model knows. The first of a dtype
+                is the one written. */
+             {"V1", BURIN_UINT8},     {"f1", BURIN_UINT8}};
 
 static void skip_spaces(cursor *c) {
   while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\t'))
@@ -232,8 +235,10 @@ int burin_npy_read(burin_source *source, burin_tensor *tensor, burin_error *erro
 size_t burin_npy_header(const burin_tensor *tensor, char buffer[BURIN_NPY_HEADER_MAX]) {
   const char *descr = "V1";
   for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; ++i)
-    if (TYPES[i].dtype == (burin_dtype)tensor->dtype)
+    if (TYPES[i].dtype == (burin_dtype)tensor->dtype) {
       descr = TYPES[i].descr;
+      break;
+    }
   char shape[BURIN_MAX_RANK * 24] = "";
   size_t used = 0;
   for (int32_t d = 0; d < tensor->rank; ++d)

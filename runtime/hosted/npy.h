@@ -21,7 +21,7 @@ typedef struct burin_source {
 
 /* Reads one array. The header's size must be exactly what the source holds; only then is memory allocated. Fortran
  * order is transposed; big-endian, string, object and structured types are refused. bfloat16 is numpy's V2, as
- * ml_dtypes writes it. */
+ * ml_dtypes writes it; its types of one byte (V1 and f1) are read as uint8. */
 int burin_npy_read(burin_source *source, burin_tensor *tensor, burin_error *error);
 
 /* The bytes before the elements, for version 1.0; returns their count, a multiple of 64. */
