@@ -183,20 +183,21 @@ public:
     burin_tensor small[12];
     std::vector<burin_tensor> large(inputCount + outputCount > 12 ? inputCount + outputCount : 0);
     burin_tensor *inputs = large.empty() ? small : large.data(), *outputs = inputs + inputCount;
+    // Held, because another thread may change the feed while this one runs without the lock.
+    std::vector<nb::object> arrays(outputCount), held(inputCount);
     for (size_t i = 0; i < inputCount; ++i) {
       PyObject *value = PyDict_GetItem(feed.ptr(), inputNames[i].ptr());
       if (!value || !fits(value, model->inputs[i], inputs[i]))
         return nb::none();
+      held[i] = nb::borrow(value);
     }
     for (const Fixed &f : fixed) {
       PyObject *value = PyDict_GetItem(feed.ptr(), f.name.ptr());
       if (!value || !f.equals(value))
         return nb::none();
     }
-    std::vector<nb::object> arrays(outputCount);
-    for (size_t i = 0; i < outputCount; ++i) {
+    for (size_t i = 0; i < outputCount; ++i)
       arrays[i] = output(model->outputs[i], outputNames[i], into, outputs[i]);
-    }
     burin_status status;
     std::string why;
     {

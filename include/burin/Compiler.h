@@ -68,7 +68,7 @@ typedef struct burin_compilation burin_compilation;
 burin_compilation *burin_compile_file(const burin_options *options, const char *model, const char *output);
 
 /* The same for a model in memory, which is copied. `name` stands for the file in messages; ".mlir" at its end means
- * MLIR. */
+ * MLIR, and external data may lie in its folder if it names one. */
 burin_compilation *burin_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name,
                                         const char *output);
 

@@ -162,7 +162,9 @@ LogicalResult Compilation::import(const ModelSource &source) {
     module = source.owner ? parseSourceString<ModuleOp>(source.bytes, config, source.path)
                           : parseSourceFile<ModuleOp>(source.path, config);
   } else {
-    module = source.owner ? importModel(source.bytes, source.path, source.owner, *context)
+    ImportOptions importOptions; // bytes with the name of a file: what lies beside it belongs to them
+    importOptions.externalFolder = llvm::sys::path::parent_path(source.path).str();
+    module = source.owner ? importModel(source.bytes, source.path, source.owner, *context, importOptions)
                           : importModel(source.path, *context);
   }
   if (!module || failed(mlir::verify(*module)))

@@ -121,7 +121,7 @@ def signature(data):
                     for k, s in _fields(data, *v):
                         if k == 1:
                             named.update(_text(data, t) for j, t in _fields(data, *s) if j == 8)
-    except (IndexError, TypeError) as e:
+    except (IndexError, TypeError, RecursionError) as e:
         raise ValueError("not an ONNX model") from e
     constants = [i.name for i in inputs if i.name in named]
     return Signature([i for i in inputs if i.name not in named], outputs, constants)

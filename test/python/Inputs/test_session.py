@@ -76,6 +76,17 @@ class Session(unittest.TestCase):
         self.assertEqual(s._by_value, {"a"})
         self.assertLessEqual(len(s._cache), 2)
 
+    def test_values_beside_external_data(self):
+        w = numpy_helper.from_array(np.arange(16, dtype=np.float32).reshape(4, 4), "w")
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["t"]), helper.make_node("ReduceSum", ["t", "a"], ["y"], keepdims=0)]
+        path = os.path.join(FOLDER, "external.onnx")
+        onnx.save(model(nodes, [("x", FLOAT, ("n", 4)), ("a", INT64, (1,))], [("y", FLOAT, ("k",))], [w]), path, save_as_external_data=True,
+                  location="external.bin", size_threshold=1)
+        s = burin.InferenceSession(path)
+        for axis in (0, 1):
+            want = (X @ np.arange(16, dtype=np.float32).reshape(4, 4)).sum(axis)
+            np.testing.assert_allclose(s.run(None, {"x": X, "a": np.array([axis])})[0], want, rtol=1e-5)
+
     def test_constants_of_the_model(self):
         w = numpy_helper.from_array(np.float32([1, 2, 3, 4]), "w")
         s = burin.InferenceSession(model([helper.make_node("Mul", ["x", "w"], ["y"])], [("x", FLOAT, (2, 4)), ("w", FLOAT, (4,))], [("y", FLOAT, (2, 4))], [w]))
@@ -102,6 +113,22 @@ class Session(unittest.TestCase):
         self.fails("unknown option '--bogus'", lambda: burin.InferenceSession(relu((2, 4)), bogus=1))
         odd = model([helper.make_node("Conv", ["x", "w"], ["y"], name="c")], [("x", FLOAT, (1, 3, 4, 4)), ("w", FLOAT, (1, 2, 3, 3))], [("y", FLOAT, None)])
         self.fails("model.onnx: node 'c' (Conv, opset", burin.InferenceSession, odd)
+
+    def test_broken_files(self):
+        random, whole = np.random.default_rng(1), reduce_sum().SerializeToString()
+        for _ in range(3000):
+            data = bytearray(whole[:random.integers(1, len(whole) + 1)])
+            for _ in range(random.integers(1, 4)):
+                data[random.integers(len(data))] = random.integers(256)
+            try:
+                burin._model.signature(bytes(data))
+            except ValueError:
+                pass
+        nested = b""
+        for _ in range(5000):  # a sequence of sequences of ...
+            nested = burin._model._message(4, burin._model._message(1, nested))
+        nested = burin._model._message(7, burin._model._message(11, burin._model._message(2, nested)))
+        self.assertRaises(ValueError, burin._model.signature, nested)
 
     def test_in_place(self):
         s, out = burin.InferenceSession(relu()), np.zeros((2, 4), np.float32)
