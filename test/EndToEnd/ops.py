@@ -21,9 +21,11 @@ from onnx.reference import ReferenceEvaluator
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import ops_detection  # noqa: E402
 import ops_math  # noqa: E402
 import ops_nn  # noqa: E402
 import ops_reduction  # noqa: E402
+import ops_signal  # noqa: E402
 import ops_tensor  # noqa: E402
 import ops_types  # noqa: E402
 
@@ -57,7 +59,7 @@ def build(case, moved):
     results = [f"y{i}" for i in range(outputs)]
     nodes.append(helper.make_node(op, names, results, name=name, **attributes))
     graph = helper.make_graph(nodes, name, inputs, [helper.make_empty_tensor_value_info(r) for r in results], initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 5)], ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     return inferred, feed
 
@@ -135,7 +137,7 @@ def main():
     options = parser.parse_args()
     with open(os.path.join(HERE, "expectations", "ops.json")) as file:
         known = json.load(file)
-    chosen = [c for module in (ops_math, ops_nn, ops_reduction, ops_tensor, ops_types) for c in module.CASES
+    chosen = [c for module in (ops_detection, ops_math, ops_nn, ops_reduction, ops_signal, ops_tensor, ops_types) for c in module.CASES
               if not options.names or any(c[0].startswith(n) for n in options.names)]
     jobs = [(case, moved) for case in chosen for moved in ([False, True] if options.full or options.names else [False])]
 

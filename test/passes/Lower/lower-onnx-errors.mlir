@@ -45,10 +45,10 @@ func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // -----
 
-func.func @main(%x: tensor<1x2x4x4xf32>) -> (tensor<1x2x2x2xf32>, tensor<1x2x2x2xi64>) {
-  // expected-error @+1 {{operator is not supported by the CPU target yet: the output 'Indices'; 'Y' alone is}}
-  %y, %i = onnx.MaxPool(%x) {kernel_shape = array<i64: 2, 2>, strides = array<i64: 2, 2>} : (tensor<1x2x4x4xf32>) -> (tensor<1x2x2x2xf32>, tensor<1x2x2x2xi64>)
-  return %y, %i : tensor<1x2x2x2xf32>, tensor<1x2x2x2xi64>
+func.func @main(%n: tensor<i64>, %hz: tensor<f32>) -> tensor<9x4xf32> {
+  // expected-error @+1 {{operator is not supported by the CPU target yet: operands computed at run time; constants work}}
+  %y = onnx.MelWeightMatrix(%n, %n, %n, %hz, %hz) : (tensor<i64>, tensor<i64>, tensor<i64>, tensor<f32>, tensor<f32>) -> tensor<9x4xf32>
+  return %y : tensor<9x4xf32>
 }
 
 // -----
