@@ -1,5 +1,6 @@
-// The cost model behind tiles and packing: FMA throughput, load ports, issue width and latency of one reduction step. It ranks, it does not
-// predict; measured ceilings of the tiles it should prefer: 14x32 on AVX-512, 4x24 and 6x16 on AVX2.
+// The cost model behind tiles and packing: FMA throughput, load ports, issue width and latency of one reduction step.
+// It ranks, it does not predict; measured ceilings of the tiles it should prefer: 14x32 on AVX-512, 4x24 and 6x16 on
+// AVX2.
 #include "lib/Support/Packing.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -36,9 +37,10 @@ static double fmaCycles(const Machine &machine, unsigned elementBits, int64_t la
   return (0.5 + 0.5 * std::min(share, 1.0)) / std::max(1u, machine.fmaPerCycle);
 }
 
-// Accumulators, weights and one broadcast, with room for what LLVM 22 does where registers are many: it loads the next step's weights early when there are
-// three or more of them, and puts each sum of a second, narrower width in a new register. Without that room every accumulator goes through the
-// stack (measured on AVX-512: 9x48 at half the speed of 8x48, 13x24 at 0.75 of 9x24).
+// Accumulators, weights and one broadcast, with room for what LLVM 22 does where registers are many: it loads the next
+// step's weights early when there are three or more of them, and puts each sum of a second, narrower width in a new
+// register. Without that room every accumulator goes through the stack (measured on AVX-512: 9x48 at half the speed of
+// 8x48, 13x24 at 0.75 of 9x24).
 static bool fits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelVector> vectors) {
   int64_t count = vectors.size(), narrow = 0, early = count >= 3 ? count : 0;
   for (ChannelVector v : vectors)
@@ -47,24 +49,27 @@ static bool fits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelV
   return pixels * count + count + room + 1 <= (int64_t)machine.vectorRegisters;
 }
 
-static double stepCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, int64_t pixels) {
+static double stepCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors,
+                         int64_t pixels) {
   double fma = 0;
   for (ChannelVector v : vectors)
     fma += fmaCycles(machine, elementBits, v.lanes) * pixels;
-  double count = vectors.size(), loads = 0.5 * (pixels + count), issue = (pixels * count + pixels + count) / 5.0, latency = 4;
-  // A weight vector comes from L2 and a wide one takes a whole line; inputs are in L1. Ranks 14x32 before 9x48 before 6x64 before 28x16 on
-  // AVX-512 and 4x24 before 6x16 before 12x8 on AVX2, as measured.
+  double count = vectors.size(), loads = 0.5 * (pixels + count), issue = (pixels * count + pixels + count) / 5.0,
+         latency = 4;
+  // A weight vector comes from L2 and a wide one takes a whole line; inputs are in L1. Ranks 14x32 before 9x48 before
+  // 6x64 before 28x16 on AVX-512 and 4x24 before 6x16 before 12x8 on AVX2, as measured.
   double traffic = 0.06 * pixels + 0.1 * count * std::pow(machine.vectorBits / 256.0, 1.4);
   return std::max({fma, loads, issue, latency}) + traffic;
 }
 
-double burin::tileCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, PixelTile tile, int64_t rows,
-                         int64_t columns) {
+double burin::tileCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors,
+                         PixelTile tile, int64_t rows, int64_t columns) {
   double tiles = double(llvm::divideCeil(rows, tile.rows)) * llvm::divideCeil(columns, tile.columns);
   return tiles * (stepCycles(machine, elementBits, vectors, tile.pixels()) + 0.02);
 }
 
-PixelTile burin::choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, int64_t rows, int64_t columns) {
+PixelTile burin::choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors,
+                                 int64_t rows, int64_t columns) {
   PixelTile best;
   double bestCycles = tileCycles(machine, elementBits, vectors, best, rows, columns);
   for (int64_t r = 1; r <= rows; ++r)

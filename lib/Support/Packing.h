@@ -1,5 +1,6 @@
-// How output channels become vectors and how weights are blocked for them. Pure functions of a machine row and the extents, because two rooms
-// must agree: the tensor stage packs weights by `packingBlock`, the cpu stage builds register tiles over the same blocks.
+// How output channels become vectors and how weights are blocked for them. Pure functions of a machine row and the
+// extents, because two rooms must agree: the tensor stage packs weights by `packingBlock`, the cpu stage builds
+// register tiles over the same blocks.
 #ifndef BURIN_LIB_SUPPORT_PACKING_H
 #define BURIN_LIB_SUPPORT_PACKING_H
 
@@ -13,8 +14,8 @@ struct ChannelVector {
   int64_t offset, lanes;
 };
 
-/// Covers `width` channels exactly, by registers of at most `maxLanes`. The last two may overlap: both then compute the same values, which
-/// costs less than a masked or scalar tail and never touches memory outside the width.
+/// Covers `width` channels exactly, by registers of at most `maxLanes`. The last two may overlap: both then compute the
+/// same values, which costs less than a masked or scalar tail and never touches memory outside the width.
 llvm::SmallVector<ChannelVector> splitChannels(int64_t maxLanes, int64_t width);
 
 /// The shape of one register tile: rows x columns of pixels, each with all vectors of a channel block.
@@ -23,15 +24,17 @@ struct PixelTile {
   int64_t pixels() const { return rows * columns; }
 };
 
-/// Estimated cycles that one step of the reduction takes for all of rows x columns pixels with this tile, overlapped last tiles included.
-double tileCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, PixelTile tile, int64_t rows,
-                  int64_t columns);
+/// Estimated cycles that one step of the reduction takes for all of rows x columns pixels with this tile, overlapped
+/// last tiles included.
+double tileCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, PixelTile tile,
+                  int64_t rows, int64_t columns);
 
 /// The tile with the fewest estimated cycles that fits the registers. rows = 1 forbids tiles of several rows.
-PixelTile choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, int64_t rows, int64_t columns);
+PixelTile choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors,
+                          int64_t rows, int64_t columns);
 
-/// Channels a block of packed weights holds, for `n` output channels and a reduction of length `k`: the block that needs the fewest
-/// estimated cycles over all channels. At most `n`, at least 1.
+/// Channels a block of packed weights holds, for `n` output channels and a reduction of length `k`: the block that
+/// needs the fewest estimated cycles over all channels. At most `n`, at least 1.
 int64_t packingBlock(const Machine &machine, int64_t k, int64_t n, unsigned elementBits = 32);
 
 } // namespace burin

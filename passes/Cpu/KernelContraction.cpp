@@ -1,9 +1,10 @@
 // The register-tiled implicit-GEMM kernel.
 //
-// The idea: rows x columns pixels times all vectors of one channel block stay in registers as values carried through a rolled reduction loop
-// (weights loaded as vectors, inputs broadcast). No remainder code: the last tile starts earlier and computes some results twice, which is safe
-// because the destination is never an operand; the last vector of a block reaches back likewise. Two bodies at most a layer (a last, narrower
-// channel block), plus single-pixel ones for borders whose windows leave the input.
+// The idea: rows x columns pixels times all vectors of one channel block stay in registers as values carried through a
+// rolled reduction loop (weights loaded as vectors, inputs broadcast). No remainder code: the last tile starts earlier
+// and computes some results twice, which is safe because the destination is never an operand; the last vector of a
+// block reaches back likewise. Two bodies at most a layer (a last, narrower channel block), plus single-pixel ones for
+// borders whose windows leave the input.
 #include "passes/Cpu/KernelContraction.h"
 
 #include "lib/Support/Packing.h"
@@ -20,7 +21,8 @@ void Contraction::setEpilogue(const Epilogue &e) {
     extraBases.push_back(extra.constant);
 }
 
-void Contraction::addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim, int64_t resultStep, int id) {
+void Contraction::addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim,
+                              int64_t resultStep, int id) {
   Parallel p;
   p.extent = extent;
   p.lhs = lhsStep;
@@ -51,7 +53,7 @@ struct ContractionBuilder {
   Contraction &c;
   unsigned bits = c.acc.getIntOrFloatBitWidth();
   int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
-  bool noProducts = false; // a sum over nothing: zero
+  bool noProducts = false;  // a sum over nothing: zero
   int64_t wholeVectors = 0; // registers a pixel takes in a whole block of channels
 
   // --- normalization ---
@@ -63,7 +65,8 @@ struct ContractionBuilder {
     return llvm::find_if(c.parallels, [&](const Parallel &p) { return p.id == r.window; });
   }
 
-  /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one another everywhere.
+  /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
+  /// another everywhere.
   void normalize() {
     for (Reduction &r : c.reductions)
       if (r.window >= 0) {
@@ -75,7 +78,8 @@ struct ContractionBuilder {
     llvm::erase_if(c.reductions, [&](const Reduction &r) { return r.extent == 1 && r.window < 0; });
     for (size_t i = 0; i + 1 < c.parallels.size();) {
       Parallel &a = c.parallels[i], &b = c.parallels[i + 1];
-      bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent && a.out == b.out * b.extent;
+      bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent &&
+                   a.out == b.out * b.extent;
       for (auto [x, y] : llvm::zip(a.extras, b.extras))
         merge &= x == y * b.extent;
       if (!merge) {
@@ -122,14 +126,17 @@ struct ContractionBuilder {
     return value;
   }
 
-
   /// Steps of the innermost reduction loop made at once.
   int64_t unroll(int64_t registers, const Parallel *columns) {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
-    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 20 ? 1 : registers >= 8 ? 4 : 16, bodyFmas / registers));
-    // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a register.
+    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 20  ? 1
+                                                          : registers >= 8 ? 4
+                                                                           : 16,
+                                                          bodyFmas / registers));
+    // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a
+    // register.
     if (columns && columns->lhs > 0 && inner.lhs > 0)
       most = std::min(most, std::max<int64_t>(1, columns->lhs / inner.lhs));
     most = std::min(most, inner.extent);
@@ -139,8 +146,10 @@ struct ContractionBuilder {
     return most; // a second loop takes the rest
   }
 
-  /// `at`: one index a parallel dim. `clamp`: windows of columns may leave the input here, so this is a tile of one column.
-  void tile(ArrayRef<Value> at, PixelTile shape, const Parallel *rows, const Parallel *columns, bool clamp, const Channels &channels) {
+  /// `at`: one index a parallel dim. `clamp`: windows of columns may leave the input here, so this is a tile of one
+  /// column.
+  void tile(ArrayRef<Value> at, PixelTile shape, const Parallel *rows, const Parallel *columns, bool clamp,
+            const Channels &channels) {
     Value lhs = e.index(c.lhsBase), rhs = e.add(channels.rhs, c.rhsBase), out = e.add(channels.channel, c.outBase);
     if (c.lhsOffset)
       lhs = e.add(lhs, c.lhsOffset);
@@ -154,7 +163,8 @@ struct ContractionBuilder {
     bool across = c.acrossStride != 0;
     int64_t pixels = shape.pixels(), count = across ? c.channels : channels.vectors.size(), registers = pixels * count;
     auto step = [&](int64_t p, auto member) {
-      return (rows ? (*rows).*member * (p / shape.columns) : 0) + (columns ? (*columns).*member * (p % shape.columns) : 0);
+      return (rows ? (*rows).*member * (p / shape.columns) : 0) +
+             (columns ? (*columns).*member * (p % shape.columns) : 0);
     };
 
     // Few registers would wait for one another's latency: several sets of them, summed at the end.
@@ -199,8 +209,8 @@ struct ContractionBuilder {
       }
       return next;
     };
-    std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest = [&](unsigned d, Value x, Value w,
-                                                                                    ValueRange carried) -> SmallVector<Value> {
+    std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest =
+        [&](unsigned d, Value x, Value w, ValueRange carried) -> SmallVector<Value> {
       const Reduction &r = c.reductions[d];
       Value lo = e.index(0), hi = e.index(r.extent);
       if (r.window >= 0) {
@@ -224,9 +234,8 @@ struct ContractionBuilder {
         int64_t done = 0;
         for (int64_t width = lanes; width >= 1; width /= 2) {
           int64_t end = done + (r.extent - done) / width * width;
-          result = e.loop(e.index(done), e.index(end), width, result, [&](Value i, ValueRange values) {
-            return along(e.add(x, i), e.add(w, i), width, values);
-          });
+          result = e.loop(e.index(done), e.index(end), width, result,
+                          [&](Value i, ValueRange values) { return along(e.add(x, i), e.add(w, i), width, values); });
           done = end;
         }
         return result;
@@ -255,7 +264,8 @@ struct ContractionBuilder {
       SmallVector<Value> lined = e.sumEach(sums), ordered;
       for (int64_t p = 0; p < pixels; ++p) {
         int64_t at = p * count, v = at / lanes, next = std::min<int64_t>(v + 1, lined.size() - 1);
-        ordered.push_back(vector::ShuffleOp::create(e.b, e.loc, lined[v], lined[next], llvm::to_vector(llvm::seq(at - v * lanes, at - v * lanes + count))));
+        ordered.push_back(vector::ShuffleOp::create(
+            e.b, e.loc, lined[v], lined[next], llvm::to_vector(llvm::seq(at - v * lanes, at - v * lanes + count))));
       }
       sums = ordered;
       stored.vectors = together;
@@ -283,8 +293,8 @@ struct ContractionBuilder {
   }
 
   /// Epilogue and stores: in registers when short, else in a loop over the tile's pixels, stored raw first.
-  void finish(Value out, ArrayRef<Value> extras, PixelTile shape, const Parallel *rows, const Parallel *columns, const Channels &channels,
-              ArrayRef<Value> sums) {
+  void finish(Value out, ArrayRef<Value> extras, PixelTile shape, const Parallel *rows, const Parallel *columns,
+              const Channels &channels, ArrayRef<Value> sums) {
     int64_t count = channels.vectors.size();
     auto rowStep = [&](auto get) { return rows ? get(*rows) : 0; };
     auto columnStep = [&](auto get) { return columns ? get(*columns) : 0; };
@@ -307,7 +317,9 @@ struct ContractionBuilder {
       return;
     e.loop(0, shape.rows, 1, [&](Value row) {
       e.loop(0, shape.columns, 1, [&](Value column) {
-        auto at = [&](Value base, auto get) { return e.add(e.add(base, e.mul(row, rowStep(get))), e.mul(column, columnStep(get))); };
+        auto at = [&](Value base, auto get) {
+          return e.add(e.add(base, e.mul(row, rowStep(get))), e.mul(column, columnStep(get)));
+        };
         Value to = at(out, outOf);
         // All loads before the first store: the vectors of a block may overlap.
         SmallVector<Value> raw;
@@ -347,7 +359,9 @@ struct ContractionBuilder {
       if (!windowed(p))
         return tiled(at[d], 0, p.extent, shape.columns, [&] { nest(d + 1); });
       auto [lo, hi] = interior(p);
-      auto border = [&](int64_t from, int64_t to) { tiled(at[d], from, to, 1, [&] { body(at, PixelTile{shape.rows, 1}, true); }); };
+      auto border = [&](int64_t from, int64_t to) {
+        tiled(at[d], from, to, 1, [&] { body(at, PixelTile{shape.rows, 1}, true); });
+      };
       border(0, lo);
       tiled(at[d], lo, hi, shape.columns, [&] { nest(d + 1); });
       border(hi, p.extent);
@@ -471,9 +485,10 @@ struct ContractionBuilder {
       return success();
     }
     auto blockOuter = [&](const Channels &channels) {
-      overPixels(chooseTile(channels.vectors, rows, columns), rows, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
-        tile(at, tileShape, rows, columns, clamp, channels);
-      });
+      overPixels(chooseTile(channels.vectors, rows, columns), rows, columns,
+                 [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
+                   tile(at, tileShape, rows, columns, clamp, channels);
+                 });
     };
     overWhole(blockOuter);
     overRest(blockOuter);
@@ -498,7 +513,8 @@ static Contraction part(Contraction c, int64_t from, int64_t to) {
   return c;
 }
 
-// Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of so few channels.
+// Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of so
+// few channels.
 static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
   int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
   for (const Parallel &p : c.parallels) {
@@ -508,9 +524,9 @@ static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
   }
   for (const Reduction &r : c.reductions)
     products *= r.extent;
-  if (c.channels > 6 || c.channels * 2 > lanes * (int64_t)splitChannels(lanes, c.channels).size() || (c.block && c.block < c.channels) ||
-      products < 2 * lanes || pixels < 64 || products * c.channels > 4096 || c.reductions.empty() || c.reductions.back().lhs != 1 ||
-      c.reductions.back().extent < 2)
+  if (c.channels > 6 || c.channels * 2 > lanes * (int64_t)splitChannels(lanes, c.channels).size() ||
+      (c.block && c.block < c.channels) || products < 2 * lanes || pixels < 64 || products * c.channels > 4096 ||
+      c.reductions.empty() || c.reductions.back().lhs != 1 || c.reductions.back().extent < 2)
     return;
   // Contiguous runs of the input, borders aside.
   Contraction inside = c;
@@ -519,7 +535,8 @@ static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
   ContractionBuilder{e, machine, inside}.normalize();
   if (inside.reductions.empty() || inside.reductions.back().lhs != 1 || inside.reductions.back().extent < lanes)
     return;
-  Value panel = memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * c.channels}, c.acc), e.b.getI64IntegerAttr(64));
+  Value panel =
+      memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * c.channels}, c.acc), e.b.getI64IntegerAttr(64));
   SmallVector<int64_t> dense(c.reductions.size(), 1);
   for (int64_t d = (int64_t)dense.size() - 2; d >= 0; --d)
     dense[d] = dense[d + 1] * c.reductions[d + 1].extent;
@@ -531,7 +548,8 @@ static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
       memref::StoreOp::create(e.b, e.loc, value, panel, to);
       return;
     }
-    e.loop(0, c.reductions[d].extent, 1, [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
+    e.loop(0, c.reductions[d].extent, 1,
+           [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
   };
   e.loop(0, c.channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
   for (auto [r, stride] : llvm::zip(c.reductions, dense))

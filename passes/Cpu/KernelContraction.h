@@ -1,5 +1,6 @@
-// One micro-kernel builder for everything that is a sum of products with contiguous output channels: convolutions (implicit GEMM), grouped and
-// transposed ones, matrix products. The op's builder only fills in extents and element strides.
+// One micro-kernel builder for everything that is a sum of products with contiguous output channels: convolutions
+// (implicit GEMM), grouped and transposed ones, matrix products. The op's builder only fills in extents and element
+// strides.
 #ifndef BURIN_PASSES_CPU_KERNELCONTRACTION_H
 #define BURIN_PASSES_CPU_KERNELCONTRACTION_H
 
@@ -16,8 +17,8 @@ struct Contraction {
     llvm::SmallVector<int64_t, 2> extras;
     int id = -1; // what Reduction::window refers to
   };
-  /// A loop over products, outermost first. With a window, tap t of pixel p is at input position base + p + t * tapStep in units that
-  /// have `pixelStep` a pixel, and is skipped outside [0, size).
+  /// A loop over products, outermost first. With a window, tap t of pixel p is at input position base + p + t * tapStep
+  /// in units that have `pixelStep` a pixel, and is skipped outside [0, size).
   struct Reduction {
     int64_t extent = 1, lhs = 0, rhs = 0;
     int window = -1; // id of the Parallel that moves the window, -1 when every tap lies inside
@@ -35,7 +36,8 @@ struct Contraction {
   int64_t channels = 1;
   int64_t block = 0;       // channels a block of packed rhs; 0: a row of rhs holds all channels
   int64_t blockStride = 0; // elements of rhs from one block to the next
-  /// Channels too few for a vector: rhs is [channels][reduction], and vectors lie along the reduction. 0, or elements from channel to channel.
+  /// Channels too few for a vector: rhs is [channels][reduction], and vectors lie along the reduction. 0, or elements
+  /// from channel to channel.
   int64_t acrossStride = 0;
   Type acc;
   bool lhsUnsigned = false, rhsUnsigned = false;
@@ -45,7 +47,8 @@ struct Contraction {
   /// Takes the extras' constant offsets.
   void setEpilogue(const Epilogue &e);
   /// Adds a parallel loop over result dim `resultDim` (or over several elements of it at once), extras' steps included.
-  void addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim, int64_t resultStep = 1, int id = -1);
+  void addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim,
+                   int64_t resultStep = 1, int id = -1);
 };
 
 /// Emits the loops. Fails when the packed block cannot be held in registers.

@@ -9,7 +9,8 @@ using namespace burin;
 using namespace burin::cpu;
 
 // The parts every op shares; false with a reason when buffers or epilogue are out of reach.
-static bool prepare(Emitter &e, nn::ComputeOp op, Value lhs, Value rhs, Contraction &c, std::optional<Epilogue> &epilogue, std::string &reason) {
+static bool prepare(Emitter &e, nn::ComputeOp op, Value lhs, Value rhs, Contraction &c,
+                    std::optional<Epilogue> &epilogue, std::string &reason) {
   c.acc = op.getAccumulatorType();
   FailureOr<Flat> l = flatten(e, lhs), r = flatten(e, rhs), o = flatten(e, op.getInitOperand().get());
   if (failed(l) || failed(r) || failed(o)) {
@@ -29,7 +30,9 @@ static bool prepare(Emitter &e, nn::ComputeOp op, Value lhs, Value rhs, Contract
   return true;
 }
 
-static bool contiguous(const Flat &flat, Value memref) { return flat.strides.back() == 1 || cast<MemRefType>(memref.getType()).getShape().back() == 1; }
+static bool contiguous(const Flat &flat, Value memref) {
+  return flat.strides.back() == 1 || cast<MemRefType>(memref.getType()).getShape().back() == 1;
+}
 
 LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, std::string &reason) {
   Contraction c;
@@ -40,7 +43,8 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
     reason = "channels are not contiguous";
     return failure();
   }
-  auto in = cast<MemRefType>(op.getInput().getType()), filter = cast<MemRefType>(op.getFilter().getType()), out = cast<MemRefType>(op.getInit().getType());
+  auto in = cast<MemRefType>(op.getInput().getType()), filter = cast<MemRefType>(op.getFilter().getType()),
+       out = cast<MemRefType>(op.getInit().getType());
   unsigned spatial = op.getStrides().size(), first = op.getPacked() ? 1 : 0;
   int64_t groups = op.getGroups(), channels = out.getShape().back() / groups;
   c.channels = channels;
@@ -54,7 +58,8 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
   }
   c.addParallel(out.getDimSize(0), c.lhs.strides[0], 0, c.out.strides[0], 0);
   if (groups > 1)
-    c.addParallel(groups, c.lhs.strides.back() * (in.getShape().back() / groups), channels, channels, spatial + 1, channels);
+    c.addParallel(groups, c.lhs.strides.back() * (in.getShape().back() / groups), channels, channels, spatial + 1,
+                  channels);
   for (unsigned s = 0; s < spatial; ++s) {
     int64_t step = c.lhs.strides[s + 1], pad = op.getPads()[s];
     c.addParallel(out.getDimSize(s + 1), step * op.getStrides()[s], 0, c.out.strides[s + 1], s + 1, 1, s);
@@ -85,14 +90,15 @@ namespace {
 struct Phase {
   int64_t repeat = 1, repeatRhs = 0, repeatOut = 0; // equal phases, as a loop
   int64_t outBase = 0, outStep = 1, count = 0;
-  int64_t base = 0, taps = 0, tapStep = 1;          // input position = base + x + t * tapStep, t ascending
-  int64_t rhsBase = 0, rhsStep = 0;                 // in filter taps
+  int64_t base = 0, taps = 0, tapStep = 1; // input position = base + x + t * tapStep, t ascending
+  int64_t rhsBase = 0, rhsStep = 0;        // in filter taps
 };
 } // namespace
 
 static int64_t floorDiv(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
-// o + pad = stride * q + f; tap k reaches o when k * dilation = f (mod stride), from input q + (f - k * dilation) / stride.
+// o + pad = stride * q + f; tap k reaches o when k * dilation = f (mod stride), from input q + (f - k * dilation) /
+// stride.
 static SmallVector<Phase> phasesOf(int64_t stride, int64_t dilation, int64_t pad, int64_t kernel, int64_t out) {
   SmallVector<Phase> phases;
   int64_t step = stride;
@@ -124,7 +130,8 @@ static SmallVector<Phase> phasesOf(int64_t stride, int64_t dilation, int64_t pad
     phases.push_back(p);
   }
   // kernel a multiple of the stride, nothing cropped: every phase has the same taps one filter step apart.
-  bool regular = pad == 0 && dilation == 1 && kernel % stride == 0 && out % stride == 0 && stride > 1 && (int64_t)phases.size() == stride;
+  bool regular = pad == 0 && dilation == 1 && kernel % stride == 0 && out % stride == 0 && stride > 1 &&
+                 (int64_t)phases.size() == stride;
   if (regular) {
     phases.resize(1);
     phases[0].repeat = stride;
@@ -143,14 +150,16 @@ LogicalResult cpu::emitConvTranspose(Emitter &e, const Machine &machine, nn::Con
     reason = "channels are not contiguous";
     return failure();
   }
-  auto in = cast<MemRefType>(op.getInput().getType()), filter = cast<MemRefType>(op.getFilter().getType()), out = cast<MemRefType>(op.getInit().getType());
+  auto in = cast<MemRefType>(op.getInput().getType()), filter = cast<MemRefType>(op.getFilter().getType()),
+       out = cast<MemRefType>(op.getInit().getType());
   unsigned spatial = op.getStrides().size();
   int64_t groups = op.getGroups(), icg = in.getShape().back() / groups;
   base.channels = filter.getShape().back();
   SmallVector<SmallVector<Phase>> phases;
   int64_t bodies = 1;
   for (unsigned s = 0; s < spatial; ++s) {
-    phases.push_back(phasesOf(op.getStrides()[s], op.getDilations()[s], op.getPads()[s], filter.getDimSize(s), out.getDimSize(s + 1)));
+    phases.push_back(phasesOf(op.getStrides()[s], op.getDilations()[s], op.getPads()[s], filter.getDimSize(s),
+                              out.getDimSize(s + 1)));
     bodies *= phases.back().size();
   }
   if (bodies > 64) {
@@ -170,10 +179,12 @@ LogicalResult cpu::emitConvTranspose(Emitter &e, const Machine &machine, nn::Con
     Contraction c = base;
     c.addParallel(out.getDimSize(0), c.lhs.strides[0], 0, c.out.strides[0], 0);
     if (groups > 1)
-      c.addParallel(groups, c.lhs.strides.back() * icg, c.rhs.strides[spatial] * icg, c.channels, spatial + 1, c.channels);
+      c.addParallel(groups, c.lhs.strides.back() * icg, c.rhs.strides[spatial] * icg, c.channels, spatial + 1,
+                    c.channels);
     for (unsigned d = 0; d < spatial; ++d)
       if (chosen[d].repeat > 1)
-        c.addParallel(chosen[d].repeat, 0, c.rhs.strides[d] * chosen[d].repeatRhs, c.out.strides[d + 1] * chosen[d].repeatOut, d + 1, chosen[d].repeatOut);
+        c.addParallel(chosen[d].repeat, 0, c.rhs.strides[d] * chosen[d].repeatRhs,
+                      c.out.strides[d + 1] * chosen[d].repeatOut, d + 1, chosen[d].repeatOut);
     for (unsigned d = 0; d < spatial; ++d) {
       const Phase &p = chosen[d];
       int64_t step = c.lhs.strides[d + 1];
@@ -274,8 +285,8 @@ struct Matmul {
         sub.lhsOffset = offset(at, [&](int64_t d) { return lhsBatch(d); });
         sub.outOffset = e.add(offset(at, [&](int64_t d) { return c.out.strides[d]; }), column);
         for (const Epilogue::Extra &extra : c.epilogue->extras())
-          sub.extraOffsets.push_back(
-              e.add(offset(at, [&](int64_t d) { return extra.coefficients[d]; }), e.mul(column, extra.coefficients.back())));
+          sub.extraOffsets.push_back(e.add(offset(at, [&](int64_t d) { return extra.coefficients[d]; }),
+                                           e.mul(column, extra.coefficients.back())));
         direct(sub, /*batches=*/false, width);
         // One block and no wider than the registers hold, so nothing is chosen anew.
         sub.block = width;
@@ -307,14 +318,16 @@ struct Matmul {
   /// Both operands contiguous along k: vectors along k, summed across at the end.
   void dots() {
     int64_t lanes = machine.lanes(bits), columns = 1, rows = std::min<int64_t>(m, 4);
-    int64_t wanted = std::max<int64_t>(1, std::min<int64_t>(rows == 1 ? 8 : 4, ((int64_t)machine.vectorRegisters - rows - 1) / rows));
+    int64_t wanted = std::max<int64_t>(
+        1, std::min<int64_t>(rows == 1 ? 8 : 4, ((int64_t)machine.vectorRegisters - rows - 1) / rows));
     while (columns * 2 <= std::min(n, wanted))
       columns *= 2;
     auto tiled = [&](int64_t extent, int64_t step, llvm::function_ref<void(Value)> body) {
       e.loop(0, extent, step, [&](Value i) { body(extent % step ? e.min(i, e.index(extent - step)) : i); });
     };
     batchLoops([&](ArrayRef<Value> at) {
-      Value lhs0 = offset(at, [&](int64_t d) { return lhsBatch(d); }), rhs0 = offset(at, [&](int64_t d) { return rhsBatch(d); });
+      Value lhs0 = offset(at, [&](int64_t d) { return lhsBatch(d); }),
+            rhs0 = offset(at, [&](int64_t d) { return rhsBatch(d); });
       Value out0 = offset(at, [&](int64_t d) { return c.out.strides[d]; });
       tiled(n, columns, [&](Value j) {
         tiled(m, rows, [&](Value i) {
@@ -327,21 +340,25 @@ struct Matmul {
             if (count == 0)
               continue;
             SmallVector<Value> zeros(rows * columns, e.constant(VectorType::get({width}, c.acc), 0));
-            SmallVector<Value> partial = e.loop(e.index(done), e.index(done + count * width), width, zeros, [&](Value kk, ValueRange carried) {
-              SmallVector<Value> next(carried.begin(), carried.end()), a;
-              auto load = [&](const Flat &flat, Value at, bool isUnsigned, int64_t zeroPoint) {
-                Value value = e.convert(flat.load(e, at, width), c.acc, isUnsigned);
-                return zeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), zeroPoint)).getResult() : value;
-              };
-              for (int64_t r = 0; r < rows; ++r)
-                a.push_back(load(c.lhs, e.add(e.add(lhs, kk), r * c.lhs.strides[rank - 2]), c.lhsUnsigned, c.lhsZeroPoint));
-              for (int64_t q = 0; q < columns; ++q) {
-                Value b = load(c.rhs, e.add(e.add(rhs, kk), q * rhsAlongN), c.rhsUnsigned, c.rhsZeroPoint);
-                for (int64_t r = 0; r < rows; ++r)
-                  next[r * columns + q] = e.multiplyAdd(machine, a[r], b, next[r * columns + q]);
-              }
-              return next;
-            });
+            SmallVector<Value> partial =
+                e.loop(e.index(done), e.index(done + count * width), width, zeros, [&](Value kk, ValueRange carried) {
+                  SmallVector<Value> next(carried.begin(), carried.end()), a;
+                  auto load = [&](const Flat &flat, Value at, bool isUnsigned, int64_t zeroPoint) {
+                    Value value = e.convert(flat.load(e, at, width), c.acc, isUnsigned);
+                    return zeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), zeroPoint))
+                                           .getResult()
+                                     : value;
+                  };
+                  for (int64_t r = 0; r < rows; ++r)
+                    a.push_back(
+                        load(c.lhs, e.add(e.add(lhs, kk), r * c.lhs.strides[rank - 2]), c.lhsUnsigned, c.lhsZeroPoint));
+                  for (int64_t q = 0; q < columns; ++q) {
+                    Value b = load(c.rhs, e.add(e.add(rhs, kk), q * rhsAlongN), c.rhsUnsigned, c.rhsZeroPoint);
+                    for (int64_t r = 0; r < rows; ++r)
+                      next[r * columns + q] = e.multiplyAdd(machine, a[r], b, next[r * columns + q]);
+                  }
+                  return next;
+                });
             for (auto [sum, part] : llvm::zip(sums, partial)) {
               Value across = e.sumLanes(part);
               sum = sum ? e.addElements(sum, across) : across;
@@ -354,11 +371,14 @@ struct Matmul {
               row = vector::InsertOp::create(e.b, e.loc, sums[r * columns + q], row, q);
             Value result = c.epilogue->apply(e, row, [&](unsigned x) {
               const Epilogue::Extra &extra = c.epilogue->extras()[x];
-              Value from = e.add(offset(at, [&](int64_t d) { return extra.coefficients[d]; }), extra.constant + r * extra.coefficients[rank - 2]);
+              Value from = e.add(offset(at, [&](int64_t d) { return extra.coefficients[d]; }),
+                                 extra.constant + r * extra.coefficients[rank - 2]);
               from = e.add(from, e.add(e.mul(i, extra.coefficients[rank - 2]), e.mul(j, extra.coefficients.back())));
-              return extra.coefficients.back() ? extra.flat.load(e, from, columns) : e.broadcast(extra.flat.load(e, from), columns);
+              return extra.coefficients.back() ? extra.flat.load(e, from, columns)
+                                               : e.broadcast(extra.flat.load(e, from), columns);
             });
-            c.out.store(e, result, e.add(e.add(out0, e.add(e.mul(i, c.out.strides[rank - 2]), j)), r * c.out.strides[rank - 2]));
+            c.out.store(e, result,
+                        e.add(e.add(out0, e.add(e.mul(i, c.out.strides[rank - 2]), j)), r * c.out.strides[rank - 2]));
           }
         });
       });

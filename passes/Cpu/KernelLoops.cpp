@@ -1,5 +1,6 @@
 // The reference lowering: nn ops as scalar loops over the result's elements, straight from their definitions in Nn.td.
-// Slow on purpose and complete: it is what everything else falls back to and is tested against, so it shares no schedule with the kernels.
+// Slow on purpose and complete: it is what everything else falls back to and is tested against, so it shares no
+// schedule with the kernels.
 #include "passes/Cpu/Kernels.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -11,7 +12,8 @@ using namespace burin::cpu;
 
 namespace {
 
-/// Taps of a window at one result position: [lo, hi) lie inside the input; the input position of tap k is start + k * dilation.
+/// Taps of a window at one result position: [lo, hi) lie inside the input; the input position of tap k is start + k *
+/// dilation.
 struct Taps {
   Value lo, hi, start;
 };
@@ -24,7 +26,8 @@ struct Loops {
 
   Value dim(Value memref, int64_t i) {
     auto type = cast<MemRefType>(memref.getType());
-    return type.isDynamicDim(i) ? memref::DimOp::create(e.b, e.loc, memref, i).getResult() : e.index(type.getDimSize(i));
+    return type.isDynamicDim(i) ? memref::DimOp::create(e.b, e.loc, memref, i).getResult()
+                                : e.index(type.getDimSize(i));
   }
 
   void overResult(llvm::function_ref<void(SmallVector<Value> &)> body, unsigned skip = ~0u) {
@@ -43,7 +46,8 @@ struct Loops {
   }
 
   /// Nested loops lo[i] <= index[i] < hi[i] around one carried value.
-  Value reduce(ArrayRef<Value> lo, ArrayRef<Value> hi, Value from, llvm::function_ref<Value(ArrayRef<Value>, Value)> body) {
+  Value reduce(ArrayRef<Value> lo, ArrayRef<Value> hi, Value from,
+               llvm::function_ref<Value(ArrayRef<Value>, Value)> body) {
     SmallVector<Value> at(lo.size());
     std::function<Value(unsigned, Value)> nest = [&](unsigned d, Value carried) -> Value {
       if (d == lo.size())
@@ -63,7 +67,8 @@ struct Loops {
     return value;
   }
   Value multiplyAdd(Value a, Value b, Value c) {
-    Value product = isa<FloatType>(acc) ? arith::MulFOp::create(e.b, e.loc, a, b).getResult() : arith::MulIOp::create(e.b, e.loc, a, b).getResult();
+    Value product = isa<FloatType>(acc) ? arith::MulFOp::create(e.b, e.loc, a, b).getResult()
+                                        : arith::MulIOp::create(e.b, e.loc, a, b).getResult();
     return e.addElements(product, c);
   }
 
@@ -75,8 +80,9 @@ struct Loops {
     return {lo, hi, start};
   }
 
-  void windows(Value input, ArrayRef<Value> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads,
-               ArrayRef<Value> at, SmallVectorImpl<Value> &lo, SmallVectorImpl<Value> &hi, SmallVectorImpl<Value> &start) {
+  void windows(Value input, ArrayRef<Value> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+               ArrayRef<int64_t> pads, ArrayRef<Value> at, SmallVectorImpl<Value> &lo, SmallVectorImpl<Value> &hi,
+               SmallVectorImpl<Value> &start) {
     for (unsigned s = 0; s < strides.size(); ++s) {
       Taps t = taps(input, s + 1, at[s + 1], kernel[s], strides[s], dilations[s], pads[s]);
       lo.push_back(t.lo);
@@ -84,7 +90,8 @@ struct Loops {
       start.push_back(t.start);
     }
   }
-  SmallVector<Value> position(ArrayRef<Value> at, ArrayRef<Value> start, ArrayRef<Value> k, ArrayRef<int64_t> dilations, Value channel) {
+  SmallVector<Value> position(ArrayRef<Value> at, ArrayRef<Value> start, ArrayRef<Value> k, ArrayRef<int64_t> dilations,
+                              Value channel) {
     SmallVector<Value> in = {at[0]};
     for (unsigned s = 0; s < start.size(); ++s)
       in.push_back(e.add(start[s], e.mul(k[s], dilations[s])));
@@ -114,7 +121,8 @@ struct Loops {
       Value channel = at.back();
       Value base = groups == 1 ? e.index(0) : e.mul(e.b.createOrFold<arith::DivUIOp>(e.loc, channel, ocg), icg);
       Value sum = reduce(lo, hi, e.constant(acc, 0), [&](ArrayRef<Value> k, Value carried) {
-        Value x = element(input, position(at, start, k, conv.getDilations(), e.add(base, k.back())), conv.getInputUnsigned(), conv.getInputZeroPoint());
+        Value x = element(input, position(at, start, k, conv.getDilations(), e.add(base, k.back())),
+                          conv.getInputUnsigned(), conv.getInputZeroPoint());
         SmallVector<Value> w(k.begin(), k.end());
         if (packed) {
           Value block = e.index(*conv.getPacked());
@@ -136,10 +144,12 @@ struct Loops {
       SmallVector<Value> lo, hi, start;
       windows(conv.getInput(), kernel, conv.getStrides(), conv.getDilations(), conv.getPads(), at, lo, hi, start);
       Value sum = reduce(lo, hi, e.constant(acc, 0), [&](ArrayRef<Value> k, Value carried) {
-        Value x = element(conv.getInput(), position(at, start, k, conv.getDilations(), at.back()), conv.getInputUnsigned(), conv.getInputZeroPoint());
+        Value x = element(conv.getInput(), position(at, start, k, conv.getDilations(), at.back()),
+                          conv.getInputUnsigned(), conv.getInputZeroPoint());
         SmallVector<Value> w(k.begin(), k.end());
         w.push_back(at.back());
-        return multiplyAdd(x, element(conv.getFilter(), w, conv.getFilterUnsigned(), conv.getFilterZeroPoint()), carried);
+        return multiplyAdd(x, element(conv.getFilter(), w, conv.getFilterUnsigned(), conv.getFilterZeroPoint()),
+                           carried);
       });
       storeElement(e, op, sum, at);
     });
@@ -160,15 +170,19 @@ struct Loops {
         inGroup = e.b.createOrFold<arith::RemUIOp>(e.loc, channel, ocg);
       }
       Value sum = reduce(lo, hi, e.constant(acc, 0), [&](ArrayRef<Value> k, Value carried) -> Value {
-        // The input position, if this tap reaches the result at all: o + pad - k * dilation = d * stride with 0 <= d < size.
+        // The input position, if this tap reaches the result at all: o + pad - k * dilation = d * stride with 0 <= d <
+        // size.
         SmallVector<Value> in = {at[0]};
         Value reaches;
         for (unsigned s = 0; s < spatial; ++s) {
-          Value far = e.sub(e.add(at[s + 1], conv.getPads()[s]), e.mul(k[s], conv.getDilations()[s])), stride = e.index(conv.getStrides()[s]);
-          Value d = arith::DivSIOp::create(e.b, e.loc, far, stride), rest = arith::RemSIOp::create(e.b, e.loc, far, stride);
-          for (Value test : {arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sge, far, e.index(0)).getResult(),
-                             arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, rest, e.index(0)).getResult(),
-                             arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, d, dim(input, s + 1)).getResult()})
+          Value far = e.sub(e.add(at[s + 1], conv.getPads()[s]), e.mul(k[s], conv.getDilations()[s])),
+                stride = e.index(conv.getStrides()[s]);
+          Value d = arith::DivSIOp::create(e.b, e.loc, far, stride),
+                rest = arith::RemSIOp::create(e.b, e.loc, far, stride);
+          for (Value test :
+               {arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::sge, far, e.index(0)).getResult(),
+                arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, rest, e.index(0)).getResult(),
+                arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, d, dim(input, s + 1)).getResult()})
             reaches = reaches ? arith::AndIOp::create(e.b, e.loc, reaches, test).getResult() : test;
           in.push_back(d);
         }
@@ -180,8 +194,7 @@ struct Loops {
         SmallVector<Value> w(k.drop_back().begin(), k.drop_back().end());
         w.push_back(i);
         w.push_back(inGroup);
-        Value more = multiplyAdd(element(input, in),
-                                 element(filter, w), carried);
+        Value more = multiplyAdd(element(input, in), element(filter, w), carried);
         scf::YieldOp::create(e.b, e.loc, more);
         e.b.setInsertionPointToStart(branch.elseBlock());
         scf::YieldOp::create(e.b, e.loc, carried);
@@ -207,7 +220,8 @@ struct Loops {
         l.append({m, k[0]});
         if (matmul.getPacked()) {
           Value block = e.index(*matmul.getPacked());
-          r = {e.b.createOrFold<arith::DivUIOp>(e.loc, n, block), k[0], e.b.createOrFold<arith::RemUIOp>(e.loc, n, block)};
+          r = {e.b.createOrFold<arith::DivUIOp>(e.loc, n, block), k[0],
+               e.b.createOrFold<arith::RemUIOp>(e.loc, n, block)};
         } else {
           if (rhsRank == rank)
             batch(rhs, at, r);
@@ -227,8 +241,10 @@ struct Loops {
   }
   Value lowest() {
     if (auto type = dyn_cast<FloatType>(acc))
-      return arith::ConstantOp::create(e.b, e.loc, FloatAttr::get(type, APFloat::getInf(type.getFloatSemantics(), true)));
-    return arith::ConstantOp::create(e.b, e.loc, IntegerAttr::get(acc, APInt::getSignedMinValue(acc.getIntOrFloatBitWidth())));
+      return arith::ConstantOp::create(e.b, e.loc,
+                                       FloatAttr::get(type, APFloat::getInf(type.getFloatSemantics(), true)));
+    return arith::ConstantOp::create(e.b, e.loc,
+                                     IntegerAttr::get(acc, APInt::getSignedMinValue(acc.getIntOrFloatBitWidth())));
   }
 
   void pool(nn::PoolOp pool) {
@@ -277,8 +293,11 @@ struct Loops {
     overResult(
         [&](SmallVector<Value> &at) {
           Value most = along(at, lowest(), [&](Value x, Value carried) { return maximum(x, carried); });
-          auto exp = [&](Value x) -> Value { return math::ExpOp::create(e.b, e.loc, arith::SubFOp::create(e.b, e.loc, x, most)); };
-          Value sum = along(at, e.constant(acc, 0), [&](Value x, Value carried) { return e.addElements(exp(x), carried); });
+          auto exp = [&](Value x) -> Value {
+            return math::ExpOp::create(e.b, e.loc, arith::SubFOp::create(e.b, e.loc, x, most));
+          };
+          Value sum =
+              along(at, e.constant(acc, 0), [&](Value x, Value carried) { return e.addElements(exp(x), carried); });
           e.loop(e.index(0), size, 1, [&](Value i) {
             at[d] = i;
             storeElement(e, op, arith::DivFOp::create(e.b, e.loc, exp(element(input, at)), sum), at);
@@ -299,4 +318,17 @@ void cpu::emitLoops(Emitter &e, nn::ComputeOp op) {
       .Case([&](nn::MatmulOp o) { loops.matmul(o); })
       .Case([&](nn::PoolOp o) { loops.pool(o); })
       .Case([&](nn::SoftmaxOp o) { loops.softmax(o); });
+}
+
+FailureOr<SmallVector<nn::ComputeOp>> cpu::operationsOf(FunctionOpInterface function) {
+  SmallVector<nn::ComputeOp> ops;
+  WalkResult walked = function->walk([&](nn::ComputeOp op) -> WalkResult {
+    if (op->getNumResults())
+      return op->emitOpError("expected buffers, got tensors: run the tensor stage first"), WalkResult::interrupt();
+    ops.push_back(op);
+    return WalkResult::advance();
+  });
+  if (walked.wasInterrupted())
+    return failure();
+  return ops;
 }

@@ -1,5 +1,5 @@
-// Softmax: maximum, exponentials with their sum, division. Along contiguous elements with vectors that end in one narrower step; along any other
-// dim with vectors across the elements beside it.
+// Softmax: maximum, exponentials with their sum, division. Along contiguous elements with vectors that end in one
+// narrower step; along any other dim with vectors across the elements beside it.
 #include "passes/Cpu/Kernels.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -31,7 +31,8 @@ struct Softmax {
   Value lowest(int64_t width) {
     auto type = VectorType::get({width}, acc);
     auto element = cast<FloatType>(acc);
-    return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, APFloat::getInf(element.getFloatSemantics(), true)));
+    return arith::ConstantOp::create(e.b, e.loc,
+                                     DenseElementsAttr::get(type, APFloat::getInf(element.getFloatSemantics(), true)));
   }
   Value exp(Value x, Value most) { return math::ExpOp::create(e.b, e.loc, arith::SubFOp::create(e.b, e.loc, x, most)); }
   void store(ArrayRef<Value> at, Value result, int64_t width) {
@@ -72,9 +73,12 @@ struct Softmax {
     overOthers([&](SmallVector<Value> &at) {
       Value from = offset(at, in.strides), to = offset(at, out.strides), most, total;
       auto each = [&](Value init, int64_t width, int64_t lo, int64_t hi, llvm::function_ref<Value(Value, Value)> body) {
-        return e.loop(e.index(lo), e.index(hi), width, init, [&](Value i, ValueRange carried) { return SmallVector<Value>{body(i, carried[0])}; })[0];
+        return e.loop(e.index(lo), e.index(hi), width, init,
+                      [&](Value i, ValueRange carried) { return SmallVector<Value>{body(i, carried[0])}; })[0];
       };
-      auto across = [&](Value vector, vector::CombiningKind kind) { return vector::ReductionOp::create(e.b, e.loc, kind, vector).getResult(); };
+      auto across = [&](Value vector, vector::CombiningKind kind) {
+        return vector::ReductionOp::create(e.b, e.loc, kind, vector).getResult();
+      };
       spans([&](int64_t width, int64_t lo, int64_t hi) {
         Value part = each(lowest(width), width, lo, hi, [&](Value i, Value carried) {
           return arith::MaximumFOp::create(e.b, e.loc, load(in, e.add(from, i), width), carried).getResult();
@@ -120,8 +124,11 @@ struct Softmax {
             return SmallVector<Value>{body(load(in, e.add(from, e.mul(i, in.strides[dim])), width), carried[0])};
           })[0];
         };
-        Value most = each(lowest(width), [&](Value x, Value carried) { return arith::MaximumFOp::create(e.b, e.loc, x, carried).getResult(); });
-        Value total = each(e.constant(VectorType::get({width}, acc), 0), [&](Value x, Value carried) { return e.addElements(carried, exp(x, most)); });
+        Value most = each(lowest(width), [&](Value x, Value carried) {
+          return arith::MaximumFOp::create(e.b, e.loc, x, carried).getResult();
+        });
+        Value total = each(e.constant(VectorType::get({width}, acc), 0),
+                           [&](Value x, Value carried) { return e.addElements(carried, exp(x, most)); });
         e.loop(0, size, 1, [&](Value i) {
           Value value = exp(load(in, e.add(from, e.mul(i, in.strides[dim])), width), most);
           at[dim] = i;

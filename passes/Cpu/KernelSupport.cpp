@@ -76,12 +76,15 @@ Value Emitter::convert(Value value, Type element, bool isUnsigned) {
     return arith::TruncFOp::create(b, loc, to, value);
   }
   if (isa<FloatType>(element))
-    return isUnsigned ? arith::UIToFPOp::create(b, loc, to, value).getResult() : arith::SIToFPOp::create(b, loc, to, value).getResult();
+    return isUnsigned ? arith::UIToFPOp::create(b, loc, to, value).getResult()
+                      : arith::SIToFPOp::create(b, loc, to, value).getResult();
   if (isa<FloatType>(from))
-    return isUnsigned ? arith::FPToUIOp::create(b, loc, to, value).getResult() : arith::FPToSIOp::create(b, loc, to, value).getResult();
+    return isUnsigned ? arith::FPToUIOp::create(b, loc, to, value).getResult()
+                      : arith::FPToSIOp::create(b, loc, to, value).getResult();
   if (fromBits > toBits)
     return arith::TruncIOp::create(b, loc, to, value);
-  return isUnsigned ? arith::ExtUIOp::create(b, loc, to, value).getResult() : arith::ExtSIOp::create(b, loc, to, value).getResult();
+  return isUnsigned ? arith::ExtUIOp::create(b, loc, to, value).getResult()
+                    : arith::ExtSIOp::create(b, loc, to, value).getResult();
 }
 
 Value Emitter::multiplyAdd(const Machine &machine, Value x, Value y, Value z) {
@@ -102,7 +105,10 @@ Value Emitter::addElements(Value x, Value y) {
 
 Value Emitter::sumLanes(Value vector) {
   for (int64_t n = cast<VectorType>(vector.getType()).getNumElements(); n > 1; n /= 2) {
-    auto half = [&](int64_t from) { return vector::ShuffleOp::create(b, loc, vector, vector, llvm::to_vector(llvm::seq(from, from + n / 2))).getResult(); };
+    auto half = [&](int64_t from) {
+      return vector::ShuffleOp::create(b, loc, vector, vector, llvm::to_vector(llvm::seq(from, from + n / 2)))
+          .getResult();
+    };
     vector = addElements(half(0), half(n / 2));
   }
   return vector::ExtractOp::create(b, loc, vector, 0);
@@ -110,8 +116,8 @@ Value Emitter::sumLanes(Value vector) {
 
 SmallVector<Value> Emitter::sumEach(ArrayRef<Value> vectors) {
   int64_t lanes = cast<VectorType>(vectors.front().getType()).getNumElements();
-  // One merge takes two vectors of chunks of `size` partial sums to one of chunks half as long. The masks stay within 128 bits where chunks do, which
-  // x86 does in one instruction each.
+  // One merge takes two vectors of chunks of `size` partial sums to one of chunks half as long. The masks stay within
+  // 128 bits where chunks do, which x86 does in one instruction each.
   auto mask = [&](int64_t size, int64_t upper) {
     SmallVector<int64_t> picked;
     int64_t group = std::min<int64_t>(lanes, std::max<int64_t>(size, 4));
@@ -129,7 +135,8 @@ SmallVector<Value> Emitter::sumEach(ArrayRef<Value> vectors) {
     return picked;
   };
   // Which leaf arrives in which lane, found by sending numbers down the same tree.
-  std::function<SmallVector<int64_t>(int64_t, int64_t)> arrive = [&](int64_t first, int64_t count) -> SmallVector<int64_t> {
+  std::function<SmallVector<int64_t>(int64_t, int64_t)> arrive = [&](int64_t first,
+                                                                     int64_t count) -> SmallVector<int64_t> {
     if (count == 1)
       return SmallVector<int64_t>(lanes, first);
     SmallVector<int64_t> a = arrive(first, count / 2), b = arrive(first + count / 2, count / 2), out;
@@ -152,7 +159,9 @@ SmallVector<Value> Emitter::sumEach(ArrayRef<Value> vectors) {
         return nullptr;
       x = x ? x : y;
       y = y ? y : x;
-      auto half = [&](int64_t upper) { return vector::ShuffleOp::create(b, loc, x, y, mask(2 * lanes / count, upper)).getResult(); };
+      auto half = [&](int64_t upper) {
+        return vector::ShuffleOp::create(b, loc, x, y, mask(2 * lanes / count, upper)).getResult();
+      };
       return addElements(half(0), half(1));
     };
     results.push_back(merge(0, lanes));
@@ -184,7 +193,8 @@ FailureOr<Flat> cpu::flatten(Emitter &e, Value memref) {
   OpFoldResult at = e.b.getIndexAttr(offset);
   if (ShapedType::isDynamic(offset))
     at = memref::ExtractStridedMetadataOp::create(e.b, e.loc, memref).getOffset();
-  flat.buffer = memref::ReinterpretCastOp::create(e.b, e.loc, flatType, memref, at, ArrayRef<OpFoldResult>{e.b.getIndexAttr(span)},
+  flat.buffer = memref::ReinterpretCastOp::create(e.b, e.loc, flatType, memref, at,
+                                                  ArrayRef<OpFoldResult>{e.b.getIndexAttr(span)},
                                                   ArrayRef<OpFoldResult>{e.b.getIndexAttr(1)});
   return flat;
 }
@@ -199,7 +209,8 @@ static bool addLinear(AffineExpr expr, int64_t factor, SmallVectorImpl<int64_t> 
   if (!binary)
     return false;
   if (binary.getKind() == AffineExprKind::Add)
-    return addLinear(binary.getLHS(), factor, coefficients, constant) && addLinear(binary.getRHS(), factor, coefficients, constant);
+    return addLinear(binary.getLHS(), factor, coefficients, constant) &&
+           addLinear(binary.getRHS(), factor, coefficients, constant);
   if (binary.getKind() == AffineExprKind::Mul)
     if (auto by = dyn_cast<AffineConstantExpr>(binary.getRHS()))
       return addLinear(binary.getLHS(), factor * by.getValue(), coefficients, constant);
@@ -235,7 +246,8 @@ FailureOr<Epilogue> Epilogue::get(Emitter &e, nn::ComputeOp op) {
         continue;
       ++count;
       // Functions that become polynomials: too much code to repeat for each register.
-      if (isa<math::MathDialect>(inner.getDialect()) && !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::SqrtOp, math::RoundEvenOp>(inner))
+      if (isa<math::MathDialect>(inner.getDialect()) &&
+          !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::SqrtOp, math::RoundEvenOp>(inner))
         count += 16;
       if (isa<arith::DivFOp, arith::MaximumFOp, arith::MinimumFOp>(inner))
         count += 1;

@@ -1,5 +1,6 @@
-// What all kernel builders share: index arithmetic that folds as it is made, buffers seen as one run of elements, conversions to the
-// accumulator's type, and epilogues cloned over scalars or vectors. Holds no schedule: those are in Kernel<Family>.cpp.
+// What all kernel builders share: index arithmetic that folds as it is made, buffers seen as one run of elements,
+// conversions to the accumulator's type, and epilogues cloned over scalars or vectors. Holds no schedule: those are in
+// Kernel<Family>.cpp.
 #ifndef BURIN_PASSES_CPU_KERNELSUPPORT_H
 #define BURIN_PASSES_CPU_KERNELSUPPORT_H
 
@@ -32,25 +33,31 @@ struct Emitter {
   Value max(Value x, Value y) { return b.createOrFold<mlir::arith::MaxSIOp>(loc, x, y); }
   /// x / y rounded up, for x >= 0.
   Value divUp(Value x, int64_t y) {
-    return y == 1 ? x : b.createOrFold<mlir::arith::DivUIOp>(loc, add(x, y - 1), index(y)); }
+    return y == 1 ? x : b.createOrFold<mlir::arith::DivUIOp>(loc, add(x, y - 1), index(y));
+  }
 
-  /// for (i = lo; i < hi; i += step) body(i). One iteration known at compile time becomes straight code, none becomes nothing.
+  /// for (i = lo; i < hi; i += step) body(i). One iteration known at compile time becomes straight code, none becomes
+  /// nothing.
   void loop(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body);
-  void loop(int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void(Value)> body) { loop(index(lo), index(hi), step, body); }
+  void loop(int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void(Value)> body) {
+    loop(index(lo), index(hi), step, body);
+  }
   /// The same with values carried from one iteration to the next.
   llvm::SmallVector<Value> loop(Value lo, Value hi, int64_t step, mlir::ValueRange inits,
                                 llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)> body);
 
   Value constant(Type scalarOrVector, double value);
   Value broadcast(Value scalar, int64_t lanes);
-  /// `value`, a scalar or vector, with elements converted to `element`: floats exactly or rounded once, integers extended or truncated.
+  /// `value`, a scalar or vector, with elements converted to `element`: floats exactly or rounded once, integers
+  /// extended or truncated.
   Value convert(Value value, Type element, bool isUnsigned);
   /// a * b + c as one rounding where the machine has it, in two elsewhere; integers wrap.
   Value multiplyAdd(const Machine &machine, Value a, Value b, Value c);
   Value addElements(Value a, Value b);
   /// The sum of a vector's lanes, added by halves.
   Value sumLanes(Value vector);
-  /// The sum of each of these vectors' lanes, in order, as lanes of vectors of the same length: three operations a sum instead of two a halving.
+  /// The sum of each of these vectors' lanes, in order, as lanes of vectors of the same length: three operations a sum
+  /// instead of two a halving.
   llvm::SmallVector<Value> sumEach(llvm::ArrayRef<Value> vectors);
 };
 
@@ -65,8 +72,11 @@ struct Flat {
 
   Value load(Emitter &e, Value at) const { return mlir::memref::LoadOp::create(e.b, e.loc, buffer, at); }
   Value load(Emitter &e, Value at, int64_t lanes) const {
-    return mlir::vector::LoadOp::create(e.b, e.loc, mlir::VectorType::get({lanes}, element), buffer, at); }
-  void store(Emitter &e, Value vector, Value at) const { mlir::vector::StoreOp::create(e.b, e.loc, vector, buffer, at); }
+    return mlir::vector::LoadOp::create(e.b, e.loc, mlir::VectorType::get({lanes}, element), buffer, at);
+  }
+  void store(Emitter &e, Value vector, Value at) const {
+    mlir::vector::StoreOp::create(e.b, e.loc, vector, buffer, at);
+  }
 };
 
 /// Fails for dynamic shapes, dynamic or negative strides.
@@ -81,7 +91,8 @@ public:
     int64_t constant = 0;
   };
 
-  /// Fails when an extra operand is not linear in the result's indices, or when one steps over channels by other than 0 or 1 elements.
+  /// Fails when an extra operand is not linear in the result's indices, or when one steps over channels by other than 0
+  /// or 1 elements.
   static mlir::FailureOr<Epilogue> get(Emitter &e, nn::ComputeOp op);
 
   llvm::ArrayRef<Extra> extras() const { return operands; }
@@ -96,7 +107,8 @@ private:
   bool longBody = false;
 };
 
-/// The epilogue on one element, its extras read at result indices `at` through their maps; then the store. Works for everything that verifies.
+/// The epilogue on one element, its extras read at result indices `at` through their maps; then the store. Works for
+/// everything that verifies.
 void storeElement(Emitter &e, nn::ComputeOp op, Value accumulator, mlir::ValueRange at);
 
 } // namespace burin::cpu

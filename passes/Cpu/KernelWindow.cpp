@@ -1,8 +1,9 @@
 // Depthwise convolution and pooling: each channel on its own over a window, vectors along channels.
 //
-// The idea: a tile of rows x columns pixels by one vector of channels; where every tap lies inside and there are few of them, all are unrolled and
-// each input vector is loaded once for all the pixels that use it, row by row so that only two rows of weights are alive. Elsewhere (borders, huge
-// windows) taps are loops around several vectors of channels. The last vector starts earlier instead of being masked.
+// The idea: a tile of rows x columns pixels by one vector of channels; where every tap lies inside and there are few of
+// them, all are unrolled and each input vector is loaded once for all the pixels that use it, row by row so that only
+// two rows of weights are alive. Elsewhere (borders, huge windows) taps are loops around several vectors of channels.
+// The last vector starts earlier instead of being masked.
 #include "lib/Support/Packing.h"
 #include "passes/Cpu/Kernels.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -39,8 +40,8 @@ struct Window {
   unsigned bits = acc.getIntOrFloatBitWidth();
   int64_t batch = 0, channels = 0, taps = 1;
 
-  bool prepare(Value in, Value weights, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads,
-               std::string &reason) {
+  bool prepare(Value in, Value weights, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
+               ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads, std::string &reason) {
     Value init = op.getInitOperand().get();
     FailureOr<Flat> i = flatten(e, in), o = flatten(e, init);
     if (failed(i) || failed(o))
@@ -60,11 +61,13 @@ struct Window {
     auto inType = cast<MemRefType>(in.getType()), outType = cast<MemRefType>(init.getType());
     batch = outType.getDimSize(0);
     channels = outType.getShape().back();
-    if (channels > 1 && (input.strides.back() != 1 || output.strides.back() != 1 || (weights && filter.strides.back() != 1)))
+    if (channels > 1 &&
+        (input.strides.back() != 1 || output.strides.back() != 1 || (weights && filter.strides.back() != 1)))
       return reason = "channels are not contiguous", false;
     for (unsigned s = 0; s < strides.size(); ++s) {
-      dims.push_back({outType.getDimSize(s + 1), inType.getDimSize(s + 1), kernel[s], strides[s], dilations[s], pads[s], pads[strides.size() + s],
-                      input.strides[s + 1], output.strides[s + 1], weights ? filter.strides[s] : 0});
+      dims.push_back({outType.getDimSize(s + 1), inType.getDimSize(s + 1), kernel[s], strides[s], dilations[s], pads[s],
+                      pads[strides.size() + s], input.strides[s + 1], output.strides[s + 1],
+                      weights ? filter.strides[s] : 0});
       taps *= kernel[s];
     }
     return true;
@@ -72,11 +75,15 @@ struct Window {
 
   Value loadInput(Value at, int64_t lanes) {
     Value value = e.convert(input.load(e, at, lanes), acc, inputUnsigned);
-    return inputZeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), inputZeroPoint)).getResult() : value;
+    return inputZeroPoint
+               ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), inputZeroPoint)).getResult()
+               : value;
   }
   Value loadFilter(Value at, int64_t lanes) {
     Value value = e.convert(filter.load(e, at, lanes), acc, filterUnsigned);
-    return filterZeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), filterZeroPoint)).getResult() : value;
+    return filterZeroPoint
+               ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), filterZeroPoint)).getResult()
+               : value;
   }
   Value start(int64_t lanes) {
     auto type = VectorType::get({lanes}, acc);
@@ -111,7 +118,8 @@ struct Window {
       Value lo = countPadding ? zero : e.divUp(e.max(zero, e.sub(zero, first)), d.dilation);
       Value end = e.index(d.in + (countPadding ? d.padEnd : 0));
       Value hi = e.min(e.index(d.kernel), e.divUp(e.max(zero, e.sub(end, first)), d.dilation));
-      bool always = d.inside() || (countPadding && (d.out - 1) * d.stride - d.padBegin + (d.kernel - 1) * d.dilation < d.in + d.padEnd);
+      bool always = d.inside() || (countPadding &&
+                                   (d.out - 1) * d.stride - d.padBegin + (d.kernel - 1) * d.dilation < d.in + d.padEnd);
       count = e.mul(count, always ? e.index(d.kernel) : e.sub(hi, lo));
     }
     return count;
@@ -122,7 +130,8 @@ struct Window {
     if (count) {
       Value divisor = e.convert(arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), count), acc, false);
       divisor = e.broadcast(divisor, lanes);
-      sum = isa<FloatType>(acc) ? arith::DivFOp::create(e.b, e.loc, sum, divisor).getResult() : arith::DivSIOp::create(e.b, e.loc, sum, divisor).getResult();
+      sum = isa<FloatType>(acc) ? arith::DivFOp::create(e.b, e.loc, sum, divisor).getResult()
+                                : arith::DivSIOp::create(e.b, e.loc, sum, divisor).getResult();
     }
     Value result = epilogue->apply(e, sum, [&](unsigned x) -> Value {
       const Epilogue::Extra &extra = epilogue->extras()[x];
@@ -167,8 +176,8 @@ struct Window {
     for (int64_t p = 0; p < shape.pixels(); ++p)
       for (int64_t ky = 0; ky < rowTaps; ++ky)
         for (int64_t kx = 0; kx < column.kernel; ++kx)
-          uses.push_back({row ? p / shape.columns * row->stride + ky * row->dilation : 0, p % shape.columns * column.stride + kx * column.dilation, p,
-                          ky * column.kernel + kx});
+          uses.push_back({row ? p / shape.columns * row->stride + ky * row->dilation : 0,
+                          p % shape.columns * column.stride + kx * column.dilation, p, ky * column.kernel + kx});
     llvm::stable_sort(uses, [](const Use &a, const Use &b) { return std::tie(a.y, a.x) < std::tie(b.y, b.x); });
     auto taps2d = [&](Value from, Value weights, ValueRange sums) {
       SmallVector<Value> next(sums.begin(), sums.end()), loaded(rowTaps * column.kernel);
@@ -182,7 +191,9 @@ struct Window {
         next[use.pixel] = combine(next[use.pixel], x, [&] {
           Value &w = loaded[use.tap];
           if (!w)
-            w = loadFilter(e.add(weights, use.tap / column.kernel * (row ? row->filterStep : 0) + use.tap % column.kernel * column.filterStep), lanes);
+            w = loadFilter(e.add(weights, use.tap / column.kernel * (row ? row->filterStep : 0) +
+                                              use.tap % column.kernel * column.filterStep),
+                           lanes);
           return w;
         });
       }
@@ -195,7 +206,8 @@ struct Window {
     } else {
       const Spatial &deep = dims[0];
       sums = e.loop(e.index(0), e.index(deep.kernel), 1, sums, [&](Value k, ValueRange carried) {
-        return taps2d(e.add(from, e.mul(k, deep.dilation * deep.inStep)), e.add(channel, e.mul(k, deep.filterStep)), carried);
+        return taps2d(e.add(from, e.mul(k, deep.dilation * deep.inStep)), e.add(channel, e.mul(k, deep.filterStep)),
+                      carried);
       });
     }
     SmallVector<int64_t> shift(at.size(), 0);
@@ -206,7 +218,8 @@ struct Window {
       for (unsigned d = 0; d < at.size(); ++d)
         to = e.add(to, e.mul(at[d], output.strides[d]));
       for (int64_t p = 0; p < shape.pixels(); ++p)
-        output.store(e, sums[p], e.add(to, p % shape.columns * column.outStep + (row ? p / shape.columns * row->outStep : 0)));
+        output.store(e, sums[p],
+                     e.add(to, p % shape.columns * column.outStep + (row ? p / shape.columns * row->outStep : 0)));
       e.loop(0, shape.rows, 1, [&](Value r) {
         e.loop(0, shape.columns, 1, [&](Value q) {
           SmallVector<Value> moved(at.begin(), at.end());
@@ -235,12 +248,13 @@ struct Window {
   /// One pixel, taps as loops within the input, `count` vectors of channels.
   void rolledPixel(ArrayRef<Value> at, Value channel, int64_t lanes, int64_t count) {
     SmallVector<Value> sums(count, start(lanes));
-    std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest = [&](unsigned s, Value from, Value weights,
-                                                                                    ValueRange carried) -> SmallVector<Value> {
+    std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest =
+        [&](unsigned s, Value from, Value weights, ValueRange carried) -> SmallVector<Value> {
       if (s == dims.size()) {
         SmallVector<Value> next(carried.begin(), carried.end());
         for (int64_t j = 0; j < count; ++j)
-          next[j] = combine(next[j], loadInput(e.add(from, j * lanes), lanes), [&] { return loadFilter(e.add(weights, j * lanes), lanes); });
+          next[j] = combine(next[j], loadInput(e.add(from, j * lanes), lanes),
+                            [&] { return loadFilter(e.add(weights, j * lanes), lanes); });
         return next;
       }
       const Spatial &d = dims[s];
@@ -251,7 +265,8 @@ struct Window {
         hi = e.min(hi, e.divUp(e.max(zero, e.sub(e.index(d.in), first)), d.dilation));
       }
       return e.loop(lo, hi, 1, carried, [&](Value k, ValueRange values) {
-        return nest(s + 1, e.add(from, e.mul(k, d.dilation * d.inStep)), e.add(weights, e.mul(k, d.filterStep)), values);
+        return nest(s + 1, e.add(from, e.mul(k, d.dilation * d.inStep)), e.add(weights, e.mul(k, d.filterStep)),
+                    values);
       });
     };
     sums = nest(0, inputBase(at, channel), channel, sums);
@@ -268,7 +283,9 @@ struct Window {
   void emit() {
     int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
     // Narrower vectors where the last full one would mostly compute again what the one before has.
-    while (lanes > channels || (lanes > 1 && llvm::divideCeil(channels, lanes) * 3 > llvm::divideCeil(channels, lanes / 2) * 2 && channels % lanes != 0))
+    while (lanes > channels ||
+           (lanes > 1 && llvm::divideCeil(channels, lanes) * 3 > llvm::divideCeil(channels, lanes / 2) * 2 &&
+            channels % lanes != 0))
       lanes /= 2;
     unsigned last = dims.size() - 1;
     int64_t unrolledTaps = dims[last].kernel * (last > 0 ? dims[last - 1].kernel : 1);
@@ -286,7 +303,8 @@ struct Window {
           inputs = ((w - 1) * column.stride + (column.kernel - 1) * column.dilation + 1);
           if (last > 0)
             inputs *= (r - 1) * dims[last - 1].stride + (dims[last - 1].kernel - 1) * dims[last - 1].dilation + 1;
-          int64_t cost = tiles * (2 * std::max(r * w * unrolledTaps, inputs + unrolledTaps) + inputs + unrolledTaps + r * w);
+          int64_t cost =
+              tiles * (2 * std::max(r * w * unrolledTaps, inputs + unrolledTaps) + inputs + unrolledTaps + r * w);
           if (cost < bestCost) {
             bestCost = cost;
             shape = {r, w};
@@ -296,7 +314,9 @@ struct Window {
     }
     int64_t vectors = std::max<int64_t>(1, std::min<int64_t>(kind == Multiply ? 4 : 8, channels / lanes));
     SmallVector<Value> at(dims.size() + 1);
-    auto rolled = [&] { overChannels(lanes * vectors, [&](Value channel) { rolledPixel(at, channel, lanes, vectors); }); };
+    auto rolled = [&] {
+      overChannels(lanes * vectors, [&](Value channel) { rolledPixel(at, channel, lanes, vectors); });
+    };
     auto tiled = [&](unsigned s, int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void()> inner) {
       e.loop(lo, hi, step, [&](Value i) {
         at[s + 1] = (hi - lo) % step ? e.min(i, e.index(hi - step)) : i;
@@ -342,7 +362,8 @@ struct Window {
 LogicalResult cpu::emitDepthwiseConv(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason) {
   Window window{e, machine, op, Window::Multiply};
   auto filter = cast<MemRefType>(op.getFilter().getType());
-  if (!window.prepare(op.getInput(), op.getFilter(), filter.getShape().drop_back(), op.getStrides(), op.getDilations(), op.getPads(), reason))
+  if (!window.prepare(op.getInput(), op.getFilter(), filter.getShape().drop_back(), op.getStrides(), op.getDilations(),
+                      op.getPads(), reason))
     return failure();
   window.inputUnsigned = op.getInputUnsigned();
   window.filterUnsigned = op.getFilterUnsigned();

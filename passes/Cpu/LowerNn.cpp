@@ -1,7 +1,7 @@
-// cpu-lower-nn and cpu-lower-nn-to-loops: nn operations on buffers become loops.
+// cpu-lower-nn: nn operations on buffers become register-tiled loops over vectors.
 //
-// The idea: one fast builder an op (Kernel<Family>.cpp) parameterized by a machine row, and one complete reference (KernelLoops.cpp) that takes
-// whatever a fast builder refuses. Must run on buffers; looks at nothing outside the op.
+// The idea: one fast builder an op (Kernel<Family>.cpp) parameterized by a machine row, and one complete reference
+// (KernelLoops.cpp) that takes whatever a fast builder refuses. Must run on buffers; looks at nothing outside the op.
 #include "passes/Cpu/Kernels.h"
 #include "passes/Cpu/Passes.h"
 
@@ -14,32 +14,19 @@
 
 namespace burin {
 #define GEN_PASS_DEF_LOWERNN
-#define GEN_PASS_DEF_LOWERNNTOLOOPS
 #include "passes/Cpu/Passes.h.inc"
 } // namespace burin
 
 using namespace mlir;
 using namespace burin;
 
-// All nn operations of `function`, or failure with an error on the first that is still on tensors.
-static FailureOr<SmallVector<nn::ComputeOp>> operationsOf(func::FuncOp function) {
-  SmallVector<nn::ComputeOp> ops;
-  WalkResult walked = function.walk([&](nn::ComputeOp op) -> WalkResult {
-    if (op->getNumResults())
-      return op->emitOpError("expected buffers, got tensors: run the tensor stage first"), WalkResult::interrupt();
-    ops.push_back(op);
-    return WalkResult::advance();
-  });
-  if (walked.wasInterrupted())
-    return failure();
-  return ops;
-}
-
-// max(x, c) with a constant c that is no NaN, as x86's own instruction has it: c > x ? c : x, which is x when x is NaN. arith.maximumf of unknown
-// operands takes three instructions there. The one difference: of two zeros of different sign it gives x.
+// max(x, c) with a constant c that is no NaN, as x86's own instruction has it: c > x ? c : x, which is x when x is NaN.
+// arith.maximumf of unknown operands takes three instructions there. The one difference: of two zeros of different sign
+// it gives x.
 static void useMachineMaximum(func::FuncOp function) {
   function.walk([](Operation *op) {
-    if (!isa<arith::MaximumFOp, arith::MinimumFOp>(op) || !isa_and_nonnull<scf::SCFDialect, func::FuncDialect>(op->getParentOp()->getDialect()))
+    if (!isa<arith::MaximumFOp, arith::MinimumFOp>(op) ||
+        !isa_and_nonnull<scf::SCFDialect, func::FuncDialect>(op->getParentOp()->getDialect()))
       return;
     for (unsigned i = 0; i < 2; ++i) {
       Attribute attr;
@@ -71,7 +58,7 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
       getOperation().emitError("unknown machine '") << machineName << "', expected one of: " << machineNames();
       return signalPassFailure();
     }
-    auto ops = operationsOf(getOperation());
+    auto ops = cpu::operationsOf(getOperation());
     if (failed(ops))
       return signalPassFailure();
     for (nn::ComputeOp op : *ops) {
@@ -98,20 +85,6 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
     }
     if (machine->triple.starts_with("x86"))
       useMachineMaximum(getOperation());
-  }
-};
-
-struct LowerNnToLoops : burin::impl::LowerNnToLoopsBase<LowerNnToLoops> {
-  void runOnOperation() override {
-    auto ops = operationsOf(getOperation());
-    if (failed(ops))
-      return signalPassFailure();
-    for (nn::ComputeOp op : *ops) {
-      OpBuilder builder(op);
-      cpu::Emitter e{builder, op.getLoc()};
-      cpu::emitLoops(e, op);
-      op->erase();
-    }
   }
 };
 
