@@ -83,7 +83,7 @@ class Expander {
 public:
   Expander(const Machine &machine) {
     bool isX86 = llvm::Triple(machine.triple).isX86();
-    hasMaximum = !isX86;
+    hasMaximum = hasDoubleToHalf = !isX86;
     traits.fma = traits.round = hasHalf = !isX86 || (machine.runtimeFeatures & BURIN_CPU_AVX2_FMA);
   }
 
@@ -221,7 +221,9 @@ private:
     Type from = getElementTypeOrSelf(op->getOperand(0).getType()),
          to = getElementTypeOrSelf(op->getResult(0).getType());
     auto isNarrow = [&](Type type) { return type.isBF16() || (type.isF16() && !hasHalf); };
-    return isNarrow(from) || isNarrow(to) ? convert(b, op->getOperand(0), op->getResult(0).getType()) : Value();
+    return isNarrow(from) || isNarrow(to) || (from.isF64() && to.isF16() && !hasDoubleToHalf)
+               ? convert(b, op->getOperand(0), op->getResult(0).getType())
+               : Value();
   }
 
   Value convert(ImplicitLocOpBuilder &b, Value value, Type to) {
@@ -234,6 +236,8 @@ private:
       Value widened = source.isBF16() ? bf16ToF32(b, value) : f16ToF32(b, value);
       return convert(b, widened, to);
     }
+    if (source.isF64() && (target.isBF16() || (target.isF16() && !hasDoubleToHalf)))
+      return convert(b, f64ToOdd(b, value), to);
     if (target.isBF16() || (target.isF16() && !hasHalf)) {
       if (from != f32)
         value = convert(b, value, f32);
@@ -242,6 +246,18 @@ private:
     if (source.getIntOrFloatBitWidth() < target.getIntOrFloatBitWidth())
       return arith::ExtFOp::create(b, to, value);
     return arith::TruncFOp::create(b, to, value);
+  }
+
+  // f64 -> f32 whose last bit says whether anything was lost, so that rounding again rounds as if once.
+  Value f64ToOdd(ImplicitLocOpBuilder &b, Value value) {
+    Type i64 = withElement(value.getType(), b.getI64Type());
+    Value bits = arith::BitcastOp::create(b, i64, value);
+    Value lost = arith::AndIOp::create(b, bits, constant(b, i64, (int64_t(1) << 30) - 1));
+    Value isExact = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lost, constant(b, i64, 0));
+    Value last = arith::SelectOp::create(b, isExact, constant(b, i64, 0), constant(b, i64, int64_t(1) << 29));
+    Value kept = arith::OrIOp::create(b, arith::XOrIOp::create(b, bits, lost), last);
+    return arith::TruncFOp::create(b, withElement(i64, b.getF32Type()),
+                                   arith::BitcastOp::create(b, value.getType(), kept));
   }
 
   Value bf16ToF32(ImplicitLocOpBuilder &b, Value value) {
@@ -265,20 +281,22 @@ private:
     return arith::BitcastOp::create(b, to, arith::TruncIOp::create(b, i16, chosen));
   }
 
-  // The bits moved into place make a number that is too small by 2^112, denormals too; infinity and NaN have their
-  // exponent set.
+  // The bits moved into place, the exponent made f32's; infinity and NaN have theirs set. A denormal is counted in the
+  // smallest one instead: as bits of f32 it would be a denormal too, which a machine may flush to 0.
   Value f16ToF32(ImplicitLocOpBuilder &b, Value value) {
     Type i16 = withElement(value.getType(), b.getI16Type()), i32 = withElement(value.getType(), b.getI32Type()),
          f32 = withElement(i32, b.getF32Type());
     Value word = arith::ExtUIOp::create(b, i32, arith::BitcastOp::create(b, i16, value));
     Value magnitude = arith::AndIOp::create(b, word, constant(b, i32, 0x7fff)),
           moved = arith::ShLIOp::create(b, magnitude, constant(b, i32, 13));
-    Value factor = arith::BitcastOp::create(b, f32, constant(b, i32, 0x77800000)); // 2^112
-    Value scaled =
-        arith::BitcastOp::create(b, i32, arith::MulFOp::create(b, arith::BitcastOp::create(b, f32, moved), factor));
+    Value smallest = arith::BitcastOp::create(b, f32, constant(b, i32, 0x33800000)); // 2^-24
+    Value denormal = arith::BitcastOp::create(
+        b, i32, arith::MulFOp::create(b, arith::SIToFPOp::create(b, f32, magnitude), smallest));
+    Value normal = arith::AddIOp::create(b, moved, constant(b, i32, 112 << 23));
+    Value isDenormal = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, magnitude, constant(b, i32, 0x400));
     Value special = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, magnitude, constant(b, i32, 0x7c00));
-    Value number =
-        arith::SelectOp::create(b, special, arith::OrIOp::create(b, moved, constant(b, i32, 0x7f800000)), scaled);
+    Value number = arith::SelectOp::create(b, special, arith::OrIOp::create(b, moved, constant(b, i32, 0x7f800000)),
+                                           arith::SelectOp::create(b, isDenormal, denormal, normal));
     Value sign =
         arith::ShLIOp::create(b, arith::AndIOp::create(b, word, constant(b, i32, 0x8000)), constant(b, i32, 16));
     return arith::BitcastOp::create(b, f32, arith::OrIOp::create(b, number, sign));
@@ -306,7 +324,7 @@ private:
   }
 
   MathTraits traits;
-  bool hasHalf;
+  bool hasHalf, hasDoubleToHalf;
   bool hasMaximum; // that propagates NaN, in one instruction
 };
 
