@@ -91,12 +91,42 @@ def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
   }];
 }
 
+def RaiseAttention : Pass<"graph-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "Recognise scaled dot-product attention that exporters spell out";
+  let description = [{
+    Matches MatMul(Softmax(MatMul(q, transposed k) * scale + mask), v) of four dims, the scale also on q or k, the mask
+    optional, k and v also repeated for groups of heads. Makes Attention with the scale, the mask and k and v unrepeated.
+    Must not run where the mask or batch dims could broadcast the scores, where the softmax is not over the keys, or where
+    scores or weights have other users. Example: test/passes/Graph/raise-attention.mlir#grouped
+  }];
+}
+
 def RaiseLayerNorm : Pass<"graph-raise-layer-norm", "::mlir::ModuleOp"> {
   let summary = "Recognise layer normalization that exporters spell out";
   let description = [{
     Matches (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale [+ bias] over the last dims. Makes LayerNormalization.
     Must not run where the two means differ in their axes, where scale or bias reach beyond the normalized dims, or where
     a part has other users. Example: test/passes/Graph/raise-layer-norm.mlir#affine
+  }];
+}
+
+def RaiseRmsNorm : Pass<"graph-raise-rms-norm", "::mlir::ModuleOp"> {
+  let summary = "Recognise RMS normalization that exporters spell out";
+  let description = [{
+    Matches x / sqrt(mean(x^2) + epsilon) * scale over the last dims, in f32 or in Casts to f32 and back: square by Pow
+    or Mul, root by Sqrt or Pow, division by Div, Reciprocal or 1 / r, scale before or after the Cast back. Makes
+    RMSNormalization. Must not run where it would be computed in another type, where the scale reaches beyond the
+    normalized dims, or where a part has other users. Example: test/passes/Graph/raise-rms-norm.mlir#casts
+  }];
+}
+
+def RaiseRotary : Pass<"graph-raise-rotary", "::mlir::ModuleOp"> {
+  let summary = "Recognise rotary embeddings that exporters spell out";
+  let description = [{
+    Matches x * cos + Concat(-second half of x, first half of x) * sin, x of four dims, cos and sin computed or cached.
+    Makes RotaryEmbedding with caches of half the width. Must not run where the halves of cos or sin are not provably
+    the same, where they broadcast over batch or sequence, or where a part has other users.
+    Example: test/passes/Graph/raise-rotary.mlir#half_split
   }];
 }
 

@@ -37,6 +37,12 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   // Raising before fusion: `x + 3` of a spelled-out HardSigmoid must not vanish in a convolution's bias.
   pm.addPass(createRaiseActivations());
   pm.addPass(createRaiseLayerNorm());
+  // Only where the graph leaves as ONNX: what is compiled keeps them spelled out, as the later stages fuse the parts.
+  if (options.lowered.empty()) {
+    pm.addPass(createRaiseRmsNorm());
+    pm.addPass(createRaiseRotary());
+    pm.addPass(createRaiseAttention());
+  }
   // Focus needs its Slices as exported; its permutation goes into weights that fusion then scales.
   pm.addPass(createRaiseSpaceToDepth());
 
@@ -71,7 +77,10 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFusePad();
   registerInferShapes();
   registerRaiseActivations();
+  registerRaiseAttention();
   registerRaiseLayerNorm();
+  registerRaiseRmsNorm();
+  registerRaiseRotary();
   registerRaiseSpaceToDepth();
   registerVerifyGraph();
   PassPipelineRegistration<GraphPipelineOptions>("graph",

@@ -1,0 +1,82 @@
+// RUN: burin-opt %s --split-input-file --graph-raise-rotary | FileCheck %s
+// RUN: burin-opt %s --split-input-file --graph-raise-rotary --remarks-filter='RaiseRotary' -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// Cos and sin of angles that an exporter writes twice side by side: the caches are made of the angles themselves.
+// CHECK-LABEL: @half_split
+// CHECK-DAG: %[[C:.*]] = onnx.Cos(%arg1) : (tensor<1x3x2xf32>) -> tensor<1x3x2xf32>
+// CHECK-DAG: %[[S:.*]] = onnx.Sin(%arg1) : (tensor<1x3x2xf32>) -> tensor<1x3x2xf32>
+// CHECK: %[[Y:.*]] = onnx.RotaryEmbedding(%arg0, %[[C]], %[[S]], %{{.*}})
+// CHECK-NEXT: return %[[Y]]
+// REMARK: [Passed] RotaryEmbedding
+func.func @half_split(%x: tensor<1x8x3x4xf32>, %t: tensor<1x3x2xf32>) -> tensor<1x8x3x4xf32> {
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %half = onnx.Constant dense<2> : tensor<1xi64>
+  %end = onnx.Constant dense<9223372036854775807> : tensor<1xi64>
+  %last = onnx.Constant dense<3> : tensor<1xi64>
+  %0 = onnx.Concat(%t, %t) {axis = -1 : i64} : (tensor<1x3x2xf32>, tensor<1x3x2xf32>) -> tensor<1x3x4xf32>
+  %1 = onnx.Cos(%0) : (tensor<1x3x4xf32>) -> tensor<1x3x4xf32>
+  %2 = onnx.Sin(%0) : (tensor<1x3x4xf32>) -> tensor<1x3x4xf32>
+  %3 = onnx.Unsqueeze(%1, %one) : (tensor<1x3x4xf32>, tensor<1xi64>) -> tensor<1x1x3x4xf32>
+  %4 = onnx.Unsqueeze(%2, %one) : (tensor<1x3x4xf32>, tensor<1xi64>) -> tensor<1x1x3x4xf32>
+  %5 = onnx.Mul(%x, %3) : (tensor<1x8x3x4xf32>, tensor<1x1x3x4xf32>) -> tensor<1x8x3x4xf32>
+  %6 = onnx.Slice(%x, %half, %end, %last, %one) : (tensor<1x8x3x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<1x8x3x2xf32>
+  %7 = onnx.Neg(%6) : (tensor<1x8x3x2xf32>) -> tensor<1x8x3x2xf32>
+  %8 = onnx.Slice(%x, %zero, %half, %last, %one) : (tensor<1x8x3x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<1x8x3x2xf32>
+  %9 = onnx.Concat(%7, %8) {axis = -1 : i64} : (tensor<1x8x3x2xf32>, tensor<1x8x3x2xf32>) -> tensor<1x8x3x4xf32>
+  %10 = onnx.Mul(%9, %4) : (tensor<1x8x3x4xf32>, tensor<1x1x3x4xf32>) -> tensor<1x8x3x4xf32>
+  %11 = onnx.Add(%5, %10) : (tensor<1x8x3x4xf32>, tensor<1x8x3x4xf32>) -> tensor<1x8x3x4xf32>
+  return %11 : tensor<1x8x3x4xf32>
+}
+
+// -----
+
+// Tables looked up by position, halves by Split, operands the other way round.
+// CHECK-LABEL: @cached
+// CHECK-DAG: %[[C:.*]] = onnx.Constant dense<{{\[}}[1.000000e+00, 2.000000e+00], [3.000000e+00, 4.000000e+00]]> : tensor<2x2xf32>
+// CHECK-DAG: %[[S:.*]] = onnx.Constant dense<{{\[}}[5.000000e+00, 6.000000e+00], [7.000000e+00, 8.000000e+00]]> : tensor<2x2xf32>
+// CHECK-DAG: onnx.Gather(%[[C]], %arg1) : (tensor<2x2xf32>, tensor<1x3xi64>) -> tensor<1x3x2xf32>
+// CHECK-DAG: onnx.Gather(%[[S]], %arg1)
+// CHECK: onnx.RotaryEmbedding
+func.func @cached(%x: tensor<1x8x3x4xf32>, %p: tensor<1x3xi64>) -> tensor<1x8x3x4xf32> {
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %parts = onnx.Constant dense<2> : tensor<2xi64>
+  %c = onnx.Constant dense<[[1.0, 2.0, 1.0, 2.0], [3.0, 4.0, 3.0, 4.0]]> : tensor<2x4xf32>
+  %s = onnx.Constant dense<[[5.0, 6.0, 5.0, 6.0], [7.0, 8.0, 7.0, 8.0]]> : tensor<2x4xf32>
+  %1 = onnx.Gather(%c, %p) : (tensor<2x4xf32>, tensor<1x3xi64>) -> tensor<1x3x4xf32>
+  %2 = onnx.Gather(%s, %p) : (tensor<2x4xf32>, tensor<1x3xi64>) -> tensor<1x3x4xf32>
+  %3 = onnx.Unsqueeze(%1, %one) : (tensor<1x3x4xf32>, tensor<1xi64>) -> tensor<1x1x3x4xf32>
+  %4 = onnx.Unsqueeze(%2, %one) : (tensor<1x3x4xf32>, tensor<1xi64>) -> tensor<1x1x3x4xf32>
+  %lo, %hi = onnx.Split(%x, %parts) {axis = 3 : i64} : (tensor<1x8x3x4xf32>, tensor<2xi64>) -> (tensor<1x8x3x2xf32>, tensor<1x8x3x2xf32>)
+  %5 = onnx.Neg(%hi) : (tensor<1x8x3x2xf32>) -> tensor<1x8x3x2xf32>
+  %6 = onnx.Concat(%5, %lo) {axis = 3 : i64} : (tensor<1x8x3x2xf32>, tensor<1x8x3x2xf32>) -> tensor<1x8x3x4xf32>
+  %7 = onnx.Mul(%4, %6) : (tensor<1x1x3x4xf32>, tensor<1x8x3x4xf32>) -> tensor<1x8x3x4xf32>
+  %8 = onnx.Mul(%3, %x) : (tensor<1x1x3x4xf32>, tensor<1x8x3x4xf32>) -> tensor<1x8x3x4xf32>
+  %9 = onnx.Add(%7, %8) : (tensor<1x8x3x4xf32>, tensor<1x8x3x4xf32>) -> tensor<1x8x3x4xf32>
+  return %9 : tensor<1x8x3x4xf32>
+}
+
+// -----
+
+// One angle differs between the halves; and a sequence of unknown length might be broadcast.
+// CHECK-LABEL: @near_misses
+// CHECK-NOT: RotaryEmbedding
+// REMARK: [Missed] RotaryEmbedding | {{.*}}the two halves of cos or sin are not provably the same
+// REMARK: [Missed] RotaryEmbedding | {{.*}}cos and sin do not have the batch, sequence and dim of the operand
+func.func @near_misses(%x: tensor<1x8x1x4xf32>, %z: tensor<1x8x?x4xf32>) -> (tensor<1x8x1x4xf32>, tensor<1x8x?x4xf32>) {
+  %parts = onnx.Constant dense<2> : tensor<2xi64>
+  %c = onnx.Constant dense<[[[[1.0, 2.0, 1.0, 3.0]]]]> : tensor<1x1x1x4xf32>
+  %lo, %hi = onnx.Split(%x, %parts) {axis = 3 : i64} : (tensor<1x8x1x4xf32>, tensor<2xi64>) -> (tensor<1x8x1x2xf32>, tensor<1x8x1x2xf32>)
+  %0 = onnx.Neg(%hi) : (tensor<1x8x1x2xf32>) -> tensor<1x8x1x2xf32>
+  %1 = onnx.Concat(%0, %lo) {axis = 3 : i64} : (tensor<1x8x1x2xf32>, tensor<1x8x1x2xf32>) -> tensor<1x8x1x4xf32>
+  %2 = onnx.Mul(%c, %1) : (tensor<1x1x1x4xf32>, tensor<1x8x1x4xf32>) -> tensor<1x8x1x4xf32>
+  %3 = onnx.Mul(%c, %x) : (tensor<1x1x1x4xf32>, tensor<1x8x1x4xf32>) -> tensor<1x8x1x4xf32>
+  %4 = onnx.Add(%2, %3) : (tensor<1x8x1x4xf32>, tensor<1x8x1x4xf32>) -> tensor<1x8x1x4xf32>
+  %zlo, %zhi = onnx.Split(%z, %parts) {axis = 3 : i64} : (tensor<1x8x?x4xf32>, tensor<2xi64>) -> (tensor<1x8x?x2xf32>, tensor<1x8x?x2xf32>)
+  %5 = onnx.Neg(%zhi) : (tensor<1x8x?x2xf32>) -> tensor<1x8x?x2xf32>
+  %6 = onnx.Concat(%5, %zlo) {axis = 3 : i64} : (tensor<1x8x?x2xf32>, tensor<1x8x?x2xf32>) -> tensor<1x8x?x4xf32>
+  %7 = onnx.Mul(%c, %6) : (tensor<1x1x1x4xf32>, tensor<1x8x?x4xf32>) -> tensor<1x8x?x4xf32>
+  %8 = onnx.Mul(%c, %z) : (tensor<1x1x1x4xf32>, tensor<1x8x?x4xf32>) -> tensor<1x8x?x4xf32>
+  %9 = onnx.Add(%7, %8) : (tensor<1x8x?x4xf32>, tensor<1x8x?x4xf32>) -> tensor<1x8x?x4xf32>
+  return %4, %9 : tensor<1x8x1x4xf32>, tensor<1x8x?x4xf32>
+}
