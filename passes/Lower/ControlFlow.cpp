@@ -263,8 +263,15 @@ struct Iteration {
       values.push_back(value != inside[i] && views(value, inside) ? l.own(value) : value);
     }
     SmallVector<Value> pieces;
-    for (Value v : elements)
-      pieces.push_back(l.getIdentity(v));
+    for (Value v : elements) {
+      Value piece = l.getIdentity(v);
+      // Bufferization looks for the maker's memory through reshapes, and takes dims of 1 for one another.
+      if (isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(piece.getDefiningOp())) {
+        auto type = cast<RankedTensorType>(piece.getType());
+        piece = linalg::CopyOp::create(l.b, piece, l.empty(type)).getResult(0);
+      }
+      pieces.push_back(piece);
+    }
     for (auto [i, value] : llvm::enumerate(values))
       if (value != inside[i]) // a copy: a producer that wrote the old state's memory would write what others still read
         value = linalg::CopyOp::create(l.b, value, inside[i]).getResult(0);
@@ -276,7 +283,7 @@ struct Iteration {
         at = arith::SubIOp::create(l.b, arith::ConstantIndexOp::create(l.b, length - 1), index);
       offsets[axisOf(i)] = at;
       shape[axisOf(i)] = 1;
-      values.push_back(tensor::InsertSliceOp::create(l.b, l.reshape(piece, shape), inside[states.size() + i], offsets,
+      values.push_back(tensor::InsertSliceOp::create(l.b, piece, inside[states.size() + i], offsets,
                                                      getAsIndexOpFoldResult(l.b.getContext(), shape), strides));
     }
     return values;
@@ -300,6 +307,19 @@ struct Iteration {
 
   /// `count` iterations; `begin` sets what else the body takes.
   LogicalResult count(Value count, llvm::function_ref<void(Value index)> begin) {
+    if (length == 1) { // no loop, no slices, and what is made is handed on as it lies
+      for (auto [argument, v] : llvm::zip(arguments, initial))
+        l.set(argument, l.get(v));
+      begin(arith::ConstantIndexOp::create(l.b, 0));
+      if (failed(l.lowerBody(body)))
+        return failure();
+      SmallVector<Value> values;
+      for (Value v : states)
+        values.push_back(l.getIdentity(v));
+      for (auto [i, v] : llvm::enumerate(elements))
+        values.push_back(l.reshape(l.getIdentity(v), stackShape(i)));
+      return finish(values);
+    }
     Value zero = arith::ConstantIndexOp::create(l.b, 0), one = arith::ConstantIndexOp::create(l.b, 1);
     auto loop = scf::ForOp::create(l.b, zero, count, one, carried());
     {
@@ -460,6 +480,10 @@ LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
       offsets[axisOf(i)] = at;
       sizes[axisOf(i)] = 1;
       BlockArgument argument = body.getArgument(states + i);
+      if (length == 1) {
+        l.set(argument, l.reshape(tensors[i], l.shape(argument)));
+        continue;
+      }
       Value slice = tensor::ExtractSliceOp::create(l.b, l.typeIn(argument, identityOrder(l.rank(argument))), tensors[i],
                                                    offsets, getAsIndexOpFoldResult(l.b.getContext(), sizes), strides);
       l.set(argument, slice);
