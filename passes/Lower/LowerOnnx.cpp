@@ -41,6 +41,7 @@ const Registry &getRegistry() {
     populateRecurrentLowerings(r);
     populateSignalLowerings(r);
     populateDetectionLowerings(r);
+    populateMiscLowerings(r);
     return r;
   }();
   return registry;

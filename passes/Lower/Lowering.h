@@ -236,6 +236,7 @@ void populateQuantLowerings(Registry &registry);
 void populateRecurrentLowerings(Registry &registry);
 void populateSignalLowerings(Registry &registry);
 void populateDetectionLowerings(Registry &registry);
+void populateMiscLowerings(Registry &registry);
 
 } // namespace burin::lower
 

@@ -212,10 +212,72 @@ LogicalResult lowerGroupNormalization(Lowering &l, onnx::GroupNormalizationOp op
   return lowerGroups(l, op, op.getNumGroups(), op.getEpsilon());
 }
 
+/// Statistics of the batch itself, in two passes, and the running ones moved towards them.
+LogicalResult lowerTrainingNormalization(Lowering &l, onnx::BatchNormalizationOp op) {
+  Placed placed = l.get(op.getX());
+  RankedTensorType type = placed.type();
+  Type element = type.getElementType(), wide = computeType(element);
+  int64_t rank = type.getRank();
+  if (rank < 2 || product(type.getShape()) == 0)
+    return l.unsupported(op, "training_mode without channels or elements");
+  int64_t axis = positionOf(placed.order, 1), channels = type.getDimSize(axis);
+  double count = double(product(type.getShape()) / channels), momentum = op.getMomentum(), epsilon = op.getEpsilon();
+  Dims others;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (dim != axis)
+      others.push_back(dim);
+  AffineMap all = l.b.getMultiDimIdentityMap(rank), channel = AffineMap::get(rank, 0, {l.b.getAffineDimExpr(axis)},
+                                                                             l.b.getContext()),
+            same = l.b.getMultiDimIdentityMap(1);
+  auto vectorType = RankedTensorType::get({channels}, wide);
+  auto mean = [&](Value sum) {
+    return l.map(vectorType, sum, same, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+      Scalars s(b, false);
+      return s.div(args[0], s.like(args[0], count));
+    });
+  };
+  Value average = mean(l.reduce(placed.value, others, l.zero(wide), [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, false);
+    return s.add(args[1], s.cast(args[0], wide));
+  }));
+  AffineMap pair[] = {all, channel};
+  Value variance = mean(l.reduce(type.getShape(), {placed.value, average}, pair, others, l.zero(wide),
+                                 [&](ImplicitLocOpBuilder &b, ValueRange args) {
+                                   Scalars s(b, false);
+                                   return s.add(args[2], s.square(s.sub(s.cast(args[0], wide), args[1])));
+                                 }));
+  Value operands[] = {placed.value, l.getIdentity(op.getScale()), l.getIdentity(op.getB()), average, variance};
+  AffineMap maps[] = {all, channel, channel, channel, channel};
+  Value y = l.map(type, operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, false);
+    SmallVector<Value> v;
+    for (Value arg : args)
+      v.push_back(s.cast(arg, wide));
+    Value deviation = s.sqrt(s.add(v[4], s.like(v[4], epsilon)));
+    return s.cast(s.add(s.mul(s.div(s.sub(v[0], v[3]), deviation), v[1]), v[2]), element);
+  });
+  l.set(op.getY(), y, placed.order);
+  auto running = [&](Value result, Value old, Value now) {
+    if (l.isAbsent(result))
+      return;
+    Value both[] = {l.getIdentity(old), now};
+    AffineMap maps[] = {same, same};
+    l.set(result, l.map(l.typeIn(result, identityOrder(1)), both, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+      Scalars s(b, false);
+      Value kept = s.cast(args[0], wide);
+      return s.cast(s.add(s.mul(kept, s.like(kept, momentum)), s.mul(args[1], s.like(args[1], 1 - momentum))),
+                    l.element(result));
+    }));
+  };
+  running(op.getRunningMean(), op.getInputMean(), average);
+  running(op.getRunningVar(), op.getInputVar(), variance);
+  return success();
+}
+
 /// Inference: y = x * factor + offset a channel; both folded here when the parameters are constants.
 LogicalResult lowerBatchNormalization(Lowering &l, onnx::BatchNormalizationOp op) {
   if (op.getTrainingMode())
-    return l.unsupported(op, "training_mode, only inference is");
+    return lowerTrainingNormalization(l, op);
   Value x = op.getX();
   Placed placed = l.get(x);
   RankedTensorType type = placed.type();
