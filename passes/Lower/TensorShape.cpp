@@ -1,6 +1,7 @@
 // Lowering of the Tensor family, first part: ops that only see their operand otherwise (Reshape and its kin, Transpose)
 // and ops that make a tensor from nothing or repeat one (Expand, Tile, Range, EyeLike). Shapes come from the result
 // types, which shape inference has made static; the shape operands themselves are never read.
+#include "passes/Lower/Scalars.h"
 #include "passes/Lower/Tensor.h"
 
 using namespace mlir;
@@ -151,6 +152,13 @@ LogicalResult lowerIdentity(Lowering &l, onnx::IdentityOp op) {
 LogicalResult lowerBitCast(Lowering &l, onnx::BitCastOp op) {
   Placed input = l.get(op.getInput());
   Type from = l.element(op.getInput()), to = l.element(op.getOutput());
+  // A bool is a byte of 0 or 1 in memory.
+  if ((from.isInteger(1) && to.isInteger(8)) || (from.isInteger(8) && to.isInteger(1))) {
+    l.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange args) {
+      return Scalars(b, /*isUnsigned=*/true).cast(args[0], to);
+    });
+    return success();
+  }
   if (from.getIntOrFloatBitWidth() != to.getIntOrFloatBitWidth())
     return l.unsupported(op, "types of different widths in memory");
   if (from == to) {

@@ -74,6 +74,12 @@ class Npz(unittest.TestCase):
             save(self.path, **arrays)
             self.copy(arrays)
 
+    def test_narrow_types(self):
+        """ml_dtypes' types of one byte do not say which they are: they are bytes."""
+        codes = np.arange(12, dtype=np.uint8).reshape(3, 4)
+        np.savez(self.path, v=codes.view("V1"))
+        self.copy({"v": codes})
+
     def test_shapes(self):
         arrays = {"scalar": np.float32(3).reshape(()), "empty": np.zeros((0, 5), np.int64), "none": np.zeros((3, 0, 2), np.float16),
                   "one": np.arange(7, dtype=np.int32), "eight": np.arange(256.0).reshape((2,) * 8),
