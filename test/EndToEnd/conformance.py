@@ -114,18 +114,32 @@ def folded(model, inputs):
     return model, rest
 
 
+def ulps(got, want, atol):
+    """The largest error in units in the last place of the wanted value, where it is above the absolute tolerance."""
+    bits = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}.get(getattr(want, "dtype", np.dtype(object)).name)
+    if bits is None or not want.size:
+        return 0
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    error = np.abs(got - want)
+    counts = np.isfinite(got) & np.isfinite(want) & (error > atol)
+    return float(np.ceil((error[counts] / 2.0 ** (np.frexp(want[counts])[1] - 1 - bits)).max(initial=0)))
+
+
 def run_test(mode, kind, case):
-    """Raises when the test does not pass."""
+    """Raises when the test does not pass; else its largest error in ulps."""
     import burin.backend
     model, sets = data_of(kind, case)
-    prepared = None
+    prepared, worst = None, 0
     for inputs, wanted in sets:
         if mode == "constant":
             changed, inputs = folded(model, inputs)
             prepared = burin.backend.prepare(changed)
         elif prepared is None:
             prepared = burin.backend.prepare(opened(model) if mode == "dynamic" else model)
-        Runner.assert_similar_outputs(ref_outputs=wanted, outputs=list(prepared.run(inputs)), rtol=case.rtol, atol=case.atol)
+        outputs = list(prepared.run(inputs))
+        Runner.assert_similar_outputs(ref_outputs=wanted, outputs=outputs, rtol=case.rtol, atol=case.atol)
+        worst = max([worst, *(ulps(g, w, case.atol) for g, w in zip(outputs, wanted))])
+    return worst
 
 
 def explain(error):
@@ -170,12 +184,12 @@ def serve(connection, mode, suite):
         name = connection.recv()
         if name is None:
             return
-        why = None
+        why, worst = None, 0
         try:
-            run_test(mode, *suite[name])
+            worst = run_test(mode, *suite[name])
         except Exception as e:
             why = explain(e)
-        connection.send(why)
+        connection.send((why, worst))
 
 
 class Worker:
@@ -203,8 +217,8 @@ class Worker:
 
 
 def run_suite(mode, suite, names):
-    """name -> None or why it failed."""
-    results, left = {}, list(reversed(names))
+    """name -> None or why it failed, and name -> ulps."""
+    results, errors, left = {}, {}, list(reversed(names))
     workers = [Worker(mode, suite) for _ in range(min(WORKERS, len(names)))]
     for w in workers:
         w.give(left.pop())
@@ -215,8 +229,9 @@ def run_suite(mode, suite, names):
             if w.connection not in ready and not late:
                 continue
             try:
-                results[w.name] = w.connection.recv() if w.connection in ready else "takes longer than %d s" % LIMIT.get(suite[w.name][0], LIMIT[None])
                 broken = w.connection not in ready
+                slow = "takes longer than %d s" % LIMIT.get(suite[w.name][0], LIMIT[None])
+                results[w.name], errors[w.name] = (slow, 0) if broken else w.connection.recv()
             except (EOFError, ConnectionError):
                 w.process.join()
                 results[w.name], broken = "the process ends by signal %d" % -w.process.exitcode, True
@@ -230,17 +245,19 @@ def run_suite(mode, suite, names):
                 if not broken:
                     w.stop(kill=False)
                 workers.remove(w)
-    return results
+    return results, errors
 
 
 # Expectations.
 
 def read_expectations():
-    """mode -> {test: reason}; a reason of None: passes."""
+    """mode -> {test: reason}; a reason of None: passes. And "ulp" -> {operator: largest error of a passing node test in static}."""
     if not os.path.exists(EXPECTATIONS):
         return {}
     with open(EXPECTATIONS) as f:
-        return {mode: {t: None if reason == PASSES else reason for reason, tests in reasons.items() for t in tests} for mode, reasons in json.load(f).items()}
+        data = json.load(f)
+    ulp = data.pop("ulp", {})
+    return {"ulp": ulp, **{mode: {t: None if reason == PASSES else reason for reason, tests in reasons.items() for t in tests} for mode, reasons in data.items()}}
 
 
 def expectation(known, mode, name):
@@ -256,6 +273,7 @@ def write_expectations(known, suite):
             if name in suite:
                 reasons.setdefault(PASSES if reason is None else reason, []).append(name)
         out[mode] = dict(sorted(reasons.items(), key=lambda r: (r[0].startswith(OBSERVED), r[0])))
+    out["ulp"] = dict(sorted(known.get("ulp", {}).items()))
     with open(EXPECTATIONS, "w") as f:
         json.dump(out, f, indent=1, ensure_ascii=False)
         f.write("\n")
@@ -303,6 +321,15 @@ def operator_of(name, suite):
     return (node.domain + "." if node.domain else "") + node.op_type, since
 
 
+def worst_errors(suite, errors):
+    worst = {}
+    for name, error in errors.items():
+        if suite[name][0] == "node" and error:
+            op = operator_of(name, suite)[0]
+            worst[op] = max(worst.get(op, 0), int(error))
+    return worst
+
+
 def write_table(suite, known):
     rows = {}
     for name, (kind, _) in suite.items():
@@ -317,14 +344,15 @@ def write_table(suite, known):
             row["reasons"].setdefault(reason.removeprefix(OBSERVED).replace("|", "\\|"), []).append(name)
     lines = ["# Operators", "",
              "Generated by `test/EndToEnd/conformance.py --table` from the conformance expectations; do not edit. Passes: node tests of ONNX %s, shapes static, target cpu;" % onnx.__version__,
-             "tests of an operator's function body count as its own. Opset: the versions of the operator that the tests use.", "",
-             "| operator | opset | cpu passes | limits |", "|---|---|---|---|"]
+             "tests of an operator's function body count as its own. Opset: the versions of the operator that the tests use. Ulp: the largest error of a passing",
+             "test in units in the last place of the wanted value, errors below the suite's absolute tolerance (1e-7) left out; sums that cancel show large ones.", "",
+             "| operator | opset | cpu passes | ulp | limits |", "|---|---|---|---|---|"]
     good = every = 0
     for op, row in sorted(rows.items(), key=lambda r: ("." in r[0], r[0])):
         bad = sum(map(len, row["reasons"].values()))
         good, every = good + row["all"] - bad, every + row["all"]
         limits = "; ".join("%s (%d)" % (reason, len(tests)) for reason, tests in sorted(row["reasons"].items(), key=lambda r: -len(r[1]))[:3])
-        lines.append("| %s | %s | %d/%d | %s |" % (op, ", ".join(map(str, sorted(row["since"]))), row["all"] - bad, row["all"], limits))
+        lines.append("| %s | %s | %d/%d | %d | %s |" % (op, ", ".join(map(str, sorted(row["since"]))), row["all"] - bad, row["all"], known.get("ulp", {}).get(op, 0), limits))
     lines += ["", "%d of %d node tests pass." % (good, every), ""]
     os.makedirs(os.path.dirname(TABLE), exist_ok=True)
     with open(TABLE, "w") as f:
@@ -352,11 +380,13 @@ def main():
         elif mode != "static" and not a.full:
             names = sorted(random.Random(4).sample([n for n in names if suite[n][0] == "node"], 300))
         started = time.monotonic()
-        results = run_suite(mode, suite, names)
+        results, errors = run_suite(mode, suite, names)
         if a.show:
             print("\n".join("%s %s: %s" % (mode, n, why) for n, why in sorted(results.items()) if why is not None))
         if a.update:
             update(known, mode, results)
+            if mode == "static" and not a.names:
+                known["ulp"] = worst_errors(suite, errors)
         counts = judge(known, mode, results)
         print("%s: %d of %d pass, %.0f s" % (mode, sum(why is None for why in results.values()), len(results), time.monotonic() - started))
         total = [x + y for x, y in zip(total, counts)]
