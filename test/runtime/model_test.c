@@ -165,8 +165,8 @@ static void test_free_dims(void) {
 static void test_texts_and_sizes(void) {
   for (int s = -1; s < 20; ++s)
     CHECK(burin_status_text((burin_status)s)[0] != 0);
-  const size_t sizes[] = {0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8, 8, 16, 2, 0};
-  for (int t = 0; t < 18; ++t)
+  const size_t sizes[] = {0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8, 8, 16, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
+  for (int t = 0; t < 28; ++t)
     CHECK(burin_dtype_size(t) == sizes[t]);
   CHECK(burin_dtype_size(-1) == 0);
 }
