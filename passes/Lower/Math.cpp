@@ -272,8 +272,11 @@ LogicalResult lowerCast(Lowering &l, Operation *op, bool saturate, StringRef rou
 LogicalResult lowerDropout(Lowering &l, onnx::DropoutOp op) {
   if (!l.isAbsent(op.getTrainingMode())) {
     TypedAttr training = l.splat(op.getTrainingMode());
-    if (!training || !cast<IntegerAttr>(training).getValue().isZero())
-      return l.unsupported(op, "training_mode, only inference is");
+    // With a ratio of 0 nothing is dropped, whatever the mode.
+    auto ratio = dyn_cast_or_null<FloatAttr>(l.isAbsent(op.getRatio()) ? TypedAttr() : l.splat(op.getRatio()));
+    bool keepsAll = ratio && ratio.getValue().isZero();
+    if (!keepsAll && (!training || !cast<IntegerAttr>(training).getValue().isZero()))
+      return l.unsupported(op, "training_mode with a ratio other than 0, only inference is");
   }
   l.set(op.getOutput(), l.get(op.getData()));
   if (!l.isAbsent(op.getMask()) && !op.getMask().use_empty())

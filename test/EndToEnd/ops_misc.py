@@ -27,3 +27,5 @@ case("ml_imputer_int", "Imputer", np.array([[1, 2, 3], [2, 5, 2]], np.int64), im
 case("ml_featurevectorizer", "FeatureVectorizer", f(3, 2), f(3, 4), inputdimensions=[2, 4], **ML)
 case("ml_arrayfeatureextractor", "ArrayFeatureExtractor", f(3, 6), i64(4, 0, 4), **ML)
 case("ml_linearregressor", "LinearRegressor", f(5, 3), coefficients=f(6).tolist(), intercepts=[0.5, -1.0], targets=2, **ML)
+
+case("dropout_nothing", "Dropout", f(3, 4), np.float32(0), np.array(True), const=[1, 2], outputs=2)
