@@ -339,19 +339,14 @@ struct Iteration {
   }
 };
 
-bool isTrue(Lowering &l, Value v) {
-  if (l.isAbsent(v))
-    return true;
-  auto value = l.isConstant(v) ? onnx::readInts(l.constant(v)) : std::nullopt;
-  return value && value->size() == 1 && value->front();
-}
+bool isTrue(Value v) { return onnx::isNone(v) || onnx::getConstantInt(v).value_or(0) != 0; }
 
 /// True if the body hands its condition on as it came, or says true.
-bool neverStops(Lowering &l, Block &body) {
+bool neverStops(Block &body) {
   Value v = body.getTerminator()->getOperand(0);
   while (v.getDefiningOp<onnx::IdentityOp>())
     v = v.getDefiningOp()->getOperand(0);
-  return v == body.getArgument(1) || isTrue(l, v);
+  return v == body.getArgument(1) || isTrue(v);
 }
 
 LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
@@ -371,9 +366,9 @@ LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
 
   Value limit = op.getM(), condition = op.getCond();
   auto known = l.isAbsent(limit) || !l.isConstant(limit) ? std::nullopt : onnx::readInts(l.constant(limit));
-  bool counted = neverStops(l, body) && isTrue(l, condition) && !l.isAbsent(limit);
+  bool counted = neverStops(body) && isTrue(condition) && !l.isAbsent(limit);
   bool never = known && known->size() == 1 && known->front() <= 0;
-  if (!l.isAbsent(condition) && l.isConstant(condition) && !isTrue(l, condition))
+  if (!l.isAbsent(condition) && l.isConstant(condition) && !isTrue(condition))
     never = true;
   if (counted && known && known->size() == 1)
     loop.length = std::max<int64_t>(0, known->front());
@@ -399,35 +394,37 @@ LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
   }
 
   Value end = l.isAbsent(limit) ? Value() : scalarOf(l, limit);
-  SmallVector<Value> carried{l.makeScalar(l.b.getI64IntegerAttr(0)),
-                             l.isAbsent(condition) ? yes : scalarOf(l, condition)};
-  llvm::append_range(carried, loop.carried());
+  // Buffers first: canonicalization drops scalars that only one side needs, and bufferization then counts positions.
+  SmallVector<Value> carried = loop.carried();
+  carried.append({l.makeScalar(l.b.getI64IntegerAttr(0)), l.isAbsent(condition) ? yes : scalarOf(l, condition)});
   SmallVector<Type> types(ValueRange(carried).getTypes());
   SmallVector<Location> locations(types.size(), l.b.getLoc());
   auto loopOp = scf::WhileOp::create(l.b, types, carried);
   {
     OpBuilder::InsertionGuard guard(l.b);
     Block *before = l.b.createBlock(&loopOp.getBefore(), {}, types, locations);
-    Value more = before->getArgument(1);
+    Value more = before->getArgument(states + 1);
     if (end) {
-      Value inside = arith::CmpIOp::create(l.b, arith::CmpIPredicate::slt, before->getArgument(0), end);
+      Value inside = arith::CmpIOp::create(l.b, arith::CmpIPredicate::slt, before->getArgument(states), end);
       more = arith::AndIOp::create(l.b, inside, more);
     }
     scf::ConditionOp::create(l.b, more, before->getArguments());
 
     Lowering::Scope scope(l);
     Block *after = l.b.createBlock(&loopOp.getAfter(), {}, types, locations);
-    auto inside = ValueRange(after->getArguments()).drop_front(2);
-    setCounter(after->getArgument(0), after->getArgument(1));
+    auto inside = ValueRange(after->getArguments()).take_front(states);
+    Value counter = after->getArgument(states);
+    setCounter(counter, after->getArgument(states + 1));
     loop.setArguments(inside);
     if (failed(l.lowerBody(body)))
       return failure();
-    Value one = l.makeScalar(l.b.getI64IntegerAttr(1));
-    SmallVector<Value> yielded{arith::AddIOp::create(l.b, after->getArgument(0), one), scalarOf(l, yields[0])};
-    llvm::append_range(yielded, loop.handOn(inside, {}));
+    Value one = l.makeScalar(l.b.getI64IntegerAttr(1)), next = arith::AddIOp::create(l.b, counter, one);
+    Value goesOn = scalarOf(l, yields[0]);
+    SmallVector<Value> yielded = loop.handOn(inside, {});
+    yielded.append({next, goesOn});
     scf::YieldOp::create(l.b, yielded);
   }
-  return loop.finish(loopOp.getResults().drop_front(2));
+  return loop.finish(loopOp.getResults().take_front(states));
 }
 
 LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
@@ -513,6 +510,23 @@ void burin::refineBranches(ModuleOp module) {
         result.setType(v.getType());
         changed = true;
       }
+  });
+  main.walk([&](onnx::LoopOp op) {
+    Block &body = op->getRegion(0).front();
+    std::optional<int64_t> count = onnx::isNone(op.getM()) ? std::nullopt : onnx::getConstantInt(op.getM());
+    if (!count || !lower::isTrue(op.getCond()) || !lower::neverStops(body))
+      return;
+    unsigned states = op.getVInitial().size();
+    ValueRange elements = body.getTerminator()->getOperands().drop_front(states + 1);
+    for (auto [result, v] : llvm::zip(op->getResults().drop_front(states), elements)) {
+      if (!lower::isStatic(v.getType()) || lower::isStatic(result.getType()) || onnx::isNone(result))
+        continue;
+      auto type = cast<RankedTensorType>(v.getType());
+      lower::Dims shape(type.getShape());
+      shape.insert(shape.begin(), std::max<int64_t>(0, *count));
+      result.setType(RankedTensorType::get(shape, type.getElementType()));
+      changed = true;
+    }
   });
   if (changed)
     (void)onnx::inferFunction(main);

@@ -22,8 +22,8 @@ void buildLowerPipeline(mlir::OpPassManager &pm);
 /// defines them by a body, and folds what the bodies compute from shapes.
 std::vector<std::string> getLoweredOperators();
 
-/// Where one branch of an If can never run with the shapes at hand, its results are what the other branch gives. To be
-/// called on the graph before its signature is taken; changes types only.
+/// Where one branch of an If can never run with the shapes at hand, its results are what the other branch gives; a Loop
+/// that runs a known number of times gives stacks of that length. To be called on the graph before its signature is taken; changes types only.
 void refineBranches(mlir::ModuleOp module);
 
 void registerLowerPasses();

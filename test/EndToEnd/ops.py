@@ -21,6 +21,7 @@ from onnx.reference import ReferenceEvaluator
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import ops_controlflow  # noqa: E402
 import ops_detection  # noqa: E402
 import ops_math  # noqa: E402
 import ops_misc  # noqa: E402
@@ -138,7 +139,7 @@ def main():
     options = parser.parse_args()
     with open(os.path.join(HERE, "expectations", "ops.json")) as file:
         known = json.load(file)
-    chosen = [c for module in (ops_detection, ops_math, ops_misc, ops_nn, ops_reduction, ops_signal, ops_tensor, ops_types) for c in module.CASES
+    chosen = [c for module in (ops_controlflow, ops_detection, ops_math, ops_misc, ops_nn, ops_reduction, ops_signal, ops_tensor, ops_types) for c in module.CASES
               if not options.names or any(c[0].startswith(n) for n in options.names)]
     jobs = [(case, moved) for case in chosen for moved in ([False, True] if options.full or options.names else [False])]
 
