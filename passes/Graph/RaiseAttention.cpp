@@ -96,7 +96,7 @@ StringRef whyNoMask(Value mask, RankedTensorType scores) {
     if (j >= 2 && !sameDim(type, i, scores, j) && scores.isDynamicDim(j))
       return "the mask is broadcast over a sequence of unknown length";
   }
-  if (type.getRank() < 2 && (scores.isDynamicDim(2) || scores.isDynamicDim(3)))
+  if ((type.getRank() < 2 && scores.isDynamicDim(2)) || (type.getRank() < 1 && scores.isDynamicDim(3)))
     return "the mask is broadcast over a sequence of unknown length";
   return "";
 }
@@ -135,11 +135,12 @@ Value aboveLowest(OpBuilder &builder, Value mask) {
 Value fullMask(OpBuilder &builder, Value mask, RankedTensorType scores) {
   RankedTensorType type = rankedType(mask);
   int64_t rank = type.getRank(), rows = scores.getDimSize(2), columns = scores.getDimSize(3);
-  bool isFull = rank >= 2 && sameDim(type, rank - 2, scores, 2) && sameDim(type, rank - 1, scores, 3);
-  if (isFull && rank != 3)
+  bool allRows = rank >= 2 && sameDim(type, rank - 2, scores, 2);
+  bool allColumns = rank >= 1 && sameDim(type, rank - 1, scores, 3);
+  if (allRows && allColumns && rank != 3)
     return mask;
   // Expand by ones leaves what it meets: only rows and columns grow, and rank 3 becomes 4.
-  SmallVector<int64_t> shape = {1, 1, isFull ? 1 : rows, isFull ? 1 : columns};
+  SmallVector<int64_t> shape = {1, 1, allRows ? 1 : rows, allColumns ? 1 : columns};
   if (rank < 3)
     shape.erase(shape.begin(), shape.begin() + 2);
   auto to = onnx::makeInts(RankedTensorType::get({int64_t(shape.size())}, builder.getI64Type()), shape);
@@ -220,6 +221,9 @@ bool visit(Operation *op) {
   } else if (sharedKeys || sharedValues) {
     refuse(op, "keys and values are not repeated alike: they stay so");
   }
+  // The operator's own definition takes the root of the scale.
+  if (!(scale > 0))
+    return refuse(op, "the scale is not positive");
   parts.push_back(op);
   Location loc = fuse(parts);
   mask = mask ? aboveLowest(builder, mask) : mask;

@@ -33,7 +33,7 @@ func.func @grouped(%q: tensor<1x4x3x8xf32>, %k: tensor<1x2x5x8xf32>, %v: tensor<
 
 // -----
 
-// Scales on queries and keys, no mask, keys transposed straight from [batch, sequence, heads, dim]; batch by name.
+// Scales on queries and keys, no mask, keys transposed straight from [batch, sequence, heads, dim].
 // CHECK-LABEL: @prescaled
 // CHECK: %[[K:.*]] = onnx.Transpose(%arg1) {perm = array<i64: 0, 2, 1, 3>}
 // CHECK: onnx.Attention(%arg0, %[[K]], %arg2, {{.*}}) {scale = 2.500000e-01 : f32}
@@ -62,6 +62,18 @@ func.func @row_mask(%q: tensor<2x2x3x8xf32>, %k: tensor<2x2x5x8xf32>, %v: tensor
   %3 = onnx.Softmax(%2) : (tensor<2x2x3x5xf32>) -> tensor<2x2x3x5xf32>
   %4 = onnx.MatMul(%3, %v) : (tensor<2x2x3x5xf32>, tensor<2x2x5x8xf32>) -> tensor<2x2x3x8xf32>
   return %4 : tensor<2x2x3x8xf32>
+}
+
+// -----
+
+// Sizes known by name only.
+// CHECK-LABEL: @named
+// CHECK: onnx.Attention(%arg0, %{{.*}}, %arg2
+func.func @named(%q: tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>>, %kt: tensor<?x2x8x?xf32, #onnx.dims<["n", "", "", "t"]>>, %v: tensor<?x2x?x8xf32, #onnx.dims<["n", "", "t", ""]>>) -> tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>> {
+  %0 = onnx.MatMul(%q, %kt) : (tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>>, tensor<?x2x8x?xf32, #onnx.dims<["n", "", "", "t"]>>) -> tensor<?x2x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>
+  %1 = onnx.Softmax(%0) : (tensor<?x2x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>) -> tensor<?x2x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>
+  %2 = onnx.MatMul(%1, %v) : (tensor<?x2x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>, tensor<?x2x?x8xf32, #onnx.dims<["n", "", "t", ""]>>) -> tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>>
+  return %2 : tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>>
 }
 
 // -----
