@@ -1,5 +1,5 @@
-// One-shot bufferization of nn ops: the destination is written and never read, so an empty tensor may stand there and the op
-// writes straight into whatever buffer its result is placed in.
+// One-shot bufferization of nn ops: the destination is written and never read, so an empty tensor may stand there and
+// the op writes straight into whatever buffer its result is placed in.
 #include "dialects/Nn/Nn.h"
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
@@ -8,8 +8,7 @@ using namespace mlir;
 using namespace mlir::bufferization;
 
 namespace {
-template <typename OpTy>
-struct ComputeOpModel : DstBufferizableOpInterfaceExternalModel<ComputeOpModel<OpTy>, OpTy> {
+template <typename OpTy> struct ComputeOpModel : DstBufferizableOpInterfaceExternalModel<ComputeOpModel<OpTy>, OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand, const AnalysisState &) const {
     return &operand != &cast<OpTy>(op).getInitOperand();
   }

@@ -1,9 +1,9 @@
 // The nn dialect's registration, effects and epilogue helpers. Checks on what an op holds lie in NnVerify.cpp.
 #include "dialects/Nn/Nn.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace burin::nn;
@@ -62,9 +62,11 @@ Value burin::nn::convertAccumulator(OpBuilder &builder, Location loc, Value acc,
     return acc;
   unsigned have = from.getIntOrFloatBitWidth(), want = element.getIntOrFloatBitWidth();
   if (isa<FloatType>(from) && isa<FloatType>(element))
-    return have > want ? arith::TruncFOp::create(builder, loc, element, acc).getResult() : arith::ExtFOp::create(builder, loc, element, acc).getResult();
+    return have > want ? arith::TruncFOp::create(builder, loc, element, acc).getResult()
+                       : arith::ExtFOp::create(builder, loc, element, acc).getResult();
   if (isa<IntegerType>(from) && isa<IntegerType>(element))
-    return have > want ? arith::TruncIOp::create(builder, loc, element, acc).getResult() : arith::ExtSIOp::create(builder, loc, element, acc).getResult();
+    return have > want ? arith::TruncIOp::create(builder, loc, element, acc).getResult()
+                       : arith::ExtSIOp::create(builder, loc, element, acc).getResult();
   if (isa<FloatType>(element))
     return arith::SIToFPOp::create(builder, loc, element, acc);
   return arith::FPToSIOp::create(builder, loc, element, acc);
@@ -86,8 +88,7 @@ static Speculation::Speculatability speculatability(Operation *op) {
   return op->getNumResults() == 0 ? Speculation::NotSpeculatable : Speculation::Speculatable;
 }
 
-template <typename Op>
-static Type accumulatorOf(Op op, Value operand) {
+template <typename Op> static Type accumulatorOf(Op op, Value operand) {
   return op.getAcc() ? *op.getAcc() : defaultAccumulator(getElementTypeOrSelf(operand.getType()));
 }
 
@@ -122,7 +123,8 @@ int64_t ConvOp::getFlops() {
   if (elements(getFilter()) == 0)
     return 0;
   // A packed filter has its block dim last; the taps of one output channel are the dims between.
-  ArrayRef<int64_t> taps = getPacked() ? shapeOf(getFilter()).drop_front().drop_back() : shapeOf(getFilter()).drop_back();
+  ArrayRef<int64_t> taps =
+      getPacked() ? shapeOf(getFilter()).drop_front().drop_back() : shapeOf(getFilter()).drop_back();
   return 2 * elements(getInit()) * product(taps);
 }
 int64_t DepthwiseConvOp::getFlops() {

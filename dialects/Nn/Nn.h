@@ -1,12 +1,13 @@
-// The nn dialect: see Nn.td for the conventions all its operations share, and README.md for what is deliberately absent.
+// The nn dialect: see Nn.td for the conventions all its operations share, and README.md for what is deliberately
+// absent.
 #ifndef BURIN_DIALECTS_NN_NN_H
 #define BURIN_DIALECTS_NN_NN_H
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -25,18 +26,21 @@
 
 namespace burin::nn {
 
-/// The accumulator an element type has unless an op's `acc` names another: f32 for f16, bf16 and f32, f64 for f64, i32 for integers.
+/// The accumulator an element type has unless an op's `acc` names another: f32 for f16, bf16 and f32, f64 for f64, i32
+/// for integers.
 mlir::Type defaultAccumulator(mlir::Type element);
 
-/// Gives `op` an epilogue block with its arguments (accumulator, one element of each extra operand) and no terminator. The op must have none yet.
+/// Gives `op` an epilogue block with its arguments (accumulator, one element of each extra operand) and no terminator.
+/// The op must have none yet.
 mlir::Block *addEpilogueBlock(ComputeOp op);
 
-/// Adds `operand` to the op's extras, read through `map` (from result indices), and returns the new block argument that stands for one
-/// element of it. The op must have an epilogue block. Returns the existing argument when the same operand is read through the same map.
+/// Adds `operand` to the op's extras, read through `map` (from result indices), and returns the new block argument that
+/// stands for one element of it. The op must have an epilogue block. Returns the existing argument when the same
+/// operand is read through the same map.
 mlir::BlockArgument addEpilogueOperand(ComputeOp op, mlir::Value operand, mlir::AffineMap map);
 
-/// The accumulator value `acc` as an element of type `element`: what an empty epilogue stores. Floats round to nearest even; integers narrow
-/// by dropping high bits (saturation is a requantizing epilogue's work).
+/// The accumulator value `acc` as an element of type `element`: what an empty epilogue stores. Floats round to nearest
+/// even; integers narrow by dropping high bits (saturation is a requantizing epilogue's work).
 mlir::Value convertAccumulator(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value acc, mlir::Type element);
 
 /// Registers how nn ops become memref ops (for one-shot bufferization).

@@ -12,13 +12,16 @@ static LogicalResult verifyEpilogue(ComputeOp op) {
     return op->emitOpError("expected a ranked destination, got ") << initType;
   bool onTensors = isa<TensorType>(initType);
   if (op->getNumResults() != (onTensors ? 1u : 0u))
-    return op->emitOpError("expected ") << (onTensors ? "one result" : "no result on memrefs") << ", got " << op->getNumResults();
+    return op->emitOpError("expected ") << (onTensors ? "one result" : "no result on memrefs") << ", got "
+                                        << op->getNumResults();
   if (onTensors && op->getResult(0).getType() != initType)
-    return op->emitOpError("expected a result of the destination's type ") << initType << ", got " << op->getResult(0).getType();
+    return op->emitOpError("expected a result of the destination's type ")
+           << initType << ", got " << op->getResult(0).getType();
   auto extras = op.getEpilogueOperands();
   ArrayAttr maps = op.getEpilogueMaps();
   if (maps.size() != extras.size())
-    return op->emitOpError("expected one extra_maps entry for each of the ") << extras.size() << " extras, got " << maps.size();
+    return op->emitOpError("expected one extra_maps entry for each of the ")
+           << extras.size() << " extras, got " << maps.size();
   for (auto [extra, attr] : llvm::zip(extras, maps)) {
     AffineMap map = cast<AffineMapAttr>(attr).getValue();
     auto type = cast<ShapedType>(extra.getType());
@@ -36,24 +39,27 @@ static LogicalResult verifyEpilogue(ComputeOp op) {
   if (block.getNumArguments() != 1 + extras.size())
     return op->emitOpError("expected ") << 1 + extras.size() << " epilogue arguments, got " << block.getNumArguments();
   if (block.getArgument(0).getType() != op.getAccumulatorType())
-    return op->emitOpError("expected the first epilogue argument to be the accumulator ") << op.getAccumulatorType() << ", got "
-           << block.getArgument(0).getType();
+    return op->emitOpError("expected the first epilogue argument to be the accumulator ")
+           << op.getAccumulatorType() << ", got " << block.getArgument(0).getType();
   for (auto [extra, argument] : llvm::zip(extras, block.getArguments().drop_front()))
     if (argument.getType() != getElementTypeOrSelf(extra.getType()))
-      return op->emitOpError("expected an epilogue argument of type ") << getElementTypeOrSelf(extra.getType()) << ", got " << argument.getType();
+      return op->emitOpError("expected an epilogue argument of type ")
+             << getElementTypeOrSelf(extra.getType()) << ", got " << argument.getType();
   auto yield = block.empty() ? YieldOp() : dyn_cast<YieldOp>(block.back());
   if (!yield || yield.getValue().getType() != initType.getElementType())
     return op->emitOpError("expected the epilogue to end in nn.yield of ") << initType.getElementType();
   return success();
 }
 
-static LogicalResult verifyWindow(Operation *op, int64_t rank, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
+static LogicalResult verifyWindow(Operation *op, int64_t rank, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+                                  ArrayRef<int64_t> pads) {
   int64_t spatial = rank - 2;
   if (spatial < 1 || spatial > 3)
     return op->emitOpError("expected 1 to 3 spatial dims, got an input of rank ") << rank;
   if ((int64_t)strides.size() != spatial || (int64_t)dilations.size() != spatial || (int64_t)pads.size() != 2 * spatial)
-    return op->emitOpError("expected ") << spatial << " strides, " << spatial << " dilations and " << 2 * spatial << " pads, got " << strides.size()
-           << ", " << dilations.size() << " and " << pads.size();
+    return op->emitOpError("expected ") << spatial << " strides, " << spatial << " dilations and " << 2 * spatial
+                                        << " pads, got " << strides.size() << ", " << dilations.size() << " and "
+                                        << pads.size();
   auto atLeast = [](int64_t bound) { return [=](int64_t v) { return v >= bound; }; };
   if (!llvm::all_of(strides, atLeast(1)) || !llvm::all_of(dilations, atLeast(1)) || !llvm::all_of(pads, atLeast(0)))
     return op->emitOpError("expected strides and dilations >= 1 and pads >= 0");
@@ -61,8 +67,7 @@ static LogicalResult verifyWindow(Operation *op, int64_t rank, ArrayRef<int64_t>
 }
 
 // Ranks of operands that must be images of the same rank as the destination.
-template <typename Op>
-static LogicalResult verifyImages(Op op, Value input) {
+template <typename Op> static LogicalResult verifyImages(Op op, Value input) {
   auto in = cast<ShapedType>(input.getType()), out = cast<ShapedType>(op.getInit().getType());
   if (!in.hasRank() || !out.hasRank() || in.getRank() != out.getRank())
     return op->emitOpError("expected input and destination of one rank, got ") << in << " and " << out;
@@ -74,21 +79,25 @@ static LogicalResult verifyImages(Op op, Value input) {
 LogicalResult ConvOp::verify() {
   if (failed(verifyImages(*this, getInput())) || failed(verifyEpilogue(*this)))
     return failure();
-  auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()), filter = cast<ShapedType>(getFilter().getType());
+  auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()),
+       filter = cast<ShapedType>(getFilter().getType());
   int64_t rank = in.getRank(), groups = getGroups();
   if (!filter.hasRank() || filter.getRank() != rank + (getPacked() ? 1 : 0))
     return emitOpError("expected a filter of rank ") << rank + (getPacked() ? 1 : 0) << ", got " << filter;
   int64_t ic = in.getDimSize(rank - 1), oc = out.getDimSize(rank - 1);
   if (groups < 1 || (!ShapedType::isDynamic(ic) && ic % groups) || (!ShapedType::isDynamic(oc) && oc % groups))
-    return emitOpError("expected groups that divide ") << ic << " input and " << oc << " output channels, got " << groups;
+    return emitOpError("expected groups that divide ")
+           << ic << " input and " << oc << " output channels, got " << groups;
   if (getPacked()) {
     int64_t block = *getPacked();
     if (groups != 1 || block < 1 || !agree(filter.getDimSize(rank), block) || !agree(filter.getDimSize(rank - 1), ic) ||
         (!ShapedType::isDynamic(oc) && !agree(filter.getDimSize(0), llvm::divideCeil(oc, block))))
-      return emitOpError("expected a filter packed by ") << block << " for " << ic << " -> " << oc << " channels in one group, got " << filter;
+      return emitOpError("expected a filter packed by ")
+             << block << " for " << ic << " -> " << oc << " channels in one group, got " << filter;
     return success();
   }
-  if ((!ShapedType::isDynamic(ic) && !agree(filter.getDimSize(rank - 2), ic / groups)) || !agree(filter.getDimSize(rank - 1), oc))
+  if ((!ShapedType::isDynamic(ic) && !agree(filter.getDimSize(rank - 2), ic / groups)) ||
+      !agree(filter.getDimSize(rank - 1), oc))
     return emitOpError("expected a filter [k..., ") << ic / groups << ", " << oc << "], got " << filter;
   return success();
 }
@@ -96,26 +105,32 @@ LogicalResult ConvOp::verify() {
 LogicalResult DepthwiseConvOp::verify() {
   if (failed(verifyImages(*this, getInput())) || failed(verifyEpilogue(*this)))
     return failure();
-  auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()), filter = cast<ShapedType>(getFilter().getType());
+  auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()),
+       filter = cast<ShapedType>(getFilter().getType());
   int64_t rank = in.getRank();
   if (!filter.hasRank() || filter.getRank() != rank - 1)
     return emitOpError("expected a filter of rank ") << rank - 1 << ", got " << filter;
-  if (!agree(in.getDimSize(rank - 1), out.getDimSize(rank - 1)) || !agree(in.getDimSize(rank - 1), filter.getDimSize(rank - 2)))
-    return emitOpError("expected one number of channels in input, filter and destination, got ") << in << ", " << filter << " and " << out;
+  if (!agree(in.getDimSize(rank - 1), out.getDimSize(rank - 1)) ||
+      !agree(in.getDimSize(rank - 1), filter.getDimSize(rank - 2)))
+    return emitOpError("expected one number of channels in input, filter and destination, got ")
+           << in << ", " << filter << " and " << out;
   return success();
 }
 
 LogicalResult ConvTransposeOp::verify() {
   if (failed(verifyImages(*this, getInput())) || failed(verifyEpilogue(*this)))
     return failure();
-  auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()), filter = cast<ShapedType>(getFilter().getType());
+  auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()),
+       filter = cast<ShapedType>(getFilter().getType());
   int64_t rank = in.getRank(), groups = getGroups();
   if (!filter.hasRank() || filter.getRank() != rank)
     return emitOpError("expected a filter of rank ") << rank << ", got " << filter;
   int64_t ic = in.getDimSize(rank - 1), oc = out.getDimSize(rank - 1);
   if (groups < 1 || (!ShapedType::isDynamic(ic) && ic % groups) || (!ShapedType::isDynamic(oc) && oc % groups))
-    return emitOpError("expected groups that divide ") << ic << " input and " << oc << " output channels, got " << groups;
-  if (!agree(filter.getDimSize(rank - 2), ic) || (!ShapedType::isDynamic(oc) && !agree(filter.getDimSize(rank - 1), oc / groups)))
+    return emitOpError("expected groups that divide ")
+           << ic << " input and " << oc << " output channels, got " << groups;
+  if (!agree(filter.getDimSize(rank - 2), ic) ||
+      (!ShapedType::isDynamic(oc) && !agree(filter.getDimSize(rank - 1), oc / groups)))
     return emitOpError("expected a filter [k..., ") << ic << ", " << oc / groups << "], got " << filter;
   return success();
 }
@@ -123,20 +138,23 @@ LogicalResult ConvTransposeOp::verify() {
 LogicalResult MatmulOp::verify() {
   if (failed(verifyEpilogue(*this)))
     return failure();
-  auto lhs = cast<ShapedType>(getLhs().getType()), rhs = cast<ShapedType>(getRhs().getType()), out = cast<ShapedType>(getInit().getType());
+  auto lhs = cast<ShapedType>(getLhs().getType()), rhs = cast<ShapedType>(getRhs().getType()),
+       out = cast<ShapedType>(getInit().getType());
   if (!lhs.hasRank() || !rhs.hasRank() || lhs.getRank() < 2 || lhs.getRank() != out.getRank())
     return emitOpError("expected lhs and destination of one rank >= 2, got ") << lhs << " and " << out;
   int64_t rank = lhs.getRank(), k = lhs.getDimSize(rank - 1), n = out.getDimSize(rank - 1);
   bool fits = agree(lhs.getDimSize(rank - 2), out.getDimSize(rank - 2));
   if (getPacked()) {
     int64_t block = *getPacked();
-    fits &= !getTransposeRhs() && rhs.getRank() == 3 && block >= 1 && agree(rhs.getDimSize(1), k) && agree(rhs.getDimSize(2), block) &&
+    fits &= !getTransposeRhs() && rhs.getRank() == 3 && block >= 1 && agree(rhs.getDimSize(1), k) &&
+            agree(rhs.getDimSize(2), block) &&
             (ShapedType::isDynamic(n) || agree(rhs.getDimSize(0), llvm::divideCeil(n, block)));
   } else {
     int64_t r = rhs.getRank();
     fits &= r == 2 || r == rank;
     if (fits)
-      fits &= agree(rhs.getDimSize(r - 2), getTransposeRhs() ? n : k) && agree(rhs.getDimSize(r - 1), getTransposeRhs() ? k : n);
+      fits &= agree(rhs.getDimSize(r - 2), getTransposeRhs() ? n : k) &&
+              agree(rhs.getDimSize(r - 1), getTransposeRhs() ? k : n);
     for (int64_t d = 0; fits && r == rank && d < rank - 2; ++d)
       fits &= rhs.getDimSize(d) == 1 || agree(rhs.getDimSize(d), out.getDimSize(d));
   }

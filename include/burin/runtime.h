@@ -4,7 +4,8 @@
  * outputs, layers and weights, and one entry function per instruction set. It is shared and never written.
  * Everything that changes while it runs lies in a `burin_context`, one for each concurrent call.
  *
- * The structs are written field by field by lib/Target (see ModelDescription.cpp); change both and BURIN_ABI_VERSION. */
+ * The structs are written field by field by lib/Target (see ModelDescription.cpp); change both and BURIN_ABI_VERSION.
+ */
 #ifndef BURIN_RUNTIME_H
 #define BURIN_RUNTIME_H
 
@@ -20,36 +21,58 @@ extern "C" {
 #define BURIN_MAX_RANK 8
 #define BURIN_ALIGNMENT 64 /* bytes: of the arena, the weights and each slot in them */
 
-/* Element types, numbered as ONNX TensorProto.DataType. The floats of 8 and 4 bits and the integers of 4 and 2 bits take
- * one byte an element, the bits in its low end: what lies above them is ignored in inputs and 0 in outputs (as ml_dtypes
- * holds them in numpy; ONNX's files pack them). */
+/* Element types, numbered as ONNX TensorProto.DataType. The floats of 8 and 4 bits and the integers of 4 and 2 bits
+ * take one byte an element, the bits in its low end: what lies above them is ignored in inputs and 0 in outputs (as
+ * ml_dtypes holds them in numpy; ONNX's files pack them). */
 typedef enum burin_dtype {
-  BURIN_UNDEFINED = 0, BURIN_FLOAT = 1, BURIN_UINT8 = 2, BURIN_INT8 = 3, BURIN_UINT16 = 4, BURIN_INT16 = 5, BURIN_INT32 = 6,
-  BURIN_INT64 = 7, BURIN_STRING = 8, BURIN_BOOL = 9, BURIN_FLOAT16 = 10, BURIN_DOUBLE = 11, BURIN_UINT32 = 12,
-  BURIN_UINT64 = 13, BURIN_COMPLEX64 = 14, BURIN_COMPLEX128 = 15, BURIN_BFLOAT16 = 16,
-  BURIN_FLOAT8E4M3FN = 17, BURIN_FLOAT8E4M3FNUZ = 18, BURIN_FLOAT8E5M2 = 19, BURIN_FLOAT8E5M2FNUZ = 20, BURIN_UINT4 = 21,
-  BURIN_INT4 = 22, BURIN_FLOAT4E2M1 = 23, BURIN_FLOAT8E8M0 = 24, BURIN_UINT2 = 25, BURIN_INT2 = 26
+  BURIN_UNDEFINED = 0,
+  BURIN_FLOAT = 1,
+  BURIN_UINT8 = 2,
+  BURIN_INT8 = 3,
+  BURIN_UINT16 = 4,
+  BURIN_INT16 = 5,
+  BURIN_INT32 = 6,
+  BURIN_INT64 = 7,
+  BURIN_STRING = 8,
+  BURIN_BOOL = 9,
+  BURIN_FLOAT16 = 10,
+  BURIN_DOUBLE = 11,
+  BURIN_UINT32 = 12,
+  BURIN_UINT64 = 13,
+  BURIN_COMPLEX64 = 14,
+  BURIN_COMPLEX128 = 15,
+  BURIN_BFLOAT16 = 16,
+  BURIN_FLOAT8E4M3FN = 17,
+  BURIN_FLOAT8E4M3FNUZ = 18,
+  BURIN_FLOAT8E5M2 = 19,
+  BURIN_FLOAT8E5M2FNUZ = 20,
+  BURIN_UINT4 = 21,
+  BURIN_INT4 = 22,
+  BURIN_FLOAT4E2M1 = 23,
+  BURIN_FLOAT8E8M0 = 24,
+  BURIN_UINT2 = 25,
+  BURIN_INT2 = 26
 } burin_dtype;
 
 typedef enum burin_status {
   BURIN_OK = 0,
-  BURIN_ERROR_ABI = 1,          /* the model was made for another BURIN_ABI_VERSION, or is no model */
-  BURIN_ERROR_CPU = 2,          /* no variant in the model runs on this CPU */
-  BURIN_ERROR_RANK = 3,         /* an input or output has the wrong number of dims */
-  BURIN_ERROR_SHAPE = 4,        /* an input or output has a wrong dim */
-  BURIN_ERROR_TYPE = 5,         /* an input or output has the wrong element type */
-  BURIN_ERROR_LAYOUT = 6,       /* an input or output is not contiguous in row-major order */
-  BURIN_ERROR_ARENA = 7,        /* the context's arena is missing, too small or not aligned */
-  BURIN_ERROR_CAPACITY = 8,     /* an output's capacity is smaller than what it must hold */
-  BURIN_ERROR_NULL = 9,         /* a data pointer is NULL */
-  BURIN_ERROR_ALLOCATOR = 10,   /* the model needs an allocator and the context has none, or it failed */
+  BURIN_ERROR_ABI = 1,        /* the model was made for another BURIN_ABI_VERSION, or is no model */
+  BURIN_ERROR_CPU = 2,        /* no variant in the model runs on this CPU */
+  BURIN_ERROR_RANK = 3,       /* an input or output has the wrong number of dims */
+  BURIN_ERROR_SHAPE = 4,      /* an input or output has a wrong dim */
+  BURIN_ERROR_TYPE = 5,       /* an input or output has the wrong element type */
+  BURIN_ERROR_LAYOUT = 6,     /* an input or output is not contiguous in row-major order */
+  BURIN_ERROR_ARENA = 7,      /* the context's arena is missing, too small or not aligned */
+  BURIN_ERROR_CAPACITY = 8,   /* an output's capacity is smaller than what it must hold */
+  BURIN_ERROR_NULL = 9,       /* a data pointer is NULL */
+  BURIN_ERROR_ALLOCATOR = 10, /* the model needs an allocator and the context has none, or it failed */
   BURIN_ERROR_INTERNAL = 11
 } burin_status;
 
 /* A tensor the caller owns. Row-major unless strides say otherwise. */
 typedef struct burin_tensor {
   void *data;
-  int32_t dtype;                   /* burin_dtype */
+  int32_t dtype; /* burin_dtype */
   int32_t rank;
   int64_t dims[BURIN_MAX_RANK];    /* elements */
   int64_t strides[BURIN_MAX_RANK]; /* elements; all zero means row-major and contiguous */
@@ -58,19 +81,19 @@ typedef struct burin_tensor {
 
 /* What the model says of an input or output. A dim of -1 is free. */
 typedef struct burin_tensor_info {
-  const char *name;                  /* ONNX name, UTF-8 */
+  const char *name; /* ONNX name, UTF-8 */
   int32_t dtype;
   int32_t rank;
   int64_t dims[BURIN_MAX_RANK];
-  const char *const *dim_names;      /* rank entries, each NULL or a symbol's name; NULL when none has one */
+  const char *const *dim_names; /* rank entries, each NULL or a symbol's name; NULL when none has one */
 } burin_tensor_info;
 
 /* One step of the compiled program, in the order they run: what a profile shows as a line. */
 typedef struct burin_layer_info {
-  const char *name;   /* ONNX node names it was made from, joined by '+' */
-  const char *kind;   /* "conv", "matmul", "elementwise", ... */
-  uint64_t flops;     /* multiplications and additions counted one each */
-  uint64_t bytes;     /* operands read and results written, each once */
+  const char *name; /* ONNX node names it was made from, joined by '+' */
+  const char *kind; /* "conv", "matmul", "elementwise", ... */
+  uint64_t flops;   /* multiplications and additions counted one each */
+  uint64_t bytes;   /* operands read and results written, each once */
 } burin_layer_info;
 
 typedef enum burin_encoding { BURIN_RAW = 0, BURIN_PACKED = 1 } burin_encoding;
@@ -78,22 +101,24 @@ typedef enum burin_encoding { BURIN_RAW = 0, BURIN_PACKED = 1 } burin_encoding;
 /* One tensor in the weight section. */
 typedef struct burin_weight_info {
   const char *name;
-  uint64_t offset;        /* bytes from the start of the section, a multiple of BURIN_ALIGNMENT */
-  uint64_t bytes;         /* stored */
-  uint64_t source_bytes;  /* before packing or compression */
+  uint64_t offset;       /* bytes from the start of the section, a multiple of BURIN_ALIGNMENT */
+  uint64_t bytes;        /* stored */
+  uint64_t source_bytes; /* before packing or compression */
   int32_t dtype;
-  uint32_t encoding;      /* burin_encoding */
+  uint32_t encoding; /* burin_encoding */
 } burin_weight_info;
 
 struct burin_context;
 
-/* The compiled function. inputs and outputs: contiguous data in the order of the model's descriptions. Returns burin_status. */
-typedef int32_t (*burin_entry)(void *const *inputs, void *const *outputs, void *arena, const void *weights, const struct burin_context *context);
+/* The compiled function. inputs and outputs: contiguous data in the order of the model's descriptions. Returns
+ * burin_status. */
+typedef int32_t (*burin_entry)(void *const *inputs, void *const *outputs, void *arena, const void *weights,
+                               const struct burin_context *context);
 
 /* CPU features that a variant needs beyond its architecture's base, as bits; the runtime asks the CPU for them. */
 typedef enum burin_cpu_feature {
-  BURIN_CPU_AVX2_FMA = 1 << 0,     /* x86-64-v3: AVX2, FMA, F16C, BMI2 */
-  BURIN_CPU_AVX512 = 1 << 1,       /* x86-64-v4: AVX-512 F, BW, CD, DQ, VL */
+  BURIN_CPU_AVX2_FMA = 1 << 0, /* x86-64-v3: AVX2, FMA, F16C, BMI2 */
+  BURIN_CPU_AVX512 = 1 << 1,   /* x86-64-v4: AVX-512 F, BW, CD, DQ, VL */
   BURIN_CPU_AVX512_VNNI = 1 << 2,
   BURIN_CPU_AVX_VNNI = 1 << 3,
   BURIN_CPU_ARM_DOTPROD = 1 << 8,
@@ -102,28 +127,28 @@ typedef enum burin_cpu_feature {
 } burin_cpu_feature;
 
 typedef struct burin_variant {
-  const char *target;  /* as given to --target */
-  uint64_t features;   /* burin_cpu_feature bits, all needed */
+  const char *target; /* as given to --target */
+  uint64_t features;  /* burin_cpu_feature bits, all needed */
   burin_entry entry;
 } burin_variant;
 
 enum { BURIN_NEEDS_ALLOCATOR = 1u << 0, BURIN_HAS_FREE_DIMS = 1u << 1 };
 
 typedef struct burin_model {
-  uint32_t magic;                      /* BURIN_MODEL_MAGIC */
-  uint32_t abi_version;                /* BURIN_ABI_VERSION */
+  uint32_t magic;       /* BURIN_MODEL_MAGIC */
+  uint32_t abi_version; /* BURIN_ABI_VERSION */
   const char *name;
-  const char *manifest;                /* JSON text: compiler version, options, source hash, preprocessing */
+  const char *manifest; /* JSON text: compiler version, options, source hash, preprocessing */
   uint32_t flags;
   uint32_t num_inputs, num_outputs, num_layers, num_weights, num_variants;
   const burin_tensor_info *inputs, *outputs;
   const burin_layer_info *layers;
   const burin_weight_info *weight_table;
-  const burin_variant *variants;       /* best first */
-  const void *weights;                 /* the weight section, BURIN_ALIGNMENT-aligned */
+  const burin_variant *variants; /* best first */
+  const void *weights;           /* the weight section, BURIN_ALIGNMENT-aligned */
   uint64_t weights_bytes;
-  uint64_t arena_bytes;                /* what a context must offer, BURIN_ALIGNMENT-aligned */
-  uint64_t peak_live_bytes;            /* largest sum of simultaneously live intermediate tensors: a lower bound of arena_bytes */
+  uint64_t arena_bytes;     /* what a context must offer, BURIN_ALIGNMENT-aligned */
+  uint64_t peak_live_bytes; /* largest sum of simultaneously live intermediate tensors: a lower bound of arena_bytes */
 } burin_model;
 
 typedef struct burin_allocator {
@@ -146,15 +171,16 @@ typedef struct burin_profile {
 
 typedef struct burin_custom_op {
   const char *domain, *op_type;
-  int32_t (*run)(void *user, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs, uint32_t num_outputs);
+  int32_t (*run)(void *user, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs,
+                 uint32_t num_outputs);
   void *user;
 } burin_custom_op;
 
 /* What one concurrent call needs. Hooks may be NULL. */
 typedef struct burin_context {
-  uint32_t abi_version;             /* BURIN_ABI_VERSION */
+  uint32_t abi_version; /* BURIN_ABI_VERSION */
   uint32_t reserved;
-  void *arena;                      /* >= model->arena_bytes, BURIN_ALIGNMENT-aligned */
+  void *arena; /* >= model->arena_bytes, BURIN_ALIGNMENT-aligned */
   uint64_t arena_bytes;
   const burin_allocator *allocator; /* only for models with BURIN_NEEDS_ALLOCATOR */
   const burin_parallel *parallel;
@@ -171,9 +197,10 @@ burin_status burin_check_model(const burin_model *model);
 /* The first variant whose features this CPU has; NULL if none. */
 const burin_variant *burin_select_variant(const burin_model *model);
 
-/* Runs the model. inputs, outputs: as many as the model describes, in its order. Checks types, shapes and pointers first
- * and writes nothing when they do not fit. Outputs of a model with free dims get their dims set. */
-burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs, burin_tensor *outputs);
+/* Runs the model. inputs, outputs: as many as the model describes, in its order. Checks types, shapes and pointers
+ * first and writes nothing when they do not fit. Outputs of a model with free dims get their dims set. */
+burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs,
+                       burin_tensor *outputs);
 
 /* Bytes of one element; 0 for types without a fixed size. */
 size_t burin_dtype_size(int32_t dtype);

@@ -2,8 +2,8 @@
 // signedness.
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Pipeline.h"
-#include "passes/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Lower/Passes.h"
 
 using namespace mlir;
 using namespace burin;

@@ -1,4 +1,5 @@
-// What code generation must know of a processor, as data: one row a --target name. Passes read a row and never ask the host.
+// What code generation must know of a processor, as data: one row a --target name. Passes read a row and never ask the
+// host.
 #ifndef BURIN_LIB_SUPPORT_MACHINE_H
 #define BURIN_LIB_SUPPORT_MACHINE_H
 
@@ -10,17 +11,18 @@
 namespace burin {
 
 struct Machine {
-  llvm::StringRef name;      // as given to --target
-  llvm::StringRef triple;    // LLVM's
-  llvm::StringRef cpu;       // LLVM's -mcpu
-  llvm::StringRef features;  // LLVM's -mattr
-  unsigned vectorBits;       // of one SIMD register; 32 where there is none
-  unsigned vectorRegisters;  // how many of them
-  unsigned fmaPerCycle;      // vector FMAs started a cycle (for the tile choice, and as a first guess of the peak)
-  bool broadcastOperand;     // an FMA may take a scalar from memory (AVX-512's embedded broadcast) or a lane (NEON)
-  bool maskedMemory;         // masked loads and stores cost about as much as plain ones
-  unsigned l1Bytes, l2Bytes; // data caches of one core; what loop blocking assumes
-  uint64_t runtimeFeatures;  // burin_cpu_feature bits the code needs at run time
+  llvm::StringRef name;       // as given to --target
+  llvm::StringRef triple;     // LLVM's
+  llvm::StringRef cpu;        // LLVM's -mcpu
+  llvm::StringRef features;   // LLVM's -mattr
+  unsigned vectorBits;        // of one SIMD register; 32 where there is none
+  unsigned vectorRegisters;   // how many of them
+  unsigned fmaPerCycle;       // vector FMAs started a cycle (for the tile choice, and as a first guess of the peak)
+  bool broadcastOperand;      // an FMA may take a scalar from memory (AVX-512's embedded broadcast) or a lane (NEON)
+  bool maskedMemory;          // masked loads and stores cost about as much as plain ones
+  unsigned l1Bytes, l2Bytes;  // data caches of one core; what loop blocking assumes
+  bool narrowFloatArithmetic; // computes in f16 and bf16, not only converts them
+  uint64_t runtimeFeatures;   // burin_cpu_feature bits the code needs at run time
 
   unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }
 };

@@ -84,7 +84,8 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
     Location loc = memref.getLoc();
     Value base = roots[root.getArgNumber()];
     if (view.baseBytes != 0)
-      base = shifted(builder, loc, base, LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(view.baseBytes)));
+      base = shifted(builder, loc, base,
+                     LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(view.baseBytes)));
     for (auto [value, bytes] : view.dynamic)
       base = shifted(builder, loc, base, scaled(builder, loc, scalars.lookup(value), bytes));
     return base;
@@ -156,7 +157,8 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
       OpBuilder start = OpBuilder::atBlockBegin(cast<BlockArgument>(context).getOwner());
       Value one = LLVM::ConstantOp::create(start, loc, start.getI64IntegerAttr(1));
       status = LLVM::AllocaOp::create(start, loc, context.getType(), i32, one);
-      LLVM::StoreOp::create(start, loc, LLVM::ConstantOp::create(start, loc, start.getI32IntegerAttr(BURIN_OK)), status);
+      LLVM::StoreOp::create(start, loc, LLVM::ConstantOp::create(start, loc, start.getI32IntegerAttr(BURIN_OK)),
+                            status);
     }
     Value wrong = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(BURIN_ERROR_SHAPE));
     Value now = LLVM::LoadOp::create(builder, loc, i32, status);

@@ -284,8 +284,7 @@ private:
         return other.rebased == argument.rebased && other.view.root == view->root &&
                other.view.beginBytes() == view->beginBytes() && other.view.shape == view->shape &&
                other.view.strides == view->strides && other.view.element == view->element &&
-               other.view.dynamic == view->dynamic &&
-               (other.rebased || other.value.getType() == value.getType());
+               other.view.dynamic == view->dynamic && (other.rebased || other.value.getType() == value.getType());
       });
       places.push_back({value, same - arguments.begin()});
       if (same == arguments.end()) {
@@ -339,7 +338,8 @@ private:
       contiguous &= size == 1 || want == have;
     if (contiguous)
       return memref::ViewOp::create(builder, loc, plain, root, shift, ValueRange());
-    auto flat = memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), root, shift, ValueRange());
+    auto flat =
+        memref::ViewOp::create(builder, loc, MemRefType::get({view.span()}, view.element), root, shift, ValueRange());
     auto strided =
         MemRefType::get(view.shape, view.element, StridedLayoutAttr::get(builder.getContext(), 0, view.strides));
     return memref::ReinterpretCastOp::create(builder, loc, strided, flat, /*offset=*/0, view.shape, view.strides);

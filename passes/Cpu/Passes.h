@@ -10,9 +10,11 @@ namespace burin {
 #define GEN_PASS_DECL
 #include "passes/Cpu/Passes.h.inc"
 
-/// Contract in: what the tensor stage leaves (passes/Tensor/Passes.h). Contract out: LLVM dialect only; one exported function
-/// `@entry(ptr inputs, ptr outputs, ptr arena, ptr weights, ptr context) -> i32` (burin_entry in include/burin/runtime.h) which calls
-/// private kernels, identical kernels once; module attribute `burin.layers`: an array of {name, kind, flops, bytes} in running order.
+/// Contract in: what the tensor stage leaves (passes/Tensor/Passes.h). Contract out: LLVM dialect only; one exported
+/// function
+/// `@entry(ptr inputs, ptr outputs, ptr arena, ptr weights, ptr context) -> i32` (burin_entry in
+/// include/burin/runtime.h) which calls private kernels, identical kernels once; module attribute `burin.layers`: an
+/// array of {name, kind, flops, bytes} in running order.
 void buildCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
 
 void registerCpuPasses();

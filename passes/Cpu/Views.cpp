@@ -34,7 +34,8 @@ int64_t View::endBytes() const { return beginBytes() + span() * storageBytes(ele
 static FailureOr<View> resolveDynamic(Value memref, View view) {
   auto staticStrides = [&] { return llvm::none_of(view.strides, ShapedType::isDynamic); };
   Operation *op = memref.getDefiningOp();
-  if (!op || !staticStrides() || !isa<memref::SubViewOp, memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp>(op))
+  if (!op || !staticStrides() ||
+      !isa<memref::SubViewOp, memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp>(op))
     return failure();
   FailureOr<View> source = resolveView(op->getOperand(0));
   if (failed(source))

@@ -1,6 +1,7 @@
-// The ControlFlow family: If, Loop and Scan as scf.if, scf.while and scf.for on tensors of static shape. Every branch and
-// body ends by moving what it hands on into a buffer known before, so that nothing allocated inside ever leaves it: one
-// buffer a value for the whole loop, and only the taken branch runs. Captured values are plain uses of outer tensors.
+// The ControlFlow family: If, Loop and Scan as scf.if, scf.while and scf.for on tensors of static shape. Every branch
+// and body ends by moving what it hands on into a buffer known before, so that nothing allocated inside ever leaves it:
+// one buffer a value for the whole loop, and only the taken branch runs. Captured values are plain uses of outer
+// tensors.
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Passes.h"
 
@@ -21,7 +22,9 @@ bool isStatic(Type type) {
 }
 
 /// The one element of a tensor of one element.
-Value scalarOf(Lowering &l, Value v) { return tensor::ExtractOp::create(l.b, l.reshape(l.getIdentity(v), {}), ValueRange()); }
+Value scalarOf(Lowering &l, Value v) {
+  return tensor::ExtractOp::create(l.b, l.reshape(l.getIdentity(v), {}), ValueRange());
+}
 
 /// A tensor of v's type that holds `scalar`.
 Value tensorOf(Lowering &l, Value v, Value scalar) {
@@ -179,11 +182,11 @@ struct Iteration {
   Lowering &l;
   Operation *op;
   Block &body;
-  ValueRange initial;      // of the states, values of the outer block
-  ValueRange arguments;    // the states inside
-  ValueRange states;       // what the body makes of them
-  ValueRange elements;     // what it stacks
-  ValueRange finals;       // results: states, then stacks
+  ValueRange initial;        // of the states, values of the outer block
+  ValueRange arguments;      // the states inside
+  ValueRange states;         // what the body makes of them
+  ValueRange elements;       // what it stacks
+  ValueRange finals;         // results: states, then stacks
   SmallVector<int64_t> axes; // of the stacks; empty: all 0
   SmallVector<bool> reversed;
   int64_t length = ShapedType::kDynamic; // number of iterations, where stacks are made
@@ -225,9 +228,7 @@ struct Iteration {
     shape.insert(shape.begin() + axisOf(i), length);
     return shape;
   }
-  int64_t axisOf(unsigned i) {
-    return axes.empty() ? 0 : normalizeAxis(axes[i], l.rank(elements[i]) + 1);
-  }
+  int64_t axisOf(unsigned i) { return axes.empty() ? 0 : normalizeAxis(axes[i], l.rank(elements[i]) + 1); }
 
   /// The buffers that the loop carries: states, then stacks.
   SmallVector<Value> carried() {
@@ -355,8 +356,16 @@ LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
   ValueRange yields = body.getTerminator()->getOperands();
   if (body.getNumArguments() != states + 2 || yields.size() < states + 1)
     return l.error(op) << "expected a body of " << states + 2 << " inputs, got " << body.getNumArguments();
-  Iteration loop{l, op, body, op.getVInitial(), body.getArguments().drop_front(2), yields.slice(1, states),
-                 yields.drop_front(states + 1), op->getResults(), {}, {}};
+  Iteration loop{l,
+                 op,
+                 body,
+                 op.getVInitial(),
+                 body.getArguments().drop_front(2),
+                 yields.slice(1, states),
+                 yields.drop_front(states + 1),
+                 op->getResults(),
+                 {},
+                 {}};
   Type counters[] = {l.b.getI64Type(), l.b.getI1Type()};
   for (auto [argument, element] : llvm::zip(body.getArguments().take_front(2), counters))
     if (!isStatic(argument.getType()))
@@ -388,9 +397,8 @@ LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
     Value count = arith::ConstantIndexOp::create(l.b, std::max<int64_t>(loop.length, 0));
     if (ShapedType::isDynamic(loop.length))
       count = arith::IndexCastOp::create(l.b, l.b.getIndexType(), scalarOf(l, limit));
-    return loop.count(count, [&](Value index) {
-      setCounter(arith::IndexCastOp::create(l.b, l.b.getI64Type(), index), yes);
-    });
+    return loop.count(count,
+                      [&](Value index) { setCounter(arith::IndexCastOp::create(l.b, l.b.getI64Type(), index), yes); });
   }
 
   Value end = l.isAbsent(limit) ? Value() : scalarOf(l, limit);
@@ -454,9 +462,16 @@ LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
     if (!isStatic(argument.getType()))
       argument.setType(RankedTensorType::get(shape, getElementTypeOrSelf(sequences[i].getType())));
   }
-  Iteration loop{l, op, body, operands.take_front(states), body.getArguments().take_front(states),
-                 yields.take_front(states), yields.drop_front(states), op->getResults(),
-                 SmallVector<int64_t>(outAxes), {}};
+  Iteration loop{l,
+                 op,
+                 body,
+                 operands.take_front(states),
+                 body.getArguments().take_front(states),
+                 yields.take_front(states),
+                 yields.drop_front(states),
+                 op->getResults(),
+                 SmallVector<int64_t>(outAxes),
+                 {}};
   loop.length = length;
   for (int64_t direction : outDirections)
     loop.reversed.push_back(direction == 1);

@@ -54,8 +54,8 @@ Between roiSample(Scalars &s, Value x, int64_t extent) {
   x = bounded(s, x, 0, extent - 1);
   Value floor = math::FloorOp::create(b, x);
   r.low = toIndex(b, floor);
-  r.high = arith::MinSIOp::create(b, arith::AddIOp::create(b, r.low, constantIndex(b, 1)),
-                                  constantIndex(b, extent - 1));
+  r.high =
+      arith::MinSIOp::create(b, arith::AddIOp::create(b, r.low, constantIndex(b, 1)), constantIndex(b, extent - 1));
   r.weight = s.sub(x, floor);
   return r;
 }
@@ -75,8 +75,8 @@ LogicalResult lowerRoiAlign(Lowering &l, onnx::RoiAlignOp op) {
     return l.error(op) << "expected mode avg or max, got " << op.getMode();
   if (l.rank(op.getX()) != 4 || l.rank(op.getRois()) != 2 || l.shape(op.getRois())[1] != 4 ||
       product(l.shape(op.getX())) == 0)
-    return l.error(op) << "expected an image of rank 4 and regions of 4 numbers, got " << op.getX().getType()
-                       << " and " << op.getRois().getType();
+    return l.error(op) << "expected an image of rank 4 and regions of 4 numbers, got " << op.getX().getType() << " and "
+                       << op.getRois().getType();
   Placed x = l.get(op.getX());
   Dims shape(l.shape(op.getX()));
   Value rois = l.getIdentity(op.getRois()), batches = l.getIdentity(op.getBatchIndices());
@@ -84,65 +84,64 @@ LogicalResult lowerRoiAlign(Lowering &l, onnx::RoiAlignOp op) {
   int64_t ratio = op.getSamplingRatio();
   double scale = op.getSpatialScale();
   l.set(result,
-        mapIndexed(
-            l, l.typeIn(result, x.order), {}, {},
-            [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
-              Scalars s(b, false);
-              auto number = [&](double v) { return s.constant(wide, v); };
-              Value roi = indices[positionOf(x.order, 0)];
-              SmallVector<Value> from(indices);
-              from[positionOf(x.order, 0)] = safeIndex(b, extract(b, batches, roi), shape[0]);
-              Value start[2], bin[2], grid[2];
-              for (int64_t d = 0; d < 2; ++d) { // height, width
-                auto edge = [&](int64_t column) {
-                  Value v = s.mul(regionAt(s, rois, roi, column, wide), number(scale));
-                  return shifted ? s.sub(v, number(0.5)) : v;
-                };
-                start[d] = edge(1 - d);
-                Value length = s.sub(edge(3 - d), start[d]);
-                if (!shifted)
-                  length = s.max(length, number(1));
-                int64_t bins = d ? op.getOutputWidth() : op.getOutputHeight();
-                bin[d] = s.div(length, number(bins));
-                grid[d] = ratio > 0 ? constantIndex(b, ratio)
-                                    : toIndex(b, bounded(s, math::CeilOp::create(b, bin[d]), 0, 1 << 15));
-                start[d] = s.add(start[d], s.mul(toFloat(b, indices[positionOf(x.order, d + 2)], wide), bin[d]));
-              }
-              auto sampleAt = [&](Scalars &s, int64_t d, Value i) {
-                Value half = s.add(toFloat(s.b, i, wide), s.constant(wide, 0.5));
-                Value at = s.add(start[d], s.div(s.mul(half, bin[d]), toFloat(s.b, grid[d], wide)));
-                return roiSample(s, at, shape[d + 2]);
-              };
-              Value zero = constantIndex(b, 0);
-              Value init = average ? number(0) : s.infinity(wide, true);
-              Value sum = loopOver(b, zero, grid[0], init, [&](ImplicitLocOpBuilder &b, Value iy, Value rows) {
-                Scalars s(b, false);
-                Between y = sampleAt(s, 0, iy);
-                return loopOver(b, zero, grid[1], rows, [&](ImplicitLocOpBuilder &b, Value ix, Value sum) {
-                  Scalars s(b, false);
-                  Between c = sampleAt(s, 1, ix);
-                  Value inside = both(b, y.inside, c.inside), one = s.constant(wide, 1), total;
-                  for (bool lower : {false, true})
-                    for (bool right : {false, true}) {
-                      SmallVector<Value> at(from);
-                      at[positionOf(x.order, 2)] = lower ? y.high : y.low;
-                      at[positionOf(x.order, 3)] = right ? c.high : c.low;
-                      Value weight = s.mul(lower ? y.weight : s.sub(one, y.weight),
-                                           right ? c.weight : s.sub(one, c.weight));
-                      Value term = s.mul(weight, s.cast(extract(b, x.value, at), wide));
-                      total = !total ? term : average ? s.add(total, term) : s.max(total, term);
-                    }
-                  total = s.select(inside, total, s.constant(wide, 0));
-                  return average ? s.add(sum, total) : s.max(sum, total);
-                });
-              });
-              Value count = arith::MulIOp::create(b, grid[0], grid[1]);
-              if (average)
-                sum = s.div(sum, toFloat(b, arith::MaxSIOp::create(b, count, constantIndex(b, 1)), wide));
-              else if (ratio <= 0)
-                sum = s.select(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, count, zero), number(0), sum);
-              return s.cast(sum, element);
-            }),
+        mapIndexed(l, l.typeIn(result, x.order), {}, {},
+                   [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
+                     Scalars s(b, false);
+                     auto number = [&](double v) { return s.constant(wide, v); };
+                     Value roi = indices[positionOf(x.order, 0)];
+                     SmallVector<Value> from(indices);
+                     from[positionOf(x.order, 0)] = safeIndex(b, extract(b, batches, roi), shape[0]);
+                     Value start[2], bin[2], grid[2];
+                     for (int64_t d = 0; d < 2; ++d) { // height, width
+                       auto edge = [&](int64_t column) {
+                         Value v = s.mul(regionAt(s, rois, roi, column, wide), number(scale));
+                         return shifted ? s.sub(v, number(0.5)) : v;
+                       };
+                       start[d] = edge(1 - d);
+                       Value length = s.sub(edge(3 - d), start[d]);
+                       if (!shifted)
+                         length = s.max(length, number(1));
+                       int64_t bins = d ? op.getOutputWidth() : op.getOutputHeight();
+                       bin[d] = s.div(length, number(bins));
+                       grid[d] = ratio > 0 ? constantIndex(b, ratio)
+                                           : toIndex(b, bounded(s, math::CeilOp::create(b, bin[d]), 0, 1 << 15));
+                       start[d] = s.add(start[d], s.mul(toFloat(b, indices[positionOf(x.order, d + 2)], wide), bin[d]));
+                     }
+                     auto sampleAt = [&](Scalars &s, int64_t d, Value i) {
+                       Value half = s.add(toFloat(s.b, i, wide), s.constant(wide, 0.5));
+                       Value at = s.add(start[d], s.div(s.mul(half, bin[d]), toFloat(s.b, grid[d], wide)));
+                       return roiSample(s, at, shape[d + 2]);
+                     };
+                     Value zero = constantIndex(b, 0);
+                     Value init = average ? number(0) : s.infinity(wide, true);
+                     Value sum = loopOver(b, zero, grid[0], init, [&](ImplicitLocOpBuilder &b, Value iy, Value rows) {
+                       Scalars s(b, false);
+                       Between y = sampleAt(s, 0, iy);
+                       return loopOver(b, zero, grid[1], rows, [&](ImplicitLocOpBuilder &b, Value ix, Value sum) {
+                         Scalars s(b, false);
+                         Between c = sampleAt(s, 1, ix);
+                         Value inside = both(b, y.inside, c.inside), one = s.constant(wide, 1), total;
+                         for (bool lower : {false, true})
+                           for (bool right : {false, true}) {
+                             SmallVector<Value> at(from);
+                             at[positionOf(x.order, 2)] = lower ? y.high : y.low;
+                             at[positionOf(x.order, 3)] = right ? c.high : c.low;
+                             Value weight = s.mul(lower ? y.weight : s.sub(one, y.weight),
+                                                  right ? c.weight : s.sub(one, c.weight));
+                             Value term = s.mul(weight, s.cast(extract(b, x.value, at), wide));
+                             total = !total ? term : average ? s.add(total, term) : s.max(total, term);
+                           }
+                         total = s.select(inside, total, s.constant(wide, 0));
+                         return average ? s.add(sum, total) : s.max(sum, total);
+                       });
+                     });
+                     Value count = arith::MulIOp::create(b, grid[0], grid[1]);
+                     if (average)
+                       sum = s.div(sum, toFloat(b, arith::MaxSIOp::create(b, count, constantIndex(b, 1)), wide));
+                     else if (ratio <= 0)
+                       sum = s.select(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, count, zero), number(0), sum);
+                     return s.cast(sum, element);
+                   }),
         x.order);
   return success();
 }
@@ -153,8 +152,8 @@ LogicalResult lowerMaxRoiPool(Lowering &l, onnx::MaxRoiPoolOp op) {
     return success();
   if (l.rank(op.getX()) != 4 || l.rank(op.getRois()) != 2 || l.shape(op.getRois())[1] != 5 ||
       product(l.shape(op.getX())) == 0 || op.getPooledShape().size() != 2)
-    return l.error(op) << "expected an image of rank 4 and regions of 5 numbers, got " << op.getX().getType()
-                       << " and " << op.getRois().getType();
+    return l.error(op) << "expected an image of rank 4 and regions of 5 numbers, got " << op.getX().getType() << " and "
+                       << op.getRois().getType();
   Placed x = l.get(op.getX());
   Dims shape(l.shape(op.getX()));
   Value rois = l.getIdentity(op.getRois());
@@ -254,8 +253,9 @@ LogicalResult lowerDeformConv(Lowering &l, onnx::DeformConvOp op) {
           SmallVector<Value> at = {batch, offsetGroup, tap, constantIndex(b, d)};
           at.append(indices.begin() + 2, indices.begin() + rank);
           Value base = arith::AddIOp::create(
-              b, arith::SubIOp::create(b, arith::MulIOp::create(b, indices[d + 2], constantIndex(b, strides[d])),
-                                       constantIndex(b, pads[d])),
+              b,
+              arith::SubIOp::create(b, arith::MulIOp::create(b, indices[d + 2], constantIndex(b, strides[d])),
+                                    constantIndex(b, pads[d])),
               arith::MulIOp::create(b, tapAt[d], constantIndex(b, dilations[d])));
           Value place = s.add(toFloat(b, base, wide), s.cast(extract(b, offset, at), wide));
           place = bounded(s, place, -2, shape[d + 2] + 1);
@@ -297,11 +297,10 @@ LogicalResult lowerDeformConv(Lowering &l, onnx::DeformConvOp op) {
   Value weights = l.reshape(l.getIdentity(op.getW()), {groups, outputs, channels, taps});
   weights = l.reshape(l.transpose(weights, {0, 3, 2, 1}), {groups, taps * channels, outputs});
   if (wide != element)
-    weights = l.map(RankedTensorType::get({groups, taps * channels, outputs}, wide), weights,
-                    l.b.getMultiDimIdentityMap(3),
-                    [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], wide); });
-  Value product = nn::MatmulOp::create(l.b,
-                                       ValueRange{l.reshape(sampled, {groups, pixels, taps * channels}), weights},
+    weights =
+        l.map(RankedTensorType::get({groups, taps * channels, outputs}, wide), weights, l.b.getMultiDimIdentityMap(3),
+              [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], wide); });
+  Value product = nn::MatmulOp::create(l.b, ValueRange{l.reshape(sampled, {groups, pixels, taps * channels}), weights},
                                        l.empty({groups, pixels, outputs}, wide), ArrayRef<NamedAttribute>())
                       ->getResult(0);
   product = l.transpose(product, {1, 0, 2});
@@ -399,8 +398,9 @@ void setMaxPoolIndices(Lowering &l, onnx::MaxPoolOp op, const Window &w) {
         for (int64_t d = 0; d < spatial; ++d) {
           Value tap = arith::IndexCastOp::create(b, b.getIndexType(), args[d]);
           Value i = arith::AddIOp::create(
-              b, arith::SubIOp::create(b, arith::MulIOp::create(b, logical[d + 2], constantIndex(b, w.strides[d])),
-                                       constantIndex(b, w.begin[d])),
+              b,
+              arith::SubIOp::create(b, arith::MulIOp::create(b, logical[d + 2], constantIndex(b, w.strides[d])),
+                                    constantIndex(b, w.begin[d])),
               arith::MulIOp::create(b, tap, constantIndex(b, w.dilations[d])));
           Value last = constantIndex(b, shape[d + 2] - 1);
           inside = both(b, inside, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, i, zero));
@@ -415,14 +415,14 @@ void setMaxPoolIndices(Lowering &l, onnx::MaxPoolOp op, const Window &w) {
                                             arith::ConstantOp::create(b, b.getI64IntegerAttr(0)));
         Value better = both(b, inside, arith::OrIOp::create(b, fresh, s.less(best, value)));
         // Rows of spatial dims, or columns (storage_order), inside an image of batch and channel.
-        Value flat = arith::AddIOp::create(b, arith::MulIOp::create(b, logical[0], constantIndex(b, shape[1])),
-                                           logical[1]);
+        Value flat =
+            arith::AddIOp::create(b, arith::MulIOp::create(b, logical[0], constantIndex(b, shape[1])), logical[1]);
         Dims order;
         for (int64_t d = 0; d < spatial; ++d)
           order.push_back(op.getStorageOrder() ? spatial - 1 - d : d);
         for (int64_t d : order)
-          flat = arith::AddIOp::create(b, arith::MulIOp::create(b, flat, constantIndex(b, shape[d + 2])),
-                                       logical[d + 2]);
+          flat =
+              arith::AddIOp::create(b, arith::MulIOp::create(b, flat, constantIndex(b, shape[d + 2])), logical[d + 2]);
         Value here = arith::IndexCastOp::create(b, i64, flat);
         linalg::YieldOp::create(b, ValueRange{s.select(better, value, best), s.select(better, here, index)});
       });

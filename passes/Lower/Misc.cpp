@@ -73,8 +73,7 @@ LogicalResult lowerAffineGrid(Lowering &l, onnx::AffineGridOp op) {
   Value matrices = l.getIdentity(op.getTheta());
   SmallVector<Value> columns;
   for (int64_t j = 0; j <= spatial; ++j)
-    columns.push_back(
-        l.reshape(l.slice(matrices, {0, 0, j}, {target[0], spatial, 1}), {target[0], spatial}));
+    columns.push_back(l.reshape(l.slice(matrices, {0, 0, j}, {target[0], spatial, 1}), {target[0], spatial}));
   SmallVector<AffineMap> maps(columns.size(), selectDims(l, rank, {0, rank - 1}));
   Type element = l.element(result), wide = computeType(element);
   l.set(result, mapIndexed(l, l.typeIn(result, identityOrder(rank)), columns, maps,
@@ -221,10 +220,9 @@ LogicalResult lowerFeatureVectorizer(Lowering &l, onnx::MlFeatureVectorizerOp op
     if (columns * rows != product(l.shape(x)) || at + columns > target[1])
       return l.error(op) << "expected operands of " << rows << " rows and " << target[1] << " columns in all, got "
                          << x.getType();
-    Value part = l.map(type, l.reshape(l.getIdentity(x), {rows, columns}), l.b.getMultiDimIdentityMap(2),
-                       [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                         return Scalars(b, isUnsigned).cast(args[0], element);
-                       });
+    Value part =
+        l.map(type, l.reshape(l.getIdentity(x), {rows, columns}), l.b.getMultiDimIdentityMap(2),
+              [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, isUnsigned).cast(args[0], element); });
     auto index = [&](int64_t v) -> OpFoldResult { return l.b.getIndexAttr(v); };
     SmallVector<OpFoldResult> offsets{index(0), index(at)}, sizes{index(rows), index(columns)},
         strides{index(1), index(1)};
@@ -275,9 +273,7 @@ LogicalResult lowerLinearRegressor(Lowering &l, onnx::MlLinearRegressorOp op) {
   Value input = l.reshape(l.getIdentity(x), {rows, features});
   if (l.element(x) != f32)
     input = l.map(RankedTensorType::get({rows, features}, f32), input, l.b.getMultiDimIdentityMap(2),
-                  [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                    return Scalars(b, isUnsigned).cast(args[0], f32);
-                  });
+                  [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, isUnsigned).cast(args[0], f32); });
   NamedAttribute transposed = l.b.getNamedAttr("transpose_rhs", l.b.getUnitAttr());
   Value score = nn::MatmulOp::create(l.b, ValueRange{input, weights}, l.empty({rows, targets}, f32),
                                      ArrayRef<NamedAttribute>(transposed))
@@ -285,10 +281,9 @@ LogicalResult lowerLinearRegressor(Lowering &l, onnx::MlLinearRegressorOp op) {
   if (!intercepts.empty()) {
     Value operands[] = {score, tensorOf({targets}, intercepts)};
     AffineMap maps[] = {l.b.getMultiDimIdentityMap(2), selectDims(l, 2, {1})};
-    score = l.map(RankedTensorType::get({rows, targets}, f32), operands, maps,
-                  [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                    return Value(arith::AddFOp::create(b, args[0], args[1]));
-                  });
+    score = l.map(
+        RankedTensorType::get({rows, targets}, f32), operands, maps,
+        [&](ImplicitLocOpBuilder &b, ValueRange args) { return Value(arith::AddFOp::create(b, args[0], args[1])); });
   }
   l.set(y, l.reshape(score, l.shape(y)));
   return success();
@@ -442,54 +437,60 @@ LogicalResult lowerTreeEnsemble(Lowering &l, onnx::MlTreeEnsembleOp op) {
   Value input = l.getIdentity(x);
   bool mixed = llvm::any_of(trees.mode, [&](int64_t m) { return m != trees.mode[0]; }),
        tracks = llvm::is_contained(trees.missing, 1);
-  l.set(y, mapIndexed(l, l.typeIn(y, identityOrder(2)), {}, {},
-                      [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
-    Scalars s(b, false);
-    auto loop = [](ImplicitLocOpBuilder &b, int64_t end, Value init,
-                   llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Value)> body) {
-      return scf::ForOp::create(b, constantIndex(b, 0), constantIndex(b, end), constantIndex(b, 1), init,
-                                [&](OpBuilder &builder, Location loc, Value i, ValueRange carried) {
-                                  ImplicitLocOpBuilder inner(loc, builder);
-                                  scf::YieldOp::create(inner, body(inner, i, carried[0]));
-                                })
-          .getResult(0);
-    };
-    double start = aggregate == 2   ? (element.isF64() ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max())
-                   : aggregate == 3 ? (element.isF64() ? std::numeric_limits<double>::lowest() : std::numeric_limits<float>::lowest())
-                                    : 0;
-    Value wanted = arith::IndexCastOp::create(b, b.getI32Type(), indices[1]);
-    Value total = loop(b, count, s.constant(element, start), [&](ImplicitLocOpBuilder &b, Value tree, Value total) {
-      Value root = safeIndex(b, extract(b, roots, tree), size);
-      Value leaf = loop(b, trees.depth, root, [&](ImplicitLocOpBuilder &b, Value, Value node) -> Value {
-        Scalars s(b, false);
-        Value v = extract(b, input, {indices[0], safeIndex(b, extract(b, feature, node), features)});
-        Value bound = extract(b, split, node), kind = mixed ? extract(b, mode, node) : Value(), holds;
-        const arith::CmpFPredicate predicates[] = {arith::CmpFPredicate::OLE, arith::CmpFPredicate::OLT,
-                                                   arith::CmpFPredicate::OGE, arith::CmpFPredicate::OGT,
-                                                   arith::CmpFPredicate::OEQ, arith::CmpFPredicate::UNE};
-        for (int64_t m = 0; m < 6; ++m) {
-          if (!llvm::is_contained(trees.mode, m))
-            continue;
-          Value here = arith::CmpFOp::create(b, predicates[m], v, bound);
-          holds = holds ? s.select(s.equal(kind, s.like(kind, m)), here, holds) : here;
-        }
-        if (tracks) {
-          Value flag = extract(b, missing, node);
-          Value follows = arith::AndIOp::create(b, s.isNaN(v), s.equal(flag, s.like(flag, 1)));
-          holds = arith::OrIOp::create(b, holds, follows);
-        }
-        return safeIndex(b, s.select(holds, extract(b, yes, node), extract(b, no, node)), size);
-      });
-      Scalars s(b, false);
-      Value w = extract(b, weight, leaf);
-      Value next = aggregate == 2   ? s.min(total, w)
-                   : aggregate == 3 ? s.max(total, w)
-                   : aggregate == 0 ? s.add(total, s.div(w, s.like(w, count)))
-                                    : s.add(total, w);
-      return s.select(s.equal(extract(b, target, leaf), wanted), next, total);
-    });
-    return total;
-  }));
+  l.set(y,
+        mapIndexed(
+            l, l.typeIn(y, identityOrder(2)), {}, {},
+            [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) -> Value {
+              Scalars s(b, false);
+              auto loop = [](ImplicitLocOpBuilder &b, int64_t end, Value init,
+                             llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Value)> body) {
+                return scf::ForOp::create(b, constantIndex(b, 0), constantIndex(b, end), constantIndex(b, 1), init,
+                                          [&](OpBuilder &builder, Location loc, Value i, ValueRange carried) {
+                                            ImplicitLocOpBuilder inner(loc, builder);
+                                            scf::YieldOp::create(inner, body(inner, i, carried[0]));
+                                          })
+                    .getResult(0);
+              };
+              double start =
+                  aggregate == 2
+                      ? (element.isF64() ? std::numeric_limits<double>::max() : std::numeric_limits<float>::max())
+                  : aggregate == 3
+                      ? (element.isF64() ? std::numeric_limits<double>::lowest() : std::numeric_limits<float>::lowest())
+                      : 0;
+              Value wanted = arith::IndexCastOp::create(b, b.getI32Type(), indices[1]);
+              Value total =
+                  loop(b, count, s.constant(element, start), [&](ImplicitLocOpBuilder &b, Value tree, Value total) {
+                    Value root = safeIndex(b, extract(b, roots, tree), size);
+                    Value leaf = loop(b, trees.depth, root, [&](ImplicitLocOpBuilder &b, Value, Value node) -> Value {
+                      Scalars s(b, false);
+                      Value v = extract(b, input, {indices[0], safeIndex(b, extract(b, feature, node), features)});
+                      Value bound = extract(b, split, node), kind = mixed ? extract(b, mode, node) : Value(), holds;
+                      const arith::CmpFPredicate predicates[] = {arith::CmpFPredicate::OLE, arith::CmpFPredicate::OLT,
+                                                                 arith::CmpFPredicate::OGE, arith::CmpFPredicate::OGT,
+                                                                 arith::CmpFPredicate::OEQ, arith::CmpFPredicate::UNE};
+                      for (int64_t m = 0; m < 6; ++m) {
+                        if (!llvm::is_contained(trees.mode, m))
+                          continue;
+                        Value here = arith::CmpFOp::create(b, predicates[m], v, bound);
+                        holds = holds ? s.select(s.equal(kind, s.like(kind, m)), here, holds) : here;
+                      }
+                      if (tracks) {
+                        Value flag = extract(b, missing, node);
+                        Value follows = arith::AndIOp::create(b, s.isNaN(v), s.equal(flag, s.like(flag, 1)));
+                        holds = arith::OrIOp::create(b, holds, follows);
+                      }
+                      return safeIndex(b, s.select(holds, extract(b, yes, node), extract(b, no, node)), size);
+                    });
+                    Scalars s(b, false);
+                    Value w = extract(b, weight, leaf);
+                    Value next = aggregate == 2   ? s.min(total, w)
+                                 : aggregate == 3 ? s.max(total, w)
+                                 : aggregate == 0 ? s.add(total, s.div(w, s.like(w, count)))
+                                                  : s.add(total, w);
+                    return s.select(s.equal(extract(b, target, leaf), wanted), next, total);
+                  });
+              return total;
+            }));
   return success();
 }
 

@@ -226,8 +226,8 @@ LogicalResult lowerTrainingNormalization(Lowering &l, onnx::BatchNormalizationOp
   for (int64_t dim = 0; dim < rank; ++dim)
     if (dim != axis)
       others.push_back(dim);
-  AffineMap all = l.b.getMultiDimIdentityMap(rank), channel = AffineMap::get(rank, 0, {l.b.getAffineDimExpr(axis)},
-                                                                             l.b.getContext()),
+  AffineMap all = l.b.getMultiDimIdentityMap(rank),
+            channel = AffineMap::get(rank, 0, {l.b.getAffineDimExpr(axis)}, l.b.getContext()),
             same = l.b.getMultiDimIdentityMap(1);
   auto vectorType = RankedTensorType::get({channels}, wide);
   auto mean = [&](Value sum) {

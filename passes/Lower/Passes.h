@@ -23,7 +23,8 @@ void buildLowerPipeline(mlir::OpPassManager &pm);
 std::vector<std::string> getLoweredOperators();
 
 /// Where one branch of an If can never run with the shapes at hand, its results are what the other branch gives; a Loop
-/// that runs a known number of times gives stacks of that length. To be called on the graph before its signature is taken; changes types only.
+/// that runs a known number of times gives stacks of that length. To be called on the graph before its signature is
+/// taken; changes types only.
 void refineBranches(mlir::ModuleOp module);
 
 void registerLowerPasses();

@@ -51,10 +51,10 @@ struct Defaults {
   StringRef name;
   std::optional<double> alpha, beta;
 };
-const Defaults functions[] = {{"relu", {}, {}},       {"tanh", {}, {}},       {"sigmoid", {}, {}},
-                              {"affine", 1.0, 0.0},   {"leakyrelu", 0.01, {}}, {"thresholdedrelu", 1.0, {}},
+const Defaults functions[] = {{"relu", {}, {}},         {"tanh", {}, {}},          {"sigmoid", {}, {}},
+                              {"affine", 1.0, 0.0},     {"leakyrelu", 0.01, {}},   {"thresholdedrelu", 1.0, {}},
                               {"scaledtanh", 1.0, 1.0}, {"hardsigmoid", 0.2, 0.5}, {"elu", 1.0, {}},
-                              {"softsign", {}, {}},   {"softplus", {}, {}}};
+                              {"softsign", {}, {}},     {"softplus", {}, {}}};
 
 /// States [batch, hidden]; `c` only in an LSTM.
 struct State {
@@ -180,7 +180,8 @@ private:
     lengths = l.getIdentity(v);
   }
 
-  // --- Weights ---------------------------------------------------------------------------------------------------------
+  // --- Weights
+  // ---------------------------------------------------------------------------------------------------------
 
   /// A right operand of nn.matmul: [k, n], or [n, k] with `transposed`.
   struct Matrix {
@@ -256,7 +257,8 @@ private:
     });
   }
 
-  // --- Steps -----------------------------------------------------------------------------------------------------------
+  // --- Steps
+  // -----------------------------------------------------------------------------------------------------------
 
   struct Direction {
     SmallVector<Activation> f;
@@ -358,9 +360,8 @@ private:
 
   /// Elementwise over [batch, hidden]: operands are of that shape, or [hidden]. With lengths and a step `t` the result
   /// of a sequence that has ended is `otherwise`: an operand's index or a constant.
-  Value elementwise(SmallVector<Value> operands,
-                    llvm::function_ref<Value(Scalars &, ValueRange)> body, OpFoldResult t = {},
-                    std::variant<std::monostate, unsigned, TypedAttr> otherwise = {}) {
+  Value elementwise(SmallVector<Value> operands, llvm::function_ref<Value(Scalars &, ValueRange)> body,
+                    OpFoldResult t = {}, std::variant<std::monostate, unsigned, TypedAttr> otherwise = {}) {
     auto resultType = RankedTensorType::get({batch, hidden}, type);
     MLIRContext *ctx = l.b.getContext();
     AffineMap all = l.b.getMultiDimIdentityMap(2);
@@ -386,18 +387,17 @@ private:
         widened.push_back(s.cast(arg, wide));
       Value result = s.cast(body(s, widened), type);
       if (masked) {
-        Value now = step ? step
-                         : arith::ConstantOp::create(b, b.getI32IntegerAttr(*getConstantIntValue(t))).getResult();
+        Value now =
+            step ? step : arith::ConstantOp::create(b, b.getI32IntegerAttr(*getConstantIntValue(t))).getResult();
         Value runs = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, now, args[operands.size() - 1]);
-        Value old = otherwise.index() == 1
-                        ? Value(args[std::get<1>(otherwise)])
-                        : arith::ConstantOp::create(b, std::get<2>(otherwise)).getResult();
+        Value old = otherwise.index() == 1 ? Value(args[std::get<1>(otherwise)])
+                                           : arith::ConstantOp::create(b, std::get<2>(otherwise)).getResult();
         result = arith::SelectOp::create(b, runs, result, old);
       }
       linalg::YieldOp::create(b, result);
     };
-    return linalg::GenericOp::create(l.b, TypeRange(resultType), operands,
-                                     ValueRange(l.empty(resultType)), maps, iterators, build)
+    return linalg::GenericOp::create(l.b, TypeRange(resultType), operands, ValueRange(l.empty(resultType)), maps,
+                                     iterators, build)
         .getResult(0);
   }
 
@@ -409,8 +409,7 @@ private:
 
   State step(Direction &dir, Value projected, OpFoldResult t, State old) {
     MLIRContext *ctx = l.b.getContext();
-    SmallVector<OpFoldResult> offsets{t, l.b.getIndexAttr(0), l.b.getIndexAttr(0)},
-        strides(3, l.b.getIndexAttr(1));
+    SmallVector<OpFoldResult> offsets{t, l.b.getIndexAttr(0), l.b.getIndexAttr(0)}, strides(3, l.b.getIndexAttr(1));
     int64_t columns = gates * hidden;
     Value x = tensor::ExtractSliceOp::create(l.b, RankedTensorType::get({batch, columns}, type), projected, offsets,
                                              getAsIndexOpFoldResult(ctx, {1, batch, columns}), strides);
@@ -422,9 +421,7 @@ private:
       SmallVector<Value> operands{sum};
       if (lengths)
         operands.push_back(old.h);
-      return {elementwise(
-                  operands, [&](Scalars &s, ValueRange a) { return activate(s, a[0], f[0]); }, t, 1u),
-              {}};
+      return {elementwise(operands, [&](Scalars &s, ValueRange a) { return activate(s, a[0], f[0]); }, t, 1u), {}};
     }
 
     if (kind == gru) {
@@ -438,8 +435,8 @@ private:
           Value r = activate(s, s.add(a[0], a[1]), f[0]);
           return s.add(a[3], s.mul(r, a.size() > 4 ? s.add(a[2], a[4]) : a[2]));
         });
-        sum = elementwise({gate(recurrent, 0), gate(x, 0)},
-                          [&](Scalars &s, ValueRange a) { return s.add(a[0], a[1]); });
+        sum =
+            elementwise({gate(recurrent, 0), gate(x, 0)}, [&](Scalars &s, ValueRange a) { return s.add(a[0], a[1]); });
       } else {
         Value both = product(old.h, dir.recurrent[0], l.slice(x, {0, 0}, {batch, 2 * hidden}));
         reset = elementwise({gate(both, 1), old.h},

@@ -119,9 +119,7 @@ struct Transform {
         ofImaginary[at] = -s;
         ofImaginary[at + 1] = c;
       }
-    auto part = [&](int64_t which) {
-      return l.reshape(l.slice(x, {0, 0, 0, which}, {rows, b, a, 1}), {rows, b, a});
-    };
+    auto part = [&](int64_t which) { return l.reshape(l.slice(x, {0, 0, 0, which}, {rows, b, a, 1}), {rows, b, a}); };
     Value operands[] = {part(0), part(1), makeNumbers(l, {b, a, 2}, type, ofReal),
                         makeNumbers(l, {b, a, 2}, type, ofImaginary)};
     AffineMap value = selectDims(l, 4, {0, 1, 2}), table = selectDims(l, 4, {1, 2, 3});
@@ -166,9 +164,7 @@ Value widen(Lowering &l, Value tensor, Type to) {
 }
 
 /// What a transform of length `n` is computed in: sums of alternating terms cancel, and short ones cost nothing in f64.
-Type transformType(Lowering &l, Type type, int64_t n) {
-  return n <= 64 ? Type(l.b.getF64Type()) : computeType(type);
-}
+Type transformType(Lowering &l, Type type, int64_t n) { return n <= 64 ? Type(l.b.getF64Type()) : computeType(type); }
 
 /// The transform along `axis` and the order it lies in.
 Placed transformAxis(Lowering &l, onnx::DFTOp op, int64_t axis, int64_t n) {
@@ -248,17 +244,15 @@ LogicalResult lowerDFT(Lowering &l, onnx::DFTOp op) {
     results.push_back(inOrder(l, transformAxis(l, op, axis, lengthOf(axis)), identityOrder(rank)));
   Value axis = safeIndex(l.b, scalar(l, op.getAxis()), rank);
   SmallVector<AffineMap> maps(results.size(), l.b.getMultiDimIdentityMap(rank));
-  l.set(result, l.map(l.typeIn(result, identityOrder(rank)), results, maps,
-                      [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                        Value chosen = args[0];
-                        for (size_t i = 1; i < candidates.size(); ++i)
-                          chosen = arith::SelectOp::create(
-                              b,
-                              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, axis,
-                                                    constantIndex(b, candidates[i])),
-                              args[i], chosen);
-                        return chosen;
-                      }));
+  l.set(result,
+        l.map(l.typeIn(result, identityOrder(rank)), results, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+          Value chosen = args[0];
+          for (size_t i = 1; i < candidates.size(); ++i)
+            chosen = arith::SelectOp::create(
+                b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, axis, constantIndex(b, candidates[i])), args[i],
+                chosen);
+          return chosen;
+        }));
   return success();
 }
 
@@ -305,17 +299,16 @@ LogicalResult lowerSTFT(Lowering &l, onnx::STFTOp op) {
     operands.push_back(l.getIdentity(window));
     maps.push_back(selectDims(l, 4, {2}));
   }
-  Value windowed =
-      mapIndexed(l, RankedTensorType::get({shape[0], frames, n, shape[2]}, wide), operands, maps,
-                 [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-                   Scalars s(b, false);
-                   Value start = arith::MulIOp::create(b, indices[1], step);
-                   if (!l.isConstant(op.getFrameStep()))
-                     start = arith::MinSIOp::create(b, start, constantIndex(b, shape[1] - n));
-                   Value at = arith::AddIOp::create(b, start, indices[2]);
-                   Value value = s.cast(extract(b, x, {indices[0], at, indices[3]}), wide);
-                   return !l.isAbsent(window) ? s.mul(value, s.cast(args[0], wide)) : value;
-                 });
+  Value windowed = mapIndexed(l, RankedTensorType::get({shape[0], frames, n, shape[2]}, wide), operands, maps,
+                              [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                                Scalars s(b, false);
+                                Value start = arith::MulIOp::create(b, indices[1], step);
+                                if (!l.isConstant(op.getFrameStep()))
+                                  start = arith::MinSIOp::create(b, start, constantIndex(b, shape[1] - n));
+                                Value at = arith::AddIOp::create(b, start, indices[2]);
+                                Value value = s.cast(extract(b, x, {indices[0], at, indices[3]}), wide);
+                                return !l.isAbsent(window) ? s.mul(value, s.cast(args[0], wide)) : value;
+                              });
   Transform transform{l, wide, false};
   Value y = transform.run(l.reshape(windowed, {shape[0] * frames, n, shape[2]}), n, bins);
   l.set(result, l.reshape(widen(l, y, type), target));

@@ -1,12 +1,13 @@
-// tensor-collect-weights: constants leave the program text; what remains are views into one section that any target can place or upload.
+// tensor-collect-weights: constants leave the program text; what remains are views into one section that any target can
+// place or upload.
 #include "dialects/Nn/Nn.h"
 #include "passes/Tensor/Passes.h"
 
 #include "burin/runtime.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 
 namespace burin {
 #define GEN_PASS_DEF_COLLECTWEIGHTS
@@ -38,7 +39,8 @@ std::optional<int64_t> packedSourceBytes(memref::GetGlobalOp get) {
     auto block = op ? op->getAttrOfType<IntegerAttr>("packed") : IntegerAttr();
     if (!block || use.getOperandNumber() != 1)
       continue;
-    int64_t blocks = get.getType().getDimSize(0), n = cast<ShapedType>(op.getInitOperand().get().getType()).getShape().back();
+    int64_t blocks = get.getType().getDimSize(0),
+            n = cast<ShapedType>(op.getInitOperand().get().getType()).getShape().back();
     return get.getType().getNumElements() / (blocks * block.getInt()) * n * get.getType().getElementTypeBitWidth() / 8;
   }
   return std::nullopt;
@@ -63,13 +65,15 @@ struct CollectWeightsPass : burin::impl::CollectWeightsBase<CollectWeightsPass> 
     SymbolTable symbols(module);
     for (memref::GetGlobalOp get : uses) {
       auto global = symbols.lookup<memref::GlobalOp>(get.getName());
-      auto value = global && global.getConstant() ? dyn_cast_or_null<ElementsAttr>(global.getInitialValueAttr()) : ElementsAttr();
+      auto value = global && global.getConstant() ? dyn_cast_or_null<ElementsAttr>(global.getInitialValueAttr())
+                                                  : ElementsAttr();
       if (!value)
         continue;
       auto [slot, fresh] = slots.try_emplace(value, end);
       if (fresh) {
         Type element = value.getShapedType().getElementType();
-        int64_t bytes = value.getNumElements() * std::max<int64_t>(1, (element.isIndex() ? 64 : element.getIntOrFloatBitWidth()) / 8);
+        int64_t bytes = value.getNumElements() *
+                        std::max<int64_t>(1, (element.isIndex() ? 64 : element.getIntOrFloatBitWidth()) / 8);
         std::optional<int64_t> source = packedSourceBytes(get);
         table.push_back(builder.getDictionaryAttr({
             builder.getNamedAttr("data", value),

@@ -1,4 +1,5 @@
-// tensor-fuse-elementwise: upstream's elementwise fusion under our rule of when it pays: a value used once is never stored.
+// tensor-fuse-elementwise: upstream's elementwise fusion under our rule of when it pays: a value used once is never
+// stored.
 #include "passes/Tensor/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -17,8 +18,8 @@ using namespace burin;
 
 namespace {
 
-// A producer inside a consumer runs once for each point of the consumer's loops, so the consumer must not be larger than it
-// unless it is nearly free.
+// A producer inside a consumer runs once for each point of the consumer's loops, so the consumer must not be larger
+// than it unless it is nearly free.
 bool pays(OpOperand *fused) {
   Operation *producer = fused->get().getDefiningOp(), *consumer = fused->getOwner();
   auto from = dyn_cast_or_null<linalg::GenericOp>(producer);
@@ -26,7 +27,8 @@ bool pays(OpOperand *fused) {
   if (!from || !to || from.getNumReductionLoops() != 0)
     return false;
   if (llvm::any_of(producer->getUsers(), [&](Operation *user) { return user != consumer; })) {
-    remark::missed(producer->getLoc(), remark::RemarkOpts::name("NoFusion").category("tensor-fuse-elementwise")) << remark::reason("the result has several users");
+    remark::missed(producer->getLoc(), remark::RemarkOpts::name("NoFusion").category("tensor-fuse-elementwise"))
+        << remark::reason("the result has several users");
     return false;
   }
   SmallVector<int64_t> fromLoops = from.getStaticLoopRanges(), toLoops = to.getStaticLoopRanges();

@@ -1,5 +1,6 @@
-// tensor-fuse-epilogue: what an elementwise consumer computes moves into the region that the nn op runs on each result while it is
-// still in registers. One pattern serves every nn op through nn::ComputeOp; it must not know which op it is.
+// tensor-fuse-epilogue: what an elementwise consumer computes moves into the region that the nn op runs on each result
+// while it is still in registers. One pattern serves every nn op through nn::ComputeOp; it must not know which op it
+// is.
 #include "dialects/Nn/Nn.h"
 #include "passes/Tensor/Passes.h"
 
@@ -26,8 +27,8 @@ bool isPlainArithmetic(Operation &op) {
 
 //   %r = nn.conv ... -> T                            %r = nn.conv ... extras(%b) epilogue {
 //   %y = linalg.generic ins(%r, %b) outs(%e) {body}    ^(%acc, %b): acc -> T's element, then body, nn.yield }
-// Legal when: the generic is the only user of %r; all its loops are parallel; it has one result of %r's shape, read and written
-// through one permutation; its body is plain arithmetic and does not read the old destination.
+// Legal when: the generic is the only user of %r; all its loops are parallel; it has one result of %r's shape, read and
+// written through one permutation; its body is plain arithmetic and does not read the old destination.
 struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
   using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
 
@@ -39,7 +40,8 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
     if (!consumer)
       return rewriter.notifyMatchFailure(producer, "user is not elementwise");
     auto missed = [&](StringRef reason) {
-      remark::missed(producer.getLoc(), remark::RemarkOpts::name("NoEpilogue").category("tensor-fuse-epilogue")) << remark::reason("{0}", reason);
+      remark::missed(producer.getLoc(), remark::RemarkOpts::name("NoEpilogue").category("tensor-fuse-epilogue"))
+          << remark::reason("{0}", reason);
       return rewriter.notifyMatchFailure(producer, reason);
     };
     if (llvm::any_of(value.getUsers(), [&](Operation *user) { return user != consumer; }))
@@ -47,7 +49,8 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
     if (consumer.getNumDpsInits() != 1 || consumer.getNumReductionLoops() != 0 || consumer->getNumResults() != 1)
       return missed("the user is not one elementwise loop");
     AffineMap out = consumer.getMatchingIndexingMap(consumer.getDpsInitOperand(0));
-    if (!out.isPermutation() || cast<ShapedType>(consumer.getResult(0).getType()).getShape() != cast<ShapedType>(value.getType()).getShape())
+    if (!out.isPermutation() ||
+        cast<ShapedType>(consumer.getResult(0).getType()).getShape() != cast<ShapedType>(value.getType()).getShape())
       return missed("the user changes the shape or order");
     for (OpOperand *operand : consumer.getDpsInputOperands())
       if (operand->get() == value && consumer.getMatchingIndexingMap(operand) != out)
@@ -68,8 +71,8 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
     if (init.getType() != resultType)
       init = tensor::EmptyOp::create(rewriter, consumer.getLoc(), resultType.getShape(), resultType.getElementType());
     operands[producer.getInitOperand().getOperandNumber()] = init;
-    OperationState state(FusedLoc::get(rewriter.getContext(), {producer.getLoc(), consumer.getLoc()}), producer->getName(), operands, resultType,
-                         producer->getAttrs());
+    OperationState state(FusedLoc::get(rewriter.getContext(), {producer.getLoc(), consumer.getLoc()}),
+                         producer->getName(), operands, resultType, producer->getAttrs());
     state.addRegion();
     auto fused = cast<nn::ComputeOp>(rewriter.create(state));
 
@@ -84,7 +87,8 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
         body.clone(op, map);
       stored = map.lookupOrDefault(old.front().getTerminator()->getOperand(0));
     } else {
-      stored = nn::convertAccumulator(body, producer.getLoc(), block->getArgument(0), getElementTypeOrSelf(value.getType()));
+      stored =
+          nn::convertAccumulator(body, producer.getLoc(), block->getArgument(0), getElementTypeOrSelf(value.getType()));
     }
 
     AffineMap fromResult = inversePermutation(out);
@@ -93,12 +97,14 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
       if (operand->get() == value)
         map.map(argument, stored);
       else
-        map.map(argument, nn::addEpilogueOperand(fused, operand->get(), consumer.getMatchingIndexingMap(operand).compose(fromResult)));
+        map.map(argument, nn::addEpilogueOperand(fused, operand->get(),
+                                                 consumer.getMatchingIndexingMap(operand).compose(fromResult)));
     }
     body.setInsertionPointToEnd(block);
     for (Operation &op : consumer.getBody()->without_terminator())
       body.clone(op, map);
-    nn::YieldOp::create(body, consumer.getLoc(), map.lookupOrDefault(consumer.getBody()->getTerminator()->getOperand(0)));
+    nn::YieldOp::create(body, consumer.getLoc(),
+                        map.lookupOrDefault(consumer.getBody()->getTerminator()->getOperand(0)));
 
     remark::passed(fused.getLoc(), remark::RemarkOpts::name("Epilogue").category("tensor-fuse-epilogue"))
         << remark::metric("operations", consumer.getBody()->getOperations().size() - 1);

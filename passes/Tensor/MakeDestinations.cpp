@@ -1,4 +1,5 @@
-// tensor-make-destinations: results become memrefs of the caller, known before bufferization, so that it can place producers there.
+// tensor-make-destinations: results become memrefs of the caller, known before bufferization, so that it can place
+// producers there.
 #include "passes/Tensor/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -31,9 +32,11 @@ struct MakeDestinationsPass : burin::impl::MakeDestinationsBase<MakeDestinations
       }
       unsigned at = function.getNumArguments();
       DictionaryAttr attributes = function.getResultAttrDict(index);
-      if (failed(function.insertArgument(at, MemRefType::get(type.getShape(), type.getElementType()), attributes, value.getLoc())))
+      if (failed(function.insertArgument(at, MemRefType::get(type.getShape(), type.getElementType()), attributes,
+                                         value.getLoc())))
         return signalPassFailure();
-      auto write = bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), Type(), value, function.getArgument(at));
+      auto write = bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), Type(), value,
+                                                                     function.getArgument(at));
       write.setRestrict(true);
       write.setWritable(true);
     }

@@ -1,4 +1,5 @@
-// tensor-pack-weights: constants reordered at compile time into the blocks that kernels stream through. Moves bytes, computes nothing.
+// tensor-pack-weights: constants reordered at compile time into the blocks that kernels stream through. Moves bytes,
+// computes nothing.
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/Packing.h"
 #include "passes/Tensor/Passes.h"
@@ -52,7 +53,8 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
   void runOnOperation() override {
     const Machine *machine = findMachine(machineName);
     if (!machine) {
-      emitError(getOperation().getLoc()) << "unknown machine '" << machineName << "'; expected one of " << machineNames();
+      emitError(getOperation().getLoc()) << "unknown machine '" << machineName << "'; expected one of "
+                                         << machineNames();
       return signalPassFailure();
     }
     getOperation().walk([&](Operation *op) {
@@ -72,18 +74,22 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
     });
   }
 
-  // Packs the constant behind `operand`, of the given shape with the output channels last. Returns the block, 0 if left alone.
+  // Packs the constant behind `operand`, of the given shape with the output channels last. Returns the block, 0 if left
+  // alone.
   int64_t pack(const Machine &machine, Operation *op, OpOperand &operand, ArrayRef<int64_t> shape) {
     auto missed = [&](StringRef reason) {
-      remark::missed(op->getLoc(), remark::RemarkOpts::name("NotPacked").category("tensor-pack-weights")) << remark::reason("{0}", reason);
+      remark::missed(op->getLoc(), remark::RemarkOpts::name("NotPacked").category("tensor-pack-weights"))
+          << remark::reason("{0}", reason);
       return 0;
     };
     ElementsAttr value;
     auto type = dyn_cast<RankedTensorType>(operand.get().getType());
     if (!type || !matchPattern(operand.get(), m_Constant(&value)))
       return missed("the weights are not constant");
-    if (!type.getElementType().isF32())
-      return missed("the weights are not f32");
+    Type element = type.getElementType();
+    if (!element.isF32() && !element.isF16() && !element.isBF16())
+      return missed("the weights are not f32, f16 or bf16");
+    size_t size = element.getIntOrFloatBitWidth() / 8;
     if (type.getNumElements() == 0)
       return missed("the weights are empty");
     int64_t n = shape.back(), rows = type.getNumElements() / n;
@@ -95,21 +101,22 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
     if (!packed) {
       bool splat;
       ArrayRef<char> source = rawData(value, splat);
-      if (source.size() < (splat ? sizeof(float) : type.getNumElements() * sizeof(float)))
+      if (source.size() < (splat ? size : type.getNumElements() * size))
         return missed("the weights' bytes are not at hand");
       SmallVector<int64_t> newShape{(int64_t)llvm::divideCeil(n, block)};
       llvm::append_range(newShape, shape.drop_back());
       newShape.push_back(block);
-      auto newType = RankedTensorType::get(newShape, type.getElementType());
-      AsmResourceBlob blob = HeapAsmResourceBlob::allocate(newType.getNumElements() * sizeof(float), 64);
-      packColumns(source.data(), splat, rows, n, block, sizeof(float), blob.getMutableData().data());
+      auto newType = RankedTensorType::get(newShape, element);
+      AsmResourceBlob blob = HeapAsmResourceBlob::allocate(newType.getNumElements() * size, 64);
+      packColumns(source.data(), splat, rows, n, block, size, blob.getMutableData().data());
       auto attribute = DenseResourceElementsAttr::get(newType, "packed", std::move(blob));
       // The constant stands at the start of the function so that every later user may share it.
       OpBuilder builder = OpBuilder::atBlockBegin(&getOperation().getBody().front());
       packed = arith::ConstantOp::create(builder, operand.get().getLoc(), newType, attribute);
     }
     operand.set(packed);
-    remark::passed(op->getLoc(), remark::RemarkOpts::name("Packed").category("tensor-pack-weights")) << remark::metric("block", block);
+    remark::passed(op->getLoc(), remark::RemarkOpts::name("Packed").category("tensor-pack-weights"))
+        << remark::metric("block", block);
     return block;
   }
 

@@ -1,5 +1,5 @@
-// tensor-pad-inputs: padding as memory. The padded buffer is written in place by the input's producer (insert_slice into it), so
-// only the frame costs anything; kernels then run without bounds.
+// tensor-pad-inputs: padding as memory. The padded buffer is written in place by the input's producer (insert_slice
+// into it), so only the frame costs anything; kernels then run without bounds.
 #include "dialects/Nn/Nn.h"
 #include "passes/Tensor/Passes.h"
 
@@ -28,12 +28,14 @@ Value pad(OpBuilder &builder, Location loc, Value input, ArrayRef<int64_t> pads,
     shape[d + 1] += pads[d] + pads[spatial + d];
   }
   Type element = type.getElementType();
-  TypedAttr zero = isa<FloatType>(element) ? TypedAttr(builder.getFloatAttr(element, 0.0)) : builder.getIntegerAttr(element, zeroPoint);
+  TypedAttr zero = isa<FloatType>(element) ? TypedAttr(builder.getFloatAttr(element, 0.0))
+                                           : builder.getIntegerAttr(element, zeroPoint);
   Value fillValue = arith::ConstantOp::create(builder, loc, zero);
   Value padded = tensor::EmptyOp::create(builder, loc, shape, element);
   SmallVector<int64_t> ones(shape.size(), 1);
   auto attributes = [&](ArrayRef<int64_t> values) { return getAsIndexOpFoldResult(builder.getContext(), values); };
-  // The frame as slabs: those of the first spatial dim span everything inside it, those of the next only what is left between them.
+  // The frame as slabs: those of the first spatial dim span everything inside it, those of the next only what is left
+  // between them.
   SmallVector<int64_t> from(shape.size(), 0), size(shape);
   for (int64_t d = 1; d <= spatial; ++d) {
     for (bool end : {false, true}) {
@@ -45,14 +47,17 @@ Value pad(OpBuilder &builder, Location loc, Value input, ArrayRef<int64_t> pads,
       if (end)
         slabFrom[d] = shape[d] - width;
       // Filled where it lies: equal slabs built apart would be merged, and then copied.
-      Value slab = tensor::ExtractSliceOp::create(builder, loc, padded, attributes(slabFrom), attributes(slabSize), attributes(ones));
+      Value slab = tensor::ExtractSliceOp::create(builder, loc, padded, attributes(slabFrom), attributes(slabSize),
+                                                  attributes(ones));
       slab = linalg::FillOp::create(builder, loc, fillValue, slab).getResult(0);
-      padded = tensor::InsertSliceOp::create(builder, loc, slab, padded, attributes(slabFrom), attributes(slabSize), attributes(ones));
+      padded = tensor::InsertSliceOp::create(builder, loc, slab, padded, attributes(slabFrom), attributes(slabSize),
+                                             attributes(ones));
     }
     from[d] = begin[d];
     size[d] = type.getDimSize(d);
   }
-  return tensor::InsertSliceOp::create(builder, loc, input, padded, attributes(begin), attributes(type.getShape()), attributes(ones));
+  return tensor::InsertSliceOp::create(builder, loc, input, padded, attributes(begin), attributes(type.getShape()),
+                                       attributes(ones));
 }
 
 struct PadInputsPass : burin::impl::PadInputsBase<PadInputsPass> {
@@ -66,8 +71,7 @@ struct PadInputsPass : burin::impl::PadInputsBase<PadInputsPass> {
     });
   }
 
-  template <typename Op>
-  void rewrite(Op op, DenseMap<std::pair<Value, Attribute>, Value> &done) {
+  template <typename Op> void rewrite(Op op, DenseMap<std::pair<Value, Attribute>, Value> &done) {
     auto type = dyn_cast<RankedTensorType>(op.getInput().getType());
     if (!type || !type.hasStaticShape() || llvm::all_of(op.getPads(), [](int64_t p) { return p == 0; }))
       return;

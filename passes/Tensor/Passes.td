@@ -50,7 +50,7 @@ def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
   let summary = "lay constant weights out in the blocks the machine's kernels read";
   let description = [{
     Constant filters of ungrouped `nn.conv` and constant rank-2 right sides of `nn.matmul` become [blocks, ..., B] with the last block filled
-    up with zeros, B from lib/Support/Packing.h. Element types other than f32 are left as they are.
+    up with zeros, B from lib/Support/Packing.h. Element types other than f32, f16 and bf16 are left as they are.
     Example: test/passes/Tensor/pack-weights.mlir#conv
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
@@ -86,6 +86,17 @@ def VerifyBufferized : Pass<"verify-bufferized", "mlir::ModuleOp"> {
     Fails where @main holds a tensor, an allocation or a result, or lacks the arena and weights arguments and the attributes that describe them.
     Example: test/passes/Tensor/verify-bufferized-errors.mlir#leftover_alloc
   }];
+}
+
+def WidenFloats : Pass<"tensor-widen-floats", "mlir::func::FuncOp"> {
+  let summary = "compute f16 and bf16 graphs in f32";
+  let description = [{
+    For machines that only convert narrow floats: every f16 and bf16 value between the function's arguments and results becomes f32; arguments are widened
+    once and results rounded once. Filters of nn operations stay narrow in memory. A Cast to the narrow type alone keeps its rounding.
+    Does nothing where the bits of a narrow float are used as an integer.
+    Example: test/passes/Tensor/widen-floats.mlir#chain
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::linalg::LinalgDialect", "mlir::tensor::TensorDialect"];
 }
 
 #endif

@@ -2,8 +2,8 @@
 #include "dialects/Nn/Nn.h"
 #include "passes/Tensor/Passes.h"
 
-#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -18,7 +18,11 @@ using namespace burin;
 
 void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   OpPassManager &function = pm.nest<func::FuncOp>();
-  // Chains first: an activation written as x * sigmoid(x) reads the producer twice and fits an epilogue only as one loop.
+  // Before anything fuses, so that conversions between narrow operations are gone.
+  if (!machine.narrowFloatArithmetic)
+    function.addPass(createWidenFloats());
+  // Chains first: an activation written as x * sigmoid(x) reads the producer twice and fits an epilogue only as one
+  // loop.
   function.addPass(createFuseElementwise());
   function.addPass(createFuseEpilogue());
   function.addPass(createPackWeights({machine.name.str()}));

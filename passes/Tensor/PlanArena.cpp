@@ -58,7 +58,8 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     SmallVector<Buffer> buffers;
     WalkResult walked = main.walk([&](memref::AllocOp alloc) {
       if (!alloc.getType().hasStaticShape()) {
-        alloc.emitError("expected a buffer of static size, got ") << alloc.getType() << "; bind the free dims with --dim or --shape";
+        alloc.emitError("expected a buffer of static size, got ")
+            << alloc.getType() << "; bind the free dims with --dim or --shape";
         return WalkResult::interrupt();
       }
       Buffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
@@ -80,8 +81,9 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
               continue;
           }
           Operation *inBlock = alloc->getBlock()->findAncestorOpInBlock(*user);
-          bool leaves = !inBlock || (user->hasTrait<OpTrait::IsTerminator>() && isa<LoopLikeOpInterface>(user->getParentOp()) &&
-                                     user->getParentOp()->isAncestor(alloc) );
+          bool leaves =
+              !inBlock || (user->hasTrait<OpTrait::IsTerminator>() && isa<LoopLikeOpInterface>(user->getParentOp()) &&
+                           user->getParentOp()->isAncestor(alloc));
           if (leaves) {
             alloc.emitError("expected a buffer made inside a loop to be used in one iteration only");
             return WalkResult::interrupt();
@@ -114,7 +116,8 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     for (Buffer &buffer : buffers) {
       builder.setInsertionPoint(buffer.alloc);
       auto type = MemRefType::get(buffer.alloc.getType().getShape(), buffer.alloc.getType().getElementType());
-      Value view = memref::ViewOp::create(builder, buffer.alloc.getLoc(), type, main.getArgument(at), offsets[buffer.offset], ValueRange());
+      Value view = memref::ViewOp::create(builder, buffer.alloc.getLoc(), type, main.getArgument(at),
+                                          offsets[buffer.offset], ValueRange());
       buffer.alloc.replaceAllUsesWith(view);
     }
     main.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
@@ -146,7 +149,8 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
       }
       buffer->offset = best >= 0 ? best : end;
       arena = std::max(arena, buffer->offset + size);
-      placed.insert(llvm::upper_bound(placed, buffer, [](Buffer *a, Buffer *b) { return a->offset < b->offset; }), buffer);
+      placed.insert(llvm::upper_bound(placed, buffer, [](Buffer *a, Buffer *b) { return a->offset < b->offset; }),
+                    buffer);
     }
     return arena;
   }

@@ -95,11 +95,11 @@ int burin_tensor_allocate(burin_tensor *tensor, burin_error *error) {
 }
 
 const char *burin_dtype_name(int32_t dtype) {
-  static const char *const NAMES[] = {"undefined", "float32", "uint8",     "int8",       "uint16",  "int16",
-                                      "int32",     "int64",   "string",    "bool",       "float16", "float64",
-                                      "uint32",    "uint64",  "complex64", "complex128", "bfloat16",
-                                      "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "uint4",
-                                      "int4", "float4_e2m1fn", "float8_e8m0fnu", "uint2", "int2"};
+  static const char *const NAMES[] = {
+      "undefined", "float32",    "uint8",         "int8",           "uint16",          "int16",       "int32",
+      "int64",     "string",     "bool",          "float16",        "float64",         "uint32",      "uint64",
+      "complex64", "complex128", "bfloat16",      "float8_e4m3fn",  "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
+      "uint4",     "int4",       "float4_e2m1fn", "float8_e8m0fnu", "uint2",           "int2"};
   return dtype >= 0 && dtype < (int32_t)(sizeof NAMES / sizeof *NAMES) ? NAMES[dtype] : "unknown";
 }
 

@@ -21,13 +21,25 @@ typedef struct cursor {
 static const struct {
   const char *descr; /* after the byte order */
   burin_dtype dtype;
-} TYPES[] = {{"f4", BURIN_FLOAT},     {"u1", BURIN_UINT8},       {"i1", BURIN_INT8},    {"u2", BURIN_UINT16},
-             {"i2", BURIN_INT16},     {"i4", BURIN_INT32},       {"i8", BURIN_INT64},   {"b1", BURIN_BOOL},
-             {"f2", BURIN_FLOAT16},   {"f8", BURIN_DOUBLE},      {"u4", BURIN_UINT32},  {"u8", BURIN_UINT64},
-             {"c8", BURIN_COMPLEX64}, {"c16", BURIN_COMPLEX128}, {"V2", BURIN_BFLOAT16},
+} TYPES[] = {{"f4", BURIN_FLOAT},
+             {"u1", BURIN_UINT8},
+             {"i1", BURIN_INT8},
+             {"u2", BURIN_UINT16},
+             {"i2", BURIN_INT16},
+             {"i4", BURIN_INT32},
+             {"i8", BURIN_INT64},
+             {"b1", BURIN_BOOL},
+             {"f2", BURIN_FLOAT16},
+             {"f8", BURIN_DOUBLE},
+             {"u4", BURIN_UINT32},
+             {"u8", BURIN_UINT64},
+             {"c8", BURIN_COMPLEX64},
+             {"c16", BURIN_COMPLEX128},
+             {"V2", BURIN_BFLOAT16},
              /* ml_dtypes' types of one byte say no more than that; what they are the model knows. The first of a dtype
                 is the one written. */
-             {"V1", BURIN_UINT8},     {"f1", BURIN_UINT8}};
+             {"V1", BURIN_UINT8},
+             {"f1", BURIN_UINT8}};
 
 static void skip_spaces(cursor *c) {
   while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\t'))

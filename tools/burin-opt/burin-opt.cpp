@@ -96,7 +96,8 @@ struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
   Handler handler;
 };
 
-// The user's passes as one: MLIR replaces whatever a pass manager holds when it parses --pass-pipeline, the import before it too.
+// The user's passes as one: MLIR replaces whatever a pass manager holds when it parses --pass-pipeline, the import
+// before it too.
 struct RunPasses : PassWrapper<RunPasses, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(RunPasses)
   explicit RunPasses(OpPassManager passes) : passes(std::move(passes)) {}
