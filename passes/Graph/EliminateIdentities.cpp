@@ -42,17 +42,7 @@ bool forward(Operation *op, Value value, StringRef rewrite) {
 }
 
 // Replaces `op` by another one built in front of it.
-bool become(Operation *op, Value value, StringRef rewrite) {
-  if (!value)
-    return false;
-  Operation *made = value.getDefiningOp();
-  if (!replace(op, value)) {
-    eraseDead(made);
-    return false;
-  }
-  passed(made, passName, rewrite);
-  return true;
-}
+bool become(Operation *op, Value value, StringRef rewrite) { return replaceBy(op, value, passName, rewrite); }
 
 // %y = Op(%x) with the type of %x, and no element moved.
 bool sameStaticType(Value a, Value b) { return staticType(a) && staticType(b) && sameType(a.getType(), b.getType()); }

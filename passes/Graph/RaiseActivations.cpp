@@ -99,15 +99,7 @@ bool become(Operation *op, Value x, ArrayRef<Operation *> parts, ArrayRef<NamedA
   SmallVector<Operation *> all(parts);
   all.push_back(op);
   Value value = build<OpTy>(builder, fuse(all), x, attributes);
-  if (!value)
-    return false;
-  Operation *made = value.getDefiningOp();
-  if (!replace(op, value)) {
-    eraseDead(made);
-    return false;
-  }
-  passed(made, passName, name);
-  return true;
+  return replaceBy(op, value, passName, name);
 }
 
 // The argument of erf or tanh as c * x ... : true if it is `factor` times x and nothing more.

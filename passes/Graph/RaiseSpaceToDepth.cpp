@@ -20,17 +20,7 @@ NamedAttribute i64(OpBuilder &builder, StringRef name, int64_t value) {
   return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
 }
 
-bool become(Operation *op, Value value, StringRef rewrite) {
-  if (!value)
-    return false;
-  Operation *made = value.getDefiningOp();
-  if (!replace(op, value)) {
-    eraseDead(made);
-    return false;
-  }
-  passed(made, passName, rewrite);
-  return true;
-}
+bool become(Operation *op, Value value, StringRef rewrite) { return replaceBy(op, value, passName, rewrite); }
 
 // Reshape([N,C,H,W] -> six dims), Transpose, Reshape(-> [N,C',H',W'])   ->   DepthToSpace or SpaceToDepth
 //   [N, b, b, C', H, W] by 0 3 4 1 5 2  -> DepthToSpace, DCR

@@ -110,6 +110,18 @@ bool replace(Operation *op, ValueRange values) {
   return true;
 }
 
+bool replaceBy(Operation *op, Value value, StringRef pass, StringRef rewrite) {
+  if (!value)
+    return false;
+  Operation *made = value.getDefiningOp();
+  if (!replace(op, value)) {
+    eraseDead(made);
+    return false;
+  }
+  passed(made, pass, rewrite);
+  return true;
+}
+
 void eraseDead(Operation *op) {
   llvm::SmallSetVector<Operation *, 8> worklist;
   worklist.insert(op);

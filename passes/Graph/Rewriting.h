@@ -30,6 +30,9 @@ unsigned rewriteForward(mlir::Operation *root, llvm::function_ref<bool(mlir::Ope
 /// Replaces the results of `op`, erases it and every producer that this leaves without use. A value takes the narrower
 /// of both types where it is no argument. Fails, changing nothing, where a terminator would see another type.
 bool replace(mlir::Operation *op, mlir::ValueRange values);
+/// Replaces `op` by `value`, built in front of it (null: nothing was), and reports `rewrite` of `pass`. Where the value
+/// does not fit, it is erased and the answer is false.
+bool replaceBy(mlir::Operation *op, mlir::Value value, llvm::StringRef pass, llvm::StringRef rewrite);
 /// Erases `op` if nothing uses it and it has no effect, and so on upwards.
 void eraseDead(mlir::Operation *op);
 /// Erases all dead operators under `root`; true if there was one.
