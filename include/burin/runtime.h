@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define BURIN_ABI_VERSION 1u
+#define BURIN_ABI_VERSION 2u
 #define BURIN_MODEL_MAGIC 0x4e525542u /* "BURN", little endian */
 #define BURIN_MAX_RANK 8
 #define BURIN_ALIGNMENT 64 /* bytes: of the arena, the weights and each slot in them */
@@ -110,10 +110,16 @@ typedef struct burin_weight_info {
 
 struct burin_context;
 
-/* The compiled function. inputs and outputs: contiguous data in the order of the model's descriptions. Returns
+/* The compiled function. inputs and outputs: contiguous, in the order of the model's descriptions. Of a static model's
+ * tensors it reads `data` alone; of others the dims as well, and where an output's dims depend on data it writes them:
+ * into `data` if `capacity` suffices, else into memory from the context's allocator, which the caller releases. Returns
  * burin_status. */
-typedef int32_t (*burin_entry)(void *const *inputs, void *const *outputs, void *arena, const void *weights,
+typedef int32_t (*burin_entry)(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights,
                                const struct burin_context *context);
+
+/* What the dims of the inputs decide before a run: BURIN_MAX_RANK dims an output, -1 where data decides, and the bytes
+ * of the arena. Reads no data. Returns burin_status: BURIN_ERROR_SHAPE where the dims do not fit one another. */
+typedef int32_t (*burin_planner)(const burin_tensor *inputs, int64_t *output_dims, uint64_t *arena_bytes);
 
 /* CPU features that a variant needs beyond its architecture's base, as bits; the runtime asks the CPU for them. */
 typedef enum burin_cpu_feature {
@@ -147,8 +153,9 @@ typedef struct burin_model {
   const burin_variant *variants; /* best first */
   const void *weights;           /* the weight section, BURIN_ALIGNMENT-aligned */
   uint64_t weights_bytes;
-  uint64_t arena_bytes;     /* what a context must offer, BURIN_ALIGNMENT-aligned */
+  uint64_t arena_bytes;     /* what a context must offer, BURIN_ALIGNMENT-aligned; with `plan`, at least */
   uint64_t peak_live_bytes; /* largest sum of simultaneously live intermediate tensors: a lower bound of arena_bytes */
+  burin_planner plan;       /* NULL for static models; call it through burin_plan */
 } burin_model;
 
 typedef struct burin_allocator {
@@ -197,8 +204,17 @@ burin_status burin_check_model(const burin_model *model);
 /* The first variant whose features this CPU has; NULL if none. */
 const burin_variant *burin_select_variant(const burin_model *model);
 
+/* What a run on inputs of these dims will need and give: into `output_dims` BURIN_MAX_RANK dims for each output, -1
+ * where data decides, and into `arena_bytes` what the context's arena must hold. Checks types and dims of the inputs;
+ * their data may be NULL. `context`, which may be NULL, is told where an error lies. */
+burin_status burin_plan(const burin_model *model, burin_context *context, const burin_tensor *inputs,
+                        int64_t *output_dims, uint64_t *arena_bytes);
+
 /* Runs the model. inputs, outputs: as many as the model describes, in its order. Checks types, shapes and pointers
- * first and writes nothing when they do not fit. Outputs of a model with free dims get their dims set. */
+ * first and writes nothing when they do not fit. Outputs of a model with free dims get their dims set. An output whose
+ * dims depend on data may come with data NULL: then, or when its capacity is too small, the context's allocator gives
+ * the memory, `data` and `capacity` say so, and the caller releases it; without an allocator the run ends with
+ * BURIN_ERROR_CAPACITY. */
 burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs,
                        burin_tensor *outputs);
 

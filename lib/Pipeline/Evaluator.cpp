@@ -99,11 +99,12 @@ public:
     MemoryStream out(static_cast<char *>(weights.get()));
     writeWeights(*model, out);
     std::vector<Memory> results;
-    SmallVector<void *> outputs;
+    SmallVector<burin_tensor> outputs; // the entry of a static model reads the pointers alone
     for (Type type : function.getResultTypes()) {
       auto tensor = cast<RankedTensorType>(type);
       results.push_back(allocate(tensor.getNumElements() * bytesOfElement(tensor.getElementType())));
-      outputs.push_back(results.back().get());
+      outputs.push_back({});
+      outputs.back().data = results.back().get();
     }
     burin_context context{};
     context.abi_version = BURIN_ABI_VERSION;

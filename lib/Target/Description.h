@@ -59,6 +59,7 @@ struct ModelDescription {
   std::vector<WeightDescription> weights;
   std::vector<VariantDescription> variants;
   uint64_t weightsBytes = 0, arenaBytes = 0, peakLiveBytes = 0;
+  std::string plan;       // symbol of the burin_planner; empty for static models
   bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
 
   std::string modelSymbol() const { return name + "_model"; }

@@ -28,10 +28,12 @@ static_assert(offsetof(burin_model, name) == 8 && offsetof(burin_model, manifest
               offsetof(burin_model, weight_table) == 72 && offsetof(burin_model, variants) == 80 &&
               offsetof(burin_model, weights) == 88 && offsetof(burin_model, weights_bytes) == 96 &&
               offsetof(burin_model, arena_bytes) == 104 && offsetof(burin_model, peak_live_bytes) == 112 &&
-              sizeof(burin_model) == 120);
+              offsetof(burin_model, plan) == 120 && sizeof(burin_model) == 128);
 static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_context, num_custom_ops) == 56 &&
               sizeof(burin_context) == 72);
-static_assert(BURIN_ABI_VERSION == 1, "the field lists below are those of version 1");
+static_assert(offsetof(burin_tensor, dims) == 16 && offsetof(burin_tensor, strides) == 80 &&
+              offsetof(burin_tensor, capacity) == 144 && sizeof(burin_tensor) == 152);
+static_assert(BURIN_ABI_VERSION == 2, "the field lists below are those of version 2");
 
 namespace {
 constexpr unsigned weightsField = 15; // of burin_model, counted below
@@ -66,14 +68,15 @@ public:
     return global(llvm::ConstantArray::get(llvm::ArrayType::get(values.front()->getType(), values.size()), values),
                   name);
   }
-  Constant *symbol(llvm::StringRef name, bool isFunction) {
+  // A function of `pointers` pointers, or data where there are none.
+  Constant *symbol(llvm::StringRef name, unsigned pointers) {
     if (llvm::GlobalValue *known = module.getNamedValue(name))
       return known;
     llvm::GlobalValue *declared;
-    if (isFunction)
-      declared =
-          llvm::Function::Create(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false),
-                                 llvm::GlobalValue::ExternalLinkage, name, module);
+    if (pointers)
+      declared = llvm::Function::Create(
+          llvm::FunctionType::get(i32, llvm::SmallVector<llvm::Type *>(pointers, pointer), false),
+          llvm::GlobalValue::ExternalLinkage, name, module);
     else
       declared = new llvm::GlobalVariable(module, llvm::Type::getInt8Ty(context), true,
                                           llvm::GlobalValue::ExternalLinkage, nullptr, name);
@@ -91,7 +94,10 @@ public:
                                             llvm::GlobalValue::ExternalLinkage, model.runSymbol(), module);
     function->setDoesNotThrow();
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", function));
-    auto *table = llvm::ArrayType::get(pointer, inputs + outputs + 1);
+    // burin_tensor; the entry of a static model reads the pointers alone.
+    auto *dims = llvm::ArrayType::get(i64, BURIN_MAX_RANK);
+    auto *tensor = llvm::StructType::get(context, {pointer, i32, i32, dims, dims, i64});
+    auto *table = llvm::ArrayType::get(tensor, inputs + outputs + 1);
     llvm::Value *data = b.CreateAlloca(table);
     for (unsigned i = 0; i < inputs + outputs; ++i)
       b.CreateStore(function->getArg(i), b.CreateConstInBoundsGEP2_32(table, data, 0, i));
@@ -159,15 +165,28 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
     weights.push_back(b.record(
         {b.text(w.name), b.u64(w.offset), b.u64(w.bytes), b.u64(w.sourceBytes), b.u32(w.dtype), b.u32(w.encoding)}));
   for (const VariantDescription &v : model.variants)
-    variants.push_back(b.record({b.text(v.target), b.u64(v.features), b.symbol(v.entry, true)}));
+    variants.push_back(b.record({b.text(v.target), b.u64(v.features), b.symbol(v.entry, 5)}));
 
-  Constant *value =
-      b.record({b.u32(BURIN_MODEL_MAGIC), b.u32(BURIN_ABI_VERSION), b.text(model.name), b.text(model.manifest),
-                b.u32(model.flags), b.u32(model.inputs.size()), b.u32(model.outputs.size()), b.u32(layers.size()),
-                b.u32(weights.size()), b.u32(variants.size()), b.tensors(model.inputs, "inputs"),
-                b.tensors(model.outputs, "outputs"), b.array(layers, "layers"), b.array(weights, "weight_table"),
-                b.array(variants, "variants"), model.weightsBytes ? b.symbol(model.weightsSymbol(), false) : b.null(),
-                b.u64(model.weightsBytes), b.u64(model.arenaBytes), b.u64(model.peakLiveBytes)});
+  Constant *value = b.record({b.u32(BURIN_MODEL_MAGIC),
+                              b.u32(BURIN_ABI_VERSION),
+                              b.text(model.name),
+                              b.text(model.manifest),
+                              b.u32(model.flags),
+                              b.u32(model.inputs.size()),
+                              b.u32(model.outputs.size()),
+                              b.u32(layers.size()),
+                              b.u32(weights.size()),
+                              b.u32(variants.size()),
+                              b.tensors(model.inputs, "inputs"),
+                              b.tensors(model.outputs, "outputs"),
+                              b.array(layers, "layers"),
+                              b.array(weights, "weight_table"),
+                              b.array(variants, "variants"),
+                              model.weightsBytes ? b.symbol(model.weightsSymbol(), 0) : b.null(),
+                              b.u64(model.weightsBytes),
+                              b.u64(model.arenaBytes),
+                              b.u64(model.peakLiveBytes),
+                              model.plan.empty() ? b.null() : b.symbol(model.plan, 3)});
   auto *symbol = new llvm::GlobalVariable(*module, value->getType(), true, llvm::GlobalValue::ExternalLinkage, value,
                                           model.modelSymbol());
   b.run(model, symbol);

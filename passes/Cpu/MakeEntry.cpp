@@ -45,13 +45,19 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
     Block *block = entry.addEntryBlock();
     builder.setInsertionPointToStart(block);
 
-    // The tensors' pointers, in the order of @main's arguments.
+    // The tensors' pointers, in the order of @main's arguments: the first member of each burin_tensor.
+    static_assert(offsetof(burin_tensor, data) == 0 && offsetof(burin_tensor, dims) == 16 &&
+                      sizeof(burin_tensor) == 152,
+                  "the struct type below must follow runtime.h");
+    Type i64 = builder.getI64Type(), dims = LLVM::LLVMArrayType::get(i64, BURIN_MAX_RANK);
+    Type tensorType = LLVM::LLVMStructType::getLiteral(&getContext(), {pointer, i32, i32, dims, dims, i64});
     unsigned inputs = numInputs.getInt(), tensors = main.getNumArguments() - 2;
     SmallVector<Value> roots;
     for (unsigned i = 0; i < tensors; ++i) {
       bool isInput = i < inputs;
       LLVM::GEPArg index = int32_t(isInput ? i : i - inputs);
-      Value slot = LLVM::GEPOp::create(builder, loc, pointer, pointer, block->getArgument(isInput ? 0 : 1), index);
+      Value slot = LLVM::GEPOp::create(builder, loc, pointer, tensorType, block->getArgument(isInput ? 0 : 1),
+                                       ArrayRef<LLVM::GEPArg>{index, 0});
       roots.push_back(LLVM::LoadOp::create(builder, loc, pointer, slot));
     }
     roots.append({block->getArgument(2), block->getArgument(3)});

@@ -75,7 +75,7 @@ def MakeEntry : Pass<"cpu-make-entry", "mlir::ModuleOp"> {
   let summary = "turn @main into the entry function of a compiled model";
   let description = [{
     @main(memrefs...) becomes `@entry(ptr inputs, ptr outputs, ptr arena, ptr weights, ptr context) -> i32` (burin_entry in include/burin/runtime.h), which
-    loads the tensors' pointers from the two arrays, calls the kernels in order, with the context's profile hook before and after each, and returns 0.
+    loads the data pointers of the two arrays of burin_tensor, calls the kernels in order, with the context's profile hook before and after each, and returns 0.
     Must run after cpu-outline-kernels.
     Example: test/passes/Cpu/make-entry.mlir#two_layers
   }];

@@ -93,19 +93,46 @@ static int64_t wanted_dim(const burin_model *model, const burin_tensor *inputs, 
   return name ? size_of_name(model, inputs, num_inputs, name) : -1;
 }
 
-/* Checks one tensor against its description and the first `num_inputs` inputs. A free dim of an output that the inputs
- * decide need not be right yet: burin_run sets it. */
-static burin_status check_tensor(const burin_model *model, const burin_tensor *inputs, uint32_t num_inputs,
-                                 const burin_tensor_info *info, const burin_tensor *tensor, int is_output,
-                                 int32_t *error_dim) {
+/* Type, rank and dims of an input, against its description and the inputs before it. */
+static burin_status check_input(const burin_model *model, const burin_tensor *inputs, uint32_t i, int32_t *error_dim) {
+  const burin_tensor_info *info = &model->inputs[i];
+  if (inputs[i].dtype != info->dtype)
+    return BURIN_ERROR_TYPE;
+  if (inputs[i].rank != info->rank)
+    return BURIN_ERROR_RANK;
+  for (int32_t d = 0; d < info->rank; ++d) {
+    int64_t wanted = wanted_dim(model, inputs, i, info, d);
+    if (inputs[i].dims[d] < 0 || (wanted >= 0 && inputs[i].dims[d] != wanted)) {
+      *error_dim = d;
+      return BURIN_ERROR_SHAPE;
+    }
+  }
+  return BURIN_OK;
+}
+
+/* The dims that an output will have; -1 where only the caller or the run can know. `planned`: what the model's own
+ * function said, or NULL. */
+static int64_t output_dim(const burin_model *model, const burin_tensor *inputs, const int64_t *planned, uint32_t o,
+                          int32_t d) {
+  return planned ? planned[o * BURIN_MAX_RANK + d]
+                 : wanted_dim(model, inputs, model->num_inputs, &model->outputs[o], d);
+}
+
+/* An output's type, rank, dims and memory. Free dims that the inputs decide need not be right yet: burin_run sets them;
+ * what data decides is checked by the compiled code. */
+static burin_status check_output(const burin_model *model, const burin_tensor *inputs, const int64_t *planned,
+                                 uint32_t o, const burin_tensor *tensor, int32_t *error_dim) {
+  const burin_tensor_info *info = &model->outputs[o];
   if (tensor->dtype != info->dtype)
     return BURIN_ERROR_TYPE;
   if (tensor->rank != info->rank)
     return BURIN_ERROR_RANK;
   int64_t dims[BURIN_MAX_RANK];
   for (int32_t d = 0; d < info->rank; ++d) {
-    int64_t wanted = wanted_dim(model, inputs, num_inputs, info, d);
-    dims[d] = is_output && info->dims[d] < 0 && wanted >= 0 ? wanted : tensor->dims[d];
+    int64_t wanted = output_dim(model, inputs, planned, o, d);
+    if (planned && wanted < 0)
+      return BURIN_OK;
+    dims[d] = info->dims[d] < 0 && wanted >= 0 ? wanted : tensor->dims[d];
     if (dims[d] < 0 || (wanted >= 0 && dims[d] != wanted)) {
       *error_dim = d;
       return BURIN_ERROR_SHAPE;
@@ -114,48 +141,92 @@ static burin_status check_tensor(const burin_model *model, const burin_tensor *i
   return check_memory(tensor, dims, error_dim);
 }
 
+static int is_our_model(const burin_model *model) {
+  return model && model->magic == BURIN_MODEL_MAGIC && model->abi_version == BURIN_ABI_VERSION;
+}
+
+burin_status burin_plan(const burin_model *model, burin_context *context, const burin_tensor *inputs,
+                        int64_t *output_dims, uint64_t *arena_bytes) {
+  burin_context nowhere;
+  if (!context)
+    context = &nowhere;
+  context->error_tensor = context->error_dim = -1;
+  if (!is_our_model(model))
+    return BURIN_ERROR_ABI;
+  if ((model->num_inputs && !inputs) || (model->num_outputs && !output_dims) || !arena_bytes)
+    return BURIN_ERROR_NULL;
+  int32_t error_dim = -1;
+  for (uint32_t i = 0; i < model->num_inputs; ++i) {
+    burin_status status = check_input(model, inputs, i, &error_dim);
+    if (status != BURIN_OK)
+      return fail(context, status, i, error_dim);
+  }
+  if (model->plan)
+    return (burin_status)model->plan(inputs, output_dims, arena_bytes);
+  for (uint32_t o = 0; o < model->num_outputs; ++o)
+    for (int32_t d = 0; d < BURIN_MAX_RANK; ++d)
+      output_dims[o * BURIN_MAX_RANK + d] = d < model->outputs[o].rank ? output_dim(model, inputs, NULL, o, d) : 0;
+  *arena_bytes = model->arena_bytes;
+  return BURIN_OK;
+}
+
 burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs,
                        burin_tensor *outputs) {
   if (!context)
     return BURIN_ERROR_NULL;
   context->error_tensor = context->error_dim = -1;
-  if (!model || model->magic != BURIN_MODEL_MAGIC || model->abi_version != BURIN_ABI_VERSION ||
-      context->abi_version != BURIN_ABI_VERSION)
+  if (!is_our_model(model) || context->abi_version != BURIN_ABI_VERSION)
     return BURIN_ERROR_ABI;
   if ((model->num_inputs && !inputs) || (model->num_outputs && !outputs))
     return BURIN_ERROR_NULL;
   const burin_variant *variant = burin_select_variant(model);
   if (!variant)
     return BURIN_ERROR_CPU;
-  if (model->arena_bytes && (!context->arena || context->arena_bytes < model->arena_bytes ||
-                             (uintptr_t)context->arena % BURIN_ALIGNMENT != 0))
-    return BURIN_ERROR_ARENA;
   if ((model->flags & BURIN_NEEDS_ALLOCATOR) && !context->allocator)
     return BURIN_ERROR_ALLOCATOR;
 
-  /* The model says how many there are, so the stack this takes is as fixed as the arena. */
-  void *data[model->num_inputs + model->num_outputs + 1];
   int32_t error_dim = -1;
   for (uint32_t i = 0; i < model->num_inputs; ++i) {
-    burin_status status = check_tensor(model, inputs, i, &model->inputs[i], &inputs[i], 0, &error_dim);
+    burin_status status = check_input(model, inputs, i, &error_dim);
+    if (status == BURIN_OK)
+      status = check_memory(&inputs[i], inputs[i].dims, &error_dim);
     if (status != BURIN_OK)
       return fail(context, status, i, error_dim);
-    data[i] = inputs[i].data;
   }
+  /* The model says how many there are, so the stack this takes is as fixed as the arena. */
+  int64_t dims[model->plan ? model->num_outputs * BURIN_MAX_RANK + 1 : 1];
+  const int64_t *planned = NULL;
+  uint64_t arena_bytes = model->arena_bytes;
+  if (model->plan) {
+    burin_status status = (burin_status)model->plan(inputs, dims, &arena_bytes);
+    if (status != BURIN_OK)
+      return status;
+    planned = dims;
+  }
+  if (arena_bytes &&
+      (!context->arena || context->arena_bytes < arena_bytes || (uintptr_t)context->arena % BURIN_ALIGNMENT != 0))
+    return BURIN_ERROR_ARENA;
   for (uint32_t o = 0; o < model->num_outputs; ++o) {
-    burin_status status =
-        check_tensor(model, inputs, model->num_inputs, &model->outputs[o], &outputs[o], 1, &error_dim);
+    burin_status status = check_output(model, inputs, planned, o, &outputs[o], &error_dim);
     if (status != BURIN_OK)
       return fail(context, status, (int64_t)model->num_inputs + o, error_dim);
-    data[model->num_inputs + o] = outputs[o].data;
   }
-  for (uint32_t o = 0; o < model->num_outputs; ++o)
-    for (int32_t d = 0; d < model->outputs[o].rank; ++d) {
-      int64_t wanted = wanted_dim(model, inputs, model->num_inputs, &model->outputs[o], d);
-      if (wanted >= 0)
-        outputs[o].dims[d] = wanted;
+  if (model->flags & BURIN_HAS_FREE_DIMS)
+    for (uint32_t o = 0; o < model->num_outputs; ++o) {
+      uint64_t bytes = burin_dtype_size(outputs[o].dtype);
+      int is_decided = 1;
+      for (int32_t d = 0; d < model->outputs[o].rank; ++d) {
+        int64_t wanted = output_dim(model, inputs, planned, o, d);
+        bytes *= (uint64_t)(outputs[o].dims[d] > 0 ? outputs[o].dims[d] : 0);
+        is_decided &= wanted >= 0;
+        if (wanted >= 0)
+          outputs[o].dims[d] = wanted;
+      }
+      /* The compiled code compares what it needs with the capacity alone. */
+      if (planned && !is_decided && !outputs[o].capacity && outputs[o].data)
+        outputs[o].capacity = bytes;
     }
-  return (burin_status)variant->entry(data, data + model->num_inputs, context->arena, model->weights, context);
+  return (burin_status)variant->entry(inputs, outputs, context->arena, model->weights, context);
 }
 
 size_t burin_dtype_size(int32_t dtype) {

@@ -11,11 +11,11 @@ static void scale_row(void *data, int64_t row) {
     y[row * 3 + i] = x[row * 3 + i] * (float)n;
 }
 
-static int32_t entry(void *const *inputs, void *const *outputs, void *arena, const void *weights,
+static int32_t entry(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights,
                      const burin_context *context) {
   const burin_profile *profile = context->profile;
   const burin_parallel *parallel = context->parallel;
-  void *data[] = {inputs[0], outputs[0], inputs[1]};
+  void *data[] = {inputs[0].data, outputs[0].data, inputs[1].data};
   (void)arena, (void)weights;
   if (profile)
     profile->layer(profile->user, 0, 0);
@@ -30,8 +30,8 @@ static int32_t entry(void *const *inputs, void *const *outputs, void *arena, con
   }
   double sum = 0;
   for (int i = 0; i < 6; ++i)
-    sum += (double)((const float *)inputs[0])[i];
-  *(double *)outputs[1] = sum;
+    sum += (double)((const float *)inputs[0].data)[i];
+  *(double *)outputs[1].data = sum;
   if (profile)
     profile->layer(profile->user, 1, 1);
   return sum > 1e6 ? BURIN_ERROR_INTERNAL : BURIN_OK;
@@ -63,4 +63,5 @@ const burin_model burin_program_model = {BURIN_MODEL_MAGIC,
                                          weights,
                                          sizeof weights,
                                          1000,
-                                         960};
+                                         960,
+                                         NULL};

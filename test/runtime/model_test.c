@@ -8,10 +8,10 @@
 
 static int calls;
 
-static int32_t add_one(void *const *inputs, void *const *outputs, void *arena, const void *weights,
+static int32_t add_one(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights,
                        const burin_context *context) {
-  const float *x = inputs[0], *w = weights;
-  float *y = outputs[0];
+  const float *x = inputs[0].data, *w = weights;
+  float *y = outputs[0].data;
   (void)context;
   ++calls;
   memset(arena, 1, 64);
@@ -20,7 +20,7 @@ static int32_t add_one(void *const *inputs, void *const *outputs, void *arena, c
   return BURIN_OK;
 }
 
-static int32_t count_call(void *const *inputs, void *const *outputs, void *arena, const void *weights,
+static int32_t count_call(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights,
                           const burin_context *context) {
   (void)inputs, (void)outputs, (void)arena, (void)weights, (void)context;
   ++calls;
@@ -120,7 +120,7 @@ static void test_check_model(void) {
   CHECK(burin_check_model(NULL) == BURIN_ERROR_ABI);
   model.magic = 0;
   CHECK(burin_check_model(&model) == BURIN_ERROR_ABI);
-  model = make_model(), model.abi_version = 2;
+  model = make_model(), model.abi_version = 1;
   CHECK(burin_check_model(&model) == BURIN_ERROR_ABI);
   model = make_model(), model.num_variants = 1;
   CHECK(burin_check_model(&model) == BURIN_ERROR_CPU && !burin_select_variant(&model));
@@ -162,6 +162,83 @@ static void test_free_dims(void) {
   CHECK(burin_run(&model, &context, in, &out) == BURIN_OK && out.dims[0] == 0 && calls == 3);
 }
 
+/* Two rows more than the input has, and a column for each positive number in it, which only the run can count. */
+static int32_t plan_rows(const burin_tensor *inputs, int64_t *output_dims, uint64_t *arena_bytes) {
+  output_dims[0] = inputs[0].dims[0] + 2, output_dims[1] = 4;
+  output_dims[BURIN_MAX_RANK] = -1;
+  *arena_bytes = (uint64_t)inputs[0].dims[0] * 64;
+  return inputs[0].dims[0] == 13 ? BURIN_ERROR_SHAPE : BURIN_OK;
+}
+
+static int32_t find_positive(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights,
+                             const burin_context *context) {
+  (void)arena, (void)weights;
+  const float *x = inputs[0].data;
+  int64_t count = 0;
+  for (int64_t i = 0; i < inputs[0].dims[0]; ++i)
+    count += x[i] > 0;
+  outputs[1].dims[0] = count;
+  uint64_t bytes = (uint64_t)count * sizeof(float);
+  if (outputs[1].capacity < bytes || !outputs[1].data) {
+    if (!context->allocator)
+      return BURIN_ERROR_CAPACITY;
+    outputs[1].data = context->allocator->allocate(context->allocator->user, bytes, BURIN_ALIGNMENT);
+    outputs[1].capacity = bytes;
+  }
+  ++calls;
+  return BURIN_OK;
+}
+
+static void *allocate(void *user, size_t bytes, size_t alignment) {
+  ++*(int *)user;
+  return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void test_plan(void) {
+  int64_t dims[2 * BURIN_MAX_RANK] = {0};
+  uint64_t arena_bytes = 0;
+  burin_model model = make_model();
+  burin_tensor in = {.dtype = BURIN_FLOAT, .rank = 2, .dims = {2, 3}};
+  CHECK(burin_plan(&model, NULL, &in, dims, &arena_bytes) == BURIN_OK && dims[0] == 2 && dims[1] == 3 && dims[2] == 0 &&
+        arena_bytes == 64);
+
+  const burin_tensor_info in_info[] = {{"a", BURIN_FLOAT, 1, {-1}, NULL}};
+  const burin_tensor_info out_info[] = {{"y", BURIN_DOUBLE, 2, {-1, 4}, NULL}, {"z", BURIN_FLOAT, 1, {-1}, NULL}};
+  const burin_variant variant = {"base", 0, find_positive};
+  model.inputs = in_info, model.outputs = out_info, model.num_outputs = 2, model.variants = &variant;
+  model.num_variants = 1, model.plan = plan_rows, model.flags = BURIN_HAS_FREE_DIMS | BURIN_NEEDS_ALLOCATOR;
+  int allocations = 0;
+  const burin_allocator allocator = {allocate, NULL, &allocations};
+  _Alignas(64) static char arena[256];
+  burin_context context = {
+      .abi_version = BURIN_ABI_VERSION, .arena = arena, .arena_bytes = sizeof arena, .allocator = &allocator};
+  float x[16] = {1, -1, 2, 0}, z[2];
+  double y[64];
+  in = (burin_tensor){.dtype = BURIN_FLOAT, .rank = 1, .dims = {3}};
+  CHECK(burin_plan(&model, &context, &in, dims, &arena_bytes) == BURIN_OK && dims[0] == 5 && dims[1] == 4 &&
+        dims[BURIN_MAX_RANK] == -1 && arena_bytes == 192);
+  in.dims[0] = -1;
+  CHECK(burin_plan(&model, &context, &in, dims, &arena_bytes) == BURIN_ERROR_SHAPE && context.error_tensor == 0 &&
+        context.error_dim == 0);
+  CHECK(burin_plan(&model, NULL, &in, NULL, &arena_bytes) == BURIN_ERROR_NULL);
+  CHECK(burin_plan(NULL, NULL, &in, dims, &arena_bytes) == BURIN_ERROR_ABI);
+
+  burin_tensor out[] = {{.data = y, .dtype = BURIN_DOUBLE, .rank = 2, .dims = {0, 4}, .capacity = sizeof y},
+                        {.dtype = BURIN_FLOAT, .rank = 1}};
+  calls = 0, in.data = x, in.dims[0] = 4;
+  CHECK(burin_run(&model, &context, &in, out) == BURIN_OK && out[0].dims[0] == 6 && out[1].dims[0] == 2 && calls == 1);
+  CHECK(allocations == 1 && out[1].capacity == 8);
+  free(out[1].data);
+  out[1].data = z, out[1].dims[0] = 2, out[1].capacity = 0;
+  CHECK(burin_run(&model, &context, &in, out) == BURIN_OK && allocations == 1 && out[1].data == z);
+  in.dims[0] = 5;
+  CHECK(burin_run(&model, &context, &in, out) == BURIN_ERROR_ARENA && calls == 2);
+  in.dims[0] = 13; /* the model's own check */
+  CHECK(burin_run(&model, &context, &in, out) == BURIN_ERROR_SHAPE && context.error_tensor == -1 && calls == 2);
+  in.dims[0] = 4, out[0].capacity = 6 * 4 * sizeof(double) - 1;
+  CHECK(burin_run(&model, &context, &in, out) == BURIN_ERROR_CAPACITY && context.error_tensor == 1 && calls == 2);
+}
+
 static void test_texts_and_sizes(void) {
   for (int s = -1; s < 20; ++s)
     CHECK(burin_status_text((burin_status)s)[0] != 0);
@@ -195,6 +272,7 @@ int main(void) {
   test_run();
   test_check_model();
   test_free_dims();
+  test_plan();
   test_texts_and_sizes();
   test_features();
   return check_failures;

@@ -1,11 +1,11 @@
 // RUN: burin-opt %s --cpu-make-entry | FileCheck %s
 
-// Case two_layers: pointers from the arrays, views as byte offsets, the profile hook around each call.
+// Case two_layers: data pointers from the arrays of burin_tensor, views as byte offsets, the profile hook around each call.
 // CHECK-LABEL: func.func @entry
 // CHECK-SAME: (%[[INPUTS:.*]]: !llvm.ptr, %[[OUTPUTS:.*]]: !llvm.ptr, %[[ARENA:.*]]: !llvm.ptr, %[[WEIGHTS:.*]]: !llvm.ptr, %[[CONTEXT:.*]]: !llvm.ptr) -> i32
-// CHECK: %[[SLOT:.*]] = llvm.getelementptr %[[INPUTS]][0]
+// CHECK: %[[SLOT:.*]] = llvm.getelementptr %[[INPUTS]][0, 0] : {{.*}}struct<(ptr, i32, i32, array<8 x i64>, array<8 x i64>, i64)>
 // CHECK: %[[IN:.*]] = llvm.load %[[SLOT]]
-// CHECK: %[[SLOT:.*]] = llvm.getelementptr %[[OUTPUTS]][0]
+// CHECK: %[[SLOT:.*]] = llvm.getelementptr %[[OUTPUTS]][0, 0]
 // CHECK: %[[OUT:.*]] = llvm.load %[[SLOT]]
 // CHECK: %[[PLACE:.*]] = llvm.getelementptr inbounds %[[ARENA]]
 // CHECK: llvm.call @burin_layer_hook(%[[CONTEXT]]

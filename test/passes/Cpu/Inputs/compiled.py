@@ -16,27 +16,33 @@ TARGETS = {
     "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon", "aarch64-linux-gnu-gcc", ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]),
 }
 
+INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[".."] * 4, "include")
+
 HARNESS = r"""
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-int32_t entry(void **inputs, void **outputs, void *arena, const void *weights, const void *context);
+#include "burin/runtime.h"
+int32_t entry(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights, const burin_context *context);
 int main(int argc, char **argv) {
   FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
   int64_t counts[2], size;
   if (!in || !out || fread(counts, 8, 2, in) != 2) return 1;
-  void **tensors[2]; int64_t *sizes[2];
+  burin_tensor *tensors[2]; int64_t *sizes[2];
   for (int side = 0; side < 2; ++side) {
-    tensors[side] = calloc(counts[side] + 1, sizeof(void *)); sizes[side] = calloc(counts[side] + 1, 8);
+    tensors[side] = calloc(counts[side] + 1, sizeof(burin_tensor)); sizes[side] = calloc(counts[side] + 1, 8);
     for (int64_t i = 0; i < counts[side]; ++i) {
-      if (fread(&size, 8, 1, in) != 1) return 1;
+      int64_t rank;
+      burin_tensor *tensor = &tensors[side][i];
+      if (fread(&size, 8, 1, in) != 1 || fread(&rank, 8, 1, in) != 1 || fread(tensor->dims, 8, rank, in) != (size_t)rank) return 1;
+      tensor->rank = (int32_t)rank; tensor->capacity = size;
       /* Guard bytes behind each tensor show writes beyond it. */
       char *data = aligned_alloc(64, (size + 64 + 63) / 64 * 64);
       if (fread(data, 1, size, in) != (size_t)size) return 1;
       memset(data + size, 0x5a, 64);
-      tensors[side][i] = data; sizes[side][i] = size;
+      tensor->data = data; sizes[side][i] = size;
     }
   }
   void *arena = aligned_alloc(64, 1 << 20);
@@ -52,9 +58,9 @@ int main(int argc, char **argv) {
   if (repeats > 1) printf("%.3f\n", best);
   for (int side = 0; side < 2; ++side)
     for (int64_t i = 0; i < counts[side]; ++i) {
-      if (side) fwrite(tensors[side][i], 1, sizes[side][i], out);
+      if (side) fwrite(tensors[side][i].data, 1, sizes[side][i], out);
       for (int g = 0; g < 64; ++g)
-        if (((char *)tensors[side][i])[sizes[side][i] + g] != 0x5a) { fprintf(stderr, "wrote beyond tensor %d of side %d\n", (int)i, side); return 3; }
+        if (((char *)tensors[side][i].data)[sizes[side][i] + g] != 0x5a) { fprintf(stderr, "wrote beyond tensor %d of side %d\n", (int)i, side); return 3; }
     }
   return fclose(out) != 0;
 }
@@ -91,12 +97,12 @@ def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None):
         calls = set(undefined) - {"memcpy", "memset", "memmove"}
         if calls:
             sys.exit(f"the code calls {sorted(calls)}")
-        call([cc, "-O1", "-o", at("program"), at("main.c"), at("out.o")])
+        call([cc, "-O1", f"-I{INCLUDE}", "-o", at("program"), at("main.c"), at("out.o")])
         with open(at("in.bin"), "wb") as f:
             f.write(np.array([len(inputs), len(outputs)], np.int64).tobytes())
             for a in list(inputs) + list(outputs):
                 data = np.ascontiguousarray(a).tobytes()
-                f.write(np.int64(len(data)).tobytes() + data)
+                f.write(np.array([len(data), np.ndim(a), *np.shape(a)], np.int64).tobytes() + data)
         printed = call(runner + [at("program"), at("in.bin"), at("out.bin"), str(repeats)])
         data, results, start = open(at("out.bin"), "rb").read(), [], 0
         for a in outputs:
