@@ -27,6 +27,7 @@ const OptionInfo table[] = {
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
     {"precision", "P", "arithmetic of float layers: f32"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
+    {"lora", "FILE[:SCALE]", "merge a LoRA adapter (safetensors) into the weights; may be repeated"},
     {"passes", "PIPELINE", "passes to run on the graph after its own, as burin-opt --pass-pipeline takes them"},
     {"opset", "N", "opset that --emit=onnx writes, default 26"},
     {"static", "", "programs: take the C library in"},
@@ -37,8 +38,7 @@ const OptionInfo table[] = {
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"lora",
-                                      "input-type",
+  static const StringRef planned[] = {"input-type",
                                       "mean",
                                       "scale",
                                       "reverse-channels",
@@ -121,6 +121,10 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   }
   if (value.empty())
     return createStringError("--%s needs a value: %s", name.c_str(), info->value.str().c_str());
+  if (auto isEdit = setModelEdit(options.edits, key, value); !isEdit)
+    return isEdit.takeError();
+  else if (*isEdit)
+    return Error::success();
   if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
@@ -189,6 +193,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "O=" << options.optLevel << "\nname=" << options.name << "\npasses=" << options.passes
       << "\nruntime-dir=" << options.runtimeFolder << "\nstatic=" << options.isStatic << "\nopset=" << options.opset
       << "\n";
+  printModelEdits(options.edits, out);
   for (const auto &[name, dims] : options.inputHints) {
     out << "hint=" << name << ":";
     interleave(dims, out, "x");

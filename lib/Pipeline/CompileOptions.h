@@ -3,6 +3,7 @@
 #ifndef BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 #define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 
+#include "lib/Pipeline/ModelEdits.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -28,6 +29,7 @@ struct CompileOptions {
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
   std::vector<std::string> dims;    // NAME=N
   unsigned optLevel = 2;
+  ModelEdits edits;          // adapters, pre- and postprocessing
   std::string name;          // prefix of every symbol; empty: made from the file's name
   std::string header;        // of libraries and objects; empty: NAME.h beside the output; "none": no header
   std::string passes;        // a textual pipeline over the graph, run at the end of the graph stage

@@ -56,8 +56,10 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   if (!leaves)
     for (std::string &name : getLoweredOperators())
       graph.lowered.push_back(std::move(name));
-  if (failed(runPasses(module, stage.options,
-                       [&](OpPassManager &pm) { buildGraphPipeline(pm, graph, createEvaluator()); })))
+  if (failed(runPasses(module, stage.options, [&](OpPassManager &pm) {
+        addModelEdits(pm, stage.options.edits, stage.options.verbose);
+        buildGraphPipeline(pm, graph, createEvaluator());
+      })))
     return failure();
   if (stage.options.passes.empty())
     return success();
@@ -170,6 +172,8 @@ LogicalResult Compilation::import(const ModelSource &source) {
   if (!module || failed(mlir::verify(*module)))
     return failure();
   reached = stageOf(*module);
+  if (reached < Stage::Graph && failed(loadModelEdits(*module, options.edits)))
+    return failure();
   return bindHints();
 }
 

@@ -81,6 +81,18 @@ def InferShapes : Pass<"graph-infer-shapes", "::mlir::ModuleOp"> {
   }];
 }
 
+def MergeLora : Pass<"graph-merge-lora", "::mlir::ModuleOp"> {
+  let summary = "Merge LoRA adapters into the weights they belong to";
+  let description = [{
+    Matches the adapters of the module attribute `burin.adapters` with the constant weights of Conv, Gemm, MatMul and Gather, by
+    the names of initializers or by the scopes in node names; parts of fused projections too. Makes constants
+    W + scale * alpha / rank * B A, summed in f32, and removes the attribute. Keys of a sibling component are listed and skipped.
+    Must not leave a key without a home: an error, as are shapes that do not fit, quantized weights and a name that two
+    weights bear. Example: test/passes/Graph/merge-lora.mlir#peft
+  }];
+  let options = [Option<"list", "list", "bool", "false", "note each weight that takes an adapter">];
+}
+
 def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
   let summary = "Recognise activations that exporters spell out";
   let description = [{

@@ -76,6 +76,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFuseConvBn();
   registerFusePad();
   registerInferShapes();
+  registerMergeLora();
   registerRaiseActivations();
   registerRaiseAttention();
   registerRaiseLayerNorm();

@@ -4,6 +4,7 @@
 #include "burin/InitAll.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Export/Export.h"
+#include "lib/Import/Adapter.h"
 #include "lib/Import/Import.h"
 #include "lib/Support/Diagnostics.h"
 
@@ -43,6 +44,8 @@ cl::opt<std::string>
                  cl::value_desc("name"), cl::cat(category));
 cl::opt<std::string> targetName("target", cl::desc("Machine the named pipeline is for (default: this one)"),
                                 cl::value_desc("machine"), cl::cat(category));
+cl::list<std::string> loras("lora", cl::desc("Merge a LoRA adapter into the weights, before any pass; may be repeated"),
+                            cl::value_desc("FILE.safetensors[:scale]"), cl::cat(category));
 cl::opt<bool> listPipelines("list-pipelines", cl::desc("List the named pipelines and exit"), cl::cat(category));
 cl::opt<bool> elideWeights("elide-weights",
                            cl::desc("Leave out the data of large constants when printing: to read, not to read back"),
@@ -75,6 +78,19 @@ struct ImportOnnx : PassWrapper<ImportOnnx, OperationPass<ModuleOp>> {
   }
   std::string path;
   Handler handler;
+};
+
+// Adapters lie in files, which passes do not open.
+struct LoadAdapters : PassWrapper<LoadAdapters, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LoadAdapters)
+  StringRef getArgument() const final { return "burin-load-adapters"; }
+  StringRef getDescription() const final { return "read the adapters of the command line"; }
+  void getDependentDialects(DialectRegistry &registry) const final { registry.insert<burin::onnx::OnnxDialect>(); }
+  void runOnOperation() final {
+    for (const std::string &spec : loras)
+      if (failed(burin::addAdapter(getOperation(), spec)))
+        return signalPassFailure();
+  }
 };
 
 struct ExportOnnx : PassWrapper<ExportOnnx, OperationPass<ModuleOp>> {
@@ -188,10 +204,16 @@ int run(int argc, char **argv) {
     Handler handler = fromOnnx || toOnnx ? std::make_shared<burin::ScopedDiagnosticHandler>(pm.getContext()) : nullptr;
     if (failed(base.setupPassPipeline(pm)))
       return failure();
-    if (fromOnnx) {
+    if (fromOnnx || !loras.empty()) {
       OpPassManager chosen(static_cast<OpPassManager &>(pm));
       pm.clear();
-      pm.addPass(std::make_unique<ImportOnnx>(input, handler));
+      if (fromOnnx)
+        pm.addPass(std::make_unique<ImportOnnx>(input, handler));
+      if (!loras.empty()) {
+        pm.addPass(std::make_unique<LoadAdapters>());
+        if (failed(parsePassPipeline("graph-merge-lora", pm)))
+          return failure();
+      }
       if (!chosen.empty())
         pm.addPass(std::make_unique<RunPasses>(std::move(chosen)));
     }

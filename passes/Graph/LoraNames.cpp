@@ -1,0 +1,199 @@
+// The tables behind graph-merge-lora: suffixes and prefixes of adapter keys as PEFT, kohya's scripts and diffusers
+// write them, and the names of projections that models fuse. A new spelling is a row here.
+#include "passes/Graph/LoraNames.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using llvm::ArrayRef;
+using llvm::StringRef;
+
+namespace burin::graph::lora {
+
+namespace {
+
+struct Suffix {
+  StringRef text;
+  Role role;
+};
+const Suffix suffixes[] = {
+    {".lora_A.weight", Role::Down},
+    {".lora_B.weight", Role::Up},
+    {".lora_A.default.weight", Role::Down},
+    {".lora_B.default.weight", Role::Up},
+    {".lora_embedding_A", Role::Down},
+    {".lora_embedding_B", Role::Up},
+    {".lora_embedding_A.default", Role::Down},
+    {".lora_embedding_B.default", Role::Up},
+    {".lora_linear_layer.down.weight", Role::Down},
+    {".lora_linear_layer.up.weight", Role::Up},
+    {".lora.down.weight", Role::Down},
+    {".lora.up.weight", Role::Up},
+    {"_lora.down.weight", Role::Down},
+    {"_lora.up.weight", Role::Up},
+    {".lora_down.weight", Role::Down},
+    {".lora_up.weight", Role::Up},
+    {".lora_mid.weight", Role::Mid},
+    {".alpha", Role::Alpha},
+};
+
+// What ends keys of methods that are not a product of two matrices.
+const std::pair<StringRef, StringRef> others[] = {
+    {"lora_magnitude_vector", "DoRA"},
+    {"dora_scale", "DoRA"},
+    {"hada_w", "LoHa"},
+    {"lokr_w", "LoKr"},
+    {"lokr_t", "LoKr"},
+    {"oft_", "OFT"},
+    {"ia3_l", "IA3"},
+    {".diff", "a full difference"},
+};
+
+// A prefix and the component it stands for; empty: none.
+const std::pair<StringRef, StringRef> prefixes[] = {
+    {"base_model.model.", ""},
+    {"base_model.", ""},
+    {"lora_unet_", "unet"},
+    {"lora_te1_", "text_encoder"},
+    {"lora_te2_", "text_encoder_2"},
+    {"lora_te3_", "text_encoder_3"},
+    {"lora_te_", "text_encoder"},
+    {"lora_transformer_", "transformer"},
+    {"unet.", "unet"},
+    {"text_encoder_2.", "text_encoder_2"},
+    {"text_encoder_3.", "text_encoder_3"},
+    {"text_encoder.", "text_encoder"},
+    {"transformer.", "transformer"},
+    {"diffusion_model.", ""},
+    {"module.", ""},
+    {"model.", ""},
+};
+
+const StringRef qkvWhole[] = {"qkv_proj", "to_qkv", "in_proj", "c_attn", "Wqkv", "wqkv", "qkv"};
+const StringRef gateWhole[] = {"gate_up_proj"};
+const StringRef qkvProj[] = {"q_proj", "k_proj", "v_proj"}, qkvTo[] = {"to_q", "to_k", "to_v"},
+                qkvWord[] = {"query", "key", "value"}, qkvW[] = {"wq", "wk", "wv"}, qkvLetter[] = {"q", "k", "v"};
+const StringRef gateProj[] = {"gate_proj", "up_proj"};
+const ArrayRef<StringRef> qkvSplit[] = {qkvProj, qkvTo, qkvWord, qkvW, qkvLetter}, gateSplit[] = {gateProj};
+
+struct Family {
+  ArrayRef<StringRef> whole;
+  ArrayRef<ArrayRef<StringRef>> split;
+};
+const Family families[] = {{qkvWhole, qkvSplit}, {gateWhole, gateSplit}};
+
+std::string joined(StringRef name) {
+  std::string text = name.str();
+  for (char &c : text)
+    if (c == '.' || c == '/')
+      c = '_';
+  return text;
+}
+
+bool endsWith(StringRef name, StringRef last) {
+  return name == last ||
+         (name.ends_with(last) && name.size() > last.size() && name[name.size() - last.size() - 1] == '_');
+}
+
+struct Last {
+  StringRef text;
+  const Family *family = nullptr;
+  int64_t index = -1, count = 0; // of a part; -1: the whole
+};
+
+Last lastOf(StringRef name) {
+  Last best;
+  auto offer = [&](StringRef text, const Family &family, int64_t index, int64_t count) {
+    if (text.size() > best.text.size() && endsWith(name, text))
+      best = {text, &family, index, count};
+  };
+  for (const Family &family : families) {
+    for (StringRef whole : family.whole)
+      offer(whole, family, -1, 0);
+    for (ArrayRef<StringRef> split : family.split)
+      for (auto [i, part] : llvm::enumerate(split))
+        offer(part, family, i, split.size());
+  }
+  return best;
+}
+
+} // namespace
+
+std::optional<Key> parseKey(StringRef key, std::string &why) {
+  for (auto [text, method] : others)
+    if (key.contains(text))
+      return why = "expected a LoRA key, got one of " + method.str(), std::nullopt;
+  const Suffix *suffix = llvm::find_if(suffixes, [&](const Suffix &s) { return key.ends_with(s.text); });
+  if (suffix == std::end(suffixes) || key.size() == suffix->text.size())
+    return why = "expected a LoRA key such as NAME.lora_A.weight or NAME.lora_down.weight, got another", std::nullopt;
+  Key result;
+  result.role = suffix->role;
+  result.isEmbedding = suffix->text.contains("embedding");
+  std::string name = key.drop_back(suffix->text.size()).str();
+  // The oldest form hangs adapters on attention processors, not on the layers themselves.
+  if (suffix->text.starts_with("_lora")) {
+    if (size_t at = name.find(".processor."); at != std::string::npos)
+      name.erase(at, 10);
+    if (StringRef(name).ends_with(".to_out"))
+      name += ".0";
+  }
+  StringRef rest = name;
+  result.module = rest.str();
+  result.candidates.push_back(joined(rest));
+  while (true) {
+    auto prefix = llvm::find_if(
+        prefixes, [&](const auto &p) { return rest.starts_with(p.first) && rest.size() > p.first.size(); });
+    if (prefix == std::end(prefixes))
+      break;
+    rest = rest.drop_front(prefix->first.size());
+    if (result.component.empty())
+      result.component = prefix->second.str();
+    if (prefix->first.starts_with("base_model."))
+      result.module = rest.str();
+    result.candidates.push_back(joined(rest));
+  }
+  return result;
+}
+
+std::string moduleOfWeight(StringRef initializer) {
+  initializer.consume_back(".weight");
+  return joined(initializer);
+}
+
+std::string moduleOfNode(StringRef node) {
+  llvm::SmallVector<StringRef> parts;
+  node.split(parts, '/', -1, /*KeepEmpty=*/false);
+  if (!node.contains('/') || parts.size() < 2)
+    return "";
+  parts.pop_back();
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i + 1 < parts.size() && parts[i + 1].starts_with(parts[i]) && parts[i + 1].size() > parts[i].size() &&
+        parts[i + 1][parts[i].size()] == '.')
+      continue;
+    text += (text.empty() ? "" : "_") + joined(parts[i]);
+  }
+  return text;
+}
+
+int match(StringRef name, StringRef own) { return name == own ? 2 : endsWith(own, name) ? 1 : 0; }
+
+std::string withLast(StringRef name, StringRef last) {
+  if (last.empty())
+    return name.str();
+  Last held = lastOf(name);
+  return held.family ? (name.drop_back(held.text.size()) + last).str() : "";
+}
+
+std::optional<FusedPart> partOfFused(StringRef name) {
+  Last held = lastOf(name);
+  if (!held.family || held.index < 0)
+    return std::nullopt;
+  return FusedPart{held.index, held.count, held.family->whole};
+}
+
+ArrayRef<ArrayRef<StringRef>> partsOf(StringRef name) {
+  Last held = lastOf(name);
+  return held.family && held.index < 0 ? held.family->split : ArrayRef<ArrayRef<StringRef>>();
+}
+
+} // namespace burin::graph::lora
