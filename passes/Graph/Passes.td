@@ -52,6 +52,17 @@ def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
   }];
 }
 
+def FoldShapes : Pass<"graph-fold-shapes", "::mlir::ModuleOp"> {
+  let summary = "Solve shape computations over sizes that have names instead of numbers";
+  let description = [{
+    Matches integer tensors made of Shape by arithmetic, Gather, Concat, comparison and Where; Reshape, Expand, Slice with
+    such operands; Expand before what broadcasts by itself. Makes constants where the names cancel, `0` and `1` in the
+    shapes of Reshape and Expand where a size is the operand's own, one Shape of an input for all that ask the same,
+    and equal names for dims that are equal. Must not run where a size left to infer stands next to one that may be 0.
+    Example: test/passes/Graph/fold-shapes.mlir#split_heads
+  }];
+}
+
 def FuseConvBn : Pass<"graph-fuse-conv-bn", "::mlir::ModuleOp"> {
   let summary = "Fold per-channel scales and shifts into the weights before them";
   let description = [{

@@ -19,6 +19,7 @@ static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, u
   for (unsigned i = 0; i < rounds; ++i) {
     pm.addPass(createInferShapes());
     pm.addPass(createFoldConstants(i + 1 == rounds ? evaluator : nullptr));
+    pm.addPass(createFoldShapes());
     pm.addPass(createEliminateIdentities());
   }
 }
@@ -73,6 +74,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerEliminateIdentities();
   registerExpandFunctions();
   registerPass([evaluator] { return createFoldConstants(evaluator); });
+  registerFoldShapes();
   registerFuseConvBn();
   registerFusePad();
   registerInferShapes();

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Do the graph passes keep what a model computes? Each model goes ONNX -> passes -> ONNX and runs in ONNX Runtime before and after.
 
-usage: graph_passes.py --bin DIR [--pass=--graph-fuse-conv-bn] [--times] MODEL.onnx...
+usage: graph_passes.py --bin DIR [--pass=--graph-fuse-conv-bn] [--unbound] [--times] MODEL.onnx...
 
-Without --pass the whole graph stage runs, shapes bound to those of NAME.inputs.npz (random inputs where there is none),
-and afterwards no operator may be left that the stage promises to remove: see LEFT. Optimizations of ONNX Runtime are off.
+Without --pass the whole graph stage runs, shapes bound to those of NAME.inputs.npz (random inputs where there is none)
+or left as the model has them (--unbound), and afterwards no operator may be left that the stage promises to remove: see LEFT. Optimizations of ONNX Runtime are off.
 Limit: max|a-b| <= 1e-4 * max(0.01, max|b|), 5e-3 for f16 models, cosine 0.999 for int8 ones. A line a model; last,
 `N of M models equal`. Exit 0 only if all are.
 """
@@ -82,7 +82,7 @@ def check(path, arguments):
     before = session(path)
     summary = ""
     for feed in feeds(path, before):
-        shapes = ",".join(f"{k}={'x'.join(map(str, v.shape))}" for k, v in feed.items() if v.ndim and name not in UNBOUND)
+        shapes = ",".join(f"{k}={'x'.join(map(str, v.shape))}" for k, v in feed.items() if v.ndim and name not in UNBOUND and not arguments.unbound)
         passes = arguments.passes.split() if arguments.passes else [f"--graph=shapes={shapes}" if shapes else "--graph"]
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "out.onnx")
@@ -118,6 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
     parser.add_argument("--pass", dest="passes", default="")
+    parser.add_argument("--unbound", action="store_true")
     parser.add_argument("--times", action="store_true")
     parser.add_argument("--ops", action="store_true")
     parser.add_argument("models", nargs="+")
