@@ -2,13 +2,12 @@
 // bias: BatchNormalization, and Mul, Div, Add, Sub by constants. One form for all of them: s and t, computed in double
 // and rounded once to the weights' type. The same before a convolution, where no padding is in the way. A normalization
 // that finds no home becomes Mul and Add. Splat weights stay splats.
+#include "passes/Graph/Affine.h"
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
 #include "llvm/ADT/TypeSwitch.h"
-
-#include <cmath>
 
 using namespace mlir;
 
@@ -20,98 +19,6 @@ namespace {
 using namespace graph;
 
 constexpr StringLiteral passName = "FuseConvBn";
-
-// y = x * scale + shift along the channels; one entry where all channels agree. `scales` is false for a pure shift.
-struct Affine {
-  SmallVector<double> scale, shift;
-  bool scales = true, shifts = true;
-};
-
-double at(ArrayRef<double> values, int64_t i) { return values.size() == 1 ? values[0] : values[i]; }
-
-// A constant of `count` channels (one where it is a splat).
-std::optional<SmallVector<double>> channels(Value value, int64_t count) {
-  auto literal = readLiteral(onnx::getConstantAttr(value));
-  if (!literal || !isa<FloatType>(literal->type.getElementType()) || literal->count() == 0)
-    return std::nullopt;
-  if (literal->splat)
-    literal = reshaped(*literal, RankedTensorType::get({1}, literal->type.getElementType()));
-  else if (count >= 0 && literal->count() != count && literal->count() != 1)
-    return std::nullopt;
-  return doubles(*literal);
-}
-
-// A constant operand that differs by channel only: all dims 1 but the one of the channels, counted from the back.
-std::optional<SmallVector<double>> perChannel(Value value, int64_t count, int64_t rank, int64_t channelDim) {
-  ElementsAttr attr = onnx::getConstantAttr(value);
-  RankedTensorType type = attr ? dyn_cast<RankedTensorType>(attr.getShapedType()) : RankedTensorType();
-  if (!type || type.getRank() > rank || !isa<FloatType>(type.getElementType()))
-    return std::nullopt;
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    bool isChannel = rank - type.getRank() + d == channelDim;
-    if (type.getDimSize(d) != 1 && (!isChannel || type.getDimSize(d) != count))
-      return std::nullopt;
-  }
-  return channels(value, count);
-}
-
-std::optional<Affine> affineOf(onnx::BatchNormalizationOp op, int64_t count) {
-  auto scale = channels(op.getScale(), count), bias = channels(op.getB(), count);
-  auto mean = channels(op.getInputMean(), count), variance = channels(op.getInputVar(), count);
-  if (!scale || !bias || !mean || !variance || op.getTrainingMode() != 0)
-    return std::nullopt;
-  Affine affine;
-  size_t n = std::max({scale->size(), bias->size(), mean->size(), variance->size()});
-  for (size_t i = 0; i < n; ++i) {
-    double s = at(*scale, i) / std::sqrt(at(*variance, i) + double(op.getEpsilon()));
-    affine.scale.push_back(s);
-    affine.shift.push_back(at(*bias, i) - at(*mean, i) * s);
-  }
-  return affine;
-}
-
-// What `op` does to the channels of its operand `x`, if that is all it does.
-std::optional<Affine> affineOf(Operation *op, Value x, int64_t count, int64_t rank, int64_t channelDim) {
-  if (auto bn = dyn_cast<onnx::BatchNormalizationOp>(op))
-    return channelDim == 1 ? affineOf(bn, count) : std::nullopt;
-  bool first = op->getOperand(0) == x;
-  auto held = perChannel(op->getOperand(first ? 1 : 0), count, rank, channelDim);
-  if (!held || op->getOperand(0) == op->getOperand(1))
-    return std::nullopt;
-  Affine affine{{1}, {0}, false, false};
-  if (isa<onnx::MulOp>(op)) {
-    affine.scale = *held;
-    affine.scales = true;
-  } else if (isa<onnx::AddOp>(op)) {
-    affine.shift = *held;
-    affine.shifts = true;
-  } else if (isa<onnx::DivOp>(op) && first) {
-    if (llvm::is_contained(*held, 0.0))
-      return std::nullopt;
-    affine.scale.clear();
-    for (double value : *held)
-      affine.scale.push_back(1 / value);
-    affine.scales = true;
-  } else if (isa<onnx::SubOp>(op)) {
-    affine.shift.clear();
-    for (double value : *held)
-      affine.shift.push_back(first ? -value : value);
-    affine.shifts = true;
-    if (!first) {
-      affine.scale = {-1};
-      affine.scales = true;
-    }
-  } else {
-    return std::nullopt;
-  }
-  return affine;
-}
-
-// Rounding an entry past the type's range would turn numbers into infinities.
-bool fits(ArrayRef<double> values, Type type) {
-  double limit = APFloat::getLargest(cast<FloatType>(type).getFloatSemantics()).convertToDouble();
-  return llvm::all_of(values, [&](double v) { return std::isfinite(v) && std::abs(v) <= limit; });
-}
 
 // Weights times a vector along one dim of a view of them; f16 weights round once.
 std::optional<Literal> scaled(const Literal &weights, ArrayRef<double> scale, ArrayRef<int64_t> viewShape,

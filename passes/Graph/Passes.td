@@ -52,6 +52,17 @@ def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
   }];
 }
 
+def FoldScale : Pass<"graph-fold-scale", "::mlir::ModuleOp"> {
+  let summary = "Move scales and shifts past activations and pools towards weights that can hold them";
+  let description = [{
+    Matches Mul, Div, Add, Sub by a constant per channel, and BatchNormalization, behind Relu, LeakyRelu, PRelu and pools that
+    follow a Conv, ConvTranspose or Gemm with constant weights; and Mul or Div in front of the same before a Conv. Makes the
+    scale (past pools the shift too) directly behind or in front of the weights, for `graph-fuse-conv-bn`. Must not
+    run where a scale that is not positive meets anything but a mean, a shift meets an activation or padding that counts,
+    or a value between has other users. Example: test/passes/Graph/fold-scale.mlir#relu
+  }];
+}
+
 def FoldShapes : Pass<"graph-fold-shapes", "::mlir::ModuleOp"> {
   let summary = "Solve shape computations over sizes that have names instead of numbers";
   let description = [{
@@ -61,6 +72,18 @@ def FoldShapes : Pass<"graph-fold-shapes", "::mlir::ModuleOp"> {
     and equal names for dims that are equal. Must not run where a size left to infer stands next to one that may be 0.
     Example: test/passes/Graph/fold-shapes.mlir#split_heads
   }];
+}
+
+def FoldSpaceToDepth : Pass<"graph-fold-space-to-depth", "::mlir::ModuleOp"> {
+  let summary = "Let a convolution read the image that SpaceToDepth regroups for it";
+  let description = [{
+    Matches SpaceToDepth of block b before a Conv of kernel k with constant weights. Makes one Conv of kernel b * k and stride
+    b times its own, of as many multiplications. Must not run where the SpaceToDepth has other users, the Conv has
+    groups or dilations, or the image has more channels than `max-channels`: those fill vectors better regrouped.
+    Example: test/passes/Graph/fold-space-to-depth.mlir#stem
+  }];
+  let options = [
+    Option<"maxChannels", "max-channels", "int64_t", "4", "channels of an image that is read as it is, 1 or more">];
 }
 
 def FuseConvBn : Pass<"graph-fuse-conv-bn", "::mlir::ModuleOp"> {
@@ -89,6 +112,47 @@ def InferShapes : Pass<"graph-infer-shapes", "::mlir::ModuleOp"> {
     Matches every operator, in order, subgraphs included. Makes its result types as static as the operands, constants and
     propagated shape values allow, and the functions' result types with them. A conflict is a located error.
     Example: test/passes/Graph/infer-shapes.mlir#conv
+  }];
+}
+
+def LowerConvTranspose : Pass<"graph-lower-conv-transpose", "::mlir::ModuleOp"> {
+  let summary = "Compute a transposed convolution as a convolution and DepthToSpace";
+  let description = [{
+    Matches ConvTranspose with constant weights and known sizes, any stride, kernel, dilation, pads and output_padding, and groups.
+    Makes a Conv over the small image with a channel for each phase of the stride, DepthToSpace (Reshape, Transpose, Reshape
+    where strides differ or dims are not two), and a Slice where phases do not divide the result. Must not run without a
+    stride, or where pads cut whole input positions off. Example: test/passes/Graph/lower-conv-transpose.mlir#stride
+  }];
+}
+
+def LowerStridedConv : Pass<"graph-lower-strided-conv", "::mlir::ModuleOp"> {
+  let summary = "Compute a strided convolution as one of stride 1 over SpaceToDepth";
+  let description = [{
+    Matches a Conv of two dims with one stride above 1, one group, constant weights and known sizes. Makes SpaceToDepth, behind a
+    Pad to whole blocks where needed, and a Conv of stride 1. Must not run on more input channels than `max-channels`, nor where
+    no window reaches the last block. Example: test/passes/Graph/lower-strided-conv.mlir#stem
+  }];
+  let options = [
+    Option<"maxChannels", "max-channels", "int64_t", "4", "input channels up to which a stride is taken away, 1 or more">];
+}
+
+def MergeBranches : Pass<"graph-merge-branches", "::mlir::ModuleOp"> {
+  let summary = "Make one convolution of a sum of linear branches over one input";
+  let description = [{
+    Matches sums (Add, Sub, Sum, also nested, scaled and shifted by channel) of branches over one value: convolutions of any
+    kernel, groups, dilations and pads, chains of them, mean pools, the value itself. Makes one Conv whose weights are the
+    branches' summed in their places: what RepVGG, MobileOne, FastViT, ACNet and diverse branch blocks train becomes what
+    they run. Must not run where strides or sizes differ, where a branch has other users, or where one convolution would take
+    more multiplications. Example: test/passes/Graph/merge-branches.mlir#rep_vgg
+  }];
+}
+
+def MergeConvs : Pass<"graph-merge-convs", "::mlir::ModuleOp"> {
+  let summary = "Make one convolution or product of two with nothing between them";
+  let description = [{
+    Matches Conv behind Conv, and MatMul or Gemm behind MatMul or Gemm (a bias between them too), all with constant weights. Makes
+    one operator with the product of the weights. Must not run where that takes more multiplications, where the first has
+    other users, or where the second one pads what the first does not leave at zero. Example: test/passes/Graph/merge-convs.mlir#stem
   }];
 }
 

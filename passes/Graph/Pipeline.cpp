@@ -47,8 +47,12 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   // Focus needs its Slices as exported; its permutation goes into weights that fusion then scales.
   pm.addPass(createRaiseSpaceToDepth());
 
+  // Scales move next to weights before they go into them; branches and chains then are convolutions alone.
+  pm.addPass(createFoldScale());
   pm.addPass(createFusePad());
   pm.addPass(createFuseConvBn());
+  pm.addPass(createMergeConvs());
+  pm.addPass(createMergeBranches());
 
   if (!options.lowered.empty()) {
     ExpandFunctionsOptions expand;
@@ -74,10 +78,16 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerEliminateIdentities();
   registerExpandFunctions();
   registerPass([evaluator] { return createFoldConstants(evaluator); });
+  registerFoldScale();
   registerFoldShapes();
+  registerFoldSpaceToDepth();
   registerFuseConvBn();
   registerFusePad();
   registerInferShapes();
+  registerLowerConvTranspose();
+  registerLowerStridedConv();
+  registerMergeBranches();
+  registerMergeConvs();
   registerMergeLora();
   registerRaiseActivations();
   registerRaiseAttention();
