@@ -181,10 +181,11 @@ def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
 def RaiseAttention : Pass<"graph-raise-attention", "::mlir::ModuleOp"> {
   let summary = "Recognise scaled dot-product attention that exporters spell out";
   let description = [{
-    Matches MatMul(Softmax(MatMul(q, transposed k) * scale + mask), v) of four dims, the scale also on q or k, the mask
-    optional, k and v also repeated for groups of heads. Makes Attention with the scale, the mask and k and v unrepeated.
-    Must not run where the mask or batch dims could broadcast the scores, where the softmax is not over the keys, or where
-    scores or weights have other users. Example: test/passes/Graph/raise-attention.mlir#grouped
+    Matches MatMul(Softmax(MatMul(q, transposed k) * scale + mask), v) of four dims, the scale also on q or k, capped by
+    tanh, the softmax between Casts to f32, the mask added or a Where, k and v also repeated for groups of heads; Concat of
+    past and new keys and values. Makes Attention with the mask and k and v unrepeated, past and present its own.
+    Must not run where the mask or batch dims could broadcast the scores, where the softmax is not over the keys, where
+    a cache is read before, or where scores or weights have other users. Example: test/passes/Graph/raise-attention.mlir#grouped
   }];
 }
 

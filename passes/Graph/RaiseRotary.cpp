@@ -137,12 +137,6 @@ Value halve(OpBuilder &builder, Value value) {
   return made ? made->getResult(0) : Value();
 }
 
-bool sameDim(RankedTensorType a, int64_t i, RankedTensorType b, int64_t j) {
-  if (a.getDimSize(i) != b.getDimSize(j))
-    return false;
-  return !a.isDynamicDim(i) || (!onnx::getDimName(a, i).empty() && onnx::getDimName(a, i) == onnx::getDimName(b, j));
-}
-
 // The [batch, sequence, dim] value that `value`, [batch, 1, sequence, dim], was unsqueezed from, through Casts.
 Value withoutHeads(Value value) {
   for (unsigned depth = 0; depth < 4; ++depth) {

@@ -1,6 +1,7 @@
 // The tools behind the graph room's patterns: walking, replacing, remarks. Nothing here knows a particular operator
 // beyond constants; it must not fold or infer on its own account.
 #include "passes/Graph/Rewriting.h"
+#include "passes/Graph/SymbolicShapes.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
@@ -219,6 +220,14 @@ bool sameType(Type a, Type b) {
   if (!x || !y)
     return a == b;
   return x.getElementType() == y.getElementType() && x.getShape() == y.getShape();
+}
+
+bool sameDim(RankedTensorType a, int64_t i, RankedTensorType b, int64_t j) {
+  if (a.getDimSize(i) != b.getDimSize(j))
+    return false;
+  // "?" and "-1" are exporters' words for a size nobody knows.
+  StringRef name = onnx::getDimName(a, i);
+  return !a.isDynamicDim(i) || (isDimName(name) && name == onnx::getDimName(b, j));
 }
 
 std::optional<double> uniform(Value value) {

@@ -63,6 +63,8 @@ mlir::RankedTensorType staticType(mlir::Value value);
 mlir::RankedTensorType rankedType(mlir::Value value);
 /// Element types and shapes equal, names of dims aside.
 bool sameType(mlir::Type a, mlir::Type b);
+/// True if dim `i` of `a` is known to be dim `j` of `b`, by number or by a name that tells dims apart.
+bool sameDim(mlir::RankedTensorType a, int64_t i, mlir::RankedTensorType b, int64_t j);
 /// The one value all elements of a float or integer constant have.
 std::optional<double> uniform(mlir::Value value);
 /// True if `value` is a float constant whose elements all are within rounding of `x` (1e-3 for f16 and bf16, else

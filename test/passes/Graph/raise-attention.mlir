@@ -96,3 +96,92 @@ func.func @near_misses(%q: tensor<1x2x5x8xf32>, %kt: tensor<1x2x8x5xf32>, %v: te
   %8 = onnx.MatMul(%7, %w) : (tensor<1x2x5x5xf32>, tensor<1x1x5x8xf32>) -> tensor<1x2x5x8xf32>
   return %1, %2, %5, %8 : tensor<1x2x5x5xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>, tensor<1x2x5x8xf32>
 }
+
+// -----
+
+// A cache that grows, sizes known by name only, two heads of keys for four of queries: past and present are the
+// operator's own, unrepeated.
+// CHECK-LABEL: @cache
+// CHECK-NOT: onnx.Concat
+// CHECK: %[[Y:.*]], %[[PK:.*]], %[[PV:.*]], %{{.*}} = onnx.Attention(%arg0, %arg1, %arg2, %{{.*}}, %arg3, %arg4, %{{.*}}) {scale = 1.000000e+00 : f32}
+// CHECK-NEXT: return %[[Y]], %[[PK]], %[[PV]]
+// REMARK: [Passed] Cache
+!q = tensor<?x4x?x8xf32, #onnx.dims<["n", "", "s", ""]>>
+!k = tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>>
+!p = tensor<?x2x?x8xf32, #onnx.dims<["n", "", "p", ""]>>
+!t = tensor<?x2x?x8xf32, #onnx.dims<["n", "", "t", ""]>>
+!t5 = tensor<?x2x1x?x8xf32, #onnx.dims<["n", "", "", "t", ""]>>
+!w5 = tensor<?x2x2x?x8xf32, #onnx.dims<["n", "", "", "t", ""]>>
+!w = tensor<?x4x?x8xf32, #onnx.dims<["n", "", "t", ""]>>
+!wt = tensor<?x4x8x?xf32, #onnx.dims<["n", "", "", "t"]>>
+!qk = tensor<?x4x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>
+func.func @cache(%q: !q, %k: !k, %v: !k, %pk: !p, %pv: !p, %to: tensor<4xi64>) -> (!q, !t, !t) {
+  %axis = onnx.Constant dense<2> : tensor<1xi64>
+  %wide = onnx.Constant dense<[1, 1, 2, 1, 1]> : tensor<5xi64>
+  %0 = onnx.Concat(%pk, %k) {axis = 2 : i64} : (!p, !k) -> !t
+  %1 = onnx.Concat(%pv, %v) {axis = 2 : i64} : (!p, !k) -> !t
+  %2 = onnx.Unsqueeze(%0, %axis) : (!t, tensor<1xi64>) -> !t5
+  %3 = onnx.Expand(%2, %wide) : (!t5, tensor<5xi64>) -> !w5
+  %4 = onnx.Reshape(%3, %to) : (!w5, tensor<4xi64>) -> !w
+  %5 = onnx.Unsqueeze(%1, %axis) : (!t, tensor<1xi64>) -> !t5
+  %6 = onnx.Tile(%5, %wide) : (!t5, tensor<5xi64>) -> !w5
+  %7 = onnx.Reshape(%6, %to) : (!w5, tensor<4xi64>) -> !w
+  %8 = onnx.Transpose(%4) {perm = array<i64: 0, 1, 3, 2>} : (!w) -> !wt
+  %9 = onnx.MatMul(%q, %8) : (!q, !wt) -> !qk
+  %10 = onnx.Softmax(%9) : (!qk) -> !qk
+  %11 = onnx.MatMul(%10, %7) : (!qk, !w) -> !q
+  return %11, %0, %1 : !q, !t, !t
+}
+
+// -----
+
+// Scores replaced where a condition does not hold, capped by tanh before; f16 with the softmax in f32.
+// CHECK-LABEL: @capped
+// CHECK: %[[M:.*]] = onnx.Where(%arg3, %{{.*}}, %{{.*}}) : (tensor<3x5xi1>, tensor<f16>, tensor<f16>) -> tensor<3x5xf16>
+// CHECK: onnx.Attention(%arg0, %{{.*}}, %arg2, %[[M]], {{.*}}) {scale = 2.500000e-01 : f32, softcap = 3.000000e+01 : f32, softmax_precision = 1 : i64}
+func.func @capped(%q: tensor<1x2x3x8xf16>, %k: tensor<1x2x8x5xf16>, %v: tensor<1x2x5x8xf16>, %m: tensor<3x5xi1>) -> tensor<1x2x3x8xf16> {
+  %scale = onnx.Constant dense<0.25> : tensor<f16>
+  %cap = onnx.Constant dense<30.0> : tensor<f16>
+  %low = onnx.Constant dense<0xFC00> : tensor<f16>
+  %0 = onnx.MatMul(%q, %k) : (tensor<1x2x3x8xf16>, tensor<1x2x8x5xf16>) -> tensor<1x2x3x5xf16>
+  %1 = onnx.Mul(%0, %scale) : (tensor<1x2x3x5xf16>, tensor<f16>) -> tensor<1x2x3x5xf16>
+  %2 = onnx.Div(%1, %cap) : (tensor<1x2x3x5xf16>, tensor<f16>) -> tensor<1x2x3x5xf16>
+  %3 = onnx.Tanh(%2) : (tensor<1x2x3x5xf16>) -> tensor<1x2x3x5xf16>
+  %4 = onnx.Mul(%3, %cap) : (tensor<1x2x3x5xf16>, tensor<f16>) -> tensor<1x2x3x5xf16>
+  %5 = onnx.Where(%m, %4, %low) : (tensor<3x5xi1>, tensor<1x2x3x5xf16>, tensor<f16>) -> tensor<1x2x3x5xf16>
+  %6 = onnx.Cast(%5) {to = 1 : i64} : (tensor<1x2x3x5xf16>) -> tensor<1x2x3x5xf32>
+  %7 = onnx.Softmax(%6) : (tensor<1x2x3x5xf32>) -> tensor<1x2x3x5xf32>
+  %8 = onnx.Cast(%7) {to = 10 : i64} : (tensor<1x2x3x5xf32>) -> tensor<1x2x3x5xf16>
+  %9 = onnx.MatMul(%8, %v) : (tensor<1x2x3x5xf16>, tensor<1x2x5x8xf16>) -> tensor<1x2x3x8xf16>
+  return %9 : tensor<1x2x3x8xf16>
+}
+
+// -----
+
+// A mask of one row for queries whose number only running tells: it gets as many.
+// CHECK-LABEL: @dynamic_rows
+// CHECK: %[[R:.*]] = onnx.Shape(%arg0) {end = 3 : i64, start = 2 : i64}
+// CHECK: %[[S:.*]] = onnx.Concat(%{{.*}}, %[[R]], %{{.*}})
+// CHECK: onnx.Expand(%{{.*}}, %[[S]]) : {{.*}} -> tensor<?x1x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>
+// CHECK: onnx.Attention
+// A cap that is nobody's: not far enough below the scores to be the same when added.
+// CHECK: onnx.Where
+// CHECK: onnx.Softmax
+!q1 = tensor<?x2x?x8xf32, #onnx.dims<["n", "", "s", ""]>>
+!kt1 = tensor<?x2x8x?xf32, #onnx.dims<["n", "", "", "t"]>>
+!v1 = tensor<?x2x?x8xf32, #onnx.dims<["n", "", "t", ""]>>
+!m1 = tensor<?x1x1x?xf32, #onnx.dims<["n", "", "", "t"]>>
+!b1 = tensor<?x1x1x?xi1, #onnx.dims<["n", "", "", "t"]>>
+!s1 = tensor<?x2x?x?xf32, #onnx.dims<["n", "", "s", "t"]>>
+func.func @dynamic_rows(%q: !q1, %k: !kt1, %v: !v1, %m: !m1, %b: !b1) -> (!q1, !q1) {
+  %0 = onnx.MatMul(%q, %k) : (!q1, !kt1) -> !s1
+  %1 = onnx.Add(%0, %m) : (!s1, !m1) -> !s1
+  %2 = onnx.Softmax(%1) : (!s1) -> !s1
+  %3 = onnx.MatMul(%2, %v) : (!s1, !v1) -> !q1
+  %low = onnx.Constant dense<-100.0> : tensor<f32>
+  %4 = onnx.MatMul(%q, %k) : (!q1, !kt1) -> !s1
+  %5 = onnx.Where(%b, %4, %low) : (!b1, !s1, tensor<f32>) -> !s1
+  %6 = onnx.Softmax(%5) : (!s1) -> !s1
+  %7 = onnx.MatMul(%6, %v) : (!s1, !v1) -> !q1
+  return %3, %7 : !q1, !q1
+}
