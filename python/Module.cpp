@@ -238,6 +238,7 @@ public:
     }
     return result;
   }
+  const char *manifest() const { return model->manifest; }
   uint64_t arenaBytes() const { return model->arena_bytes; }
   uint64_t weightsBytes() const { return model->weights_bytes; }
 
@@ -343,6 +344,7 @@ NB_MODULE(_burin, m) {
       .def("run", &Session::run, nb::arg("wanted").none(), nb::arg("feed"), nb::arg("out").none())
       .def("inputs", [](const Session &s) { return s.describe(true); })
       .def("outputs", [](const Session &s) { return s.describe(false); })
+      .def_prop_ro("manifest", &Session::manifest)
       .def_prop_ro("arena_bytes", &Session::arenaBytes)
       .def_prop_ro("weights_bytes", &Session::weightsBytes);
   m.def("set_dtypes", &setDtypes);

@@ -21,6 +21,7 @@ const OptionInfo table[] = {
      "time"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
+    {"length", "INPUT=N", "how many elements a sequence has; none or 1 for an optional; may be repeated"},
     {"name", "NAME", "prefix of the symbols and of the C header"},
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
@@ -151,6 +152,12 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (Error error = checkBinding(key, value, key == "shape"))
       return error;
     (key == "shape" ? options.shapes : options.dims).push_back(value.str());
+  } else if (key == "length") {
+    auto [input, length] = value.rsplit('=');
+    uint64_t number;
+    if (input.empty() || input.size() == value.size() || (length != "none" && length.getAsInteger(10, number)))
+      return createStringError("--length: expected INPUT=N or INPUT=none, got '%s'", value.str().c_str());
+    options.lengths.push_back(value.str());
   } else if (key == "name") {
     bool good = (isAlpha(value[0]) || value[0] == '_') &&
                 all_of(value, [](char c) { return isAlnum(c) || c == '_'; }) && value != "burin";
@@ -190,6 +197,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   list("target", options.targets);
   list("shape", options.shapes);
   list("dim", options.dims);
+  list("length", options.lengths);
   out << "O=" << options.optLevel << "\nname=" << options.name << "\npasses=" << options.passes
       << "\nruntime-dir=" << options.runtimeFolder << "\nstatic=" << options.isStatic << "\nopset=" << options.opset
       << "\n";

@@ -28,6 +28,7 @@ struct CompileOptions {
   std::vector<std::string> targets; // rows of the machine table; empty: host
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
   std::vector<std::string> dims;    // NAME=N
+  std::vector<std::string> lengths; // INPUT=N or INPUT=none, of sequences and optionals
   unsigned optLevel = 2;
   ModelEdits edits;          // adapters, pre- and postprocessing
   std::string name;          // prefix of every symbol; empty: made from the file's name

@@ -3,6 +3,7 @@
 
 #include "burin/InitAll.h"
 #include "burin/runtime.h"
+#include "dialects/Onnx/Onnx.h"
 #include "lib/Export/Export.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
@@ -50,6 +51,7 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   GraphOptions graph;
   graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
   graph.dims.assign(stage.options.dims.begin(), stage.options.dims.end());
+  graph.lengths.assign(stage.options.lengths.begin(), stage.options.lengths.end());
   // A graph that leaves as ONNX keeps its composite operators; one that is compiled has them expanded while folding can
   // still see them.
   bool leaves = stage.options.emit == EmitKind::Onnx || stage.options.stopAfter == Stage::Graph;
@@ -183,12 +185,31 @@ LogicalResult Compilation::bindHints() {
   auto main = module->lookupSymbol<FunctionOpInterface>("main");
   if (!main || reached >= Stage::Graph)
     return success();
+  auto isGiven = [](ArrayRef<std::string> bindings, StringRef name) {
+    return llvm::any_of(bindings, [&](StringRef s) { return s.rsplit('=').first == name; });
+  };
   for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
     auto name = main.getArgAttrOfType<StringAttr>(i, "onnx.name");
-    auto tensor = dyn_cast<TensorType>(type);
-    if (!name || !tensor || (tensor.hasRank() && tensor.hasStaticShape()))
+    if (!name)
       continue;
+    auto optional = dyn_cast<onnx::OptType>(type);
+    auto sequence = dyn_cast<onnx::SeqType>(optional ? optional.getElementType() : type);
+    auto tensor = dyn_cast<TensorType>(sequence   ? sequence.getElementType()
+                                       : optional ? optional.getElementType()
+                                                  : type);
+    if (!tensor)
+      continue;
+    // A sequence's tensors are named x[0], x[1], ...
+    int64_t length = 0;
     for (const auto &[hinted, dims] : options.inputHints) {
+      StringRef index = hinted;
+      uint64_t position;
+      bool isOwn = sequence ? index.consume_front(name.getValue()) && index.consume_front("[") &&
+                                  index.consume_back("]") && !index.getAsInteger(10, position)
+                            : index == name.getValue();
+      if (!isOwn)
+        continue;
+      ++length;
       auto fits = [&, &dims = dims] {
         if (!tensor.hasRank())
           return true;
@@ -199,14 +220,15 @@ LogicalResult Compilation::bindHints() {
             return false;
         return true;
       };
-      bool isGiven = llvm::any_of(options.shapes, [&](StringRef s) { return s.rsplit('=').first == name.getValue(); });
-      if (hinted != name.getValue() || isGiven || !fits())
+      if ((tensor.hasRank() && tensor.hasStaticShape()) || isGiven(options.shapes, hinted) || !fits())
         continue;
       std::string shape = hinted + "=";
       for (auto [d, dim] : llvm::enumerate(dims))
         shape += (d ? "x" : "") + std::to_string(dim);
       options.shapes.push_back(shape);
     }
+    if ((sequence || optional) && length && !isGiven(options.lengths, name.getValue()))
+      options.lengths.push_back(name.str() + "=" + std::to_string(length));
   }
   return success();
 }
@@ -293,6 +315,15 @@ FailureOr<ModelDescription> Compilation::describe() {
                               {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}},
                               {"shapes", std::move(shapes)},
                               {"dims", std::move(dims)}};
+  // Who calls the model puts its sequences together from this: x = 3 is x[0], x[1], x[2]; null an empty optional.
+  if (auto held = (*module)->getAttrOfType<DictionaryAttr>(lengthsAttr)) {
+    llvm::json::Object lengths;
+    for (NamedAttribute entry : held) {
+      auto length = dyn_cast<IntegerAttr>(entry.getValue());
+      lengths[entry.getName().getValue()] = length ? llvm::json::Value(length.getInt()) : llvm::json::Value(nullptr);
+    }
+    manifest["lengths"] = std::move(lengths);
+  }
   llvm::raw_string_ostream(model->manifest) << llvm::json::Value(std::move(manifest));
   report.arenaBytes = model->arenaBytes;
   report.peakLiveBytes = model->peakLiveBytes;

@@ -105,6 +105,10 @@ mlir::LogicalResult runTarget(mlir::ModuleOp module, const StageOptions &stage);
 /// A context with all dialects at hand.
 std::unique_ptr<mlir::MLIRContext> makeContext();
 
+/// Module attribute: the tensors that each sequence or optional of the signature came down to (see
+/// dialects/Onnx/DataType.h).
+inline constexpr char lengthsAttr[] = "burin.lengths";
+
 /// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s; refuses dims that are not bound,
 /// naming them and the flag.
 mlir::LogicalResult captureSignature(mlir::ModuleOp module);

@@ -1,5 +1,6 @@
 // What the artifact will say of its inputs and outputs, taken from the graph before lowering forgets names and
 // signedness.
+#include "dialects/Onnx/DataType.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -41,6 +42,18 @@ Operation *firstDynamic(Value value) {
         work.push_back(operand);
   }
   return nullptr;
+}
+
+// Sequences and optionals are resolved before this: what is left has a length that nobody told.
+void refuseContainer(func::FuncOp main, Type type, StringRef name, bool isInput) {
+  StringRef kind = isa<onnx::SeqType>(type) ? "a sequence" : "an optional";
+  auto error = emitError(main.getLoc()) << (isInput ? "input" : "output") << " '" << name << "' is " << kind;
+  if (isInput)
+    error << " and this target needs its length at compile time; give --length " << name << "=N"
+          << (isa<onnx::OptType>(type) ? ", 1 where it is present or none" : "");
+  else
+    error << " whose length is known only at run time, which this target does not support yet; constant trip counts, "
+             "positions and conditions tell it";
 }
 
 /// `output`: the returned value; null for an input.
@@ -86,6 +99,8 @@ LogicalResult burin::captureSignature(ModuleOp module) {
       int32_t dtype = tensor ? dtypeOf(tensor.getElementType()) : 0;
       if (auto given = attributes ? attributes.getAs<IntegerAttr>("burin.dtype") : nullptr)
         dtype = given.getInt();
+      if (isa<onnx::SeqType, onnx::OptType>(type))
+        return refuseContainer(main, type, name, isInput), failure();
       if (!tensor || !dtype || bytesOfElement(tensor.getElementType()) == 0)
         return emitError(main.getLoc())
                    << (isInput ? "input" : "output") << " '" << name << "' is a " << type
@@ -106,6 +121,8 @@ LogicalResult burin::captureSignature(ModuleOp module) {
   FailureOr<Attribute> outputs = capture(main.getResultTypes(), false);
   if (failed(outputs))
     return failure();
+  if (Attribute lengths = main->removeAttr(onnx::lengthsAttr))
+    module->setAttr(burin::lengthsAttr, lengths);
   module->setAttr(signatureAttr,
                   b.getDictionaryAttr({b.getNamedAttr("inputs", *inputs), b.getNamedAttr("outputs", *outputs)}));
   return success();

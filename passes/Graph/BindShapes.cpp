@@ -1,6 +1,7 @@
 // What the user says about input shapes becomes types: whole shapes by input, symbolic dims by name. One symbol is one
 // number everywhere, so a shape also binds the symbols it covers. Inference then carries it through the graph; this
-// pass must not guess what was not said.
+// pass must not guess what was not said. A sequence of known length becomes its elements, inputs x[0], x[1], ...
+#include "dialects/Onnx/DataType.h"
 #include "dialects/Onnx/OnnxUtils.h"
 #include "passes/Graph/Passes.h"
 
@@ -47,11 +48,99 @@ public:
 
   void runOnOperation() override {
     for (auto func : getOperation().getOps<func::FuncOp>())
-      if (func.isPublic() && !func.isExternal() && failed(bind(func)))
+      if (func.isPublic() && !func.isExternal() && (failed(bindLengths(func)) || failed(bind(func))))
         return signalPassFailure();
   }
 
 private:
+  LogicalResult bindLengths(func::FuncOp func) {
+    llvm::StringMap<StringRef> given;
+    for (const std::string &binding : lengths)
+      given[StringRef(binding).rsplit('=').first] = StringRef(binding).rsplit('=').second;
+    Builder b(&getContext());
+    SmallVector<NamedAttribute> bound;
+    for (unsigned i = 0; i < func.getNumArguments();) {
+      auto name = func.getArgAttrOfType<StringAttr>(i, "onnx.name");
+      auto entry = name ? given.find(name.getValue()) : given.end();
+      if (entry == given.end()) {
+        ++i;
+        continue;
+      }
+      Type type = func.getArgumentTypes()[i];
+      if (!isa<onnx::SeqType, onnx::OptType>(type))
+        return func.emitError() << "expected a sequence or an optional to give a length to, got input '"
+                                << name.getValue() << "' of type " << type;
+      std::optional<int64_t> length;
+      if (int64_t number; entry->second == "none" && isa<onnx::OptType>(type))
+        length = std::nullopt;
+      else if (!entry->second.getAsInteger(10, number) && number >= 0)
+        length = number;
+      else
+        return func.emitError() << "expected the number of elements of input '" << name.getValue() << "'"
+                                << (isa<onnx::OptType>(type) ? " or none" : "") << ", got '" << entry->second << "'";
+      bound.push_back(
+          b.getNamedAttr(name, length ? Attribute(b.getI64IntegerAttr(*length)) : Attribute(b.getUnitAttr())));
+      if (failed(expandArgument(func, i, name.getValue(), length)))
+        return failure();
+      given.erase(entry);
+    }
+    if (!given.empty())
+      return func.emitError()
+             << "expected the name of an input that is a sequence or an optional before '=' in a length, "
+                "got '"
+             << given.begin()->getKey() << "'";
+    if (!bound.empty())
+      func->setAttr(onnx::lengthsAttr, b.getDictionaryAttr(bound));
+    return success();
+  }
+
+  // Argument `i`, a sequence or optional -> one for each tensor it holds; moves `i` behind them.
+  LogicalResult expandArgument(func::FuncOp func, unsigned &i, StringRef name, std::optional<int64_t> length) {
+    Type type = func.getArgumentTypes()[i];
+    Location loc = func.getArgument(i).getLoc();
+    Builder b(&getContext());
+    auto optional = dyn_cast<onnx::OptType>(type);
+    auto sequence = dyn_cast<onnx::SeqType>(optional ? optional.getElementType() : type);
+    if (optional && !sequence && length && *length != 1)
+      return func.emitError() << "expected 1 or none for input '" << name << "', an optional tensor, got " << *length;
+    OpBuilder builder = OpBuilder::atBlockBegin(&func.front());
+    SmallVector<Value> values;
+    unsigned at = i + 1;
+    for (int64_t k = 0; length && k < *length; ++k, ++at) {
+      std::string own = sequence ? (name + "[" + Twine(k) + "]").str() : name.str();
+      Type element = sequence ? sequence.getElementType() : optional.getElementType();
+      // The name of a dim is one number; elements of a sequence may differ in it.
+      if (auto tensor = dyn_cast<RankedTensorType>(element); tensor && sequence)
+        element = RankedTensorType::get(tensor.getShape(), tensor.getElementType());
+      if (failed(func.insertArgument(at, element,
+                                     b.getDictionaryAttr(b.getNamedAttr("onnx.name", b.getStringAttr(own))), loc)))
+        return failure();
+      values.push_back(func.getArgument(at));
+    }
+    Value whole = values.empty() ? Value() : values[0];
+    if (sequence && length) {
+      if (values.empty()) {
+        int32_t number = onnx::getDataType(getElementTypeOrSelf(sequence.getElementType()));
+        whole = onnx::SequenceEmptyOp::create(builder, loc, sequence, ValueRange(),
+                                              b.getNamedAttr("dtype", b.getI64IntegerAttr(number)));
+      } else {
+        whole = onnx::SequenceConstructOp::create(builder, loc, sequence, values);
+      }
+    }
+    if (optional) {
+      SmallVector<NamedAttribute> attributes;
+      if (!whole) {
+        whole = onnx::NoValueOp::create(builder, loc);
+        attributes.push_back(b.getNamedAttr("elem_type", TypeAttr::get(optional.getElementType())));
+      }
+      whole = onnx::OptionalOp::create(builder, loc, optional, whole, attributes);
+    }
+    func.getArgument(i).replaceAllUsesWith(whole);
+    (void)func.eraseArgument(i);
+    i = at - 1;
+    return success();
+  }
+
   LogicalResult bind(func::FuncOp func) {
     unsigned count = func.getNumArguments();
     SmallVector<StringRef> names;

@@ -14,6 +14,8 @@ namespace burin {
 struct GraphOptions {
   /// `INPUT=1x3x224x224` bindings of whole input shapes and `NAME=N` bindings of symbolic dims.
   llvm::SmallVector<std::string> shapes, dims;
+  /// `INPUT=N` lengths of sequences; of an optional `1` or `none`.
+  llvm::SmallVector<std::string> lengths;
   /// ONNX names of the operators that later stages lower. Others expand by their ONNX function body. Empty: none
   /// expands.
   llvm::SmallVector<std::string> lowered;

@@ -8,11 +8,13 @@ def BindShapes : Pass<"graph-bind-shapes", "::mlir::ModuleOp"> {
   let summary = "Bind the shapes of graph inputs and the sizes of symbolic dims";
   let description = [{
     Matches the inputs of public functions by name. Makes their types as static as the options say; a symbol that a shape
-    covers is bound everywhere. A dim that is `?`, negative or not mentioned stays dynamic. Must not guess: an unknown
+    covers is bound everywhere. A dim that is `?`, negative or not mentioned stays dynamic. A sequence or optional of
+    given length becomes that many inputs `x[0]`, `x[1]`, ... Must not guess: an unknown
     name, another rank and a conflicting size are located errors. Run `graph-infer-shapes` after it.
     Example: test/passes/Graph/bind-shapes.mlir#shapes
   }];
   let options = [
+    ListOption<"lengths", "lengths", "std::string", "INPUT=N: the elements of a sequence; of an optional 1 or none">,
     ListOption<"shapes", "shapes", "std::string", "INPUT=1x3x224x224: the shape of a graph input">,
     ListOption<"dims", "dims", "std::string", "NAME=N: the size of a symbolic dim">];
 }
@@ -226,6 +228,19 @@ def RaiseSpaceToDepth : Pass<"graph-raise-space-to-depth", "::mlir::ModuleOp"> {
     following convolution's weights, else into a Gather of channels. Must not run on shapes that are not known.
     Example: test/passes/Graph/raise-space-to-depth.mlir#depth_to_space
   }];
+}
+
+def ResolveSequences : Pass<"graph-resolve-sequences", "::mlir::ModuleOp"> {
+  let summary = "Replace sequences and optionals of known length by what they hold";
+  let description = [{
+    Matches the operators that make, change and read sequences and optionals, from a producer whose length is known; If
+    whose branches give equally many; SequenceMap; Loop that carries a sequence and runs a constant number of times, or
+    only appends tensors of one shape that are concatenated after it. Makes uses of the elements, If with the elements
+    as results, the body once a run, a Loop that stacks; outputs of a function become `y[0]`, `y[1]`, ... Must not run
+    where a position is outside the sequence; what only running tells stays. Example: test/passes/Graph/resolve-sequences.mlir#positions
+  }];
+  let options = [
+    Option<"maxUnroll", "max-unroll", "int64_t", "256", "iterations of a Loop over a sequence that are copied, 0 or more">];
 }
 
 def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {

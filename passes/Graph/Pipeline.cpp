@@ -14,10 +14,11 @@ namespace burin {
 
 // Inference makes shapes constant, folding makes constants that inference reads, and an If decided by either brings new
 // operators. Exporters need two rounds, nested conditions one more each. The evaluator compiles: only the last round
-// asks it.
+// asks it. Sequences resolve where inference and folding have told lengths and positions.
 static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, unsigned rounds) {
   for (unsigned i = 0; i < rounds; ++i) {
     pm.addPass(createInferShapes());
+    pm.addPass(createResolveSequences());
     pm.addPass(createFoldConstants(i + 1 == rounds ? evaluator : nullptr));
     pm.addPass(createFoldShapes());
     pm.addPass(createEliminateIdentities());
@@ -25,8 +26,9 @@ static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, u
 }
 
 void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::shared_ptr<Evaluator> evaluator) {
-  if (!options.shapes.empty() || !options.dims.empty()) {
+  if (!options.shapes.empty() || !options.dims.empty() || !options.lengths.empty()) {
     BindShapesOptions bind;
+    bind.lengths.assign(options.lengths.begin(), options.lengths.end());
     bind.shapes.assign(options.shapes.begin(), options.shapes.end());
     bind.dims.assign(options.dims.begin(), options.dims.end());
     pm.addPass(createBindShapes(bind));
@@ -69,6 +71,7 @@ namespace {
 struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
   ListOption<std::string> shapes{*this, "shapes", llvm::cl::desc("INPUT=1x3x224x224: the shape of a graph input")};
   ListOption<std::string> dims{*this, "dims", llvm::cl::desc("NAME=N: the size of a symbolic dim")};
+  ListOption<std::string> lengths{*this, "lengths", llvm::cl::desc("INPUT=N: the number of elements of a sequence")};
   ListOption<std::string> lowered{*this, "lowered", llvm::cl::desc("names of operators that later stages lower")};
 };
 } // namespace
@@ -95,6 +98,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerRaiseRmsNorm();
   registerRaiseRotary();
   registerRaiseSpaceToDepth();
+  registerResolveSequences();
   registerVerifyGraph();
   PassPipelineRegistration<GraphPipelineOptions>("graph",
                                                  "The whole graph stage: bind shapes, infer, fold, raise, fuse, verify",
@@ -102,6 +106,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
                                                    GraphOptions options;
                                                    options.shapes.assign(given.shapes.begin(), given.shapes.end());
                                                    options.dims.assign(given.dims.begin(), given.dims.end());
+                                                   options.lengths.assign(given.lengths.begin(), given.lengths.end());
                                                    options.lowered.assign(given.lowered.begin(), given.lowered.end());
                                                    buildGraphPipeline(pm, options, evaluator);
                                                  });

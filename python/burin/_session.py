@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from . import _burin, _model
+from . import _burin, _containers, _model
 from ._burin import Error
 
 MAX_VALUE_ELEMENTS = 1024  # of an integer or boolean input whose value may be compiled in
@@ -74,10 +74,17 @@ def compile(model, output="", **options):
 
 
 class _Specialization:
-    """What a specialization was made for, and the native session."""
+    """What a specialization was made for, and the native session. lengths, results: of sequences and optionals."""
 
-    def __init__(self, native, shapes, fixed):
-        self.native, self.shapes, self.fixed = native, shapes, fixed
+    def __init__(self, native, shapes, fixed, lengths=None, results=None):
+        self.native, self.shapes, self.fixed, self.lengths, self.results = native, shapes, fixed, lengths, results
+
+    def run(self, output_names, feed, out):
+        """None where the feed is not what this was made for."""
+        if self.results is None:
+            return self.native.run(output_names, feed, out)
+        values = self.native.run(None, feed, out) if feed.lengths == self.lengths else None
+        return None if values is None else self.results.gather(output_names, values)
 
 
 class InferenceSession:
@@ -96,11 +103,12 @@ class InferenceSession:
         self._limit = max(1, max_specializations)
         self._by_value, self._needed = frozenset(), frozenset()  # inputs compiled in; those proven to be necessary
         self._fast = None
+        self._has_containers = False
         self._read_signature()
         # Only a model whose shapes are all known can be compiled now; a failure may still be cured by values of the first feed.
         if self._args is None or all(_is_static(a) for a in self._args.values()):
             try:
-                self._add(self._compile({}, {}), {}, {})
+                self._add(self._compile({}, {}), {}, {}, {})
             except Error:
                 if self._args is None or not self._candidates():
                     raise
@@ -148,6 +156,7 @@ class InferenceSession:
         self._inputs, self._outputs, constants = found
         self._constants = frozenset(constants)
         self._args = {a.name: a for a in self._inputs}
+        self._has_containers = any(map(_containers.is_container, (*self._inputs, *self._outputs)))
 
     def _candidates(self, feed=None):
         """Names whose values may be compiled in: small integers and booleans, then short floats too."""
@@ -162,28 +171,29 @@ class InferenceSession:
         ways = [frozenset(integers)] if integers else []
         return ways + ([frozenset(integers | floats)] if floats else [])
 
-    def _compile(self, shapes, fixed, declare=False):
+    def _compile(self, shapes, fixed, declare=False, options=()):
         """declare: write the shapes into the model instead of binding them after its import."""
         name, data = self._name, self._data
         if data is None and (fixed or declare):
             with open(name, "rb") as f:
                 data = f.read()
         if declare:
-            data = _model.with_shapes(data, {k: (self._args[k].dtype, v) for k, v in shapes.items()})
+            data = _model.with_shapes(data, {k: (self._args[k].dtype, v) for k, v in shapes.items() if k in self._args and self._args[k].dtype})
         if fixed:
             data = _model.with_constants(data, {k: (self._args[k].dtype, v) for k, v in fixed.items()})
-        return _burin.Session(self._options, [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool)
+        return _burin.Session(self._options + list(options), [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool)
 
-    def _add(self, native, shapes, fixed):
-        s = _Specialization(native, shapes, fixed)
+    def _add(self, native, shapes, fixed, lengths):
+        results = _containers.Results(native, self._outputs) if self._has_containers else None
+        s = _Specialization(native, shapes, fixed, lengths, results)
         self._cache.insert(0, s)
         del self._cache[self._limit:]
-        self._fast = native.run
+        self._fast = None if results else native.run
         return s
 
     def _convert(self, feed):
         """The feed as arrays that a specialization can take, or an Error that names what is wrong."""
-        out = {}
+        out = _containers.Feed()
         for name in feed:
             if name not in self._args:
                 raise Error("'%s' is %s" % (name, "a constant of the model, which a feed cannot replace" if name in self._constants else "not an input of the model; it has "
@@ -192,16 +202,20 @@ class InferenceSession:
             if name not in feed:
                 raise Error("input '%s' is missing" % name)
             value = feed[name]
-            dtype = DTYPES.get(a.dtype)
+            is_container = _containers.is_container(a)
+            dtype = DTYPES.get(_containers.element_dtype(a) if is_container else a.dtype)
             if dtype is None:
                 raise Error("input '%s' is a %s, which compiled models cannot take" % (name, a.type))
-            if not isinstance(value, np.ndarray):
-                value = np.asarray(value, dtype)
-            if value.dtype != dtype:
-                raise Error("input '%s': expected %s, got %s" % (name, dtype, value.dtype))
+            if is_container:
+                try:
+                    out.add(a, value, lambda n, v: _array(n, v, dtype))
+                except TypeError as e:
+                    raise Error("input '%s': %s" % (name, e)) from None
+                continue
+            value = _array(name, value, dtype)
             if a.shape is not None and (len(a.shape) != value.ndim or any(isinstance(d, int) and d != v for d, v in zip(a.shape, value.shape))):
                 raise Error("input '%s': expected the shape %s, got %s" % (name, a.shape, list(value.shape)))
-            out[name] = np.require(value, dtype.newbyteorder("="), ["C", "A"]) if value.ndim else value
+            out[name] = value
         return out
 
     def _choose(self, output_names, feed, out):
@@ -209,28 +223,28 @@ class InferenceSession:
         with self._lock:
             known = list(self._cache)
         for s in known:
-            result = s.native.run(output_names, feed, out)
+            result = s.run(output_names, feed, out)
             if result is not None:
                 with self._lock:
                     if s in self._cache:
                         self._cache.remove(s)
                         self._cache.insert(0, s)
-                    self._fast = s.native.run
+                    self._fast = None if s.results else s.native.run
                 return result
         with self._lock:
             s = self._specialize(feed)
-        result = s.native.run(output_names, feed, out)
+        result = s.run(output_names, feed, out)
         if result is None:
             raise Error("internal error: a specialization does not fit the feed that it was made for")
         return result
 
     def _specialize(self, feed):
-        shapes = {k: v.shape for k, v in feed.items() if not _is_static(self._args[k])}
+        shapes = {k: v.shape for k, v in feed.items() if k not in self._args or not _is_static(self._args[k])}
         ways = []
         # Where only values changed that were compiled in along with others, perhaps they need not be.
         for s in self._cache:
             changed = frozenset(k for k, v in s.fixed.items() if not np.array_equal(v, feed[k]))
-            if s.shapes == shapes and changed and not changed & self._needed:
+            if s.shapes == shapes and s.lengths == feed.lengths and changed and not changed & self._needed:
                 ways.append((self._by_value - changed, changed))
                 break
         ways.append((self._by_value, frozenset()))
@@ -242,12 +256,12 @@ class InferenceSession:
             # unknown. It costs a copy of the model, so binding comes first.
             for declare in (False, True) if shapes else (False,):
                 try:
-                    native = self._compile(shapes, fixed, declare)
+                    native = self._compile(shapes, fixed, declare, feed.options())
                 except Error as e:
                     error = e
                     continue
                 self._by_value = names
-                return self._add(native, shapes, fixed)
+                return self._add(native, shapes, fixed, feed.lengths)
             self._needed |= dropped
         raise error
 
@@ -279,6 +293,14 @@ class IOBinding:
 
     def clear_binding_outputs(self):
         self._out, self._names, self._results = {}, [], {}
+
+
+def _array(name, value, dtype):
+    if not isinstance(value, np.ndarray):
+        value = np.asarray(value, dtype)
+    if value.dtype != dtype:
+        raise Error("input '%s': expected %s, got %s" % (name, dtype, value.dtype))
+    return np.require(value, dtype.newbyteorder("="), ["C", "A"]) if value.ndim else value
 
 
 def _is_static(arg):

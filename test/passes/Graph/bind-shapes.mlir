@@ -1,6 +1,7 @@
 // RUN: burin-opt %s --split-input-file --graph-bind-shapes='shapes=x=2x3x8x8' | FileCheck %s --check-prefix=SHAPES
 // RUN: burin-opt %s --split-input-file --graph-bind-shapes='dims=n=5' | FileCheck %s --check-prefix=DIMS
 // RUN: burin-opt %s --split-input-file --graph-bind-shapes='shapes=x=?x3x-1x8' | FileCheck %s --check-prefix=OPEN
+// RUN: burin-opt %S/Inputs/lengths.mlir --graph-bind-shapes='lengths=s=2,o=none,p=1 shapes=s[1]=4' | FileCheck %S/Inputs/lengths.mlir
 
 // A shape binds the input and, by its names, every other input with the same symbol.
 // SHAPES-LABEL: @shapes
