@@ -26,14 +26,45 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-using Settings = std::vector<std::pair<std::string, std::optional<std::string>>>;
+// A value is text, None for a switch, or for "passes" a tuple: point, name and a function over the bytes of a model.
+using Settings = std::vector<std::pair<std::string, nb::object>>;
 using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+// A function of the user over a model, called from wherever the compiler runs.
+struct Rewriter {
+  nb::object function;
+  std::string why;
+  static const char *call(void *user, const void *onnx, size_t bytes, void (*answer)(void *, const void *, size_t),
+                          void *to) {
+    auto &self = *static_cast<Rewriter *>(user);
+    nb::gil_scoped_acquire lock;
+    try {
+      nb::object result = self.function(nb::bytes(onnx, bytes));
+      if (!result.is_none()) {
+        nb::bytes changed = nb::cast<nb::bytes>(result);
+        answer(to, changed.data(), changed.size());
+      }
+    } catch (std::exception &error) {
+      self.why = error.what();
+      // Of a Python exception the last line says what; the traceback comes first.
+      while (!self.why.empty() && self.why.back() == '\n')
+        self.why.pop_back();
+      self.why = self.why.substr(self.why.rfind('\n') + 1);
+      return self.why.c_str();
+    }
+    return nullptr;
+  }
+  static void release(void *user) {
+    nb::gil_scoped_acquire lock;
+    delete static_cast<Rewriter *>(user);
+  }
+};
 
 struct Options {
   burin_options *handle = burin_options_create();
   Options(const Settings &settings, const Shapes &hints) {
     for (const auto &[name, value] : settings)
-      if (burin_options_set(handle, name.c_str(), value ? value->c_str() : nullptr)) {
+      if (set(name, value)) {
         std::string why = burin_options_error(handle);
         burin_options_destroy(handle);
         throw Error(why);
@@ -42,6 +73,19 @@ struct Options {
       burin_options_hint_shape(handle, name.c_str(), dims.data(), int32_t(dims.size()));
   }
   ~Options() { burin_options_destroy(handle); }
+
+private:
+  int set(const std::string &name, nb::handle value) {
+    if (nb::isinstance<nb::tuple>(value)) {
+      auto step = nb::cast<nb::tuple>(value);
+      std::string point = nb::cast<std::string>(step[0]), title = nb::cast<std::string>(step[1]);
+      return burin_options_add_rewriter(handle, point.empty() ? nullptr : point.c_str(), title.c_str(), &Rewriter::call,
+                                        new Rewriter{nb::borrow(step[2]), ""}, &Rewriter::release);
+    }
+    if (value.is_none())
+      return burin_options_set(handle, name.c_str(), nullptr);
+    return burin_options_set(handle, name.c_str(), nb::cast<std::string>(value).c_str());
+  }
 };
 
 // A model as the package hands it over: bytes, or else the file `name`.

@@ -56,6 +56,16 @@ const char *burin_options_text(burin_options *options);
 /* The options as lines for --help. */
 const char *burin_options_help(void);
 
+/* A change of the model from outside: `rewrite` gets it as an ONNX file in memory and hands its answer to `answer` (not
+ * at all: no change). It returns NULL, or what went wrong, valid until the next call. `point` is after-import,
+ * after-graph (also for NULL), or before-FLAG and after-FLAG of a graph pass; `name` is for messages. `release` (NULL
+ * allowed) is called with `user` when the options and all that was made of them have gone; now, where the answer is not
+ * 0. The reason is then in burin_options_error. */
+typedef const char *(*burin_rewrite)(void *user, const void *onnx, size_t bytes,
+                                     void (*answer)(void *to, const void *onnx, size_t bytes), void *to);
+int burin_options_add_rewriter(burin_options *options, const char *point, const char *name, burin_rewrite rewrite,
+                               void *user, void (*release)(void *user));
+
 /* Called when a stage ("import", "graph", ...) starts, from the compiling thread. */
 void burin_options_set_progress(burin_options *options, void (*progress)(void *user, const char *stage), void *user);
 

@@ -32,9 +32,11 @@ struct NamedPipeline {
 llvm::ArrayRef<NamedPipeline> namedPipelines();
 
 /// Adds the passes of the pipeline called `name` for the machine row `target` ("host" or empty: this CPU). On failure
-/// `error` says why, listing what there is.
-llvm::LogicalResult buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, mlir::OpPassManager &pm,
-                                       std::string &error);
+/// `error` says why, listing what there is. `atPoint` may add passes at `after-graph` and `before-target`, where the
+/// pipeline comes by them.
+llvm::LogicalResult buildNamedPipeline(
+    llvm::StringRef name, llvm::StringRef target, mlir::OpPassManager &pm, std::string &error,
+    const std::function<llvm::LogicalResult(llvm::StringRef point, mlir::OpPassManager &pm)> &atPoint = {});
 
 } // namespace burin
 

@@ -63,6 +63,29 @@ int burin_options_parse(burin_options *options, int *argc, char **argv) {
   return 0;
 }
 
+int burin_options_add_rewriter(burin_options *options, const char *point, const char *name, burin_rewrite rewrite,
+                               void *user, void (*release)(void *user)) {
+  options->error.clear();
+  std::shared_ptr<void> owner(user, [release](void *user) {
+    if (release)
+      release(user);
+  });
+  auto run = [owner, rewrite](llvm::StringRef onnx) -> llvm::Expected<std::string> {
+    std::optional<std::string> changed;
+    auto answer = [](void *to, const void *data, size_t bytes) {
+      static_cast<std::optional<std::string> *>(to)->emplace(static_cast<const char *>(data), bytes);
+    };
+    if (const char *why = rewrite(owner.get(), onnx.data(), onnx.size(), answer, &changed))
+      return llvm::createStringError(why);
+    return changed ? std::move(*changed) : onnx.str();
+  };
+  if (llvm::Error error = addRewriter(options->options.steps, point ? point : "", name, run)) {
+    options->error = llvm::toString(std::move(error));
+    return -1;
+  }
+  return 0;
+}
+
 void burin_options_hint_shape(burin_options *options, const char *input, const int64_t *dims, int32_t rank) {
   options->options.inputHints.push_back({input, std::vector<int64_t>(dims, dims + rank)});
 }

@@ -29,7 +29,13 @@ const OptionInfo table[] = {
     {"precision", "P", "arithmetic of float layers: f32"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
     {"lora", "FILE[:SCALE]", "merge a LoRA adapter (safetensors) into the weights; may be repeated"},
-    {"passes", "PIPELINE", "passes to run on the graph after its own, as burin-opt --pass-pipeline takes them"},
+    {"passes", "[POINT:]P",
+     "passes to run: a pipeline as burin-opt --pass-pipeline takes it, or a Python file (see burin.passes). POINT: "
+     "after-import, after-graph (default), before-target, before-FLAG or after-FLAG of a graph pass; may be repeated"},
+    {"patterns", "[POINT:]F.pdll", "rewrites to apply; may be repeated"},
+    {"load-pass-plugin", "X.so", "load a plugin (include/burin/Plugin.h); may be repeated"},
+    {"pass-limit", "N", "run only the first N passes of the graph stage, to find the one that goes wrong"},
+    {"explain", "PASS", "tell where PASS (a flag, or all) fired and why it did not elsewhere; may be repeated"},
     {"opset", "N", "opset that --emit=onnx writes, default 26"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
@@ -39,20 +45,9 @@ const OptionInfo table[] = {
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"input-type",
-                                      "mean",
-                                      "scale",
-                                      "reverse-channels",
-                                      "layout",
-                                      "image-input",
-                                      "fit",
-                                      "resize-mode",
-                                      "report",
-                                      "load-pass-plugin",
-                                      "patterns",
-                                      "weights",
-                                      "strict-precision",
-                                      "dynamic"};
+  static const StringRef planned[] = {"input-type",       "mean",   "scale",       "reverse-channels", "layout",
+                                      "image-input",      "fit",    "resize-mode", "report",           "weights",
+                                      "strict-precision", "dynamic"};
   return is_contained(planned, name);
 }
 
@@ -173,7 +168,16 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value != "f32")
       return createStringError("--precision=%s is not supported by this version, expected f32", value.str().c_str());
   } else if (key == "passes") {
-    options.passes = value.str();
+    return addPasses(options.steps, value);
+  } else if (key == "patterns") {
+    return addPatterns(options.steps, value);
+  } else if (key == "load-pass-plugin") {
+    return addPlugin(options.steps, value);
+  } else if (key == "pass-limit") {
+    if (value.getAsInteger(10, options.passLimit) || options.passLimit < 0)
+      return createStringError("--pass-limit: expected a number, got '%s'", value.str().c_str());
+  } else if (key == "explain") {
+    options.explain.push_back(value.str());
   } else if (key == "opset") {
     if (value.getAsInteger(10, options.opset) || options.opset < 1)
       return createStringError("--opset: expected a number, got '%s'", value.str().c_str());
@@ -198,10 +202,12 @@ std::string burin::optionsText(const CompileOptions &options) {
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);
-  out << "O=" << options.optLevel << "\nname=" << options.name << "\npasses=" << options.passes
-      << "\nruntime-dir=" << options.runtimeFolder << "\nstatic=" << options.isStatic << "\nopset=" << options.opset
-      << "\n";
+  out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
+      << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
   printModelEdits(options.edits, out);
+  for (const UserStep &step : options.steps)
+    out << "step=" << step.point << ":" << step.origin << ":" << step.stamp << "\n";
+  out << "pass-limit=" << options.passLimit << "\n";
   for (const auto &[name, dims] : options.inputHints) {
     out << "hint=" << name << ":";
     interleave(dims, out, "x");

@@ -4,6 +4,7 @@
 #define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 
 #include "lib/Pipeline/ModelEdits.h"
+#include "lib/Pipeline/Plugins.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -30,11 +31,13 @@ struct CompileOptions {
   std::vector<std::string> dims;    // NAME=N
   std::vector<std::string> lengths; // INPUT=N or INPUT=none, of sequences and optionals
   unsigned optLevel = 2;
-  ModelEdits edits;          // adapters, pre- and postprocessing
-  std::string name;          // prefix of every symbol; empty: made from the file's name
-  std::string header;        // of libraries and objects; empty: NAME.h beside the output; "none": no header
-  std::string passes;        // a textual pipeline over the graph, run at the end of the graph stage
-  std::string runtimeFolder; // of the runtime libraries; empty: beside this library
+  ModelEdits edits;                 // adapters, pre- and postprocessing
+  std::string name;                 // prefix of every symbol; empty: made from the file's name
+  std::string header;               // of libraries and objects; empty: NAME.h beside the output; "none": no header
+  UserSteps steps;                  // of plugins, --patterns and --passes
+  int64_t passLimit = -1;           // of the graph stage; negative: none
+  std::vector<std::string> explain; // flags of passes, or "all"
+  std::string runtimeFolder;        // of the runtime libraries; empty: beside this library
   bool isStatic = false;
   bool verifyEach = false;
   bool verbose = false;

@@ -41,8 +41,9 @@ const burin::NamedPipeline pipelines[] = {
 
 llvm::ArrayRef<burin::NamedPipeline> burin::namedPipelines() { return pipelines; }
 
-LogicalResult burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, OpPassManager &pm,
-                                        std::string &error) {
+LogicalResult
+burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, OpPassManager &pm, std::string &error,
+                          const std::function<LogicalResult(llvm::StringRef point, OpPassManager &pm)> &atPoint) {
   const Machine *machine = findMachine(target);
   if (!machine) {
     error = llvm::formatv("unknown target '{0}', expected one of {1}", target, machineNames());
@@ -53,14 +54,20 @@ LogicalResult burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef ta
     known |= stage == name;
     return all || stage == name;
   };
-  if (is("graph"))
+  if (is("graph")) {
     buildGraphPipeline(pm, GraphOptions(), createEvaluator());
+    if (atPoint && failed(atPoint("after-graph", pm)))
+      return failure();
+  }
   if (is("lower"))
     buildLowerPipeline(pm);
   if (is("tensor"))
     buildTensorPipeline(pm, *machine);
-  if (is("cpu"))
+  if (is("cpu")) {
+    if (atPoint && failed(atPoint("before-target", pm)))
+      return failure();
     buildCpuPipeline(pm, *machine);
+  }
   if (known)
     return success();
   error = llvm::formatv("unknown pipeline '{0}', expected one of ", name);

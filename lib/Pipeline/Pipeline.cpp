@@ -43,6 +43,20 @@ LogicalResult runPasses(ModuleOp module, const CompileOptions &options,
   build(passes);
   return success(succeeded(passes.run(module)) && succeeded(mlir::verify(module)));
 }
+
+// What the user put at a point of the road.
+LogicalResult runSteps(StringRef point, ModuleOp module, const CompileOptions &options) {
+  if (!hasStepsAt(point, options.steps))
+    return success();
+  LogicalResult fits = success();
+  return success(succeeded(runPasses(module, options,
+                                     [&](OpPassManager &pm) {
+                                       fits = addStepsAt(point, options.steps, pm, module.getLoc());
+                                       if (failed(fits))
+                                         pm.clear();
+                                     })) &&
+                 succeeded(fits));
+}
 } // namespace
 
 //===--------------------------------------------- the stages ---------------------------------------------===//
@@ -58,23 +72,19 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   if (!leaves)
     for (std::string &name : getLoweredOperators())
       graph.lowered.push_back(std::move(name));
-  if (failed(runPasses(module, stage.options, [&](OpPassManager &pm) {
-        addModelEdits(pm, stage.options.edits, stage.options.verbose);
-        buildGraphPipeline(pm, graph, createEvaluator());
-      })))
+  auto build = [&](OpPassManager &pm) {
+    addModelEdits(pm, stage.options.edits, stage.options.verbose);
+    buildGraphPipeline(pm, graph, createEvaluator());
+  };
+  PassWatch watch(*module.getContext(), stage.options.steps, stage.options.passLimit);
+  if (failed(runSteps("after-import", module, stage.options)) || failed(runPasses(module, stage.options, build)) ||
+      failed(watch.finish(module.getLoc())) || failed(runSteps("after-graph", module, stage.options)))
     return failure();
-  if (stage.options.passes.empty())
+  if (leaves || !hasStepsAt("after-graph", stage.options.steps))
     return success();
-  // parsePassPipeline into an existing manager would nest silently; the anchor has to be the module's (see
-  // `builtin.module(...)`).
-  std::string text = stage.options.passes, why;
-  if (!StringRef(text).starts_with("builtin.module("))
-    text = "builtin.module(" + text + ")";
-  llvm::raw_string_ostream errors(why);
-  FailureOr<OpPassManager> parsed = parsePassPipeline(text, errors);
-  if (failed(parsed))
-    return module.emitError() << "--passes=" << stage.options.passes << ": " << StringRef(why).split('\n').first;
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { pm = std::move(*parsed); });
+  // What the user's steps made may be what nobody lowers.
+  return runPasses(module, stage.options,
+                   [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); });
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
@@ -86,6 +96,8 @@ LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
+  if (failed(runSteps("before-target", module, stage.options)))
+    return failure();
   return runPasses(module, stage.options, [&](OpPassManager &pm) { buildCpuPipeline(pm, stage.machine); });
 }
 

@@ -25,6 +25,9 @@ struct GraphOptions {
 /// stays.
 void buildGraphPipeline(mlir::OpPassManager &pm, const GraphOptions &options, std::shared_ptr<Evaluator> evaluator);
 
+/// Its last part alone, for graphs that were changed after it: expands what nobody lowers, folds, verifies.
+void finishGraphPipeline(mlir::OpPassManager &pm, const GraphOptions &options, std::shared_ptr<Evaluator> evaluator);
+
 /// graph-fold-constants with an evaluator, which may be null.
 std::unique_ptr<mlir::Pass> createFoldConstants(std::shared_ptr<Evaluator> evaluator);
 

@@ -4,6 +4,19 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ApplyPatterns : Pass<"graph-apply-patterns", "::mlir::ModuleOp"> {
+  let summary = "Apply rewrites that the user wrote in PDLL";
+  let description = [{
+    Matches and makes what the patterns say, until none fires; `--patterns=my.pdll` of the tools reads the file and runs
+    this. New operators get their types by ONNX's inference. Must not run patterns that call functions or name
+    operators that do not exist, nor ones that never settle: both are located errors.
+    Example: test/passes/Graph/apply-patterns.mlir#relu_of_relu
+  }];
+  let options = [
+    Option<"pdl", "pdl", "std::string", "", "the patterns, as PDL in MLIR's text">,
+    Option<"file", "file", "std::string", "", "where they come from, for messages">];
+}
+
 def BindShapes : Pass<"graph-bind-shapes", "::mlir::ModuleOp"> {
   let summary = "Bind the shapes of graph inputs and the sizes of symbolic dims";
   let description = [{

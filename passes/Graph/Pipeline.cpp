@@ -56,6 +56,10 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   pm.addPass(createMergeConvs());
   pm.addPass(createMergeBranches());
 
+  finishGraphPipeline(pm, options, evaluator);
+}
+
+void finishGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::shared_ptr<Evaluator> evaluator) {
   if (!options.lowered.empty()) {
     ExpandFunctionsOptions expand;
     expand.keep.assign(options.lowered.begin(), options.lowered.end());
@@ -77,6 +81,7 @@ struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
 } // namespace
 
 void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
+  registerApplyPatterns();
   registerBindShapes();
   registerEliminateIdentities();
   registerExpandFunctions();

@@ -43,7 +43,9 @@ def _settings(options):
     out = []
     for key, value in options.items():
         name = key.replace("_", "-")
-        if isinstance(value, dict):
+        if name == "passes":
+            items = [step for v in (value if isinstance(value, (list, tuple)) else [value]) for step in _steps(v)]
+        elif isinstance(value, dict):
             items = ["%s=%s" % (k, v if np.isscalar(v) else "x".join(map(str, v))) for k, v in value.items()]
         elif isinstance(value, (list, tuple)):
             items = list(map(str, value))
@@ -53,6 +55,18 @@ def _settings(options):
             items = [None if value is True else os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
         out += [(name, i) for i in items]
     return out
+
+
+def _steps(one):
+    """A pass as the native module takes it: a text as on the command line, or (point, name, function over bytes). Python files run in this process."""
+    from . import passes
+    if callable(one):
+        return [(getattr(one, "point", None) or "", getattr(one, "__name__", "pass"), passes.rewriter(one))]
+    text = os.fspath(one)
+    if not text.endswith(".py"):
+        return [text]
+    point, path = text.split(":", 1) if text.startswith(("after-", "before-")) and ":" in text else ("", text)
+    return [step for p in passes.load(path) for step in _steps(passes.at(point or getattr(p, "point", None), p))]
 
 
 def _source(model):

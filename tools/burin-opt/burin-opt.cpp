@@ -6,13 +6,13 @@
 #include "lib/Export/Export.h"
 #include "lib/Import/Adapter.h"
 #include "lib/Import/Import.h"
+#include "lib/Pipeline/Plugins.h"
 #include "lib/Support/Diagnostics.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Support/FileUtilities.h"
-#include "mlir/Tools/Plugins/PassPlugin.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
@@ -47,6 +47,14 @@ cl::opt<std::string> targetName("target", cl::desc("Machine the named pipeline i
 cl::list<std::string> loras("lora", cl::desc("Merge a LoRA adapter into the weights, before any pass; may be repeated"),
                             cl::value_desc("FILE.safetensors[:scale]"), cl::cat(category));
 cl::opt<bool> listPipelines("list-pipelines", cl::desc("List the named pipelines and exit"), cl::cat(category));
+cl::list<std::string> passList(
+    "passes",
+    cl::desc("Passes to run at a point: a textual pipeline or a Python file; POINT is after-import, after-graph "
+             "(default), before-target, before-FLAG or after-FLAG"),
+    cl::value_desc("[POINT:]P"), cl::cat(category));
+cl::list<std::string> patternList("patterns", cl::desc("Rewrites in PDLL to apply at a point"),
+                                  cl::value_desc("[POINT:]F.pdll"), cl::cat(category));
+cl::opt<int64_t> passLimit("pass-limit", cl::desc("Run only the first N passes"), cl::init(-1), cl::cat(category));
 cl::opt<bool> elideWeights("elide-weights",
                            cl::desc("Leave out the data of large constants when printing: to read, not to read back"),
                            cl::cat(category));
@@ -128,25 +136,43 @@ struct RunPasses : PassWrapper<RunPasses, OperationPass<ModuleOp>> {
   OpPassManager passes;
 };
 
+// Ends with the passes and before the context, and says whether every step of the user ran.
+struct FinishSteps : PassWrapper<FinishSteps, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FinishSteps)
+  explicit FinishSteps(std::shared_ptr<burin::PassWatch> watch) : watch(std::move(watch)) {}
+  FinishSteps(const FinishSteps &other) : PassWrapper(other), watch(other.watch) {}
+  StringRef getArgument() const final { return "burin-finish-steps"; }
+  StringRef getDescription() const final { return "check that every step of the command line ran"; }
+  void runOnOperation() final {
+    if (failed(watch->finish(getOperation().getLoc())))
+      return signalPassFailure();
+    if (passLimit >= 0 && passLimit == watch->lastPass().second)
+      llvm::errs() << "note: pass " << watch->lastPass().second << ", the last to run, was " << watch->lastPass().first
+                   << "\n";
+  }
+  std::shared_ptr<burin::PassWatch> watch;
+};
+
 // MLIR ignores a plugin that does not load, and knows a plugin's --PASS flags only if it loads before the flags are
-// read.
-bool loadPlugins(int argc, char **argv) {
-  for (int i = 1; i < argc; ++i) {
-    StringRef arg(argv[i]);
-    if (!arg.consume_front("--load-pass-plugin") && !arg.consume_front("-load-pass-plugin"))
+// read. Takes the flag out of the command line.
+bool loadPlugins(std::vector<char *> &args, burin::UserSteps &steps) {
+  std::vector<char *> kept;
+  for (size_t i = 0; i < args.size(); ++i) {
+    StringRef arg(args[i]);
+    bool isFlag = i > 0 && (arg.consume_front("--load-pass-plugin") || arg.consume_front("-load-pass-plugin")) &&
+                  (arg.empty() || arg.consume_front("="));
+    if (!isFlag) {
+      kept.push_back(args[i]);
       continue;
-    if (!arg.consume_front("=")) {
-      if (!arg.empty() || i + 1 >= argc)
-        continue;
-      arg = argv[i + 1];
     }
-    auto plugin = PassPlugin::load(arg.str());
-    if (!plugin) {
-      burin::fail("cannot load pass plugin '" + arg + "': " + llvm::toString(plugin.takeError()));
+    if (arg.empty() && i + 1 < args.size())
+      arg = args[++i];
+    if (llvm::Error error = burin::addPlugin(steps, arg)) {
+      burin::fail(llvm::toString(std::move(error)));
       return false;
     }
-    plugin->registerPassRegistryCallbacks();
   }
+  args = std::move(kept);
   return true;
 }
 
@@ -154,11 +180,12 @@ int run(int argc, char **argv) {
   DialectRegistry registry;
   burin::registerAllDialects(registry);
   burin::registerAllPasses();
-  if (!loadPlugins(argc, argv))
+  burin::UserSteps steps;
+  std::vector<char *> args(argv, argv + argc);
+  if (!loadPlugins(args, steps))
     return 1;
 
   // Weights are left out by the options MLIR's printer has; a limit above 0 would encode them first and then drop them.
-  std::vector<char *> args(argv, argv + argc);
   for (int i = 1; i < argc; ++i)
     if (StringRef(argv[i]).ltrim('-') == "elide-weights") {
       args.push_back(const_cast<char *>("--mlir-elide-resource-strings-if-larger=0"));
@@ -188,6 +215,13 @@ int run(int argc, char **argv) {
     return 0;
   }
 
+  for (const std::string &value : patternList)
+    if (llvm::Error error = burin::addPatterns(steps, value))
+      return burin::fail(llvm::toString(std::move(error)));
+  for (const std::string &value : passList)
+    if (llvm::Error error = burin::addPasses(steps, value))
+      return burin::fail(llvm::toString(std::move(error)));
+
   bool fromOnnx = StringRef(input).ends_with(".onnx"), toOnnx = StringRef(output).ends_with(".onnx");
   std::unique_ptr<llvm::MemoryBuffer> buffer;
   if (fromOnnx) {
@@ -204,7 +238,10 @@ int run(int argc, char **argv) {
     Handler handler = fromOnnx || toOnnx ? std::make_shared<burin::ScopedDiagnosticHandler>(pm.getContext()) : nullptr;
     if (failed(base.setupPassPipeline(pm)))
       return failure();
-    if (fromOnnx || !loras.empty()) {
+    bool hasSteps = passLimit >= 0 || llvm::any_of(steps, [](const burin::UserStep &s) { return bool(s.add); });
+    Location where = FileLineColLoc::get(pm.getContext(), input, 0, 0);
+    auto atPoint = [&](StringRef point, OpPassManager &pm) { return burin::addStepsAt(point, steps, pm, where); };
+    if (fromOnnx || hasSteps || !loras.empty()) {
       OpPassManager chosen(static_cast<OpPassManager &>(pm));
       pm.clear();
       if (fromOnnx)
@@ -214,12 +251,19 @@ int run(int argc, char **argv) {
         if (failed(parsePassPipeline("graph-merge-lora", pm)))
           return failure();
       }
+      if (failed(atPoint("after-import", pm)))
+        return failure();
       if (!chosen.empty())
         pm.addPass(std::make_unique<RunPasses>(std::move(chosen)));
     }
     std::string error;
-    if (!pipelineName.empty() && failed(burin::buildNamedPipeline(pipelineName, targetName, pm, error)))
-      return emitError(UnknownLoc::get(pm.getContext())) << error;
+    if (!pipelineName.empty() && failed(burin::buildNamedPipeline(pipelineName, targetName, pm, error, atPoint)))
+      return error.empty() ? failure() : emitError(UnknownLoc::get(pm.getContext())) << error;
+    // Without a pipeline that has the point, the end is it.
+    if (pipelineName != "graph" && pipelineName != "all" && failed(atPoint("after-graph", pm)))
+      return failure();
+    if (hasSteps)
+      pm.addPass(std::make_unique<FinishSteps>(std::make_shared<burin::PassWatch>(*pm.getContext(), steps, passLimit)));
     if (toOnnx)
       pm.addPass(std::make_unique<ExportOnnx>(output, handler));
     return success();
