@@ -63,6 +63,59 @@ std::optional<SmallVector<int64_t>> reshapeTarget(Value result) {
   return shape;
 }
 
+// Operators that give each element its own result, whatever the shape: all operands but the first are one element.
+bool isPointwise(Operation *op) {
+  if (isa<onnx::ReluOp, onnx::SigmoidOp, onnx::TanhOp, onnx::ErfOp, onnx::GeluOp, onnx::SwishOp, onnx::HardSwishOp,
+          onnx::HardSigmoidOp, onnx::MishOp, onnx::SoftplusOp, onnx::LeakyReluOp, onnx::EluOp, onnx::ExpOp, onnx::LogOp,
+          onnx::SqrtOp, onnx::AbsOp, onnx::NegOp, onnx::ReciprocalOp, onnx::FloorOp, onnx::CeilOp, onnx::RoundOp,
+          onnx::NotOp, onnx::CastOp, onnx::ClipOp>(op))
+    return true;
+  if (!isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::PowOp>(op))
+    return false;
+  RankedTensorType type = staticType(op->getOperand(1));
+  return type && type.getNumElements() == 1 && type.getRank() <= 1 && onnx::getConstantAttr(op->getOperand(1));
+}
+
+// Op(Pointwise(Op'(x))) -> Pointwise(x), where Op takes back what Op' did.
+//  - nothing else uses what is between
+bool skipMoves(Operation *op, Operation *pointwise, Value x, StringRef rewrite) {
+  OpBuilder builder(op);
+  SmallVector<Value> operands(pointwise->getOperands());
+  Operation *move = operands[0].getDefiningOp();
+  operands[0] = x;
+  Operation *made = graph::build(builder, fuse({move, pointwise, op}), pointwise->getName().getStringRef(), operands,
+                                 pointwise->getAttrDictionary().getValue());
+  return made && become(op, made->getResult(0), rewrite);
+}
+
+// The operator between two moves that nothing else uses, or null.
+Operation *between(Operation *op) {
+  Operation *inner = op->getOperand(0).getDefiningOp();
+  if (!inner || inner->getNumResults() != 1 || !inner->hasOneUse() || inner->getNumOperands() == 0)
+    return nullptr;
+  Operation *move = inner->getOperand(0).getDefiningOp();
+  return move && move->getName() != inner->getName() && move->hasOneUse() ? inner : nullptr;
+}
+
+// Reshape(Softmax(Reshape(x)), the shape of x) -> Softmax(x): old opsets flatten to two dims first.
+//  - of the dims the softmax goes over, one alone is not 1
+bool skipFlatten(Operation *op, onnx::SoftmaxOp softmax, Value x) {
+  RankedTensorType whole = staticType(x), flat = staticType(softmax.getInput());
+  if (!whole || !flat || flat.getRank() == 0 || whole.getNumElements() == 0)
+    return false;
+  int64_t axis = softmax.getAxis() < 0 ? softmax.getAxis() + flat.getRank() : softmax.getAxis();
+  int64_t at = whole.getRank() - 1;
+  while (at > 0 && whole.getDimSize(at) == 1)
+    --at;
+  if (axis != flat.getRank() - 1 || whole.getRank() == 0 || whole.getDimSize(at) != flat.getShape().back())
+    return false;
+  OpBuilder builder(op);
+  return become(op,
+                build<onnx::SoftmaxOp>(builder, fuse({softmax, op}), x,
+                                       builder.getNamedAttr("axis", builder.getI64IntegerAttr(at))),
+                "FlatSoftmax");
+}
+
 // Reshape(Reshape(x)) -> Reshape(x), for Flatten, Squeeze and Unsqueeze too.
 //  - the last shape has at most one unknown dim and no 0
 bool visitReshape(Operation *op) {
@@ -70,6 +123,15 @@ bool visitReshape(Operation *op) {
   if (sameStaticType(x, op->getResult(0)) && forward(op, x, "IdentityReshape"))
     return true;
   Operation *inner = x.getDefiningOp();
+  if (Operation *middle = between(op); middle && isReshapeLike(middle->getOperand(0).getDefiningOp())) {
+    Value source = middle->getOperand(0).getDefiningOp()->getOperand(0);
+    RankedTensorType from = staticType(source), to = staticType(op->getResult(0));
+    bool back = from && to && from.getShape() == to.getShape();
+    if (back && isPointwise(middle) && skipMoves(op, middle, source, "SkipReshapes"))
+      return true;
+    if (auto softmax = dyn_cast<onnx::SoftmaxOp>(middle); back && softmax && skipFlatten(op, softmax, source))
+      return true;
+  }
   if (!isReshapeLike(inner))
     return false;
   auto shape = reshapeTarget(op->getResult(0));
@@ -104,6 +166,13 @@ bool visitTranspose(onnx::TransposeOp op) {
                                            builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr(both))),
                   "MergeTransposes");
   }
+  if (Operation *middle = between(op); middle && isPointwise(middle))
+    if (auto first = definedBy<onnx::TransposeOp>(middle->getOperand(0))) {
+      SmallVector<int64_t> there = permutation(first, type.getRank());
+      bool back = llvm::all_of(llvm::enumerate(perm), [&](auto d) { return there[d.value()] == int64_t(d.index()); });
+      if (back && skipMoves(op, middle, first.getData(), "SkipTransposes"))
+        return true;
+    }
   if (!staticType(op.getData()) || type.getNumElements() == 0)
     return false;
   int64_t last = -1;

@@ -112,6 +112,15 @@ def FuseConvBn : Pass<"graph-fuse-conv-bn", "::mlir::ModuleOp"> {
   }];
 }
 
+def FuseGemm : Pass<"graph-fuse-gemm", "::mlir::ModuleOp"> {
+  let summary = "Fuse a product of matrices and the sum after it into Gemm";
+  let description = [{
+    Matches Add of a MatMul of two float matrices and a value that fits into its result. Makes Gemm; only where the graph
+    leaves as ONNX. Must not run where the sum broadcasts the product, or where that has other users.
+    Example: test/passes/Graph/fuse-gemm.mlir#bias
+  }];
+}
+
 def FusePad : Pass<"graph-fuse-pad", "::mlir::ModuleOp"> {
   let summary = "Let a convolution or pool do the padding before it";
   let description = [{

@@ -55,6 +55,9 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   pm.addPass(createFuseConvBn());
   pm.addPass(createMergeConvs());
   pm.addPass(createMergeBranches());
+  // What is computed fuses the sum into the product's epilogue, whatever it is called.
+  if (options.lowered.empty())
+    pm.addPass(createFuseGemm());
 
   finishGraphPipeline(pm, options, evaluator);
 }
@@ -90,6 +93,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFoldShapes();
   registerFoldSpaceToDepth();
   registerFuseConvBn();
+  registerFuseGemm();
   registerFusePad();
   registerInferShapes();
   registerLowerConvTranspose();

@@ -160,3 +160,53 @@ func.func @dropout(%x: tensor<2xf32>, %training: tensor<i1>) -> (tensor<2xf32>, 
   %3 = onnx.Relu(%1#0) : (tensor<2xf32>) -> tensor<2xf32>
   return %2, %3 : tensor<2xf32>, tensor<2xf32>
 }
+
+// -----
+
+// What is done to each element alone, between two moves that undo each other; a softmax that an old opset flattens.
+// CHECK-LABEL: @moves
+// CHECK: %[[A:.*]] = onnx.Relu(%arg0) : (tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+// CHECK: %[[B:.*]] = onnx.Mul(%arg0, %{{.*}}) : (tensor<2x3x4xf32>, tensor<f32>) -> tensor<2x3x4xf32>
+// CHECK: %[[C:.*]] = onnx.Softmax(%arg1) {axis = 1 : i64} : (tensor<2x5x1x1xf32>) -> tensor<2x5x1x1xf32>
+// CHECK: return %[[A]], %[[B]], %[[C]]
+// REMARK: [Passed] SkipTransposes
+// REMARK: [Passed] SkipReshapes
+// REMARK: [Passed] FlatSoftmax
+func.func @moves(%x: tensor<2x3x4xf32>, %y: tensor<2x5x1x1xf32>) -> (tensor<2x3x4xf32>, tensor<2x3x4xf32>, tensor<2x5x1x1xf32>) {
+  %half = onnx.Constant dense<0.5> : tensor<f32>
+  %flat = onnx.Constant dense<[6, 4]> : tensor<2xi64>
+  %back = onnx.Constant dense<[2, 3, 4]> : tensor<3xi64>
+  %all = onnx.Constant dense<[2, 5, 1, 1]> : tensor<4xi64>
+  %0 = onnx.Transpose(%x) {perm = array<i64: 1, 2, 0>} : (tensor<2x3x4xf32>) -> tensor<3x4x2xf32>
+  %1 = onnx.Relu(%0) : (tensor<3x4x2xf32>) -> tensor<3x4x2xf32>
+  %2 = onnx.Transpose(%1) {perm = array<i64: 2, 0, 1>} : (tensor<3x4x2xf32>) -> tensor<2x3x4xf32>
+  %3 = onnx.Reshape(%x, %flat) : (tensor<2x3x4xf32>, tensor<2xi64>) -> tensor<6x4xf32>
+  %4 = onnx.Mul(%3, %half) : (tensor<6x4xf32>, tensor<f32>) -> tensor<6x4xf32>
+  %5 = onnx.Reshape(%4, %back) : (tensor<6x4xf32>, tensor<3xi64>) -> tensor<2x3x4xf32>
+  %6 = onnx.Flatten(%y) : (tensor<2x5x1x1xf32>) -> tensor<2x5xf32>
+  %7 = onnx.Softmax(%6) : (tensor<2x5xf32>) -> tensor<2x5xf32>
+  %8 = onnx.Reshape(%7, %all) : (tensor<2x5xf32>, tensor<4xi64>) -> tensor<2x5x1x1xf32>
+  return %2, %5, %8 : tensor<2x3x4xf32>, tensor<2x3x4xf32>, tensor<2x5x1x1xf32>
+}
+
+// -----
+
+// The other order, a moved value with another use, a softmax over two dims that are not 1.
+// CHECK-LABEL: @moves_that_stay
+// CHECK-COUNT-4: onnx.Transpose
+// CHECK: onnx.Flatten
+// CHECK: onnx.Softmax
+// CHECK: onnx.Reshape
+func.func @moves_that_stay(%x: tensor<2x3x4xf32>, %y: tensor<2x5x2x1xf32>) -> (tensor<4x2x3xf32>, tensor<3x4x2xf32>, tensor<2x3x4xf32>, tensor<2x5x2x1xf32>) {
+  %all = onnx.Constant dense<[2, 5, 2, 1]> : tensor<4xi64>
+  %0 = onnx.Transpose(%x) {perm = array<i64: 1, 2, 0>} : (tensor<2x3x4xf32>) -> tensor<3x4x2xf32>
+  %1 = onnx.Relu(%0) : (tensor<3x4x2xf32>) -> tensor<3x4x2xf32>
+  %2 = onnx.Transpose(%1) {perm = array<i64: 1, 2, 0>} : (tensor<3x4x2xf32>) -> tensor<4x2x3xf32>
+  %3 = onnx.Transpose(%x) {perm = array<i64: 1, 2, 0>} : (tensor<2x3x4xf32>) -> tensor<3x4x2xf32>
+  %4 = onnx.Exp(%3) : (tensor<3x4x2xf32>) -> tensor<3x4x2xf32>
+  %5 = onnx.Transpose(%4) {perm = array<i64: 2, 0, 1>} : (tensor<3x4x2xf32>) -> tensor<2x3x4xf32>
+  %6 = onnx.Flatten(%y) : (tensor<2x5x2x1xf32>) -> tensor<2x10xf32>
+  %7 = onnx.Softmax(%6) : (tensor<2x10xf32>) -> tensor<2x10xf32>
+  %8 = onnx.Reshape(%7, %all) : (tensor<2x10xf32>, tensor<4xi64>) -> tensor<2x5x2x1xf32>
+  return %2, %4, %5, %8 : tensor<4x2x3xf32>, tensor<3x4x2xf32>, tensor<2x3x4xf32>, tensor<2x5x2x1xf32>
+}
