@@ -41,11 +41,13 @@ struct Scope {
 };
 
 // One of the points written side by side: where it lies relative to the loop variables, and how many of its lanes are
-// real.
+// real: the first `active`, or, where that is known at run time only, those of `lanes`.
 struct Instance {
   int64_t vectorShift = 0, tileShift = 0;
   unsigned width = 1, active = 1;
+  Value lanes;
   Scope *scope = nullptr;
+  bool isPartial() const { return lanes || active < width; }
 };
 
 // What is known at some depth of the loops.
@@ -60,22 +62,36 @@ using Accumulators = SmallVector<SmallVector<Value>>; // [instance][output]
 class LoopEmitter {
 public:
   LoopEmitter(OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine)
-      : b(nest.op.getLoc(), builder), nest(nest), plan(plan), memory(b, machine) {}
+      : b(nest.op.getLoc(), builder), nest(nest), plan(plan), machine(machine), memory(b, machine) {}
 
   void run() {
-    if (llvm::is_contained(nest.extents, 0))
+    if (llvm::is_contained(nest.extents, Size(0)))
       return;
+    for (const Size &extent : nest.extents)
+      keep(extent);
+    for (const NestOperand &o : nest.operands) {
+      for (const Size &stride : o.strides)
+        keep(stride);
+    }
     State state;
     state.variables.resize(nest.extents.size());
     for (const NestOperand &o : nest.operands) {
       flat.push_back(o.isScalar ? Value() : memory.flatten(o.operand->get()));
-      state.offsets.push_back(index(o.offset));
+      Value offset = index(o.offset);
+      for (const Size &more : o.offsets)
+        offset = b.createOrFold<arith::AddIOp>(offset, valueOf(more));
+      state.offsets.push_back(offset);
     }
     for (unsigned i = 0; i < nest.outputs().size(); ++i)
       combiners.push_back(findCombiner(nest, i, computeType(nest.outputs()[i].element)));
     for (Operation &op : nest.body().without_terminator())
-      if (auto load = dyn_cast<memref::LoadOp>(op))
+      if (auto load = dyn_cast<memref::LoadOp>(op)) {
+        FailureOr<Layout> layout = layoutOf(b, b.getLoc(), load.getMemRef());
         flatLoads[load] = memory.flatten(load.getMemRef());
+        loadStrides[load] = layout->strides;
+        for (const Size &stride : layout->strides)
+          keep(stride);
+      }
     Scope root;
     Instance single;
     single.scope = &root;
@@ -84,6 +100,27 @@ public:
 
 private:
   Value index(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+  // What is known at run time only is computed once, before all loops.
+  void keep(const Size &size) {
+    if (!size.isStatic() && llvm::none_of(kept, [&](auto &pair) { return pair.first == size; }))
+      kept.push_back({size, size.emit(b, b.getLoc())});
+  }
+  Value valueOf(const Size &size) {
+    if (size.isStatic())
+      return index(size.value());
+    auto found = llvm::find_if(kept, [&](auto &pair) { return pair.first == size; });
+    return found == kept.end() ? size.emit(b, b.getLoc()) : found->second;
+  }
+  Value times(Value value, const Size &factor) {
+    return factor.is(1) ? value : b.createOrFold<arith::MulIOp>(value, valueOf(factor));
+  }
+  // offset + count * stride
+  Value plus(Value offset, int64_t count, const Size &stride) {
+    if (stride.isStatic() || count == 0)
+      return memory.plus(offset, count * stride.orElse(0));
+    return b.createOrFold<arith::AddIOp>(offset, times(index(count), stride));
+  }
+
   bool vectorIsReduction() const { return plan.vectorDim >= 0 && nest.reduction[plan.vectorDim]; }
   static uint64_t bit(unsigned dim) { return uint64_t(1) << dim; }
 
@@ -94,10 +131,10 @@ private:
     State state = outer;
     state.variables[dim] = variable;
     state.open |= bit(dim);
-    SmallVector<std::pair<int64_t, unsigned>> seen; // operands that step alike share the address
+    SmallVector<std::pair<Size, unsigned>> seen; // operands that step alike share the address
     for (unsigned i = 0; i < nest.operands.size(); ++i) {
       const NestOperand &o = nest.operands[i];
-      if (o.isScalar || o.strides[dim] == 0)
+      if (o.isScalar || o.strides[dim].is(0))
         continue;
       auto same = llvm::find_if(
           seen, [&](auto &s) { return s.first == o.strides[dim] && outer.offsets[s.second] == outer.offsets[i]; });
@@ -105,8 +142,7 @@ private:
         state.offsets[i] = state.offsets[same->second];
         continue;
       }
-      Value step = o.strides[dim] == 1 ? variable : b.createOrFold<arith::MulIOp>(variable, index(o.strides[dim]));
-      state.offsets[i] = b.createOrFold<arith::AddIOp>(outer.offsets[i], step);
+      state.offsets[i] = b.createOrFold<arith::AddIOp>(outer.offsets[i], times(variable, o.strides[dim]));
       seen.push_back({o.strides[dim], i});
     }
     return state;
@@ -120,7 +156,15 @@ private:
       return carried;
     if (end <= step)
       return body(index(0), carried);
-    auto loop = scf::ForOp::create(b, index(0), index(end), index(step), carried);
+    return loop(index(0), index(end), step, carried, body);
+  }
+  SmallVector<Value> loop(const Size &end, int64_t step, ValueRange carried,
+                          llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+    return end.isStatic() ? loop(end.value(), step, carried, body) : loop(index(0), valueOf(end), step, carried, body);
+  }
+  SmallVector<Value> loop(Value begin, Value end, int64_t step, ValueRange carried,
+                          llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+    auto loop = scf::ForOp::create(b, begin, end, index(step), carried);
     OpBuilder::InsertionGuard guard(b);
     if (carried.empty())
       b.setInsertionPoint(loop.getBody()->getTerminator());
@@ -136,8 +180,10 @@ private:
   // instances.
   void vectorLoop(const State &state, ArrayRef<Instance> outer,
                   llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
-    int64_t extent = nest.extents[plan.vectorDim], group = int64_t(plan.width) * plan.unroll,
-            whole = extent / group * group;
+    int64_t group = int64_t(plan.width) * plan.unroll;
+    if (!nest.extents[plan.vectorDim].isStatic())
+      return unknownVectorLoop(state, outer, body);
+    int64_t extent = nest.extents[plan.vectorDim].value(), whole = extent / group * group;
     loop(whole, group, {}, [&](Value variable, ValueRange) {
       runInstances(opened(state, plan.vectorDim, variable), outer, vectorInstances(group, /*narrow=*/true), body);
       return SmallVector<Value>();
@@ -147,20 +193,82 @@ private:
                    body);
   }
 
+  // The largest multiple of a power of two that `extent` holds.
+  Value wholeOf(Value extent, int64_t group) {
+    return b.createOrFold<arith::SubIOp>(extent, b.createOrFold<arith::AndIOp>(extent, index(group - 1)));
+  }
+
+  // Whether the lanes beyond the end may be masked away: only where every access of a vector is one contiguous piece.
+  bool canMask() const {
+    auto isPiece = [&](const NestOperand &o) {
+      return o.isScalar || o.strides[plan.vectorDim].is(0) || o.strides[plan.vectorDim].is(1);
+    };
+    for (Operation &op : nest.body().without_terminator())
+      if (isa<memref::LoadOp>(op) && (nest.depends(op.getResult(0)) & bit(plan.vectorDim)))
+        return false;
+    return machine.maskedMemory && plan.tileDim < 0 && llvm::all_of(nest.operands, isPiece);
+  }
+
+  // Lanes whose point lies before the end: of the vector at `begin` + `shift`.
+  Value lanesBefore(Value begin, Value end, int64_t shift) {
+    auto type = VectorType::get({plan.width}, b.getI32Type());
+    SmallVector<int32_t> numbers;
+    for (unsigned lane = 0; lane < plan.width; ++lane)
+      numbers.push_back(lane + shift);
+    Value rest = arith::IndexCastOp::create(b, b.getI32Type(), b.createOrFold<arith::SubIOp>(end, begin));
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
+                                 arith::ConstantOp::create(b, DenseIntElementsAttr::get(type, numbers)),
+                                 vector::BroadcastOp::create(b, type, rest));
+  }
+
+  // An extent known at run time: groups of vectors, vectors, then what is left masked, or in ever narrower vectors.
+  void unknownVectorLoop(const State &state, ArrayRef<Instance> outer,
+                         llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
+    Value extent = valueOf(nest.extents[plan.vectorDim]), done = index(0);
+    auto upTo = [&](Value end, int64_t points, unsigned width, bool masked) {
+      loop(done, end, points, {}, [&](Value variable, ValueRange) {
+        SmallVector<Instance> instances = vectorInstances(points, /*narrow=*/true);
+        if (masked)
+          instances[0].lanes = lanesBefore(variable, extent, 0);
+        if (width == 1)
+          instances[0].width = instances[0].active = 1;
+        runInstances(opened(state, plan.vectorDim, variable), outer, instances, body);
+        return SmallVector<Value>();
+      });
+      done = end;
+    };
+    for (int64_t vectors = llvm::bit_floor(plan.unroll); vectors >= 1; vectors = vectors > 1 ? 1 : 0)
+      upTo(wholeOf(extent, vectors * plan.width), vectors * plan.width, plan.width, false);
+    if (canMask())
+      return upTo(extent, plan.width, plan.width, true);
+    for (int64_t width = plan.width / 2; width > 1 && plan.width <= 8 && plan.tileDim < 0; width /= 2)
+      upTo(wholeOf(extent, width), width, width, false);
+    upTo(extent, 1, 1, false);
+  }
+
   void tileLoop(const State &state, ArrayRef<Instance> outer,
                 llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
-    int64_t extent = nest.extents[plan.tileDim], tile = plan.interleaved ? extent : plan.width,
-            whole = extent / tile * tile;
+    const Size &size = nest.extents[plan.tileDim];
+    int64_t extent = size.orElse(0), tile = plan.interleaved ? extent : plan.width, whole = extent / tile * tile;
     auto rows = [](int64_t count) {
       SmallVector<Instance> instances(count);
       for (int64_t i = 0; i < count; ++i)
         instances[i].tileShift = i;
       return instances;
     };
-    loop(whole, tile, {}, [&](Value variable, ValueRange) {
-      runInstances(opened(state, plan.tileDim, variable), outer, rows(tile), body);
-      return SmallVector<Value>();
-    });
+    auto each = [&](int64_t count) {
+      return [&, count](Value variable, ValueRange) {
+        runInstances(opened(state, plan.tileDim, variable), outer, rows(count), body);
+        return SmallVector<Value>();
+      };
+    };
+    if (!size.isStatic()) {
+      Value tiles = wholeOf(valueOf(size), tile);
+      loop(index(0), tiles, tile, {}, each(tile));
+      loop(tiles, valueOf(size), 1, {}, each(1));
+      return;
+    }
+    loop(whole, tile, {}, each(tile));
     if (whole < extent)
       runInstances(opened(state, plan.tileDim, index(whole)), outer, rows(extent - whole), body);
   }
@@ -191,6 +299,7 @@ private:
         both.tileShift += o.tileShift;
         both.width = std::max(i.width, o.width);
         both.active = std::max(i.active, o.active);
+        both.lanes = i.lanes ? i.lanes : o.lanes;
         both.scope = &scopes.emplace_back();
         both.scope->parent = o.scope;
         product.push_back(both);
@@ -253,7 +362,16 @@ private:
     for (auto &values : accumulators)
       for (auto &combiner : combiners)
         values.push_back(splat(combiner->neutral, plan.width));
+    bool apart = endsInScalars();
+    if (apart) {
+      accumulators.emplace_back();
+      for (auto &combiner : combiners)
+        accumulators.back().push_back(splat(combiner->neutral, 1));
+    }
     accumulators = emitReductions(0, state, instances, accumulators);
+    SmallVector<Value> scalars;
+    if (apart)
+      scalars = accumulators.pop_back_val();
     for (unsigned i = 0; i < nest.outputs().size(); ++i) {
       SmallVector<Value> parts;
       for (auto &values : accumulators)
@@ -269,10 +387,16 @@ private:
       auto fastmath = isa<FloatType>(getElementTypeOrSelf(parts[0].getType())) ? arith::FastMathFlags::reassoc
                                                                                : arith::FastMathFlags::none;
       Value sum = vector::ReductionOp::create(b, combiners[i]->kind, parts[0], fastmath);
+      if (apart)
+        sum = combine(*combiners[i], sum, scalars[i]);
       Form old = loadOperand(nest.inputs().size() + i, state, single);
       storeOutput(i, state, single, {combine(*combiners[i], sum, old.value)});
     }
   }
+
+  // A reduction along vectors of an extent known at run time, without masks: its last elements have an accumulator of
+  // their own, behind the others.
+  bool endsInScalars() const { return vectorIsReduction() && !nest.extents[plan.vectorDim].isStatic() && !canMask(); }
 
   Accumulators emitReductions(unsigned depth, const State &state, ArrayRef<Instance> instances,
                               Accumulators accumulators) {
@@ -303,7 +427,36 @@ private:
       return unflatten(loop(nest.extents[dim], 1, flatten(accumulators), [&](Value variable, ValueRange carried) {
         return flatten(inside(opened(state, dim, variable), Instance(), unflatten(carried)));
       }));
-    int64_t extent = nest.extents[dim], group = int64_t(plan.width) * plan.unroll, whole = extent / group * group;
+    int64_t group = int64_t(plan.width) * plan.unroll;
+    if (!nest.extents[dim].isStatic()) {
+      Value end = valueOf(nest.extents[dim]), done = index(0);
+      // Points of one step, and the accumulators they go to.
+      auto upTo = [&](Value to, int64_t points, unsigned first, unsigned count, bool masked) {
+        Accumulators some(accumulators.begin() + first, accumulators.begin() + first + count);
+        some = unflatten(loop(done, to, points, flatten(some), [&](Value variable, ValueRange carried) {
+          SmallVector<Instance> all = vectorInstances(points, /*narrow=*/false);
+          for (Instance &instance : all) {
+            if (masked)
+              instance.lanes = lanesBefore(variable, end, instance.vectorShift);
+            if (points == 1)
+              instance.width = instance.active = 1;
+          }
+          return flatten(inside(opened(state, dim, variable), all, unflatten(carried)));
+        }));
+        llvm::copy(some, accumulators.begin() + first);
+        done = to;
+      };
+      upTo(wholeOf(end, group), group, 0, plan.unroll, false);
+      if (!endsInScalars()) {
+        upTo(end, group, 0, plan.unroll, true);
+        return accumulators;
+      }
+      if (plan.unroll > 1)
+        upTo(wholeOf(end, plan.width), plan.width, 0, 1, false);
+      upTo(end, 1, plan.unroll, 1, false);
+      return accumulators;
+    }
+    int64_t extent = nest.extents[dim].value(), whole = extent / group * group;
     accumulators = unflatten(loop(whole, group, flatten(accumulators), [&](Value variable, ValueRange carried) {
       return flatten(
           inside(opened(state, dim, variable), vectorInstances(group, /*narrow=*/false), unflatten(carried)));
@@ -328,12 +481,16 @@ private:
       results.emplace_back();
       for (unsigned i = 0; i < nest.outputs().size(); ++i) {
         Value value = inLanes(*formOf(yielded(i), instance), instance.width);
-        if (vectorIsReduction() && instance.active < instance.width)
-          value = arith::SelectOp::create(b, memory.mask(instance.width, instance.active), value, old[i]);
+        if (vectorIsReduction() && instance.isPartial())
+          value = arith::SelectOp::create(b, maskOf(instance), value, old[i]);
         results.back().push_back(value);
       }
     }
     return results;
+  }
+
+  Value maskOf(const Instance &instance) {
+    return instance.lanes ? instance.lanes : memory.mask(instance.width, instance.active);
   }
 
   // --- Values
@@ -410,7 +567,7 @@ private:
         loadInterleaved(i, state, instances);
         continue;
       }
-      if (isTransposed(nest.operands[i])) {
+      if (isTransposed(nest.operands[i]) && instances.front().width > 1) {
         loadTransposed(i, state, instances);
         continue;
       }
@@ -429,29 +586,55 @@ private:
   // ---------------------------------------------------------------------------------------------------------
 
   bool isTransposed(const NestOperand &o) {
-    return plan.tileDim >= 0 && !plan.interleaved && !o.isScalar && o.strides[plan.tileDim] == 1 &&
-           o.strides[plan.vectorDim] > 1;
+    return plan.tileDim >= 0 && !plan.interleaved && !o.isScalar && o.strides[plan.tileDim].is(1) &&
+           o.strides[plan.vectorDim].estimate(guessedSize) > 1;
   }
 
-  int64_t shiftOf(const NestOperand &o, const Instance &instance) {
-    return (plan.vectorDim >= 0 ? instance.vectorShift * o.strides[plan.vectorDim] : 0) +
-           (plan.tileDim >= 0 ? instance.tileShift * o.strides[plan.tileDim] : 0);
+  // Where the instance's first element lies, from where the loop variables point.
+  Value placeOf(unsigned operand, const State &state, const Instance &instance) {
+    const NestOperand &o = nest.operands[operand];
+    Value offset = state.offsets[operand];
+    int64_t known = 0;
+    auto add = [&](int dim, int64_t shift) {
+      if (dim < 0)
+        return;
+      if (o.strides[dim].isStatic())
+        known += shift * o.strides[dim].value();
+      else
+        offset = plus(offset, shift, o.strides[dim]);
+    };
+    add(plan.vectorDim, instance.vectorShift);
+    add(plan.tileDim, instance.tileShift);
+    return memory.plus(offset, known);
   }
 
   Form loadOperand(unsigned i, const State &state, const Instance &instance) {
     const NestOperand &o = nest.operands[i];
     if (o.isScalar)
       return {widen(o.operand->get())};
-    Value offset = memory.plus(state.offsets[i], shiftOf(o, instance));
-    bool alongVector = plan.vectorDim >= 0 && (state.open & bit(plan.vectorDim)) && o.strides[plan.vectorDim] != 0;
-    int64_t step = alongVector && instance.width > 1 ? o.strides[plan.vectorDim] : 0;
-    return load(flat[i], o.element, {offset, step}, instance);
+    Value offset = placeOf(i, state, instance);
+    bool alongVector = plan.vectorDim >= 0 && (state.open & bit(plan.vectorDim)) && !o.strides[plan.vectorDim].is(0);
+    if (!alongVector || instance.width == 1)
+      return load(flat[i], o.element, {offset}, instance);
+    const Size &step = o.strides[plan.vectorDim];
+    if (step.isStatic())
+      return load(flat[i], o.element, {offset, step.value()}, instance);
+    return load(flat[i], o.element, {lanesApart(offset, step, instance.width), 0, true}, instance);
+  }
+
+  // The places of a vector's elements that lie `step` apart.
+  Value lanesApart(Value offset, const Size &step, unsigned width) {
+    auto type = VectorType::get({width}, b.getIndexType());
+    Value apart =
+        arith::MulIOp::create(b, inLanes({index(0), 1}, width), vector::BroadcastOp::create(b, type, valueOf(step)));
+    return arith::AddIOp::create(b, vector::BroadcastOp::create(b, type, offset), apart);
   }
 
   Form load(Value buffer, Type element, const Form &offset, const Instance &instance) {
-    Value raw = offset.isVector ? memory.loadLanes(buffer, offset.value, instance.width, instance.active)
-                : offset.step == 0
-                    ? memory.loadScalar(buffer, offset.value)
+    Value raw = offset.isVector    ? memory.loadLanes(buffer, offset.value, instance.width, instance.active)
+                : offset.step == 0 ? memory.loadScalar(buffer, offset.value)
+                : instance.lanes && offset.step == 1
+                    ? memory.loadMasked(buffer, offset.value, instance.lanes)
                     : memory.loadStrided(buffer, offset.value, offset.step, instance.width, instance.active);
     bool isVector = isa<VectorType>(raw.getType());
     return {element.isInteger(1) ? memory.toBool(raw) : isMove() ? raw : widen(raw), 0, isVector};
@@ -466,7 +649,7 @@ private:
     unsigned lanes = instances.front().active, columns = instances.size(), width = plan.width;
     SmallVector<Value> rows;
     for (unsigned lane = 0; lane < lanes; ++lane) {
-      Value offset = memory.plus(state.offsets[i], lane * o.strides[plan.vectorDim]);
+      Value offset = plus(state.offsets[i], lane, o.strides[plan.vectorDim]);
       rows.push_back(memory.loadStrided(flat[i], offset, 1, width, columns));
     }
     memory.transpose(rows, width, columns);
@@ -524,13 +707,18 @@ private:
   void storeOutput(unsigned i, const State &state, const Instance &instance, const Form &form) {
     unsigned operand = nest.inputs().size() + i;
     const NestOperand &o = nest.operands[operand];
-    Value offset = memory.plus(state.offsets[operand], shiftOf(o, instance));
-    int64_t step = plan.vectorDim >= 0 && instance.width > 1 ? o.strides[plan.vectorDim] : 0;
-    Value value = stored(step == 0 ? form.value : inLanes(form, instance.width), o.element);
-    if (step == 0)
+    Value offset = placeOf(operand, state, instance);
+    Size step = plan.vectorDim >= 0 && instance.width > 1 ? o.strides[plan.vectorDim] : Size(0);
+    Value value = stored(step.is(0) ? form.value : inLanes(form, instance.width), o.element);
+    if (step.is(0))
       memory.storeScalar(value, flat[operand], offset);
+    else if (instance.lanes)
+      memory.storeMasked(value, flat[operand], offset, instance.lanes);
+    else if (step.isStatic())
+      memory.storeStrided(value, flat[operand], offset, step.value(), instance.active);
     else
-      memory.storeStrided(value, flat[operand], offset, step, instance.active);
+      for (unsigned lane = 0; lane < instance.active; ++lane)
+        memory.storeScalar(vector::ExtractOp::create(b, value, lane), flat[operand], plus(offset, lane, step));
   }
 
   // --- Operations of the body
@@ -565,9 +753,9 @@ private:
     // Lanes that hold nothing must not divide by it.
     if (isa<arith::DivSIOp, arith::DivUIOp, arith::RemSIOp, arith::RemUIOp, arith::FloorDivSIOp, arith::CeilDivSIOp,
             arith::CeilDivUIOp>(op) &&
-        width > 1 && instance.active < width)
+        width > 1 && instance.isPartial())
       operands[1] =
-          arith::SelectOp::create(b, memory.mask(width, instance.active), operands[1],
+          arith::SelectOp::create(b, maskOf(instance), operands[1],
                                   splat(b.getIntegerAttr(getElementTypeOrSelf(operands[1].getType()), 1), width));
     for (auto [result, value] : llvm::zip(op->getResults(), convert(op, operands, width)))
       instance.scope->forms[result] = {value, 0, width > 1};
@@ -614,17 +802,20 @@ private:
   }
 
   Form emitLoad(memref::LoadOp op, const Instance &instance) {
-    SmallVector<int64_t> strides;
-    int64_t unused;
-    (void)op.getMemRefType().getStridesAndOffset(strides, unused);
     Form offset{index(0)};
-    for (auto [position, stride] : llvm::zip(op.getIndices(), strides)) {
-      const Form &form = *formOf(position, instance);
+    for (auto [position, stride] : llvm::zip(op.getIndices(), loadStrides[op])) {
+      Form form = *formOf(position, instance);
+      if (!stride.isStatic() && form.step != 0)
+        form = {inLanes(form, instance.width), 0, true};
       if (form.isVector && !offset.isVector)
         offset = {inLanes(offset, instance.width), 0, true};
-      Value factor = stride == 1 ? Value() : splat(b.getIndexAttr(stride), form.isVector ? instance.width : 1);
+      Value factor;
+      if (!stride.isStatic())
+        factor = inLanes({valueOf(stride)}, form.isVector ? instance.width : 1);
+      else if (!stride.is(1))
+        factor = splat(b.getIndexAttr(stride.value()), form.isVector ? instance.width : 1);
       Value scaled = factor ? b.createOrFold<arith::MulIOp>(form.value, factor) : form.value;
-      Form term{scaled, form.step * stride, form.isVector};
+      Form term{scaled, form.step * stride.orElse(0), form.isVector};
       if (offset.isVector)
         offset.value = arith::AddIOp::create(b, offset.value, inLanes(term, instance.width));
       else
@@ -636,7 +827,10 @@ private:
   ImplicitLocOpBuilder b;
   const LoopNest &nest;
   const LoopPlan &plan;
+  const Machine &machine;
   VectorMemory memory;
+  SmallVector<std::pair<Size, Value>> kept;
+  llvm::DenseMap<Operation *, SmallVector<Size>> loadStrides;
   SmallVector<Value> flat;
   llvm::DenseMap<Operation *, Value> flatLoads;
   SmallVector<std::optional<Combiner>> combiners;

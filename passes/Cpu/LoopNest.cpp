@@ -18,10 +18,10 @@ static bool isScalarType(Type type) {
   return type.isIntOrIndexOrFloat() && !(isa<IntegerType>(type) && type.getIntOrFloatBitWidth() > 64);
 }
 
-// Buffers that the emitter can address: a static flat layout, elements of whole bytes or i1.
+// Buffers that the emitter can address: a flat layout, elements of whole bytes or i1.
 static bool isSupportedBuffer(Type type) {
   auto memref = dyn_cast<MemRefType>(type);
-  if (!memref || !memref.hasStaticShape())
+  if (!memref)
     return false;
   Type element = memref.getElementType();
   if (!element.isIntOrIndexOrFloat() ||
@@ -30,7 +30,7 @@ static bool isSupportedBuffer(Type type) {
   SmallVector<int64_t> strides;
   int64_t offset;
   return succeeded(memref.getStridesAndOffset(strides, offset)) && !ShapedType::isDynamic(offset) &&
-         llvm::none_of(strides, [](int64_t s) { return s < 0; });
+         llvm::none_of(strides, [](int64_t s) { return s < 0 && !ShapedType::isDynamic(s); });
 }
 
 static bool isSupportedBody(Block &body) {
@@ -45,24 +45,28 @@ static bool isSupportedBody(Block &body) {
 }
 
 // expr = sum of coefficients[d] * d + constant
-static bool addLinear(AffineExpr expr, int64_t scale, MutableArrayRef<int64_t> coefficients, int64_t &constant) {
+static bool addLinear(AffineExpr expr, const Size &scale, NestOperand &o) {
   if (auto value = dyn_cast<AffineConstantExpr>(expr)) {
-    constant += scale * value.getValue();
+    Size distance = scale * Size(value.getValue());
+    if (distance.isStatic())
+      o.offset += distance.value();
+    else
+      o.offsets.push_back(distance);
     return true;
   }
   if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-    coefficients[dim.getPosition()] += scale;
-    return true;
+    std::optional<Size> sum = o.strides[dim.getPosition()].plus(scale);
+    o.strides[dim.getPosition()] = sum.value_or(Size());
+    return sum.has_value();
   }
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return false;
   if (binary.getKind() == AffineExprKind::Add)
-    return addLinear(binary.getLHS(), scale, coefficients, constant) &&
-           addLinear(binary.getRHS(), scale, coefficients, constant);
+    return addLinear(binary.getLHS(), scale, o) && addLinear(binary.getRHS(), scale, o);
   auto factor = dyn_cast<AffineConstantExpr>(binary.getRHS());
   return binary.getKind() == AffineExprKind::Mul && factor &&
-         addLinear(binary.getLHS(), scale * factor.getValue(), coefficients, constant);
+         addLinear(binary.getLHS(), scale * Size(factor.getValue()), o);
 }
 
 // --- Maps with floordiv and mod
@@ -107,10 +111,11 @@ static void splitDividedDims(LoopNest &nest, SmallVectorImpl<AffineMap> &maps) {
   MLIRContext *ctx = nest.op->getContext();
   for (unsigned dim = 0; dim < nest.extents.size(); ++dim) {
     int64_t c = smallestDivisor(maps, dim);
-    if (c == 0 || nest.extents[dim] % c != 0 || llvm::is_contained(nest.dimOfIndex, int(dim)))
+    std::optional<Size> part = c == 0 ? std::nullopt : nest.extents[dim].dividedBy(c);
+    if (!part || llvm::is_contained(nest.dimOfIndex, int(dim)))
       continue;
     unsigned added = nest.extents.size();
-    nest.extents[dim] /= c;
+    nest.extents[dim] = *part;
     nest.extents.push_back(c);
     nest.reduction.push_back(nest.reduction[dim]);
     for (AffineMap &map : maps) {
@@ -149,14 +154,14 @@ static void dropDim(LoopNest &nest, unsigned dim) {
 
 static void simplify(LoopNest &nest) {
   for (unsigned d = nest.extents.size(); d-- > 0;)
-    if (nest.extents[d] == 1)
+    if (nest.extents[d].is(1))
       dropDim(nest, d);
   for (bool changed = true; changed;) {
     changed = false;
     for (unsigned outer = 0; outer < nest.extents.size() && !changed; ++outer)
       for (unsigned inner = 0; inner < nest.extents.size() && !changed; ++inner)
         if (outer != inner && canMerge(nest, outer, inner)) {
-          nest.extents[inner] *= nest.extents[outer];
+          nest.extents[inner] = nest.extents[inner] * nest.extents[outer];
           dropDim(nest, outer);
           changed = true;
         }
@@ -167,7 +172,7 @@ static void findDependences(LoopNest &nest) {
   for (const NestOperand &o : nest.operands) {
     uint64_t mask = o.isOutput ? LoopNest::accumulated : 0;
     for (unsigned d = 0; !o.isScalar && d < nest.extents.size(); ++d)
-      mask |= o.strides[d] != 0 ? uint64_t(1) << d : 0;
+      mask |= !o.strides[d].is(0) ? uint64_t(1) << d : 0;
     nest.dependences[o.argument] = mask;
   }
   for (Operation &op : nest.body().without_terminator()) {
@@ -181,12 +186,51 @@ static void findDependences(LoopNest &nest) {
   }
 }
 
-FailureOr<LoopNest> burin::cpu::makeLoopNest(linalg::LinalgOp op) {
+// What an operation's maps say is one dim has one size, whatever values its operands' layouts name it by.
+static void shareExtents(LoopNest &nest, ArrayRef<AffineMap> maps) {
+  SmallVector<std::optional<Size>> extents(nest.extents.size());
+  llvm::SmallMapVector<Value, Size, 4> same;
+  std::function<Size(Value)> resolve = [&](Value value) {
+    auto found = same.find(value);
+    return found == same.end() ? Size(value) : found->second.map(resolve);
+  };
+  auto isValue = [](const Size &size) { return size.values().size() == 1 && size.constantFactor() == 1; };
+  for (const NestOperand &o : nest.operands)
+    for (auto [expr, size] : llvm::zip(maps[o.operand->getOperandNumber()].getResults(), o.layout.sizes)) {
+      auto dim = dyn_cast<AffineDimExpr>(expr);
+      if (!dim)
+        continue;
+      std::optional<Size> &extent = extents[dim.getPosition()];
+      Size a = size.map(resolve), b = extent ? extent->map(resolve) : a;
+      extent = b;
+      if (a == b)
+        continue;
+      // Never a value in terms of itself.
+      auto replace = [&](const Size &from, const Size &to) {
+        if (!isValue(from) || llvm::is_contained(to.values(), from.values()[0]))
+          return false;
+        same[from.values()[0]] = to;
+        return true;
+      };
+      if (!replace(a, b) && replace(b, a))
+        extent = a;
+    }
+  for (NestOperand &o : nest.operands)
+    for (SmallVector<Size> *sizes : {&o.layout.sizes, &o.layout.strides})
+      for (Size &size : *sizes)
+        size = size.map(resolve);
+  for (auto [extent, found] : llvm::zip(nest.extents, extents))
+    if (found)
+      extent = found->map(resolve);
+}
+
+FailureOr<LoopNest> burin::cpu::makeLoopNest(OpBuilder &builder, linalg::LinalgOp op) {
   LoopNest nest;
   nest.op = op;
-  nest.extents = op.getStaticLoopRanges();
-  if (llvm::any_of(nest.extents, ShapedType::isDynamic) || nest.extents.size() > 60 || !isSupportedBody(nest.body()))
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  if (ranges.size() > 60 || !isSupportedBody(nest.body()))
     return failure();
+  nest.extents.assign(ranges.begin(), ranges.end());
   for (utils::IteratorType type : op.getIteratorTypesArray())
     nest.reduction.push_back(type == utils::IteratorType::reduction);
 
@@ -196,7 +240,6 @@ FailureOr<LoopNest> burin::cpu::makeLoopNest(linalg::LinalgOp op) {
     nest.dimOfIndex[index.getDim()] = index.getDim();
 
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  splitDividedDims(nest, maps);
   for (OpOperand &operand : op->getOpOperands()) {
     NestOperand o;
     o.operand = &operand;
@@ -205,21 +248,32 @@ FailureOr<LoopNest> burin::cpu::makeLoopNest(linalg::LinalgOp op) {
     o.element = getElementTypeOrSelf(operand.get().getType());
     o.isScalar = !isa<MemRefType>(operand.get().getType());
     if (!o.isScalar) {
-      auto type = cast<MemRefType>(operand.get().getType());
-      if (!isSupportedBuffer(type))
+      FailureOr<Layout> layout = isSupportedBuffer(operand.get().getType())
+                                     ? layoutOf(builder, op.getLoc(), operand.get())
+                                     : FailureOr<Layout>(failure());
+      if (failed(layout))
         return failure();
-      SmallVector<int64_t> layout;
-      int64_t unused;
-      (void)type.getStridesAndOffset(layout, unused);
-      o.strides.assign(nest.extents.size(), 0);
-      AffineMap map = maps[operand.getOperandNumber()];
-      for (auto [expr, stride] : llvm::zip(map.getResults(), layout))
-        if (!addLinear(expr, stride, o.strides, o.offset))
-          return failure();
-      if (llvm::any_of(o.strides, [](int64_t s) { return s < 0; }) && o.isOutput)
-        return failure();
+      o.layout = *layout;
     }
     nest.operands.push_back(std::move(o));
+  }
+  if (llvm::any_of(ranges, ShapedType::isDynamic)) {
+    for (auto [extent, range] : llvm::zip(nest.extents, ranges))
+      extent = ShapedType::isDynamic(range) ? Size(-1) : extent;
+    shareExtents(nest, maps);
+    if (llvm::is_contained(nest.extents, Size(-1)))
+      return failure();
+  }
+  splitDividedDims(nest, maps);
+  for (NestOperand &o : nest.operands) {
+    if (o.isScalar)
+      continue;
+    o.strides.assign(nest.extents.size(), Size(0));
+    for (auto [expr, stride] : llvm::zip(maps[o.operand->getOperandNumber()].getResults(), o.layout.strides))
+      if (!addLinear(expr, stride, o))
+        return failure();
+    if (llvm::any_of(o.strides, [](const Size &s) { return s.constantFactor() < 0; }) && o.isOutput)
+      return failure();
   }
   simplify(nest);
   findDependences(nest);

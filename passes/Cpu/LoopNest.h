@@ -1,4 +1,4 @@
-// Private header of the room: a linalg operation on static memrefs as extents and strides, and the plan of its loops.
+// Private header of the room: a linalg operation on memrefs as extents and strides, and the plan of its loops.
 //
 // The idea: after this no map and no shape is left. Every buffer is flat; where a point of the nest lies in it is a dot
 // product of the point with the buffer's strides. Transposes, broadcasts, reductions and copies differ only in those
@@ -9,6 +9,7 @@
 #include "lib/Support/Machine.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/Cpu/Sizes.h"
 
 #include <optional>
 
@@ -17,17 +18,19 @@ namespace burin::cpu {
 struct NestOperand {
   mlir::OpOperand *operand;           // of the linalg op
   mlir::BlockArgument argument;       // its element in the body
-  llvm::SmallVector<int64_t> strides; // elements, one a dim of the nest; empty for a scalar operand
+  Layout layout;                      // of the buffer
+  llvm::SmallVector<Size, 4> strides; // elements, one a dim of the nest; empty for a scalar operand
   int64_t offset = 0;                 // elements, from the map's constants
+  llvm::SmallVector<Size, 1> offsets; // more of it, known at run time only
   mlir::Type element;
   bool isScalar = false, isOutput = false;
 };
 
 struct LoopNest {
   mutable mlir::linalg::LinalgOp op; // its methods are not const
-  llvm::SmallVector<int64_t> extents;
+  llvm::SmallVector<Size, 4> extents;
   llvm::SmallVector<bool> reduction;
-  llvm::SmallVector<NestOperand> operands; // inputs, then outputs
+  llvm::SmallVector<NestOperand, 4> operands; // inputs, then outputs
   llvm::SmallVector<int> dimOfIndex;       // linalg.index n is dim dimOfIndex[n]; -1: it is always 0
 
   llvm::DenseMap<mlir::Value, uint64_t> dependences; // of the body's values; nothing: on no dim
@@ -44,8 +47,12 @@ struct LoopNest {
   std::optional<int64_t> coefficient(mlir::Value value, unsigned dim) const;
 };
 
-/// Fails when a layout or a map is not static and linear, or the body holds something that has no vector form.
-mlir::FailureOr<LoopNest> makeLoopNest(mlir::linalg::LinalgOp op);
+/// What a plan takes for an extent or stride that is known at run time only.
+constexpr int64_t guessedSize = 1024;
+
+/// Fails when a map is not linear, a layout has negative strides, or the body holds something that has no vector form.
+/// Sizes that nothing names are asked for at the builder's place.
+mlir::FailureOr<LoopNest> makeLoopNest(mlir::OpBuilder &builder, mlir::linalg::LinalgOp op);
 
 /// How a reduction's result is made: `combiner` takes the accumulator and `term`, which does not depend on any
 /// accumulator.

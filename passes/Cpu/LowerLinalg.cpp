@@ -1,5 +1,5 @@
-// cpu-lower-linalg: each linalg operation on static memrefs becomes loops over vectors; see LoopNest.h for the idea.
-// What has no such form (dynamic layouts, bodies with regions) becomes scalar loops. Must not touch nn operations.
+// cpu-lower-linalg: each linalg operation on memrefs becomes loops over vectors; see LoopNest.h for the idea. What has
+// no such form (maps that are not linear, bodies with regions) becomes scalar loops. Must not touch nn operations.
 #include "passes/Cpu/LoopNest.h"
 #include "passes/Cpu/Passes.h"
 
@@ -66,7 +66,8 @@ struct LowerLinalg : burin::impl::LowerLinalgBase<LowerLinalg> {
       IRRewriter rewriter(op);
       auto options =
           remark::RemarkOpts::name("LowerLinalg").category("cpu-lower-linalg").function(getOperation().getSymName());
-      FailureOr<LoopNest> nest = op.hasPureBufferSemantics() ? makeLoopNest(op) : FailureOr<LoopNest>(failure());
+      FailureOr<LoopNest> nest =
+          op.hasPureBufferSemantics() ? makeLoopNest(rewriter, op) : FailureOr<LoopNest>(failure());
       if (succeeded(nest)) {
         LoopPlan plan = planLoops(*nest, *machine);
         emitLoops(rewriter, *nest, plan, *machine);

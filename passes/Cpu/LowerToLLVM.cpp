@@ -2,7 +2,8 @@
 //
 // The idea: MLIR's thread pool does many functions at once, so their memref arguments stay until the short
 // cpu-convert-functions gives every function its pointer arguments. In between, `unrealized_conversion_cast` of an
-// argument to !llvm.ptr stands for its base pointer. Must not meet a dynamic memref or an allocation.
+// argument to !llvm.ptr stands for its base pointer. Of a dynamic memref only the pointer is
+// passed. Must not meet an allocation.
 #include "passes/Cpu/Passes.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -166,6 +167,22 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
     removeDead(function);
   }
 
+  // A descriptor without sizes: cpu-outline-kernels passes them beside the pointer, and nobody asks the memref for
+  // them.
+  Value pointerAlone(OpBuilder &builder, Location loc, MemRefType type, Value pointer) {
+    auto descriptor = MemRefDescriptor::poison(builder, loc, converter->convertType(type));
+    descriptor.setAllocatedPtr(builder, loc, pointer);
+    descriptor.setAlignedPtr(builder, loc, pointer);
+    descriptor.setConstantOffset(builder, loc, 0);
+    SmallVector<int64_t> strides;
+    int64_t offset;
+    if (succeeded(type.getStridesAndOffset(strides, offset)))
+      for (auto [dim, stride] : llvm::enumerate(strides))
+        if (!ShapedType::isDynamic(stride))
+          descriptor.setConstantStride(builder, loc, dim, stride);
+    return descriptor;
+  }
+
   // Casts of memref arguments to descriptors become descriptors of static constants around a bare pointer.
   void resolveArguments(func::FuncOp function) {
     OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
@@ -190,7 +207,10 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
           pointer = UnrealizedConversionCastOp::create(builder, argument.getLoc(),
                                                        LLVM::LLVMPointerType::get(&getContext()), argument)
                         .getResult(0);
-        Value descriptor = MemRefDescriptor::fromStaticShape(builder, argument.getLoc(), *converter, type, pointer);
+        Value descriptor =
+            type.hasStaticShape()
+                ? Value(MemRefDescriptor::fromStaticShape(builder, argument.getLoc(), *converter, type, pointer))
+                : pointerAlone(builder, argument.getLoc(), type, pointer);
         cast.getResult(0).replaceAllUsesWith(descriptor);
       }
     }

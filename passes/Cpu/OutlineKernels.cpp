@@ -97,7 +97,7 @@ int64_t flopsOf(Operation *op) {
     return 0;
   int64_t points = 1, perPoint = 0;
   for (int64_t range : linalgOp.getStaticLoopRanges())
-    points *= range;
+    points *= ShapedType::isDynamic(range) ? 1 : range;
   linalgOp->getRegion(0).walk([&](Operation *inner) {
     bool counts = isa_and_nonnull<arith::ArithDialect, math::MathDialect>(inner->getDialect());
     perPoint += counts && !isa<CastOpInterface>(inner) && !inner->hasTrait<OpTrait::ConstantLike>();
@@ -115,7 +115,11 @@ struct Argument {
   Value value; // as @main has it
   View view;
   bool rebased;
+  std::optional<Layout> layout; // of what has dynamic sizes or strides: passed as a pointer, these beside it
 };
+
+// An operation that reserves memory while @main runs.
+bool isAllocation(Operation *op) { return isa<memref::AllocOp, memref::DeallocOp>(op); }
 
 class Outliner {
 public:
@@ -123,7 +127,10 @@ public:
 
   LogicalResult run() {
     unsigned firstWritten = main.getNumArguments();
+    shareSizes();
     if (failed(outlineBlock(main.front(), firstWritten)))
+      return failure();
+    if (failed(resolveLoads()))
       return failure();
     eraseDead(main.front());
     for (auto &[kernel, facts] : kernels)
@@ -167,6 +174,53 @@ private:
     return success();
   }
 
+  // Each size of an argument is asked for once, at the start, so that equal sizes are equal values; those of views are
+  // what made the views.
+  void shareSizes() {
+    SmallVector<memref::DimOp> asked;
+    main.walk([&](memref::DimOp op) { asked.push_back(op); });
+    OpBuilder start = OpBuilder::atBlockBegin(&main.front());
+    for (BlockArgument argument : main.getArguments())
+      if (auto type = dyn_cast<MemRefType>(argument.getType()))
+        for (int64_t dim = 0; dim < type.getRank(); ++dim)
+          if (type.isDynamicDim(dim))
+            memref::DimOp::create(start, argument.getLoc(), argument, dim);
+    for (memref::DimOp op : asked) {
+      std::optional<int64_t> dim = op.getConstantIndex();
+      builder.setInsertionPoint(op);
+      FailureOr<View> view = dim ? resolveView(op.getSource(), &builder) : FailureOr<View>(failure());
+      if (failed(view) || op.getSource().getDefiningOp<memref::AllocOp>())
+        continue;
+      Value size = view->layout ? view->layout->sizes[*dim].emit(builder, op.getLoc())
+                                : arith::ConstantIndexOp::create(builder, op.getLoc(), view->shape[*dim]).getResult();
+      op.replaceAllUsesWith(size);
+      op.erase();
+    }
+  }
+
+  // A scalar read from a buffer of dynamic sizes: cpu-make-entry gets its place.
+  LogicalResult resolveLoads() {
+    SmallVector<memref::LoadOp> loads;
+    main.walk([&](memref::LoadOp op) { loads.push_back(op); });
+    for (memref::LoadOp op : loads) {
+      builder.setInsertionPoint(op);
+      FailureOr<View> view = resolveView(op.getMemref(), &builder);
+      if (failed(view))
+        return op.emitError() << "expected views of the function's arguments, got " << op.getMemRefType();
+      if (!view->layout && view->products.empty())
+        continue;
+      Size bytes(storageBytes(view->element));
+      Layout layout = view->layout ? *view->layout : staticLayout(*view);
+      for (auto [index, stride] : llvm::zip(op.getIndices(), layout.strides))
+        view->shift(Size(index) * stride * bytes);
+      Value place = memref::ViewOp::create(builder, op.getLoc(), MemRefType::get({}, view->element), bytesOf(*view),
+                                           distance(*view), ValueRange());
+      op.replaceAllUsesWith(memref::LoadOp::create(builder, op.getLoc(), place).getResult());
+      op.erase();
+    }
+    return success();
+  }
+
   // Backwards, so that whole chains of views go.
   static void eraseDead(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
@@ -183,7 +237,8 @@ private:
   SmallVector<SmallVector<Operation *>> formGroups(Block &block) {
     SmallVector<Operation *> ops;
     for (Operation &op : block.without_terminator())
-      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp, cf::AssertOp>(op))
+      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp, cf::AssertOp>(op) &&
+          !isAllocation(&op))
         ops.push_back(&op);
     auto accumulatesOnto = [](Operation *op, linalg::FillOp fill) {
       auto destination = dyn_cast<linalg::LinalgOp>(op);
@@ -233,7 +288,7 @@ private:
         continue;
       }
       Operation *producer = value.getDefiningOp();
-      if (!producer || isa<memref::LoadOp>(producer) || producer->getNumRegions()) {
+      if (!producer || isa<memref::LoadOp, memref::DimOp>(producer) || producer->getNumRegions()) {
         if (!value.getType().isIntOrIndexOrFloat())
           return op->emitError() << "expected operands that are buffers or scalars, got " << value.getType();
         passed.insert(value);
@@ -260,31 +315,44 @@ private:
     for (Operation *op : group)
       op->walk([&](Operation *inner) { noteEffects(inner, uses); });
 
-    SmallVector<Argument> arguments;
+    SmallVector<Argument, 4> arguments;
     SmallVector<bool> written;
     SmallVector<std::pair<Value, unsigned>> places; // memref -> its argument; equal places share one
     int64_t bytes = 0;
+    builder.setInsertionPoint(group.back());
     for (auto &entry : uses) {
       Value value = entry.first;
       const Use &use = entry.second;
-      FailureOr<View> view = resolveView(value);
+      FailureOr<View> view = resolveView(value, &builder);
       auto root = succeeded(view) ? dyn_cast<BlockArgument>(view->root) : BlockArgument();
-      if (!root || root.getOwner() != &main.front())
+      bool allocated = succeeded(view) && view->root.getDefiningOp<memref::AllocOp>();
+      if (!allocated && (!root || root.getOwner() != &main.front()))
         return group.back()->emitError() << "expected views of the function's arguments, got " << value.getType();
-      if (!view->dynamic.empty() && use.viewedInside)
+      auto type = cast<MemRefType>(value.getType());
+      if (view->isDynamic() && use.viewedInside && !(view->layout && type.getLayout().isIdentity()))
         return group.back()->emitError() << "expected no views of " << value.getType() << " inside the operation";
-      auto rootType = cast<MemRefType>(root.getType());
+      auto rootType = cast<MemRefType>(view->root.getType());
       bool isBytes =
           rootType.getRank() == 1 && rootType.getElementType().isInteger(8) && rootType.getLayout().isIdentity();
-      Argument argument{value, *view, (isBytes && !use.viewedInside) || !view->dynamic.empty()};
-      if (use.written && view->span() > 0)
+      Argument argument{value, *view, (isBytes && !use.viewedInside) || view->isDynamic(), std::nullopt};
+      if (view->layout) {
+        argument.layout = *view->layout;
+        for (const SmallVector<Size> &sizes : {argument.layout->sizes, argument.layout->strides})
+          for (const Size &size : sizes)
+            passed.insert(size.values().begin(), size.values().end());
+      }
+      if (root && use.written && view->span() > 0)
         firstWritten = std::min(firstWritten, root.getArgNumber());
-      bytes += cast<MemRefType>(value.getType()).getNumElements() * storageBytes(view->element);
+      int64_t elements = 1;
+      for (int64_t size : type.getShape())
+        elements *= ShapedType::isDynamic(size) ? 1 : size;
+      bytes += elements * storageBytes(view->element);
       auto same = llvm::find_if(arguments, [&](const Argument &other) {
         return other.rebased == argument.rebased && other.view.root == view->root &&
                other.view.beginBytes() == view->beginBytes() && other.view.shape == view->shape &&
                other.view.strides == view->strides && other.view.element == view->element &&
-               other.view.dynamic == view->dynamic && (other.rebased || other.value.getType() == value.getType());
+               other.view.dynamic == view->dynamic && other.view.products == view->products &&
+               sameLayout(other.layout, argument.layout) && (other.rebased || other.value.getType() == value.getType());
       });
       places.push_back({value, same - arguments.begin()});
       if (same == arguments.end()) {
@@ -295,7 +363,6 @@ private:
       }
     }
 
-    builder.setInsertionPoint(group.back());
     SmallVector<Value> operands;
     for (Argument &argument : arguments)
       operands.push_back(argument.rebased ? rebase(argument.view) : argument.value);
@@ -303,7 +370,7 @@ private:
       operands.push_back(scalar.getType().isIndex()
                              ? arith::IndexCastOp::create(builder, scalar.getLoc(), builder.getI64Type(), scalar)
                              : scalar);
-    func::FuncOp kernel = makeKernel(group, scalars.getArrayRef(), operands, places, passed.getArrayRef());
+    func::FuncOp kernel = makeKernel(group, scalars.getArrayRef(), operands, arguments, places, passed.getArrayRef());
     func::CallOp::create(
         builder,
         FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })),
@@ -315,19 +382,54 @@ private:
     return success();
   }
 
-  // The same bytes as a memref with offset 0 on a view of the root.
-  Value rebase(const View &view) {
+  static Layout staticLayout(const View &view) {
+    Layout layout;
+    layout.sizes.assign(view.shape.begin(), view.shape.end());
+    layout.strides.assign(view.strides.begin(), view.strides.end());
+    return layout;
+  }
+
+  static bool sameLayout(const std::optional<Layout> &a, const std::optional<Layout> &b) {
+    return a.has_value() == b.has_value() && (!a || (a->sizes == b->sizes && a->strides == b->strides));
+  }
+
+  // How far behind the root's pointer a view begins, in bytes.
+  Value distance(const View &view) {
     Location loc = view.root.getLoc();
     Value shift = arith::ConstantIndexOp::create(builder, loc, view.beginBytes());
     for (auto [value, bytes] : view.dynamic) {
       Value scale = arith::ConstantIndexOp::create(builder, loc, bytes);
       shift = arith::AddIOp::create(builder, loc, shift, arith::MulIOp::create(builder, loc, value, scale));
     }
+    for (const Size &product : view.products)
+      shift = arith::AddIOp::create(builder, loc, shift, product.emit(builder, loc));
+    return shift;
+  }
+
+  // The root as bytes.
+  Value bytesOf(const View &view) {
     Value root = view.root;
-    if (auto type = cast<MemRefType>(root.getType()); !type.getElementType().isInteger(8) || type.getRank() != 1) {
-      int64_t bytes = type.getNumElements() * storageBytes(type.getElementType());
-      root = UnrealizedConversionCastOp::create(builder, loc, MemRefType::get({bytes}, builder.getI8Type()), root)
-                 .getResult(0);
+    auto type = cast<MemRefType>(root.getType());
+    if (type.getElementType().isInteger(8) && type.getRank() == 1)
+      return root;
+    int64_t bytes =
+        type.hasStaticShape() ? type.getNumElements() * storageBytes(type.getElementType()) : ShapedType::kDynamic;
+    return UnrealizedConversionCastOp::create(builder, root.getLoc(), MemRefType::get({bytes}, builder.getI8Type()),
+                                              root)
+        .getResult(0);
+  }
+
+  // The same bytes as a memref with offset 0 on a view of the root. One of dynamic sizes is only a place: what lies
+  // there is told by the arguments beside it.
+  Value rebase(const View &view) {
+    Location loc = view.root.getLoc();
+    Value shift = distance(view), root = bytesOf(view);
+    if (view.layout) {
+      Size elements(1);
+      for (const Size &size : view.layout->sizes)
+        elements = elements * size;
+      auto place = MemRefType::get({ShapedType::kDynamic}, view.element);
+      return memref::ViewOp::create(builder, loc, place, root, shift, elements.emit(builder, loc));
     }
     auto plain = MemRefType::get(view.shape, view.element);
     SmallVector<int64_t> strides;
@@ -345,8 +447,35 @@ private:
     return memref::ReinterpretCastOp::create(builder, loc, strided, flat, /*offset=*/0, view.shape, view.strides);
   }
 
+  // A pointer that came alone, with the layout that the scalars beside it give.
+  Value laidOut(Value pointer, const Layout &layout, Value original, IRMapping &mapping) {
+    Location loc = pointer.getLoc();
+    auto here = [&](const Size &size) -> OpFoldResult {
+      if (size.isStatic())
+        return builder.getIndexAttr(size.value());
+      return size.map([&](Value value) { return Size(mapping.lookup(value)); }).emit(builder, loc);
+    };
+    auto type = cast<MemRefType>(original.getType());
+    SmallVector<OpFoldResult> sizes = llvm::map_to_vector(layout.sizes, here),
+                              strides = llvm::map_to_vector(layout.strides, here);
+    SmallVector<int64_t> shape, steps;
+    for (const Size &size : layout.sizes)
+      shape.push_back(size.isStatic() ? size.value() : ShapedType::kDynamic);
+    for (const Size &stride : layout.strides)
+      steps.push_back(stride.isStatic() ? stride.value() : ShapedType::kDynamic);
+    // What is dense keeps the type that says so.
+    auto strided = MemRefType::get(shape, type.getElementType(), StridedLayoutAttr::get(builder.getContext(), 0, steps),
+                                   type.getMemorySpace());
+    if (type.getLayout().isIdentity())
+      strided = MemRefType::get(shape, type.getElementType());
+    Value view =
+        memref::ReinterpretCastOp::create(builder, loc, strided, pointer, builder.getIndexAttr(0), sizes, strides);
+    return view;
+  }
+
   func::FuncOp makeKernel(ArrayRef<Operation *> group, ArrayRef<Operation *> scalars, ValueRange operands,
-                          ArrayRef<std::pair<Value, unsigned>> places, ArrayRef<Value> passed) {
+                          ArrayRef<Argument> arguments, ArrayRef<std::pair<Value, unsigned>> places,
+                          ArrayRef<Value> passed) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(module.getBody());
     Location loc = group.back()->getLoc();
@@ -355,19 +484,30 @@ private:
     Block *entry = kernel.addEntryBlock();
     builder.setInsertionPointToStart(entry);
     IRMapping mapping;
-    for (auto [value, index] : places)
-      mapping.map(value, entry->getArgument(index));
     for (auto [i, scalar] : llvm::enumerate(passed)) {
       Value argument = entry->getArgument(entry->getNumArguments() - passed.size() + i);
       if (scalar.getType().isIndex())
         argument = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), argument);
       mapping.map(scalar, argument);
     }
+    SmallVector<Value> buffers;
+    for (auto [i, argument] : llvm::enumerate(arguments)) {
+      Value pointer = entry->getArgument(i);
+      buffers.push_back(argument.layout ? laidOut(pointer, *argument.layout, argument.value, mapping) : pointer);
+    }
+    for (auto [value, index] : places)
+      mapping.map(value, buffers[index]);
     for (Operation *op : scalars)
       builder.clone(*op, mapping);
     for (Operation *op : group)
       builder.clone(*op, mapping)->removeAttr("onnx.name");
     func::ReturnOp::create(builder, loc);
+    kernel.walk([](memref::DimOp op) {
+      OpBuilder inside(op);
+      Value size = inside.createOrFold<memref::DimOp>(op.getLoc(), op.getSource(), op.getIndex());
+      op.replaceAllUsesWith(size);
+      op.erase();
+    });
 
     std::string key;
     llvm::raw_string_ostream stream(key);
@@ -392,15 +532,17 @@ private:
     for (auto [i, a] : llvm::enumerate(arguments)) {
       // Only arena and weights, the last two arguments, have a known alignment; a caller's tensors have that of their
       // elements.
-      bool ours = cast<BlockArgument>(a.view.root).getArgNumber() + 2 >= main.getNumArguments();
+      auto root = dyn_cast<BlockArgument>(a.view.root);
+      bool ours = root && root.getArgNumber() + 2 >= main.getNumArguments();
       int64_t offset = a.rebased ? a.view.beginBytes() : a.view.baseBytes;
       for (auto [value, bytes] : a.view.dynamic)
-        offset = std::gcd(offset, bytes);
+        offset = std::gcd(offset, value == a.view.slot ? int64_t(64) : bytes); // parts of the arena begin at lines
+      for (const Size &product : a.view.products)
+        offset = std::gcd(offset, product.constantFactor());
       facts.alignment[i] =
           std::gcd(facts.alignment[i], ours ? std::gcd(offset, int64_t(64)) : storageBytes(a.view.element));
       for (auto [j, b] : llvm::enumerate(arguments))
-        if (i != j && (written[i] || written[j]) && a.view.root == b.view.root &&
-            a.view.reach().first < b.view.reach().second && b.view.reach().first < a.view.reach().second)
+        if (i != j && (written[i] || written[j]) && a.view.mayOverlap(b.view))
           facts.noalias[i] = false;
     }
   }

@@ -26,7 +26,7 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
 }
 
 def LowerLinalg : Pass<"cpu-lower-linalg", "mlir::func::FuncOp"> {
-  let summary = "turn linalg operations on static memrefs into loops over vectors";
+  let summary = "turn linalg operations on memrefs into loops over vectors";
   let description = [{
     Each operation becomes a nest of `scf.for` over `vector` loads, stores and the body's operations on vectors. Dims of 1 go, dims that lie behind one another in
     every operand are merged; the vector dim is the one that makes most operands contiguous. Transposed operands go through register tiles; reductions keep
@@ -76,6 +76,8 @@ def MakeEntry : Pass<"cpu-make-entry", "mlir::ModuleOp"> {
   let description = [{
     @main(memrefs...) becomes `@entry(ptr inputs, ptr outputs, ptr arena, ptr weights, ptr context) -> i32` (burin_entry in include/burin/runtime.h), which
     loads the data pointers of the two arrays of burin_tensor, calls the kernels in order, with the context's profile hook before and after each, and returns 0.
+    With free dims, `memref.dim` of an argument reads the burin_tensor, `@plan` becomes a burin_planner, allocations ask the context's allocator, and what follows
+    a check of data or an allocation runs only where that went well; else what is held is released.
     Must run after cpu-outline-kernels.
     Example: test/passes/Cpu/make-entry.mlir#two_layers
   }];

@@ -56,14 +56,14 @@ static double weightOf(Operation &op) {
 // if none.
 static int contiguousElsewhere(const LoopNest &nest, const NestOperand &o, unsigned dim) {
   for (unsigned d = 0; d < nest.extents.size(); ++d)
-    if (d != dim && !nest.reduction[d] && o.strides[d] == 1 && nest.extents[d] > 1)
+    if (d != dim && !nest.reduction[d] && o.strides[d].is(1) && nest.extents[d].orElse(guessedSize) > 1)
       return d;
   return -1;
 }
 
 // Operands that hold the elements of the short dim `tile` side by side and step from group to group along `dim`.
 bool burin::cpu::isInterleaved(const LoopNest &nest, const NestOperand &o, unsigned dim, unsigned tile) {
-  return !o.isScalar && o.strides[tile] == 1 && o.strides[dim] == nest.extents[tile];
+  return !o.isScalar && o.strides[tile].is(1) && o.strides[dim] == nest.extents[tile];
 }
 
 static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &tileDim, int interleaved = -1) {
@@ -71,14 +71,15 @@ static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &ti
   double cost = 0;
   tileDim = interleaved;
   for (const NestOperand &o : nest.operands) {
-    if (o.isScalar || o.strides[dim] == 0)
+    if (o.isScalar || o.strides[dim].is(0))
       continue;
-    if (o.strides[dim] == 1) {
+    int64_t stride = o.strides[dim].estimate(guessedSize);
+    if (o.strides[dim].is(1)) {
       cost += 1;
     } else if (interleaved >= 0 && isInterleaved(nest, o, dim, interleaved)) {
-      cost += nest.extents[interleaved];
-    } else if (!o.isOutput && o.strides[dim] <= maxLoadStride && o.strides[dim] > 0 && width > 1) {
-      cost += 2 * o.strides[dim];
+      cost += nest.extents[interleaved].value();
+    } else if (!o.isOutput && stride <= maxLoadStride && stride > 0 && width > 1) {
+      cost += 2 * stride;
     } else if (interleaved >= 0) {
       cost += 1.5 * width;
     } else if (!o.isOutput) {
@@ -106,9 +107,10 @@ static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &ti
     }
     cost += vector ? weightOf(op) : 0.1;
   }
+  int64_t extent = nest.extents[dim].estimate(guessedSize);
   if (nest.reduction[dim])
-    cost += 8.0 * width / nest.extents[dim]; // the horizontal step at the end
-  double points = double(nest.extents[dim]) / llvm::divideCeil(nest.extents[dim], width);
+    cost += 8.0 * width / extent; // the horizontal step at the end
+  double points = double(extent) / llvm::divideCeil(extent, width);
   return cost / points;
 }
 
@@ -127,7 +129,8 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
   for (unsigned d = 0; d < nest.extents.size() && full > 1; ++d) {
     if (nest.reduction[d] && !combine)
       continue;
-    unsigned width = std::min<uint64_t>(full, llvm::PowerOf2Ceil(nest.extents[d]));
+    int64_t extent = nest.extents[d].estimate(guessedSize);
+    unsigned width = std::min<uint64_t>(full, llvm::PowerOf2Ceil(extent));
     int tile;
     double cost = costOf(nest, d, width, tile);
     if (tile >= 0 && width > maxTileLanes) {
@@ -138,10 +141,10 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
     bool interleaved = false;
     bool pure = llvm::none_of(nest.reduction, [](bool r) { return r; });
     for (unsigned t = 0; t < nest.extents.size() && pure; ++t) {
-      if (t == d || nest.extents[t] > maxInterleaved ||
+      if (t == d || !nest.extents[t].isStatic() || nest.extents[t].value() > maxInterleaved ||
           llvm::none_of(nest.operands, [&](const NestOperand &o) { return isInterleaved(nest, o, d, t); }))
         continue;
-      unsigned narrow = std::min(std::min<uint64_t>(full, llvm::PowerOf2Ceil(nest.extents[d])), uint64_t(maxTileLanes));
+      unsigned narrow = std::min(std::min<uint64_t>(full, llvm::PowerOf2Ceil(extent)), uint64_t(maxTileLanes));
       int sameTile;
       double other = narrow > 1 ? costOf(nest, d, narrow, sameTile, t) : cost;
       if (other < cost) {
@@ -164,7 +167,7 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
   auto strideSum = [&](unsigned d, bool outputs) {
     int64_t sum = 0;
     for (const NestOperand &o : nest.operands)
-      sum += o.isScalar || o.isOutput != outputs ? 0 : std::abs(o.strides[d]);
+      sum += o.isScalar || o.isOutput != outputs ? 0 : std::abs(o.strides[d].estimate(guessedSize));
     return sum;
   };
   for (unsigned d = 0; d < nest.extents.size(); ++d)
@@ -184,7 +187,7 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
     double weight = nest.operands.size();
     for (Operation &op : nest.body().without_terminator())
       weight += weightOf(op);
-    unsigned fits = std::max<int64_t>(1, nest.extents[plan.vectorDim] / plan.width);
+    unsigned fits = std::max<int64_t>(1, nest.extents[plan.vectorDim].estimate(guessedSize) / plan.width);
     plan.unroll = std::min<unsigned>({4, fits, weight <= 8 ? 4u : weight <= 16 ? 2u : 1u});
   }
   return plan;

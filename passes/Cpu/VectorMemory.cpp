@@ -18,6 +18,15 @@ Value VectorMemory::flatten(Value memref) {
   SmallVector<int64_t> strides;
   int64_t offset, span = 1;
   (void)type.getStridesAndOffset(strides, offset);
+  if (!type.hasStaticShape() || llvm::any_of(strides, ShapedType::isDynamic)) {
+    FailureOr<Layout> layout = layoutOf(b, b.getLoc(), memref);
+    Value flat = flatBuffer(b, b.getLoc(), memref, *layout);
+    auto flatType = cast<MemRefType>(flat.getType());
+    if (!flatType.getElementType().isInteger(1))
+      return flat;
+    auto bytes = MemRefType::get(flatType.getShape(), b.getI8Type(), flatType.getLayout());
+    return UnrealizedConversionCastOp::create(b, bytes, flat).getResult(0);
+  }
   for (auto [size, stride] : llvm::zip(type.getShape(), strides))
     span += (size - 1) * stride;
   span = std::max<int64_t>(span, 0);
@@ -153,6 +162,17 @@ Value VectorMemory::loadStrided(Value buffer, Value offset, int64_t step, unsign
     result = shuffle(result, shuffle(piece, piece, spread), merge);
   }
   return result;
+}
+
+Value VectorMemory::loadMasked(Value buffer, Value offset, Value lanes) {
+  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  auto type = VectorType::get(cast<VectorType>(lanes.getType()).getShape(), element);
+  Value nothing = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  return vector::MaskedLoadOp::create(b, type, buffer, ValueRange(offset), lanes, nothing);
+}
+
+void VectorMemory::storeMasked(Value vector, Value buffer, Value offset, Value lanes) {
+  vector::MaskedStoreOp::create(b, buffer, ValueRange(offset), lanes, vector);
 }
 
 Value VectorMemory::loadLanes(Value buffer, Value offsets, unsigned width, unsigned active) {

@@ -12,7 +12,7 @@ class VectorMemory {
 public:
   VectorMemory(mlir::ImplicitLocOpBuilder &b, const Machine &machine) : b(b), machine(machine) {}
 
-  /// `memref`, of a static layout, as a memref of rank 1; i1 elements become the i8 they are stored in.
+  /// `memref` as a memref of rank 1; i1 elements become the i8 they are stored in.
   mlir::Value flatten(mlir::Value memref);
 
   /// offset + constant
@@ -26,6 +26,10 @@ public:
   mlir::Value loadScalar(mlir::Value buffer, mlir::Value offset);
   mlir::Value loadStrided(mlir::Value buffer, mlir::Value offset, int64_t step, unsigned width, unsigned active);
   mlir::Value loadLanes(mlir::Value buffer, mlir::Value offsets, unsigned width, unsigned active);
+
+  /// Lanes that are not set are neither read nor written.
+  mlir::Value loadMasked(mlir::Value buffer, mlir::Value offset, mlir::Value lanes);
+  void storeMasked(mlir::Value vector, mlir::Value buffer, mlir::Value offset, mlir::Value lanes);
 
   void storeScalar(mlir::Value value, mlir::Value buffer, mlir::Value offset);
   void storeStrided(mlir::Value vector, mlir::Value buffer, mlir::Value offset, int64_t step, unsigned active);

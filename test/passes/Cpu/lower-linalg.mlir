@@ -157,3 +157,44 @@ func.func @scalar_loops(%a: memref<16xf32, strided<[1], offset: ?>>, %o: memref<
   memref.copy %a, %o : memref<16xf32, strided<[1], offset: ?>> to memref<16xf32>
   return
 }
+
+// Case dynamic: buffers that lie alike are one loop over all their elements: whole vectors, then a masked one. A divided dim whose factor is known
+// still splits.
+// CHECK-LABEL: func.func @dynamic
+// CHECK: %[[ALL:.*]] = arith.muli %{{.*}}, %{{.*}} : index
+// CHECK: scf.for %{{.*}} = %{{.*}} to %{{.*}} step %c64
+// CHECK-COUNT-4: vector.store
+// CHECK: scf.for
+// CHECK: vector.store
+// CHECK: scf.for %{{.*}} = %{{.*}} to %{{.*}} step %c16
+// CHECK: arith.cmpi slt
+// CHECK: vector.maskedload
+// CHECK: vector.maskedstore
+// CHECK-NOT: memref.load
+// CHECK-LABEL: func.func @upsample_dynamic
+// CHECK: vector.store
+func.func @dynamic(%pa: memref<?xf32>, %pb: memref<?xf32>, %n: index, %m: index) {
+  %stride = arith.muli %m, %n : index
+  %a = memref.reinterpret_cast %pa to offset: [0], sizes: [%n, %m], strides: [%m, 1] : memref<?xf32> to memref<?x?xf32>
+  %b = memref.reinterpret_cast %pb to offset: [0], sizes: [%n, %m], strides: [%m, 1] : memref<?xf32> to memref<?x?xf32>
+  linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
+      ins(%a : memref<?x?xf32>) outs(%b : memref<?x?xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %s = arith.addf %x, %x : f32
+    linalg.yield %s : f32
+  }
+  return
+}
+
+func.func @upsample_dynamic(%pa: memref<?xf32>, %pb: memref<?xf32>, %n: index) {
+  %c2 = arith.constant 2 : index
+  %twice = arith.muli %n, %c2 : index
+  %a = memref.reinterpret_cast %pa to offset: [0], sizes: [%n, 16], strides: [16, 1] : memref<?xf32> to memref<?x16xf32>
+  %b = memref.reinterpret_cast %pb to offset: [0], sizes: [%twice, 16], strides: [16, 1] : memref<?xf32> to memref<?x16xf32>
+  linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0 floordiv 2, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
+      ins(%a : memref<?x16xf32>) outs(%b : memref<?x16xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    linalg.yield %x : f32
+  }
+  return
+}

@@ -110,3 +110,51 @@ module {
     return
   }
 }
+
+// -----
+
+// Case dynamic: a buffer of dynamic sizes is one pointer, and its sizes and strides are scalars beside it, each distinct one once. Both calls share
+// a kernel. A size is asked for once; those of views are what made the views; a scalar is read from its place.
+// CHECK-LABEL: func.func @main(%arg0: memref<?x64xf32>
+// CHECK: %[[ROWS:.*]] = memref.dim %arg0
+// CHECK-NOT: memref.dim %{{.*}} : memref<?x32xf32
+// CHECK: memref.view %arg1[%{{.*}}][%{{.*}}] : memref<?xi8> to memref<?xf32>
+// CHECK: %[[N:.*]] = arith.index_cast %[[ROWS]] : index to i64
+// CHECK: call @kernel_copy_0(%{{.*}}, %{{.*}}, %[[N]]) : (memref<?xf32>, memref<?xf32>, i64) -> ()
+// CHECK: %[[M:.*]] = arith.index_cast %[[ROWS]] : index to i64
+// CHECK: call @kernel_copy_0(%{{.*}}, %{{.*}}, %[[M]]) : (memref<?xf32>, memref<?xf32>, i64) -> ()
+// CHECK: %[[PLACE:.*]] = memref.view %{{.*}}[%{{.*}}][] : memref<?xi8> to memref<f32>
+// CHECK: memref.load %[[PLACE]][] : memref<f32>
+// CHECK-LABEL: func.func private @kernel_copy_0
+// CHECK-SAME: %[[FROM:.*]]: memref<?xf32> {llvm.align = 4 : i64, llvm.noalias}, %[[TO:.*]]: memref<?xf32> {llvm.align = 64 : i64, llvm.noalias}, %[[SIZE:.*]]: i64
+// CHECK: %[[INDEX:.*]] = arith.index_cast %[[SIZE]] : i64 to index
+// CHECK: memref.reinterpret_cast %[[FROM]] to offset: [0], sizes: [%[[INDEX]], 32], strides: [64, 1] : memref<?xf32> to memref<?x32xf32, strided<[64, 1]>>
+// CHECK: memref.reinterpret_cast %[[TO]] to offset: [0], sizes: [%[[INDEX]], 32], strides: [32, 1] : memref<?xf32> to memref<?x32xf32>
+// CHECK: memref.copy
+// CHECK: func.func private @kernel_if_1
+module {
+  func.func @main(%in: memref<?x64xf32>, %arena: memref<?xi8>, %weights: memref<256xi8>) {
+    %c0 = arith.constant 0 : index
+    %c64 = arith.constant 64 : index
+    %c128 = arith.constant 128 : index
+    %c192 = arith.constant 192 : index
+    %one = arith.constant 1.0 : f32
+    %rows = memref.dim %in, %c0 : memref<?x64xf32>
+    %half = memref.subview %in[0, 32] [%rows, 32] [1, 1] : memref<?x64xf32> to memref<?x32xf32, strided<[64, 1], offset: 32>>
+    %other = memref.subview %in[0, 0] [%rows, 32] [1, 1] : memref<?x64xf32> to memref<?x32xf32, strided<[64, 1]>>
+    %again = memref.dim %half, %c0 : memref<?x32xf32, strided<[64, 1], offset: 32>>
+    %bytes = arith.muli %again, %c128 : index
+    %slot = arith.addi %bytes, %c192 : index
+    %a = memref.view %arena[%c192][%rows] : memref<?xi8> to memref<?x32xf32>
+    %b = memref.view %arena[%slot][%again] : memref<?xi8> to memref<?x32xf32>
+    memref.copy %half, %a : memref<?x32xf32, strided<[64, 1], offset: 32>> to memref<?x32xf32>
+    memref.copy %other, %b : memref<?x32xf32, strided<[64, 1]>> to memref<?x32xf32>
+    %w = memref.view %weights[%c0][] : memref<256xi8> to memref<f32>
+    %value = memref.load %b[%c0, %c0] : memref<?x32xf32>
+    %large = arith.cmpf ogt, %value, %one : f32
+    scf.if %large {
+      memref.store %value, %w[] : memref<f32>
+    }
+    return
+  }
+}

@@ -72,8 +72,8 @@ def element(dtype):
     return names.get(str(dtype)) or "i" + str(np.dtype(dtype).itemsize * 8)
 
 
-def memref(array, dtype=None):
-    return "memref<" + "".join(f"{d}x" for d in array.shape) + (dtype or element(array.dtype)) + ">"
+def memref(array, dtype=None, sizes=None):
+    return "memref<" + "".join(f"{d}x" for d in sizes or array.shape) + (dtype or element(array.dtype)) + ">"
 
 
 def call(args):

@@ -1,4 +1,5 @@
-"""Random linalg operations through the cpu stage against numpy. Arguments: machine, seed, number of operations [, number of one to run alone]."""
+"""Random linalg operations through the cpu stage against numpy. Arguments: machine, seed, number of operations [, "dynamic"] [, number of one to run alone].
+With "dynamic", most sizes are known at run time only."""
 import random
 import sys
 
@@ -224,40 +225,46 @@ class Case:
         self.line("linalg.yield %s : f32")
         self.set_output(np.where(condition, a, b))
 
-    def text(self, inputs, output):
+    def memref(self, array):
+        return compiled.memref(array, sizes=[d if not self.dynamic or self.r.random() < 0.2 else "?" for d in array.shape])
+
+    def text(self, inputs, output, types):
         n = len(self.extents)
         maps = ", ".join(self.maps)
-        types = ", ".join('"reduction"' if x else '"parallel"' for x in self.reduction)
-        ins = ", ".join(inputs) + " : " + ", ".join(compiled.memref(a) for a in self.inputs)
+        iterators = ", ".join('"reduction"' if x else '"parallel"' for x in self.reduction)
+        ins = ", ".join(inputs) + " : " + ", ".join(types[:-1])
         args = ", ".join([f"%a{i}: {compiled.element(a.dtype)}" for i, a in enumerate(self.inputs)] + [f"%o: {compiled.element(self.output.dtype)}"])
         body = "\n".join(self.lines)
-        return (f"    linalg.generic {{indexing_maps = [{maps}], iterator_types = [{types}]}} ins({ins}) outs({output} : {compiled.memref(self.output)}) {{\n"
+        return (f"    linalg.generic {{indexing_maps = [{maps}], iterator_types = [{iterators}]}} ins({ins}) outs({output} : {types[-1]}) {{\n"
                 f"    ^bb0({args}):\n{body}\n    }} loc(\"case{self.number}_{self.kind}\")\n")
 
 
 def main():
     machine, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    Case.dynamic = "dynamic" in sys.argv
+    alone = [int(a) for a in sys.argv[4:] if a != "dynamic"]
     opt = "burin-opt"
     r = random.Random(seed)
     cases = [Case(r, i) for i in range(count)]
-    if len(sys.argv) > 4:
-        cases = [cases[int(sys.argv[4])]]
+    if alone:
+        cases = [cases[alone[0]]]
     inputs, outputs, arguments, body = [], [], [], []
     for case in cases:
         names = []
-        for array in case.inputs:
+        case.types = [case.memref(array) for array in case.inputs + [case.output]]
+        for array, type_ in zip(case.inputs, case.types):
             names.append(f"%in{len(inputs)}")
-            arguments.append(f"{names[-1]}: {compiled.memref(array)}")
+            arguments.append(f"{names[-1]}: {type_}")
             inputs.append(array)
         if hasattr(case, "table"):
             arguments.append(f"%table{case.number}: {compiled.memref(case.table)}")
             inputs.append(case.table)
-        body.append(case.text(names, f"%out{case.number}"))
+        body.append(case.text(names, f"%out{case.number}", case.types))
     for case in cases:
-        arguments.append(f"%out{case.number}: {compiled.memref(case.output)}")
+        arguments.append(f"%out{case.number}: {case.types[-1]}")
         outputs.append(case.output)
     text = "module {\n  func.func @main(" + ", ".join(arguments + ["%arena: memref<64xi8>", "%weights: memref<64xi8>"]) + ") {\n" + "".join(body) + "    return\n  }\n}\n"
-    if len(sys.argv) > 4:
+    if alone:
         print(text)
     results = compiled.run(text, inputs, outputs, machine, opt)
     bad = 0
@@ -269,7 +276,7 @@ def main():
             good = np.array_equal(result, case.expected)
         if not good:
             bad += 1
-            print(f"case {case.number} ({case.kind}, {case.extents}, reduction {case.reduction}, {case.output.dtype}): wrong\n{case.text(['%in'] * len(case.inputs), '%out')}")
+            print(f"case {case.number} ({case.kind}, {case.extents}, reduction {case.reduction}, {case.output.dtype}): wrong\n{case.text(['%in'] * len(case.inputs), '%out', case.types)}")
             print("got", result.ravel()[:8], "expected", case.expected.ravel()[:8])
     print(f"{len(cases) - bad} of {len(cases)} operations right on {machine}")
     sys.exit(bad != 0)
