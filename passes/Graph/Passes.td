@@ -235,10 +235,11 @@ def RaiseRmsNorm : Pass<"graph-raise-rms-norm", "::mlir::ModuleOp"> {
 def RaiseRotary : Pass<"graph-raise-rotary", "::mlir::ModuleOp"> {
   let summary = "Recognise rotary embeddings that exporters spell out";
   let description = [{
-    Matches x * cos + Concat(-second half of x, first half of x) * sin, x of four dims, cos and sin computed or cached.
-    Makes RotaryEmbedding with caches of half the width. Must not run where the halves of cos or sin are not provably
-    the same, where they broadcast over batch or sequence, or where a part has other users.
-    Example: test/passes/Graph/raise-rotary.mlir#half_split
+    Matches x * cos + turned(x) * sin, where the halves of x or its even and odd elements are turned, or the two parts
+    x1 * cos - x2 * sin and x2 * cos + x1 * sin joined; heads before or after the sequence; cos and sin computed or cached,
+    the same for the batch or not; the rest of a head left as it was. Makes RotaryEmbedding with caches of half the width.
+    Must not run where cos or sin do not provably hold each angle twice, where they broadcast over the sequence, or where
+    a part has other users. Example: test/passes/Graph/raise-rotary.mlir#half_split
   }];
 }
 
