@@ -108,6 +108,9 @@ struct NodeView {
       data[i] = std::make_unique<TensorProto>();
       if (!setTensor(attr, *data[i]))
         data[i]->Clear();
+      // ONNX's own bodies give Range vectors of one number, which its inference refuses where it can see them.
+      else if (isa<RangeOp>(op) && attr.getNumElements() == 1)
+        data[i]->clear_dims();
     }
     return data[i]->data_type() == TensorProto::UNDEFINED ? nullptr : data[i].get();
   }

@@ -33,7 +33,13 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
     bind.dims.assign(options.dims.begin(), options.dims.end());
     pm.addPass(createBindShapes(bind));
   }
+  // Before inference: what follows an operator of another domain has no type until that is expanded.
+  pm.addPass(createExpandDomains());
   addSettle(pm, evaluator, 3);
+  // Folding may have told more of types; what is left then stays.
+  ExpandDomainsOptions domains;
+  domains.strict = !options.lowered.empty();
+  pm.addPass(createExpandDomains(domains));
   // Exporters repeat whole subexpressions; patterns count uses.
   pm.addPass(createCSEPass());
 
@@ -68,7 +74,8 @@ void finishGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sh
     expand.keep.assign(options.lowered.begin(), options.lowered.end());
     pm.addPass(createExpandFunctions(expand));
   }
-  addSettle(pm, evaluator, 1);
+  // Bodies compute sizes from shapes, and split by those sizes: folding finds the second from the first's types.
+  addSettle(pm, evaluator, 2);
   pm.addPass(createCSEPass());
   pm.addPass(createInferShapes());
   pm.addPass(createVerifyGraph());
@@ -87,6 +94,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerApplyPatterns();
   registerBindShapes();
   registerEliminateIdentities();
+  registerExpandDomains();
   registerExpandFunctions();
   registerPass([evaluator] { return createFoldConstants(evaluator); });
   registerFoldScale();

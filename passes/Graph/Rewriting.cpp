@@ -65,8 +65,7 @@ unsigned rewriteForward(Operation *root, function_ref<bool(Operation *)> rewrite
   return count;
 }
 
-// The narrower of two types that describe one value: static dims win, names survive where a dim stays dynamic.
-static Type narrower(Type a, Type b) {
+Type narrower(Type a, Type b) {
   auto x = dyn_cast<RankedTensorType>(a), y = dyn_cast<RankedTensorType>(b);
   if (!x || !y || x.getElementType() != y.getElementType() || x.getRank() != y.getRank())
     return y && !x ? b : a;

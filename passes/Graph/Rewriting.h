@@ -38,6 +38,8 @@ void eraseDead(mlir::Operation *op);
 /// Erases all dead operators under `root`; true if there was one.
 bool eraseAllDead(mlir::Operation *root);
 
+/// The narrower of two types that describe one value: static dims win, names survive where a dim stays dynamic.
+mlir::Type narrower(mlir::Type a, mlir::Type b);
 /// Builds an operator with the result types ONNX infers; results from `present` on are absent. Null (nothing built)
 /// where inference refuses.
 mlir::Operation *build(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name, mlir::ValueRange operands,

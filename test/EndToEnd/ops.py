@@ -21,9 +21,11 @@ from onnx.reference import ReferenceEvaluator
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import ops_classical  # noqa: E402
 import ops_controlflow  # noqa: E402
 import ops_detection  # noqa: E402
 import ops_math  # noqa: E402
+import ops_microsoft  # noqa: E402
 import ops_misc  # noqa: E402
 import ops_nn  # noqa: E402
 import ops_reduction  # noqa: E402
@@ -33,6 +35,7 @@ import ops_types  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OPSET = 28
+WITHDRAWN = {"TreeEnsembleClassifier": 3, "TreeEnsembleRegressor": 3}  # the last version of ai.onnx.ml that has the operator
 
 
 def build(case, moved):
@@ -58,19 +61,21 @@ def build(case, moved):
         inputs.append(helper.make_tensor_value_info(given, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape))
     if moved and not any_moved:
         return None
-    results = [f"y{i}" for i in range(outputs)]
+    results = [f"y{i}" for i in range(outputs)] if isinstance(outputs, int) else [f"y{i}" if i in outputs else "" for i in range(max(outputs) + 1)]
     nodes.append(helper.make_node(op, names, results, name=name, **attributes))
-    graph = helper.make_graph(nodes, name, inputs, [helper.make_empty_tensor_value_info(r) for r in results], initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 5)], ir_version=10)
+    graph = helper.make_graph(nodes, name, inputs, [helper.make_empty_tensor_value_info(r) for r in results if r], initializers)
+    domains = {"": OPSET, "ai.onnx.ml": WITHDRAWN.get(op, 5), "com.microsoft": 1}
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(d, v) for d, v in domains.items()], ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     return inferred, feed
 
 
 def expected(model, feed):
-    try:
+    def reference():
         with np.errstate(all="ignore"):
             return [np.asarray(y) for y in ReferenceEvaluator(model).run(None, feed)]
-    except Exception:  # the reference lacks some operators and attributes
+
+    def runtime():
         older = onnx.ModelProto()
         older.CopyFrom(model)
         older.opset_import[0].version = 21
@@ -78,6 +83,15 @@ def expected(model, feed):
         quiet.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         quiet.log_severity_level = 4
         return onnxruntime.InferenceSession(older.SerializeToString(), quiet).run(None, feed)
+
+    # The reference lacks some operators and attributes. Of other domains, ONNX Runtime says what is meant; but it takes the greatest
+    # number for Normalizer's MAX where scikit-learn and the reference take the greatest magnitude.
+    foreign = any(node.domain and node.op_type != "Normalizer" for node in model.graph.node)
+    first, second = (runtime, reference) if foreign else (reference, runtime)
+    try:
+        return first()
+    except Exception:
+        return second()
 
 
 def typed(model, values):
@@ -88,9 +102,12 @@ def typed(model, values):
     return model
 
 
-def difference(got, want):
+def difference(got, want, step=0):
+    """What differs, or None. `step`: how far integers may be apart."""
     if got.shape != want.shape or got.dtype != want.dtype:
         return f"got {got.dtype}{list(got.shape)}, expected {want.dtype}{list(want.shape)}"
+    if step and want.dtype.kind in "iu" and np.abs(got.astype(np.int64) - want.astype(np.int64)).max(initial=0) <= step:
+        return None
     if want.dtype.kind == "V" or want.dtype.itemsize == 1:  # ml_dtypes' types, whose NaN may differ from itself
         word = np.dtype(f"u{want.dtype.itemsize}")
         got, want = got.view(word), want.view(word)
@@ -124,7 +141,9 @@ def run(bin_dir, work, name, model, feed, want):
         if output.name not in got.files:
             return f"output '{output.name}' is missing"
         result = got[output.name]
-        problem = difference(result.view(value.dtype) if result.dtype.kind == "V" else result, value)
+        # ONNX Runtime computes these by tables and fixed-point factors, which may end one step apart.
+        step = any(n.domain == "com.microsoft" and n.op_type.startswith("QLinear") for n in model.graph.node)
+        problem = difference(result.view(value.dtype) if result.dtype.kind == "V" else result, value, int(step))
         if problem:
             return f"'{output.name}': {problem}"
     return None
@@ -139,7 +158,7 @@ def main():
     options = parser.parse_args()
     with open(os.path.join(HERE, "expectations", "ops.json")) as file:
         known = json.load(file)
-    chosen = [c for module in (ops_controlflow, ops_detection, ops_math, ops_misc, ops_nn, ops_reduction, ops_signal, ops_tensor, ops_types) for c in module.CASES
+    chosen = [c for module in (ops_classical, ops_controlflow, ops_detection, ops_math, ops_microsoft, ops_misc, ops_nn, ops_reduction, ops_signal, ops_tensor, ops_types) for c in module.CASES
               if not options.names or any(c[0].startswith(n) for n in options.names)]
     jobs = [(case, moved) for case in chosen for moved in ([False, True] if options.full or options.names else [False])]
 
