@@ -110,6 +110,18 @@ OwningOpRef<ModuleOp> build(ModelFile &model, const Declared &declared, const ::
     if (failed(nodes.addNode(node)))
       return nullptr;
 
+  for (const std::string &name : options.tensorNames) {
+    auto result = dyn_cast_or_null<OpResult>(nodes.lookup(name));
+    if (!result)
+      continue;
+    Operation *op = result.getOwner();
+    SmallVector<StringRef> names(op->getNumResults());
+    if (auto held = op->getAttrOfType<ArrayAttr>("onnx.result_names"))
+      names = llvm::map_to_vector(held, [](Attribute a) { return cast<StringAttr>(a).getValue(); });
+    names[result.getResultNumber()] = name;
+    op->setAttr("onnx.result_names", builder.getStrArrayAttr(names));
+  }
+
   SmallVector<Value> results;
   SmallVector<DictionaryAttr> resultAttrs;
   for (const auto &[name, type] : declared.outputs) {

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace burin {
 
@@ -19,6 +20,9 @@ struct ImportOptions {
   /// Where external data may lie; empty: the folder of the model. Ignored names: absolute ones, `..`, links leading
   /// out.
   std::string externalFolder;
+  /// Tensors whose names are kept, as `onnx.result_names` of the operators that make them; others keep only their
+  /// node's.
+  std::vector<std::string> tensorNames;
   /// Infer types and shapes while building.
   bool inferShapes = true;
 };

@@ -26,9 +26,24 @@ const OptionInfo table[] = {
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
-    {"precision", "P", "arithmetic of float layers: f32"},
+    {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
+    {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
+    {"convert-io", "", "--precision converts inputs and outputs too"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
     {"lora", "FILE[:SCALE]", "merge a LoRA adapter (safetensors) into the weights; may be repeated"},
+    {"extract", "IN1,IN2:OUT1", "compile only what lies between these tensors; -> for : where names hold one"},
+    {"batch", "N", "size of the first dim of every input that leaves it open"},
+    {"input-type", "T", "element type of the image input: u8, f16 or f32"},
+    {"layout", "L", "order of the image input's dims: NHWC or NCHW"},
+    {"source-size", "HxW", "size of the image input, which is resized to the network's"},
+    {"fit", "F", "how: stretch (default), letterbox or crop"},
+    {"resize-mode", "M", "linear (default), cubic or nearest"},
+    {"pad-value", "V", "what letterbox pads with, default 0"},
+    {"reverse-channels", "", "the image holds its channels in reverse order (BGR for RGB)"},
+    {"mean", "A,B,C", "subtracted from the image, one or one a channel in the network's order"},
+    {"scale", "A,B,C", "then divides it: y = (x - mean) / scale"},
+    {"preprocess-input", "NAME", "the image input, where there are several"},
+    {"append", "POST", "softmax, sigmoid, argmax, topk,k=5 or nms,boxes=A,scores=B on outputs; may be repeated"},
     {"passes", "[POINT:]P",
      "passes to run: a pipeline as burin-opt --pass-pipeline takes it, or a Python file (see burin.passes). POINT: "
      "after-import, after-graph (default), before-target, before-FLAG or after-FLAG of a graph pass; may be repeated"},
@@ -45,9 +60,7 @@ const OptionInfo table[] = {
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"input-type",       "mean",   "scale",       "reverse-channels", "layout",
-                                      "image-input",      "fit",    "resize-mode", "report",           "weights",
-                                      "strict-precision", "dynamic"};
+  static const StringRef planned[] = {"image-input", "report", "weights", "strict-precision", "dynamic"};
   return is_contained(planned, name);
 }
 
@@ -112,7 +125,11 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     Expected<bool> on = parseSwitch(key, value);
     if (!on)
       return on.takeError();
-    (key == "static" ? options.isStatic : key == "verify-each" ? options.verifyEach : options.verbose) = *on;
+    bool *edit = modelEditSwitch(options.edits, key);
+    (edit                   ? *edit
+     : key == "static"      ? options.isStatic
+     : key == "verify-each" ? options.verifyEach
+                            : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -164,9 +181,6 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value.getAsInteger(10, level) || level > 3)
       return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
     options.optLevel = level;
-  } else if (key == "precision") {
-    if (value != "f32")
-      return createStringError("--precision=%s is not supported by this version, expected f32", value.str().c_str());
   } else if (key == "passes") {
     return addPasses(options.steps, value);
   } else if (key == "patterns") {

@@ -17,10 +17,29 @@ namespace burin {
 
 struct ModelEdits {
   std::vector<std::string> loras; // FILE.safetensors[:scale]
+  std::vector<std::string> extractInputs, extractOutputs;
+  int64_t batch = 0; // of inputs that leave their first dim open; 0: as they are
+
+  // Preprocessing of one input, empty where nothing is said.
+  std::string preprocessInput, inputType, layout, sourceSize, fit = "stretch", resizeMode = "linear";
+  std::vector<double> mean, scale;
+  double padValue = 0;
+  bool reverseChannels = false;
+
+  std::vector<std::string> append; // postprocessing
+
+  std::string precision = "f32"; // f16 and bf16 convert
+  std::vector<std::string> keepF32;
+  bool convertIo = false; // inputs and outputs too
 };
 
 /// Sets the option `name`; false where it is none of these.
 llvm::Expected<bool> setModelEdit(ModelEdits &edits, llvm::StringRef name, llvm::StringRef value);
+/// The same for switches; null where it is none of these.
+bool *modelEditSwitch(ModelEdits &edits, llvm::StringRef name);
+
+/// The tensors that the edits name, for the importer to keep those names.
+std::vector<std::string> tensorNames(const ModelEdits &edits);
 
 /// Lines for the cache key: the options, and size and time of the files they name.
 void printModelEdits(const ModelEdits &edits, llvm::raw_ostream &out);
@@ -30,6 +49,12 @@ mlir::LogicalResult loadModelEdits(mlir::ModuleOp module, const ModelEdits &edit
 
 /// The passes of the edits, to run before the graph stage.
 void addModelEdits(mlir::OpPassManager &pm, const ModelEdits &edits, bool verbose);
+/// What runs after it: the precision, as fusion computes in f32.
+void addPrecision(mlir::OpPassManager &pm, const ModelEdits &edits);
+
+/// Adds to `shapes` and `dims` what --batch means for the inputs of `module`. One located error where a batch is fixed.
+mlir::LogicalResult bindBatch(mlir::ModuleOp module, const ModelEdits &edits,
+                              llvm::SmallVectorImpl<std::string> &shapes, llvm::SmallVectorImpl<std::string> &dims);
 
 } // namespace burin
 

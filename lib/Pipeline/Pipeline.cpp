@@ -72,12 +72,15 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   if (!leaves)
     for (std::string &name : getLoweredOperators())
       graph.lowered.push_back(std::move(name));
+  const ModelEdits &edits = stage.options.edits;
+  auto edit = [&](OpPassManager &pm) { addModelEdits(pm, edits, stage.options.verbose); };
   auto build = [&](OpPassManager &pm) {
-    addModelEdits(pm, stage.options.edits, stage.options.verbose);
     buildGraphPipeline(pm, graph, createEvaluator());
+    addPrecision(pm, edits);
   };
   PassWatch watch(*module.getContext(), stage.options.steps, stage.options.passLimit);
-  if (failed(runSteps("after-import", module, stage.options)) || failed(runPasses(module, stage.options, build)) ||
+  if (failed(runSteps("after-import", module, stage.options)) || failed(runPasses(module, stage.options, edit)) ||
+      failed(bindBatch(module, edits, graph.shapes, graph.dims)) || failed(runPasses(module, stage.options, build)) ||
       failed(watch.finish(module.getLoc())) || failed(runSteps("after-graph", module, stage.options)))
     return failure();
   if (leaves || !hasStepsAt("after-graph", stage.options.steps))
@@ -180,8 +183,9 @@ LogicalResult Compilation::import(const ModelSource &source) {
   } else {
     ImportOptions importOptions; // bytes with the name of a file: what lies beside it belongs to them
     importOptions.externalFolder = llvm::sys::path::parent_path(source.path).str();
+    importOptions.tensorNames = tensorNames(options.edits);
     module = source.owner ? importModel(source.bytes, source.path, source.owner, *context, importOptions)
-                          : importModel(source.path, *context);
+                          : importModel(source.path, *context, importOptions);
   }
   if (!module || failed(mlir::verify(*module)))
     return failure();

@@ -4,6 +4,18 @@
 
 include "mlir/Pass/PassBase.td"
 
+def AppendPostprocessing : Pass<"graph-append-postprocessing", "::mlir::ModuleOp"> {
+  let summary = "Append softmax, argmax, top-k or box suppression to outputs";
+  let description = [{
+    Matches outputs by name. Makes ONNX's own operators on them: `softmax[:OUTPUT][,axis=-1]`, `sigmoid[:OUTPUT]`,
+    `argmax[:OUTPUT][,axis=-1][,keepdims=0]`, `topk[:OUTPUT],k=5[,axis=-1]`, and
+    `nms,boxes=OUTPUT,scores=OUTPUT[,iou=0.5][,score=0.25][,max=100][,center=0]`, whose outputs are indices (batch, class, box),
+    boxes and scores of what is selected. Must not guess an output where there are several.
+    Example: test/passes/Graph/append-postprocessing.mlir#argmax
+  }];
+  let options = [ListOption<"append", "append", "std::string", "what to append, in order">];
+}
+
 def ApplyPatterns : Pass<"graph-apply-patterns", "::mlir::ModuleOp"> {
   let summary = "Apply rewrites that the user wrote in PDLL";
   let description = [{
@@ -30,6 +42,20 @@ def BindShapes : Pass<"graph-bind-shapes", "::mlir::ModuleOp"> {
     ListOption<"lengths", "lengths", "std::string", "INPUT=N: the elements of a sequence; of an optional 1 or none">,
     ListOption<"shapes", "shapes", "std::string", "INPUT=1x3x224x224: the shape of a graph input">,
     ListOption<"dims", "dims", "std::string", "NAME=N: the size of a symbolic dim">];
+}
+
+def ConvertPrecision : Pass<"graph-convert-precision", "::mlir::ModuleOp"> {
+  let summary = "Convert f32 arithmetic and weights to f16 or bf16";
+  let description = [{
+    Matches operators on f32. Makes them operators on the narrow type, constants rounded once, with Casts where f32 meets it
+    and none where they would cancel. Must not convert what `keep` names (nodes or operators), what ONNX does not define for the
+    type, or what reads a constant beyond its range; constants that round to 0 are reported.
+    Example: test/passes/Graph/convert-precision.mlir#chain
+  }];
+  let options = [
+    Option<"to", "to", "std::string", "", "f16 or bf16; empty: nothing happens">,
+    ListOption<"keep", "keep", "std::string", "names of nodes or operators that stay f32">,
+    Option<"keepIo", "keep-io", "bool", "true", "leave the types of inputs and outputs">];
 }
 
 def EliminateIdentities : Pass<"graph-eliminate-identities", "::mlir::ModuleOp"> {
@@ -66,6 +92,18 @@ def ExpandFunctions : Pass<"graph-expand-functions", "::mlir::ModuleOp"> {
   let options = [
     ListOption<"keep", "keep", "std::string", "names of the operators that later stages lower themselves">,
     ListOption<"only", "only", "std::string", "names of the operators to expand; all but `keep` where not given">];
+}
+
+def ExtractSubgraph : Pass<"graph-extract-subgraph", "::mlir::ModuleOp"> {
+  let summary = "Cut a graph down to what lies between named tensors";
+  let description = [{
+    Matches tensors by the name they have in the file (inputs, outputs, and those in `onnx.result_names`) or by the node that makes
+    them. Makes `outputs` the graph's outputs and `inputs` its inputs; an empty list leaves those as they are. Must not cut where the
+    outputs still need an input that is not named. Example: test/passes/Graph/extract-subgraph.mlir#middle
+  }];
+  let options = [
+    ListOption<"inputs", "inputs", "std::string", "tensors that become inputs">,
+    ListOption<"outputs", "outputs", "std::string", "tensors that become outputs">];
 }
 
 def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
@@ -149,6 +187,28 @@ def InferShapes : Pass<"graph-infer-shapes", "::mlir::ModuleOp"> {
     propagated shape values allow, and the functions' result types with them. A conflict is a located error.
     Example: test/passes/Graph/infer-shapes.mlir#conv
   }];
+}
+
+def InsertPreprocessing : Pass<"graph-insert-preprocessing", "::mlir::ModuleOp"> {
+  let summary = "Give an image input the type, layout, size and range an application has";
+  let description = [{
+    Matches the one input of float elements and three or more dims, or the named one. Makes it an input of `input-type`, `layout` and
+    `source` size, followed by Cast, Transpose, Resize (with Pad or Slice as `fit` says), the order of channels and
+    (x - mean) / scale. Channels of mean and scale are named as the network sees them, after `reverse-channels`, which goes into a
+    convolution's weights where that alone reads the input. Must not guess between several inputs.
+    Example: test/passes/Graph/insert-preprocessing.mlir#image
+  }];
+  let options = [
+    Option<"input", "input", "std::string", "", "name of the input; empty: the only image">,
+    Option<"inputType", "input-type", "std::string", "", "u8, f16 or f32; empty: as it is">,
+    ListOption<"mean", "mean", "double", "1 value or one a channel, in units of the source">,
+    ListOption<"scale", "scale", "double", "1 value or one a channel, not 0: y = (x - mean) / scale">,
+    Option<"reverseChannels", "reverse-channels", "bool", "false", "the source holds channels in reverse order">,
+    Option<"layout", "layout", "std::string", "", "NHWC or NCHW (default): order of the source's dims">,
+    Option<"source", "source", "std::string", "", "HxW in pixels: size of the source; empty: the network's">,
+    Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
+    Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "linear, cubic or nearest">,
+    Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the source">];
 }
 
 def LowerConvTranspose : Pass<"graph-lower-conv-transpose", "::mlir::ModuleOp"> {

@@ -91,11 +91,14 @@ struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
 } // namespace
 
 void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
+  registerAppendPostprocessing();
   registerApplyPatterns();
   registerBindShapes();
+  registerConvertPrecision();
   registerEliminateIdentities();
   registerExpandDomains();
   registerExpandFunctions();
+  registerExtractSubgraph();
   registerPass([evaluator] { return createFoldConstants(evaluator); });
   registerFoldScale();
   registerFoldShapes();
@@ -104,6 +107,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFuseGemm();
   registerFusePad();
   registerInferShapes();
+  registerInsertPreprocessing();
   registerLowerConvTranspose();
   registerLowerStridedConv();
   registerMergeBranches();

@@ -16,6 +16,7 @@ examples:
   burin-compile mobilenet.onnx -o mobilenet               a program for this CPU: ./mobilenet --inputs X.npz --outputs Y.npz
   burin-compile mobilenet.onnx --emit=lib -o libnet.a     a static library and a C header net.h
   burin-compile net.onnx --target=aarch64 --shape input=1x3x224x224 -o net
+  burin-compile net.onnx --input-type=u8 --layout=NHWC --mean=123.7,116.3,103.5 --scale=58.4,57.1,57.4 --append=softmax
   burin-compile llm.onnx --lora style.safetensors:0.8     an adapter merged into the weights; several add up
   burin-compile net.onnx --stop-after=graph -o net.mlir   the optimized graph; with -o net.opt.onnx as ONNX
 

@@ -46,6 +46,10 @@ cl::opt<std::string> targetName("target", cl::desc("Machine the named pipeline i
                                 cl::value_desc("machine"), cl::cat(category));
 cl::list<std::string> loras("lora", cl::desc("Merge a LoRA adapter into the weights, before any pass; may be repeated"),
                             cl::value_desc("FILE.safetensors[:scale]"), cl::cat(category));
+cl::list<std::string>
+    tensorNames("tensor-names", cl::CommaSeparated,
+                cl::desc("Keep the names of these tensors of an ONNX file, for --graph-extract-subgraph"),
+                cl::value_desc("name,..."), cl::cat(category));
 cl::opt<bool> listPipelines("list-pipelines", cl::desc("List the named pipelines and exit"), cl::cat(category));
 cl::list<std::string> passList(
     "passes",
@@ -77,7 +81,9 @@ struct ImportOnnx : PassWrapper<ImportOnnx, OperationPass<ModuleOp>> {
   }
   void runOnOperation() final {
     ModuleOp module = getOperation();
-    OwningOpRef<ModuleOp> imported = burin::importModel(path, getContext());
+    burin::ImportOptions options;
+    options.tensorNames.assign(tensorNames.begin(), tensorNames.end());
+    OwningOpRef<ModuleOp> imported = burin::importModel(path, getContext(), options);
     if (!imported)
       return signalPassFailure();
     module->setAttrs((*imported)->getAttrDictionary());
