@@ -267,10 +267,12 @@ def MergeLora : Pass<"graph-merge-lora", "::mlir::ModuleOp"> {
 def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
   let summary = "Recognise activations that exporters spell out";
   let description = [{
-    Matches products of a value with a gate made of itself: x * Sigmoid(a x), x * Clip(x + 3, 0, 6) / 6 and its half
-    Clip(x + 3, 0, 6) / 6, x * (1 + Erf(x / sqrt 2)) / 2, the tanh form of the same, x * Tanh(Softplus(x)), factors in any
-    order. Makes Swish, HardSwish, HardSigmoid, Gelu, Mish. Must not run where a constant differs by more than rounding or
-    a part has other users. Example: test/passes/Graph/raise-activations.mlir#swish
+    Matches products of a value with a gate made of itself: x * Sigmoid(a x), x / (1 + Exp(-x)), x * Clip(x + 3, 0, 6) / 6
+    and its half Clip(x + 3, 0, 6) / 6, x * (1 + Erf(x / sqrt 2)) / 2, the tanh form of the same, x * Tanh(Softplus(x)),
+    factors in any order; Clip(a x + b, 0, 1), 1 / (1 + Exp(-x)), Log(1 + Exp(x)) below a limit, Max(x, a x). Makes Swish,
+    HardSwish, HardSigmoid, Gelu, Mish, Sigmoid, Softplus, LeakyRelu. Must not run where a constant differs by more than
+    rounding, where the form overflows and the operator does not, or where a part has other users.
+    Example: test/passes/Graph/raise-activations.mlir#swish
   }];
 }
 
@@ -282,6 +284,17 @@ def RaiseAttention : Pass<"graph-raise-attention", "::mlir::ModuleOp"> {
     past and new keys and values. Makes Attention with the mask and k and v unrepeated, past and present its own.
     Must not run where the mask or batch dims could broadcast the scores, where the softmax is not over the keys, where
     a cache is read before, or where scores or weights have other users. Example: test/passes/Graph/raise-attention.mlir#grouped
+  }];
+}
+
+def RaiseGroupNorm : Pass<"graph-raise-group-norm", "::mlir::ModuleOp"> {
+  let summary = "Recognise group and instance normalization that exporters spell out";
+  let description = [{
+    Matches InstanceNormalization of scale 1 and bias 0 between a Reshape to groups and one back; (x - mean) /
+    sqrt(mean((x - mean)^2) + epsilon) over all spatial dims; Mul and Add by a constant a channel after either. Makes
+    GroupNormalization and InstanceNormalization with that scale and bias. Must not run where the number of channels is
+    not known, where the last shape may not be the first, or where a part has other users.
+    Example: test/passes/Graph/raise-group-norm.mlir#groups
   }];
 }
 
@@ -312,6 +325,16 @@ def RaiseRotary : Pass<"graph-raise-rotary", "::mlir::ModuleOp"> {
     the same for the batch or not; the rest of a head left as it was. Makes RotaryEmbedding with caches of half the width.
     Must not run where cos or sin do not provably hold each angle twice, where they broadcast over the sequence, or where
     a part has other users. Example: test/passes/Graph/raise-rotary.mlir#half_split
+  }];
+}
+
+def RaiseSoftmax : Pass<"graph-raise-softmax", "::mlir::ModuleOp"> {
+  let summary = "Recognise softmax and its logarithm that exporters spell out";
+  let description = [{
+    Matches e / sum(e) of e = exp(x - max(x)), d - log(sum(exp(d))) of d = x - max(x), and x - ReduceLogSumExp(x), over one
+    axis. Makes Softmax and LogSoftmax. Must not run where the maximum is not subtracted, since the sum then overflows
+    where the operator does not, or where the exponentials have other users.
+    Example: test/passes/Graph/raise-softmax.mlir#softmax
   }];
 }
 

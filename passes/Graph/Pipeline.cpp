@@ -46,6 +46,8 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   // Raising before fusion: `x + 3` of a spelled-out HardSigmoid must not vanish in a convolution's bias.
   pm.addPass(createRaiseActivations());
   pm.addPass(createRaiseLayerNorm());
+  pm.addPass(createRaiseGroupNorm());
+  pm.addPass(createRaiseSoftmax());
   // Only where the graph leaves as ONNX: what is compiled keeps them spelled out, as the later stages fuse the parts.
   if (options.lowered.empty()) {
     pm.addPass(createRaiseRmsNorm());
@@ -115,9 +117,11 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerMergeLora();
   registerRaiseActivations();
   registerRaiseAttention();
+  registerRaiseGroupNorm();
   registerRaiseLayerNorm();
   registerRaiseRmsNorm();
   registerRaiseRotary();
+  registerRaiseSoftmax();
   registerRaiseSpaceToDepth();
   registerResolveSequences();
   registerVerifyGraph();

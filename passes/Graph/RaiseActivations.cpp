@@ -76,14 +76,53 @@ std::optional<std::pair<Value, double>> readSum(Value value) {
   return std::nullopt;
 }
 
+// value = x limited to [low, high], as Clip, as Min of Max or as Max of Min, Relu being a Max: that x.
+Value clipped(Value value, double low, double high) {
+  auto bound = [](Value v, double x) { return !onnx::isNone(v) && uniform(v) == std::optional<double>(x); };
+  if (!value.hasOneUse())
+    return {};
+  if (auto clip = definedBy<onnx::ClipOp>(value))
+    return bound(clip.getMin(), low) && bound(clip.getMax(), high) ? Value(clip.getInput()) : Value();
+  auto side = [&](Value v, bool isMin, double limit) -> Value {
+    Operation *op = v.getDefiningOp();
+    if (auto relu = dyn_cast_or_null<onnx::ReluOp>(op); relu && !isMin && limit == 0)
+      return relu.getX();
+    if (!op || op->getNumOperands() != 2 || !(isMin ? isa<onnx::MinOp>(op) : isa<onnx::MaxOp>(op)))
+      return {};
+    for (unsigned i : {0, 1})
+      if (gain(op->getOperand(i), op->getOperand(1 - i)) == std::optional<double>(limit))
+        return op->getOperand(1 - i);
+    return {};
+  };
+  for (bool minLast : {true, false}) {
+    Value inner = side(value, minLast, minLast ? high : low);
+    if (Value x = inner && inner.hasOneUse() ? side(inner, !minLast, minLast ? low : high) : Value())
+      return x;
+  }
+  return {};
+}
+
 // Clip(x + 3, 0, 6): x, or null.
 Value clippedBy3(Value value) {
-  auto clip = definedBy<onnx::ClipOp>(value);
-  if (!clip || onnx::isNone(clip.getMin()) || onnx::isNone(clip.getMax()) || !value.hasOneUse() ||
-      uniform(clip.getMin()) != std::optional<double>(0) || uniform(clip.getMax()) != std::optional<double>(6))
-    return {};
-  auto sum = readSum(clip.getInput());
-  return sum && sum->second == 3 && clip.getInput().hasOneUse() ? sum->first : Value();
+  Value inner = clipped(value, 0, 6);
+  auto sum = inner ? readSum(inner) : std::nullopt;
+  return sum && sum->second == 3 && inner.hasOneUse() ? sum->first : Value();
+}
+
+// Log(1 + Exp(x)): x, or null.
+Value softplusArgument(Value value) {
+  auto log = definedBy<onnx::LogOp>(value);
+  auto sum = log ? readSum(log.getInput()) : std::nullopt;
+  auto exp = sum && sum->second == 1 ? definedBy<onnx::ExpOp>(sum->first) : onnx::ExpOp();
+  return exp && exp->hasOneUse() && log.getInput().hasOneUse() ? Value(exp.getInput()) : Value();
+}
+
+// 1 + Exp(-x): x, or null.
+Value sigmoidArgument(Value value) {
+  auto sum = value.hasOneUse() ? readSum(value) : std::nullopt;
+  auto exp = sum && sum->second == 1 ? definedBy<onnx::ExpOp>(sum->first) : onnx::ExpOp();
+  auto neg = exp && exp->hasOneUse() ? definedBy<onnx::NegOp>(exp.getInput()) : onnx::NegOp();
+  return neg ? Value(neg.getX()) : Value();
 }
 
 NamedAttribute f32(OpBuilder &builder, StringRef name, double value) {
@@ -188,7 +227,9 @@ bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
   }
   if (auto tanh = dyn_cast<onnx::TanhOp>(maker)) {
     auto softplus = definedBy<onnx::SoftplusOp>(tanh.getInput());
-    return softplus && softplus.getX() == x && unit && gate.hasOneUse() && become<onnx::MishOp>(op, x, parts);
+    // Where Exp overflows, the hyperbolic tangent of either is 1.
+    bool isMish = softplus ? softplus.getX() == x : softplusArgument(tanh.getInput()) == x;
+    return isMish && unit && gate.hasOneUse() && become<onnx::MishOp>(op, x, parts);
   }
   auto sum = readSum(gate);
   if (!sum || sum->second != 1)
@@ -208,11 +249,89 @@ bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
                               builder.getNamedAttr("approximate", builder.getStringAttr(isErf ? "none" : "tanh")));
 }
 
-bool visit(Operation *op) {
-  if (!isa<onnx::MulOp, onnx::DivOp>(op))
+// Clip(a x + b, 0, 1)   ->   HardSigmoid {a, b}
+//  - a and b are constants of one element, a not 0
+bool raiseHardSigmoid(Operation *op) {
+  Value limited = isa<onnx::ClipOp, onnx::MinOp, onnx::MaxOp>(op) ? clipped(op->getResult(0), 0, 1) : Value();
+  auto sum = limited && limited.hasOneUse() ? readSum(limited) : std::nullopt;
+  if (!sum)
     return false;
-  RankedTensorType type = rankedType(op->getResult(0));
+  Product product;
+  readProduct(sum->first, product);
+  if (product.factors.size() != 1 || product.constant == 0)
+    return false;
+  OpBuilder builder(op);
+  return become<onnx::HardSigmoidOp>(op, product.factors[0], {limited.getDefiningOp()},
+                                     {f32(builder, "alpha", product.constant), f32(builder, "beta", sum->second)});
+}
+
+// 1 / (1 + Exp(-x))   ->   Sigmoid(x)
+// x / (1 + Exp(-x))   ->   Swish(x)
+bool raiseQuotient(Operation *op) {
+  Value below = isa<onnx::DivOp>(op) ? op->getOperand(1) : isa<onnx::ReciprocalOp>(op) ? op->getOperand(0) : Value();
+  Value x = below ? sigmoidArgument(below) : Value();
+  if (!x)
+    return false;
+  OpBuilder builder(op);
+  if (isa<onnx::ReciprocalOp>(op) || gain(op->getOperand(0), below) == std::optional<double>(1))
+    return become<onnx::SigmoidOp>(op, x, {below.getDefiningOp()});
+  return op->getOperand(0) == x && become<onnx::SwishOp>(op, x, {below.getDefiningOp()}, f32(builder, "alpha", 1));
+}
+
+// Where(x > 20, x, Log(1 + Exp(x)))   ->   Softplus(x): beyond a limit of at least 15 both are x, rounded
+// Log(1 + Exp(x)) alone is not: it overflows where Softplus does not.
+bool raiseSoftplus(Operation *op) {
+  auto where = dyn_cast<onnx::WhereOp>(op);
+  if (!where) {
+    if (isa<onnx::LogOp>(op) && softplusArgument(op->getResult(0)) &&
+        llvm::none_of(op->getUsers(), [](Operation *user) { return isa<onnx::WhereOp, onnx::TanhOp>(user); }))
+      return missed(op, passName, "Softplus", "Log(1 + Exp(x)) overflows where Softplus does not");
+    return false;
+  }
+  Value x = where.getY().hasOneUse() ? softplusArgument(where.getY()) : Value();
+  auto above = definedBy<onnx::GreaterOp>(where.getCondition());
+  if (!x || where.getX() != x || !above || above.getA() != x)
+    return false;
+  auto limit = gain(above.getB(), x);
+  RankedTensorType type = rankedType(x);
+  if (!limit || *limit < 15 || *limit > (type.getElementType().isF16() ? 11 : 80))
+    return missed(op, passName, "Softplus", "the limit is not one beyond which both sides are the same");
+  return become<onnx::SoftplusOp>(op, x, {above, where.getY().getDefiningOp()});
+}
+
+// Max(x, a x), Where(x > 0, x, a x)   ->   LeakyRelu {a}, for the maximum with a from 0 to 1
+bool raiseLeakyRelu(Operation *op) {
+  auto slope = [&](Value value, Value x) -> std::optional<double> {
+    Product product;
+    readProduct(value, product);
+    bool fits = product.factors.size() == 1 && product.factors[0] == x && !product.ops.empty();
+    return fits ? std::optional<double>(product.constant) : std::nullopt;
+  };
+  OpBuilder builder(op);
+  if (isa<onnx::MaxOp>(op) && op->getNumOperands() == 2) {
+    for (unsigned i : {0, 1})
+      if (auto a = slope(op->getOperand(1 - i), op->getOperand(i)); a && *a >= 0 && *a <= 1)
+        return become<onnx::LeakyReluOp>(op, op->getOperand(i), {op->getOperand(1 - i).getDefiningOp()},
+                                         f32(builder, "alpha", *a));
+    return false;
+  }
+  auto where = dyn_cast<onnx::WhereOp>(op);
+  Operation *above = where ? where.getCondition().getDefiningOp() : nullptr;
+  if (!isa_and_nonnull<onnx::GreaterOp, onnx::GreaterOrEqualOp>(above) || above->getOperand(0) != where.getX() ||
+      gain(above->getOperand(1), where.getX()) != std::optional<double>(0))
+    return false;
+  auto a = slope(where.getY(), where.getX());
+  return a &&
+         become<onnx::LeakyReluOp>(op, where.getX(), {above, where.getY().getDefiningOp()}, f32(builder, "alpha", *a));
+}
+
+bool visit(Operation *op) {
+  RankedTensorType type = op->getNumResults() == 1 ? rankedType(op->getResult(0)) : RankedTensorType();
   if (!type || !isa<FloatType>(type.getElementType()))
+    return false;
+  if (raiseHardSigmoid(op) || raiseQuotient(op) || raiseSoftplus(op) || raiseLeakyRelu(op))
+    return true;
+  if (!isa<onnx::MulOp, onnx::DivOp>(op))
     return false;
   Product product;
   readProduct(op->getResult(0), product, true);

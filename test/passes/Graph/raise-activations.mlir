@@ -118,3 +118,74 @@ func.func @near_misses(%x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xf32>, 
   %10 = onnx.Mul(%9, %half) : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32>
   return %0, %1, %3, %5, %10 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>
 }
+
+// -----
+
+// What TensorFlow and hand-written models spell out.
+// CHECK-LABEL: @spelled_out
+// CHECK-DAG: onnx.HardSigmoid(%arg0) {alpha = 2.500000e-01 : f32}
+// CHECK-DAG: onnx.Sigmoid(%arg0)
+// CHECK-DAG: onnx.Swish(%arg0)
+// CHECK-DAG: onnx.Softplus(%arg0)
+// CHECK-DAG: onnx.LeakyRelu(%arg0) {alpha = 2.000000e-01 : f32}
+// CHECK-DAG: onnx.LeakyRelu(%arg0) {alpha = -3.000000e-01 : f32}
+// CHECK-DAG: onnx.Mish(%arg0)
+// REMARK: [Passed] Softplus
+func.func @spelled_out(%x: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>) {
+  %quarter = onnx.Constant dense<0.25> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32>
+  %fifth = onnx.Constant dense<0.2> : tensor<f32>
+  %down = onnx.Constant dense<-0.3> : tensor<f32>
+  %limit = onnx.Constant dense<20.0> : tensor<f32>
+  %0 = onnx.Mul(%x, %quarter) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %1 = onnx.Add(%0, %half) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %2 = onnx.Relu(%1) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %3 = onnx.Min(%2, %one) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %4 = onnx.Neg(%x) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Exp(%4) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %6 = onnx.Add(%one, %5) : (tensor<f32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %7 = onnx.Div(%one, %6) : (tensor<f32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %8 = onnx.Exp(%4) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %9 = onnx.Add(%8, %one) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %10 = onnx.Div(%x, %9) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %11 = onnx.Exp(%x) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %12 = onnx.Add(%11, %one) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %13 = onnx.Log(%12) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %14 = onnx.Greater(%x, %limit) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xi1>
+  %15 = onnx.Where(%14, %x, %13) : (tensor<?x4xi1>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %16 = onnx.Mul(%fifth, %x) : (tensor<f32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %17 = onnx.Max(%16, %x) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %18 = onnx.Mul(%x, %down) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %19 = onnx.Greater(%x, %zero) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xi1>
+  %20 = onnx.Where(%19, %x, %18) : (tensor<?x4xi1>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %21 = onnx.Exp(%x) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %22 = onnx.Add(%21, %one) : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %23 = onnx.Log(%22) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %24 = onnx.Tanh(%23) : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %25 = onnx.Mul(%x, %24) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %3, %7, %10, %15, %17, %20, %25 : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>
+}
+
+// -----
+
+// A logarithm that overflows; a slope over 1 under a maximum; limits of something else.
+// CHECK-LABEL: @not_quite
+// CHECK: onnx.Log
+// CHECK: onnx.Max
+// CHECK: onnx.Min
+// REMARK: [Missed] Softplus | {{.*}}Log(1 + Exp(x)) overflows where Softplus does not
+func.func @not_quite(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %one = onnx.Constant dense<1.0> : tensor<f32>
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %0 = onnx.Exp(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  %1 = onnx.Add(%0, %one) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %2 = onnx.Log(%1) : (tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul(%x, %two) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = onnx.Max(%3, %x) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %5 = onnx.Add(%x, %one) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %6 = onnx.Max(%5, %one) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %7 = onnx.Min(%6, %two) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %2, %4, %7 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
