@@ -43,6 +43,8 @@ const OptionInfo table[] = {
     {"mean", "A,B,C", "subtracted from the image, one or one a channel in the network's order"},
     {"scale", "A,B,C", "then divides it: y = (x - mean) / scale"},
     {"preprocess-input", "NAME", "the image input, where there are several"},
+    {"early-exit", "HEAD[:threshold=T]",
+     "stop at this output where its confidence reaches T, else an input; may be repeated"},
     {"append", "POST", "softmax, sigmoid, argmax, topk,k=5 or nms,boxes=A,scores=B on outputs; may be repeated"},
     {"passes", "[POINT:]P",
      "passes to run: a pipeline as burin-opt --pass-pipeline takes it, or a Python file (see burin.passes). POINT: "

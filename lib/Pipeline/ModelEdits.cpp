@@ -67,6 +67,8 @@ static llvm::Error setEdit(ModelEdits &edits, StringRef name, StringRef value, b
   }
   if (name == "lora")
     edits.loras.push_back(value.str());
+  else if (name == "early-exit")
+    edits.earlyExits.push_back(value.str());
   else if (name == "append")
     edits.append.push_back(value.str());
   else if (name == "keep-f32")
@@ -125,8 +127,8 @@ void burin::printModelEdits(const ModelEdits &edits, raw_ostream &out) {
   llvm::interleaveComma(edits.mean, out);
   out << " scale ";
   llvm::interleaveComma(edits.scale, out);
-  out << "\nappend=" << llvm::join(edits.append, " ") << "\nprecision=" << edits.precision << " " << edits.convertIo
-      << " " << llvm::join(edits.keepF32, ",") << "\n";
+  out << "\nearly-exit=" << llvm::join(edits.earlyExits, " ") << "\nappend=" << llvm::join(edits.append, " ")
+      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",") << "\n";
 }
 
 LogicalResult burin::loadModelEdits(ModuleOp module, const ModelEdits &edits) {
@@ -148,6 +150,11 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
     MergeLoraOptions lora;
     lora.list = verbose;
     pm.addPass(createMergeLora(lora));
+  }
+  if (!edits.earlyExits.empty()) {
+    BuildEarlyExitOptions options;
+    options.exits.assign(edits.earlyExits.begin(), edits.earlyExits.end());
+    pm.addPass(createBuildEarlyExit(options));
   }
   // Later passes fold what of these can be folded.
   bool preprocesses = !edits.inputType.empty() || !edits.layout.empty() || !edits.sourceSize.empty() ||

@@ -26,7 +26,8 @@ struct ModelEdits {
   double padValue = 0;
   bool reverseChannels = false;
 
-  std::vector<std::string> append; // postprocessing
+  std::vector<std::string> earlyExits; // HEAD[:threshold=T]
+  std::vector<std::string> append;     // postprocessing
 
   std::string precision = "f32"; // f16 and bf16 convert
   std::vector<std::string> keepF32;

@@ -44,6 +44,18 @@ def BindShapes : Pass<"graph-bind-shapes", "::mlir::ModuleOp"> {
     ListOption<"dims", "dims", "std::string", "NAME=N: the size of a symbolic dim">];
 }
 
+def BuildEarlyExit : Pass<"graph-build-early-exit", "::mlir::ModuleOp"> {
+  let summary = "Stop at the first head of a network that is sure enough";
+  let description = [{
+    Matches outputs named as heads, `HEAD[:threshold=T]`, and the one other output, all scores of the same classes in the last dim.
+    Makes nested Ifs: the scores of the first head whose largest probability (Softmax of the scores, the least of a batch) is
+    at least T, else what the rest computes, in the else branch; and an output `exit_index`. Without a T, or with
+    `threshold=input`, it is an input `HEAD_threshold`. Multiplications up to each exit go to the metadata `burin.early_exit`. Must
+    not guess which outputs are heads. Example: test/passes/Graph/build-early-exit.mlir#two
+  }];
+  let options = [ListOption<"exits", "exits", "std::string", "HEAD[:threshold=T], in any order">];
+}
+
 def ConvertPrecision : Pass<"graph-convert-precision", "::mlir::ModuleOp"> {
   let summary = "Convert f32 arithmetic and weights to f16 or bf16";
   let description = [{

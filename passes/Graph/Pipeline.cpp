@@ -96,6 +96,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerAppendPostprocessing();
   registerApplyPatterns();
   registerBindShapes();
+  registerBuildEarlyExit();
   registerConvertPrecision();
   registerEliminateIdentities();
   registerExpandDomains();
