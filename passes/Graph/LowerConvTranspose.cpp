@@ -1,6 +1,7 @@
 // A transposed convolution as a plain one over the small image: each of the stride's phases of the result sees its own
 // taps, so one convolution gives all phases as channels and DepthToSpace puts them into place. Exact for every kernel,
-// stride, dilation, pad and output_padding, and for groups. Off by default: a target chooses it.
+// stride, dilation, pad and output_padding, and for groups. Whether it pays is a question of the target's vectors: few
+// result channels leave them empty, and as many phases fill them.
 #include "passes/Graph/Affine.h"
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
@@ -48,10 +49,28 @@ struct Phases {
   bool cropped() const { return crop != 0 || quotients * stride != out; }
 };
 
+// Activations of one value: they may run before DepthToSpace, in the convolution's epilogue.
+bool isActivation(Operation *op) {
+  if (auto clip = dyn_cast<onnx::ClipOp>(op))
+    return (onnx::isNone(clip.getMin()) || onnx::getConstantAttr(clip.getMin())) &&
+           (onnx::isNone(clip.getMax()) || onnx::getConstantAttr(clip.getMax()));
+  return isa<onnx::ReluOp, onnx::LeakyReluOp, onnx::SigmoidOp, onnx::HardSigmoidOp, onnx::HardSwishOp, onnx::SwishOp,
+             onnx::GeluOp, onnx::TanhOp, onnx::EluOp, onnx::MishOp>(op) &&
+         op->getNumOperands() == 1;
+}
+
+// How much of vectors of `lanes` this many channels fill.
+double filled(int64_t channels, int64_t lanes) {
+  return double(channels) / double((channels + lanes - 1) / lanes * lanes);
+}
+
 // ConvTranspose(%x, %w, %b) of stride s   ->   DepthToSpace(Conv(%x, %v, %c)) [cropped by a Slice]
 //  - weights and bias are constants, sizes known
 //  - of the two alignments of the phases, the one of fewer multiplications, a crop's way through memory counted in
-bool lower(onnx::ConvTransposeOp op) {
+//  - with `lanes`, only where it is a tenth faster by this count: multiplications over the share of the vectors that
+//  the
+//    channels fill, and the result's way through memory
+bool lower(onnx::ConvTransposeOp op, Operation *last, int64_t lanes) {
   ElementsAttr held = onnx::getConstantAttr(op.getW());
   RankedTensorType weights = held ? dyn_cast<RankedTensorType>(held.getShapedType()) : RankedTensorType();
   RankedTensorType in = staticType(op.getX()), out = staticType(op.getResult());
@@ -112,6 +131,16 @@ bool lower(onnx::ConvTransposeOp op) {
     cropped[d].settle(floorMod(dims[d].begin, dims[d].stride));
   }
   dims = costOf(cropped) < costOf(aligned) ? cropped : aligned;
+  if (lanes > 0) {
+    double direct = double(inputs * perGroup * taps) / filled(perGroup, lanes), phased = double(inputs * perGroup);
+    for (const Phases &p : dims) {
+      direct *= double(p.in);
+      phased *= double(p.quotients * p.span() * p.stride);
+    }
+    phased = phased / filled(perGroup * phases, lanes) + double(elementCost * out.getNumElements() / out.getDimSize(0));
+    if (phased > 0.9 * direct)
+      return missed(op, passName, "SubPixel", "the phases would cost more than they fill vectors better");
+  }
 
   // Channels with the phases outside where DepthToSpace can take them so: rows of channels then move whole.
   bool square = rank == 2 && dims[0].stride == dims[1].stride, phasesOutside = square && group == 1;
@@ -157,9 +186,16 @@ bool lower(onnx::ConvTransposeOp op) {
     }
   }
 
-  OpBuilder builder(op);
+  OpBuilder builder(last);
   Location loc = op.getLoc();
   Value value = buildConv(builder, loc, op.getX(), conv, out.getElementType(), onnx::getNodeName(op));
+  for (Operation *step = op; value && step != last;) {
+    step = *step->user_begin();
+    SmallVector<Value> operands(step->getOperands());
+    operands[0] = value;
+    Operation *made = build(builder, step->getLoc(), step->getName().getStringRef(), operands, step->getAttrs());
+    value = made ? made->getResult(0) : Value();
+  }
   if (!value)
     return false;
   if (square) {
@@ -196,16 +232,33 @@ bool lower(onnx::ConvTransposeOp op) {
                                  {value, onnx::createI64s(builder, loc, starts), onnx::createI64s(builder, loc, ends),
                                   onnx::createI64s(builder, loc, axes), noValue(builder, loc)});
   }
-  return value && replaceBy(op, value, passName, "SubPixel");
+  return value && replaceBy(last, value, passName, "SubPixel");
+}
+
+bool hasActivation(Operation *op) {
+  return op->getResult(0).hasOneUse() && isActivation(*op->user_begin()) &&
+         (*op->user_begin())->getBlock() == op->getBlock();
+}
+
+// Matches at the last of the activations behind a transposed convolution, which only it uses.
+bool visit(Operation *op, int64_t lanes) {
+  if (!isa<onnx::ConvTransposeOp>(op) && !isActivation(op))
+    return false;
+  Operation *first = op;
+  while (first && isActivation(first)) {
+    first = first->getOperand(0).getDefiningOp();
+    if (first && (!first->getResult(0).hasOneUse() || first->getBlock() != op->getBlock()))
+      return false;
+  }
+  auto transposed = dyn_cast_or_null<onnx::ConvTransposeOp>(first);
+  return transposed && !hasActivation(op) && lower(transposed, op, lanes);
 }
 
 class LowerConvTranspose : public impl::LowerConvTransposeBase<LowerConvTranspose> {
 public:
+  using LowerConvTransposeBase::LowerConvTransposeBase;
   void runOnOperation() override {
-    unsigned count = rewriteForward(getOperation(), [](Operation *op) {
-      auto transposed = dyn_cast<onnx::ConvTransposeOp>(op);
-      return transposed && lower(transposed);
-    });
+    unsigned count = rewriteForward(getOperation(), [this](Operation *op) { return visit(op, lanes); });
     counted(getOperation(), passName, count);
   }
 };

@@ -118,6 +118,17 @@ def ExtractSubgraph : Pass<"graph-extract-subgraph", "::mlir::ModuleOp"> {
     ListOption<"outputs", "outputs", "std::string", "tensors that become outputs">];
 }
 
+def FoldChannels : Pass<"graph-fold-channels", "::mlir::ModuleOp"> {
+  let summary = "Let weights take a choice or a new order of channels";
+  let description = [{
+    Matches Gather and Slice along the channels, and channel shuffles (Reshape, Transpose, Reshape), behind a Conv, ConvTranspose
+    or Gemm with constant weights, and new orders of all channels before a Conv; activations, pools, depthwise convolutions and
+    arithmetic with constants may lie between. Makes the same without them, rows or columns of the weights in that order. Must
+    not run past groups, where a value between has other users, or where more channels would be computed.
+    Example: test/passes/Graph/fold-channels.mlir#rows
+  }];
+}
+
 def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
   let summary = "Compute what depends on constants and static shapes alone";
   let description = [{
@@ -186,10 +197,25 @@ def FuseGemm : Pass<"graph-fuse-gemm", "::mlir::ModuleOp"> {
 def FusePad : Pass<"graph-fuse-pad", "::mlir::ModuleOp"> {
   let summary = "Let a convolution or pool do the padding before it";
   let description = [{
-    Matches a constant Pad before Conv, AveragePool or MaxPool. Makes its pads the consumer's. Must not run where the
-    value is not what the consumer pads with (a mean that does not count padding, a maximum that zero could win), where
-    batch or channels are padded, or where auto_pad depends on the padded shape. Example: test/passes/Graph/fuse-pad.mlir#conv
+    Matches a constant Pad before Conv, AveragePool or MaxPool, and before another Pad of the same value. Makes its pads the
+    consumer's, SAME written out. Must not run where the value is not what the consumer pads with (a mean that does not count
+    padding, a maximum that zero could win), where batch or channels are padded, or where auto_pad depends on a size that is
+    not known. Example: test/passes/Graph/fuse-pad.mlir#conv
   }];
+}
+
+def FuseSiblings : Pass<"graph-fuse-siblings", "::mlir::ModuleOp"> {
+  let summary = "Compute products and convolutions of one value as one with weights side by side";
+  let description = [{
+    Matches MatMul, Gemm and Conv with one left operand, constant weights and equal attributes; then, behind the Split this
+    makes, biases, activations and (with `groups`) convolutions of equal shape on all parts. Makes one operator, for the last one
+    of as many groups, and a Split. Must not run where shapes differ beyond the columns, or, with `lanes`, where the parts
+    fill vectors of that width well enough apart: a Split is a view, but of rows with gaps.
+    Example: test/passes/Graph/fuse-siblings.mlir#projections
+  }];
+  let options = [
+    Option<"groups", "groups", "bool", "false", "convolutions behind the parts become one of as many groups">,
+    Option<"lanes", "lanes", "int64_t", "0", "columns of a full vector, by which the cost is estimated; 0: always fuse">];
 }
 
 def InferShapes : Pass<"graph-infer-shapes", "::mlir::ModuleOp"> {
@@ -228,9 +254,12 @@ def LowerConvTranspose : Pass<"graph-lower-conv-transpose", "::mlir::ModuleOp"> 
   let description = [{
     Matches ConvTranspose with constant weights and known sizes, any stride, kernel, dilation, pads and output_padding, and groups.
     Makes a Conv over the small image with a channel for each phase of the stride, DepthToSpace (Reshape, Transpose, Reshape
-    where strides differ or dims are not two), and a Slice where phases do not divide the result. Must not run without a
-    stride, or where pads cut whole input positions off. Example: test/passes/Graph/lower-conv-transpose.mlir#stride
+    where strides differ or dims are not two), and a Slice where phases do not divide the result; activations behind it come
+    before that. Must not run without a stride, where pads cut whole input positions off, or, with `lanes`, where few channels
+    do not leave vectors of that width empty enough. Example: test/passes/Graph/lower-conv-transpose.mlir#stride
   }];
+  let options = [
+    Option<"lanes", "lanes", "int64_t", "0", "channels of a full vector, by which the cost is estimated; 0: always rewrite">];
 }
 
 def LowerStridedConv : Pass<"graph-lower-strided-conv", "::mlir::ModuleOp"> {
@@ -353,10 +382,10 @@ def RaiseSoftmax : Pass<"graph-raise-softmax", "::mlir::ModuleOp"> {
 def RaiseSpaceToDepth : Pass<"graph-raise-space-to-depth", "::mlir::ModuleOp"> {
   let summary = "Recognise DepthToSpace and SpaceToDepth that exporters spell out";
   let description = [{
-    Matches Reshape, Transpose, Reshape over six dims, and the Focus form: a Concat of strided Slices that together are
-    the whole image. Makes DepthToSpace or SpaceToDepth; where the Focus order differs, the permutation goes into the
-    following convolution's weights, else into a Gather of channels. Must not run on shapes that are not known.
-    Example: test/passes/Graph/raise-space-to-depth.mlir#depth_to_space
+    Matches Reshape, Transpose, Reshape over six dims (pixel shuffle and unshuffle, both orders of channels), and the Focus form: a
+    Concat of strided Slices that together are the whole image. Makes DepthToSpace or SpaceToDepth; where the order of
+    channels differs, it goes into the following convolution's weights, for Focus else into a Gather of channels. Must
+    not run on shapes that are not known. Example: test/passes/Graph/raise-space-to-depth.mlir#depth_to_space
   }];
 }
 

@@ -57,12 +57,24 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   // Focus needs its Slices as exported; its permutation goes into weights that fusion then scales.
   pm.addPass(createRaiseSpaceToDepth());
 
-  // Scales move next to weights before they go into them; branches and chains then are convolutions alone.
+  // Scales and orders of channels move next to weights before they go into them; branches and chains then are
+  // convolutions alone.
+  pm.addPass(createFoldChannels());
+  pm.addPass(createFoldSpaceToDepth());
   pm.addPass(createFoldScale());
   pm.addPass(createFusePad());
   pm.addPass(createFuseConvBn());
   pm.addPass(createMergeConvs());
   pm.addPass(createMergeBranches());
+  // Another runtime pays for each operator; here it is vectors that count, and 16 columns fill those of every machine.
+  FuseSiblingsOptions siblings;
+  siblings.lanes = options.lowered.empty() ? 0 : 16;
+  pm.addPass(createFuseSiblings(siblings));
+  if (!options.lowered.empty()) {
+    LowerConvTransposeOptions phases;
+    phases.lanes = 16;
+    pm.addPass(createLowerConvTranspose(phases));
+  }
   // What is computed fuses the sum into the product's epilogue, whatever it is called.
   if (options.lowered.empty())
     pm.addPass(createFuseGemm());
@@ -103,12 +115,14 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerExpandFunctions();
   registerExtractSubgraph();
   registerPass([evaluator] { return createFoldConstants(evaluator); });
+  registerFoldChannels();
   registerFoldScale();
   registerFoldShapes();
   registerFoldSpaceToDepth();
   registerFuseConvBn();
   registerFuseGemm();
   registerFusePad();
+  registerFuseSiblings();
   registerInferShapes();
   registerInsertPreprocessing();
   registerLowerConvTranspose();

@@ -22,16 +22,48 @@ NamedAttribute i64(OpBuilder &builder, StringRef name, int64_t value) {
 
 bool become(Operation *op, Value value, StringRef rewrite) { return replaceBy(op, value, passName, rewrite); }
 
+// The convolution that alone uses `value`, if its constant weights can take another order of channels.
+onnx::ConvOp orderTaker(Value value) {
+  auto conv = value.hasOneUse() ? dyn_cast<onnx::ConvOp>(*value.user_begin()) : onnx::ConvOp();
+  bool takes = conv && conv.getX() == value && conv.getGroup() == 1 && onnx::getConstantAttr(conv.getW());
+  return takes ? conv : onnx::ConvOp();
+}
+
+// `conv` reads channels in another order: what was its channel k is now channel channels[k].
+bool reorder(onnx::ConvOp conv, ArrayRef<int64_t> channels) {
+  // Gather wants the inverse: the weight for channel j is the one that k had where channels[k] = j.
+  SmallVector<int64_t> inverse(channels.size());
+  for (auto [k, j] : llvm::enumerate(channels))
+    inverse[j] = k;
+  OpBuilder builder(conv);
+  Value weights =
+      build<onnx::GatherOp>(builder, conv.getLoc(), {conv.getW(), onnx::createI64s(builder, conv.getLoc(), inverse)},
+                            i64(builder, "axis", 1));
+  if (weights)
+    conv->setOperand(1, foldOrKeep(weights.getDefiningOp()));
+  return weights != nullptr;
+}
+
+// A type whose batch alone may be dynamic: with all other sizes known, a Reshape cannot have changed it.
+RankedTensorType staticButBatch(Value value) {
+  RankedTensorType type = rankedType(value);
+  bool known = type && type.getRank() > 0 && !llvm::is_contained(type.getShape().drop_front(), ShapedType::kDynamic) &&
+               !llvm::is_contained(type.getShape(), 0);
+  return known ? type : RankedTensorType();
+}
+
 // Reshape([N,C,H,W] -> six dims), Transpose, Reshape(-> [N,C',H',W'])   ->   DepthToSpace or SpaceToDepth
 //   [N, b, b, C', H, W] by 0 3 4 1 5 2  -> DepthToSpace, DCR
 //   [N, C', b, b, H, W] by 0 1 4 2 5 3  -> DepthToSpace, CRD
 //   [N, C, H', b, W', b] by 0 3 5 1 2 4 -> SpaceToDepth (block offsets before channels)
-//  - all shapes static, nothing else uses the six-dim values
+//   the same by 0 1 3 5 2 4             -> SpaceToDepth where one convolution behind takes its channels in that order
+//  - all sizes but the batch known, nothing else uses the six-dim values
 bool raiseSixDims(onnx::ReshapeOp op) {
   auto transpose = definedBy<onnx::TransposeOp>(op.getData());
   auto first = transpose ? definedBy<onnx::ReshapeOp>(transpose.getData()) : onnx::ReshapeOp();
-  RankedTensorType in = first ? staticType(first.getData()) : RankedTensorType();
-  RankedTensorType six = first ? staticType(first.getResult()) : RankedTensorType(), out = staticType(op.getResult());
+  RankedTensorType in = first ? staticButBatch(first.getData()) : RankedTensorType();
+  RankedTensorType six = first ? staticButBatch(first.getResult()) : RankedTensorType();
+  RankedTensorType out = staticButBatch(op.getResult());
   if (!in || !six || !out || in.getRank() != 4 || six.getRank() != 6 || out.getRank() != 4)
     return false;
   SmallVector<int64_t> perm = permutation(transpose, 6);
@@ -46,7 +78,7 @@ bool raiseSixDims(onnx::ReshapeOp op) {
   } else if (is({0, 1, 4, 2, 5, 3})) {
     name = "DepthToSpace", mode = "CRD", block = s[2];
     fits = s[0] == i[0] && s[3] == block && s[4] == i[2] && s[5] == i[3] && o[1] == s[1];
-  } else if (is({0, 3, 5, 1, 2, 4})) {
+  } else if (is({0, 3, 5, 1, 2, 4}) || is({0, 1, 3, 5, 2, 4})) {
     name = "SpaceToDepth", mode = "DCR", block = s[3];
     fits = s[0] == i[0] && s[1] == i[1] && s[5] == block && s[2] * block == i[2] && s[4] * block == i[3];
   } else {
@@ -60,6 +92,19 @@ bool raiseSixDims(onnx::ReshapeOp op) {
     return missed(op, passName, name, "the shapes do not split into square blocks");
   if (!transpose.getResult().hasOneUse() || !first.getResult().hasOneUse())
     return missed(op, passName, name, "a part has several uses");
+  if (is({0, 1, 3, 5, 2, 4})) {
+    auto conv = orderTaker(op.getResult());
+    if (!conv)
+      return missed(op, passName, name,
+                    "its channels lie before the offsets, and no convolution alone behind takes their order");
+    // What was channel c * b * b + offset is channel offset * C + c of SpaceToDepth.
+    SmallVector<int64_t> channels;
+    for (int64_t c = 0; c < i[1]; ++c)
+      for (int64_t offset = 0; offset < block * block; ++offset)
+        channels.push_back(offset * i[1] + c);
+    if (!reorder(conv, channels))
+      return false;
+  }
   OpBuilder builder(op);
   Location loc = fuse({first, transpose, op});
   NamedAttribute attributes[] = {i64(builder, "blocksize", block),
@@ -156,23 +201,9 @@ bool raiseFocus(onnx::ConcatOp op) {
   for (int64_t offset : order)
     for (int64_t c = 0; c < i[1]; ++c)
       channels.push_back(offset * i[1] + c);
-  auto conv = op.getResult().hasOneUse() ? dyn_cast<onnx::ConvOp>(*op->user_begin()) : onnx::ConvOp();
-  if (conv && conv.getX() == op.getResult() && conv.getGroup() == 1 && onnx::getConstantAttr(conv.getW())) {
-    // Gather wants the inverse: the weight for SpaceToDepth's channel j is the one the Concat had where channels[k] =
-    // j.
-    SmallVector<int64_t> inverse(channels.size());
-    for (auto [k, j] : llvm::enumerate(channels))
-      inverse[j] = k;
-    builder.setInsertionPoint(conv);
-    Value weights =
-        build<onnx::GatherOp>(builder, conv.getLoc(), {conv.getW(), onnx::createI64s(builder, conv.getLoc(), inverse)},
-                              i64(builder, "axis", 1));
-    if (weights) {
-      conv->setOperand(1, foldOrKeep(weights.getDefiningOp()));
+  if (auto conv = orderTaker(op.getResult()))
+    if (reorder(conv, channels))
       return become(op, value, "Focus");
-    }
-  }
-  builder.setInsertionPoint(op);
   value =
       build<onnx::GatherOp>(builder, loc, {value, onnx::createI64s(builder, loc, channels)}, i64(builder, "axis", 1));
   return become(op, value, "Focus");

@@ -199,6 +199,58 @@ def scale_before_conv(g):
     return [g.conv(g.op("MaxPool", g.op("Relu", x), kernel_shape=[2, 2], strides=[2, 2]), 4, 6, 3)]
 
 
+@case("--graph-fuse-siblings", MatMul=1, Add=1, Split=1)
+def projections(g):
+    """queries, keys and values of different widths"""
+    x = g.input("x", [2, 5, 16])
+    return [g.op("Add", g.op("MatMul", x, g.constant(g.random.standard_normal((16, n)).astype(np.float32))), g.weight(n)) for n in (16, 8, 8)]
+
+
+@case("--graph-fuse-siblings", MatMul=1, Split=1, Sigmoid=1)
+def gate_and_up(g):
+    x = g.input("x", [2, 5, 16])
+    gate, up = (g.op("MatMul", x, g.constant(g.random.standard_normal((16, 24)).astype(np.float32))) for _ in range(2))
+    return [g.op("Mul", g.op("Mul", gate, g.op("Sigmoid", gate)), up)]
+
+
+@case("--graph-fuse-siblings=groups=true", Conv=2, Relu=1, Split=1)
+def detector_towers(g):
+    x = image(g, 8)
+    return [g.conv(g.op("Relu", g.conv(x, 8, 8, 3)), 8, 8, 3) for _ in range(2)]
+
+
+@case("--graph-fuse-siblings", Gemm=1, Split=1)
+def gemm_heads(g):
+    x = g.input("x", [3, 16])
+    return [g.op("Gemm", x, g.weight(n, 16), g.weight(n), transB=1) for n in (2, 4, 10)]
+
+
+def channel_shuffle(g, x, groups, c, h, w):
+    y = g.op("Reshape", x, g.constant(np.array([2, groups, c // groups, h, w])))
+    return g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3, 4]), g.constant(np.array([2, c, h, w])))
+
+
+@case(Conv=3, Relu=1)
+def shuffle_folded(g):
+    """ShuffleNet's grouped 1x1 and shuffle before a depthwise and a dense 1x1 convolution"""
+    x = g.op("Relu", g.conv(image(g, 8), 8, 12, 1, groups=4))
+    return [g.conv(g.conv(channel_shuffle(g, x, 4, 12, 12, 10), 12, 12, 3, groups=12), 12, 6, 1)]
+
+
+@case(Conv=2, HardSwish=1)
+def pruned(g):
+    """channels chosen behind a convolution, an activation and a depthwise convolution"""
+    x = g.op("HardSwish", g.conv(image(g, 4), 4, 12, 3))
+    return [g.op("Gather", g.conv(x, 12, 12, 3, groups=12), g.constant(np.array([7, 0, 3, 11, 5])), axis=1)]
+
+
+@case(Conv=1, Relu=1)
+def pixel_unshuffle(g):
+    x = g.op("Reshape", image(g, 3, 12, 8), g.constant(np.array([2, 3, 6, 2, 4, 2])))
+    x = g.op("Reshape", g.op("Transpose", x, perm=[0, 1, 3, 5, 2, 4]), g.constant(np.array([2, 12, 6, 4])))
+    return [g.op("Relu", g.conv(x, 12, 8, 3))]
+
+
 def transposed(g, k, s, p, extra, d, group, spatial):
     cin, cout = 4, 6
     x = g.input("x", [2, cin] + [5, 4, 3][:spatial])

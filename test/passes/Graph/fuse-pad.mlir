@@ -50,18 +50,41 @@ func.func @maximum(%x: tensor<1x2x4x4xf32>) -> (tensor<1x2x4x4xf32>, tensor<1x2x
 
 // -----
 
-// A Pad with another user stays for it; reflected pads, another value, padded channels and auto_pad stay altogether.
+// SAME of the padded image, whose size is known: pads 1 of 6 to 6, and 1 of the Pad. Two Pads of zeros are one.
+// CHECK-LABEL: @same
+// CHECK: onnx.Conv(%arg0, {{.*}}) {{{.*}}pads = array<i64: 2, 2, 2, 2>}
+// CHECK: %[[P:.*]] = onnx.Constant dense<[0, 0, 1, 2, 0, 0, 1, 2]> : tensor<8xi64>
+// CHECK: onnx.Pad(%arg0, %[[P]]
+// CHECK-NEXT: return
+func.func @same(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>) -> (tensor<1x3x6x6xf32>, tensor<1x2x6x8xf32>) {
+  %none = onnx.NoValue
+  %pads = onnx.Constant dense<[0, 0, 1, 1, 0, 0, 1, 1]> : tensor<8xi64>
+  %wide = onnx.Constant dense<[1, 1]> : tensor<2xi64>
+  %axis = onnx.Constant dense<3> : tensor<1xi64>
+  %zero = onnx.Constant dense<0.0> : tensor<f32>
+  %0 = onnx.Pad(%x, %pads, %none, %none) : (tensor<1x2x4x4xf32>, tensor<8xi64>, none, none) -> tensor<1x2x6x6xf32>
+  %1 = onnx.Conv(%0, %w, %none) {auto_pad = "SAME_UPPER"} : (tensor<1x2x6x6xf32>, tensor<3x2x3x3xf32>, none) -> tensor<1x3x6x6xf32>
+  %2 = onnx.Pad(%x, %pads, %none, %none) : (tensor<1x2x4x4xf32>, tensor<8xi64>, none, none) -> tensor<1x2x6x6xf32>
+  %3 = onnx.Pad(%2, %wide, %zero, %axis) : (tensor<1x2x6x6xf32>, tensor<2xi64>, tensor<f32>, tensor<1xi64>) -> tensor<1x2x6x8xf32>
+  return %1, %3 : tensor<1x3x6x6xf32>, tensor<1x2x6x8xf32>
+}
+
+// -----
+
+// A Pad with another user stays for it; reflected pads, another value, padded channels and auto_pad of an unknown size stay
+// altogether.
 // CHECK-LABEL: @near_misses
 // CHECK: %[[P:.*]] = onnx.Pad(%arg0
 // CHECK: onnx.Conv(%arg0, {{.*}} {pads = array<i64: 1, 1, 1, 1>}
 // CHECK: onnx.Relu(%[[P]])
-// CHECK-COUNT-4: onnx.Pad(%arg0
+// CHECK-COUNT-3: onnx.Pad(%arg0
+// CHECK: onnx.Pad(%arg3
 // REMARK: [Missed] Conv | {{.*}}the Pad's mode is 'reflect', not constant
 // REMARK: [Missed] Conv | {{.*}}the padding value is not 0
 // REMARK: [Missed] Conv | {{.*}}batch or channels are padded
-// REMARK: [Missed] Conv | {{.*}}auto_pad depends on the padded shape
-func.func @near_misses(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>, %w3: tensor<3x3x3x3xf32>)
-    -> (tensor<1x3x4x4xf32>, tensor<1x2x6x6xf32>, tensor<1x3x4x4xf32>, tensor<1x3x4x4xf32>, tensor<1x3x2x2xf32>, tensor<1x3x6x6xf32>) {
+// REMARK: [Missed] Conv | {{.*}}auto_pad depends on the padded shape, which is not known
+func.func @near_misses(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>, %w3: tensor<3x3x3x3xf32>, %y: tensor<1x2x?x4xf32>)
+    -> (tensor<1x3x4x4xf32>, tensor<1x2x6x6xf32>, tensor<1x3x4x4xf32>, tensor<1x3x4x4xf32>, tensor<1x3x2x2xf32>, tensor<1x3x?x6xf32>) {
   %none = onnx.NoValue
   %pads = onnx.Constant dense<[0, 0, 1, 1, 0, 0, 1, 1]> : tensor<8xi64>
   %channels = onnx.Constant dense<[0, 1, 0, 0, 0, 0, 0, 0]> : tensor<8xi64>
@@ -75,7 +98,7 @@ func.func @near_misses(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>, %w3: te
   %6 = onnx.Conv(%5, %w, %none) : (tensor<1x2x6x6xf32>, tensor<3x2x3x3xf32>, none) -> tensor<1x3x4x4xf32>
   %7 = onnx.Pad(%x, %channels, %none, %none) : (tensor<1x2x4x4xf32>, tensor<8xi64>, none, none) -> tensor<1x3x4x4xf32>
   %8 = onnx.Conv(%7, %w3, %none) : (tensor<1x3x4x4xf32>, tensor<3x3x3x3xf32>, none) -> tensor<1x3x2x2xf32>
-  %9 = onnx.Pad(%x, %pads, %none, %none) : (tensor<1x2x4x4xf32>, tensor<8xi64>, none, none) -> tensor<1x2x6x6xf32>
-  %10 = onnx.Conv(%9, %w, %none) {auto_pad = "SAME_UPPER"} : (tensor<1x2x6x6xf32>, tensor<3x2x3x3xf32>, none) -> tensor<1x3x6x6xf32>
-  return %1, %2, %4, %6, %8, %10 : tensor<1x3x4x4xf32>, tensor<1x2x6x6xf32>, tensor<1x3x4x4xf32>, tensor<1x3x4x4xf32>, tensor<1x3x2x2xf32>, tensor<1x3x6x6xf32>
+  %9 = onnx.Pad(%y, %pads, %none, %none) : (tensor<1x2x?x4xf32>, tensor<8xi64>, none, none) -> tensor<1x2x?x6xf32>
+  %10 = onnx.Conv(%9, %w, %none) {auto_pad = "SAME_UPPER"} : (tensor<1x2x?x6xf32>, tensor<3x2x3x3xf32>, none) -> tensor<1x3x?x6xf32>
+  return %1, %2, %4, %6, %8, %10 : tensor<1x3x4x4xf32>, tensor<1x2x6x6xf32>, tensor<1x3x4x4xf32>, tensor<1x3x4x4xf32>, tensor<1x3x2x2xf32>, tensor<1x3x?x6xf32>
 }

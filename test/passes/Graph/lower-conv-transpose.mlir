@@ -1,5 +1,6 @@
 // RUN: burin-opt %s --split-input-file --graph-lower-conv-transpose | FileCheck %s
 // RUN: burin-opt %s --split-input-file --graph-lower-conv-transpose --remarks-filter='LowerConvTranspose' -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+// RUN: burin-opt %s --split-input-file --graph-lower-conv-transpose='lanes=16' --remarks-filter='LowerConvTranspose' -o /dev/null 2>&1 | FileCheck %s --check-prefix=LANES
 
 // Kernel and stride 2: a 1x1 convolution to four phases, which DepthToSpace spreads.
 // CHECK-LABEL: @stride
@@ -42,6 +43,22 @@ func.func @one_dim(%x: tensor<1x1x3xf32>) -> tensor<1x2x9xf32> {
   %w = onnx.Constant dense<1.0> : tensor<1x2x3xf32>
   %0 = onnx.ConvTranspose(%x, %w, %none) {strides = array<i64: 3>} : (tensor<1x1x3xf32>, tensor<1x2x3xf32>, none) -> tensor<1x2x9xf32>
   return %0 : tensor<1x2x9xf32>
+}
+
+// -----
+
+// The activation goes before DepthToSpace. Sixteen channels fill vectors as they are: with `lanes` it stays.
+// CHECK-LABEL: @activation
+// CHECK: %[[C:.*]] = onnx.Conv(%arg0
+// CHECK-NEXT: %[[R:.*]] = onnx.Relu(%[[C]])
+// CHECK-NEXT: onnx.DepthToSpace(%[[R]])
+// LANES: [Missed] SubPixel | {{.*}}the phases would cost more than they fill vectors better
+func.func @activation(%x: tensor<1x4x3x3xf32>) -> tensor<1x16x6x6xf32> {
+  %none = onnx.NoValue
+  %w = onnx.Constant dense<1.0> : tensor<4x16x2x2xf32>
+  %0 = onnx.ConvTranspose(%x, %w, %none) {strides = array<i64: 2, 2>} : (tensor<1x4x3x3xf32>, tensor<4x16x2x2xf32>, none) -> tensor<1x16x6x6xf32>
+  %1 = onnx.Relu(%0) : (tensor<1x16x6x6xf32>) -> tensor<1x16x6x6xf32>
+  return %1 : tensor<1x16x6x6xf32>
 }
 
 // -----

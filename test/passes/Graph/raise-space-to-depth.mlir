@@ -61,20 +61,48 @@ func.func @focus(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x2x2xf32> {
 
 // -----
 
-// Unequal blocks, and six dims with a dynamic one.
+// The pixel unshuffle of PyTorch keeps channels outside: a convolution behind takes its columns in another order, also
+// of a dynamic batch. Channel 2 of four (offset 1 of the first channel) is channel 4 of SpaceToDepth.
+// CHECK-LABEL: @pixel_unshuffle
+// CHECK-DAG: %[[W:.*]] = onnx.Constant dense<{{\[\[\[\[}}0.000000e+00]], {{\[\[}}4.000000e+00]], {{\[\[}}1.000000e+00]], {{\[\[}}5.000000e+00]], {{\[\[}}2.000000e+00]], {{\[\[}}6.000000e+00]], {{\[\[}}3.000000e+00]], {{\[\[}}7.000000e+00]]]]>
+// CHECK-DAG: %[[S:.*]] = onnx.SpaceToDepth(%arg0) {blocksize = 2 : i64} : (tensor<?x2x4x6xf32>) -> tensor<?x8x2x3xf32>
+// CHECK: onnx.Conv(%[[S]], %[[W]], %{{.*}})
+func.func @pixel_unshuffle(%x: tensor<?x2x4x6xf32>) -> tensor<?x1x2x3xf32> {
+  %none = onnx.NoValue
+  %six = onnx.Constant dense<[-1, 2, 2, 2, 3, 2]> : tensor<6xi64>
+  %out = onnx.Constant dense<[-1, 8, 2, 3]> : tensor<4xi64>
+  %w = onnx.Constant dense<[[[[0.0]], [[1.0]], [[2.0]], [[3.0]], [[4.0]], [[5.0]], [[6.0]], [[7.0]]]]> : tensor<1x8x1x1xf32>
+  %0 = onnx.Reshape(%x, %six) : (tensor<?x2x4x6xf32>, tensor<6xi64>) -> tensor<?x2x2x2x3x2xf32>
+  %1 = onnx.Transpose(%0) {perm = array<i64: 0, 1, 3, 5, 2, 4>} : (tensor<?x2x2x2x3x2xf32>) -> tensor<?x2x2x2x2x3xf32>
+  %2 = onnx.Reshape(%1, %out) : (tensor<?x2x2x2x2x3xf32>, tensor<4xi64>) -> tensor<?x8x2x3xf32>
+  %3 = onnx.Conv(%2, %w, %none) : (tensor<?x8x2x3xf32>, tensor<1x8x1x1xf32>, none) -> tensor<?x1x2x3xf32>
+  return %3 : tensor<?x1x2x3xf32>
+}
+
+// -----
+
+// Unequal blocks, an unshuffle without a convolution behind, and six dims with an unknown height.
 // CHECK-LABEL: @near_misses
 // CHECK-NOT: onnx.DepthToSpace
+// CHECK-NOT: onnx.SpaceToDepth
+// REMARK: [Missed] SpaceToDepth | {{.*}}no convolution alone behind takes their order
 // REMARK: [Missed] DepthToSpace | {{.*}}the shapes do not split into square blocks
-func.func @near_misses(%x: tensor<1x8x3x4xf32>, %y: tensor<?x8x3x4xf32>) -> (tensor<1x1x6x16xf32>, tensor<?x2x6x8xf32>) {
+func.func @near_misses(%x: tensor<1x8x3x4xf32>, %y: tensor<1x8x?x4xf32>, %z: tensor<1x2x4x6xf32>)
+    -> (tensor<1x1x6x16xf32>, tensor<1x2x?x8xf32>, tensor<1x8x2x3xf32>) {
   %six = onnx.Constant dense<[1, 1, 2, 4, 3, 4]> : tensor<6xi64>
   %out = onnx.Constant dense<[1, 1, 6, 16]> : tensor<4xi64>
-  %open = onnx.Constant dense<[-1, 2, 2, 2, 3, 4]> : tensor<6xi64>
-  %last = onnx.Constant dense<[-1, 2, 6, 8]> : tensor<4xi64>
+  %open = onnx.Constant dense<[1, 2, 2, 2, -1, 4]> : tensor<6xi64>
+  %un = onnx.Constant dense<[1, 2, 2, 2, 3, 2]> : tensor<6xi64>
+  %shuffled = onnx.Constant dense<[1, 8, 2, 3]> : tensor<4xi64>
+  %6 = onnx.Reshape(%z, %un) : (tensor<1x2x4x6xf32>, tensor<6xi64>) -> tensor<1x2x2x2x3x2xf32>
+  %7 = onnx.Transpose(%6) {perm = array<i64: 0, 1, 3, 5, 2, 4>} : (tensor<1x2x2x2x3x2xf32>) -> tensor<1x2x2x2x2x3xf32>
+  %8 = onnx.Reshape(%7, %shuffled) : (tensor<1x2x2x2x2x3xf32>, tensor<4xi64>) -> tensor<1x8x2x3xf32>
+  %last = onnx.Constant dense<[1, 2, -1, 8]> : tensor<4xi64>
   %0 = onnx.Reshape(%x, %six) : (tensor<1x8x3x4xf32>, tensor<6xi64>) -> tensor<1x1x2x4x3x4xf32>
   %1 = onnx.Transpose(%0) {perm = array<i64: 0, 1, 4, 2, 5, 3>} : (tensor<1x1x2x4x3x4xf32>) -> tensor<1x1x3x2x4x4xf32>
   %2 = onnx.Reshape(%1, %out) : (tensor<1x1x3x2x4x4xf32>, tensor<4xi64>) -> tensor<1x1x6x16xf32>
-  %3 = onnx.Reshape(%y, %open) : (tensor<?x8x3x4xf32>, tensor<6xi64>) -> tensor<?x2x2x2x3x4xf32>
-  %4 = onnx.Transpose(%3) {perm = array<i64: 0, 1, 4, 2, 5, 3>} : (tensor<?x2x2x2x3x4xf32>) -> tensor<?x2x3x2x4x2xf32>
-  %5 = onnx.Reshape(%4, %last) : (tensor<?x2x3x2x4x2xf32>, tensor<4xi64>) -> tensor<?x2x6x8xf32>
-  return %2, %5 : tensor<1x1x6x16xf32>, tensor<?x2x6x8xf32>
+  %3 = onnx.Reshape(%y, %open) : (tensor<1x8x?x4xf32>, tensor<6xi64>) -> tensor<1x2x2x2x?x4xf32>
+  %4 = onnx.Transpose(%3) {perm = array<i64: 0, 1, 4, 2, 5, 3>} : (tensor<1x2x2x2x?x4xf32>) -> tensor<1x2x?x2x4x2xf32>
+  %5 = onnx.Reshape(%4, %last) : (tensor<1x2x?x2x4x2xf32>, tensor<4xi64>) -> tensor<1x2x?x8xf32>
+  return %2, %5, %8 : tensor<1x1x6x16xf32>, tensor<1x2x?x8xf32>, tensor<1x8x2x3xf32>
 }
