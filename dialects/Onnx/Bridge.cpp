@@ -121,9 +121,12 @@ struct NodeView {
       return nullptr;
     Value value = op->getOperand(i);
     auto it = values.impl->known.find(value);
-    if (it != values.impl->known.end())
-      return &it->second;
     auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (it != values.impl->known.end()) {
+      // ONNX propagates an empty list where it knows nothing of an operand: that is no value of this type.
+      bool fits = !type || !type.hasStaticShape() || type.getNumElements() == it->second.dim_size();
+      return fits ? &it->second : nullptr;
+    }
     if (!type || type.getRank() > 1 || !(type.getElementType().isInteger(64) || type.getElementType().isInteger(32)))
       return nullptr;
     ElementsAttr attr = getConstantAttr(value);

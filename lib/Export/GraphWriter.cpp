@@ -207,7 +207,10 @@ LogicalResult GraphWriter::writeBlock(Block &block, GraphProto &graph, ValueRang
   SmallVector<char> direct;
   for (auto [value, name] : llvm::zip(outputs, outputNames)) {
     Operation *op = value.getDefiningOp();
-    bool own = op && op->getBlock() == &block && !isa<onnx::ConstantOp, onnx::NoValueOp>(op) && !names.count(value);
+    // A branch may give back an initializer of its own.
+    bool held = isa_and_nonnull<onnx::ConstantOp>(op) && isa_and_nonnull<onnx::IfOp>(block.getParentOp());
+    bool own = op && op->getBlock() == &block && (held || !isa<onnx::ConstantOp, onnx::NoValueOp>(op)) &&
+               !names.count(value);
     if (own)
       names[value] = name;
     direct.push_back(own);

@@ -47,6 +47,14 @@ Value squareOf(Value value) {
   return mul && mul.getA() == mul.getB() ? Value(mul.getA()) : Value();
 }
 
+// value = 1 / r, as Reciprocal or Div: that r.
+Value reciprocated(Value value) {
+  if (auto reciprocal = definedBy<onnx::ReciprocalOp>(value))
+    return reciprocal.getX();
+  auto div = definedBy<onnx::DivOp>(value);
+  return div && uniform(div.getA()) == std::optional<double>(1) ? Value(div.getB()) : Value();
+}
+
 struct Core {
   Value x;
   int64_t axis = 0;
@@ -63,8 +71,8 @@ std::optional<Core> coreOf(Value value) {
     root = div.getB();
   } else if (auto mul = dyn_cast_or_null<onnx::MulOp>(op)) {
     for (unsigned i = 0; i < 2; ++i)
-      if (auto reciprocal = definedBy<onnx::ReciprocalOp>(mul->getOperand(i))) {
-        root = reciprocal.getX();
+      if (Value inverted = reciprocated(mul->getOperand(i))) {
+        root = inverted;
         numerator = mul->getOperand(1 - i);
       }
   }
@@ -104,11 +112,12 @@ bool spansNormalized(Value value, Value x, int64_t axis) {
 }
 
 // The operator in place of `op`, whose parts `core` names.
-bool normalize(Operation *op, Core &core, Value scale) {
+bool normalize(Operation *op, Core &core, Value scale, Value bias = {}) {
   OpBuilder builder(op);
   Location loc = fuse(core.parts);
   Operation *made =
-      build(builder, loc, onnx::LayerNormalizationOp::getOperationName(), {core.x, scale, noValue(builder, loc)},
+      build(builder, loc, onnx::LayerNormalizationOp::getOperationName(),
+            {core.x, scale, bias ? bias : noValue(builder, loc)},
             {builder.getNamedAttr("axis", builder.getI64IntegerAttr(core.axis - rankedType(core.x).getRank())),
              builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core.epsilon)))},
             3, 1);
@@ -130,11 +139,16 @@ bool raiseBare(Operation *op) {
   RankedTensorType type = core ? rankedType(core->x) : RankedTensorType();
   if (!type)
     return false;
-  for (Operation *user : op->getUsers())
+  SmallVector<Operation *> users(op->getUsers());
+  if (users.size() == 1 && isa<onnx::CastOp>(users[0]))
+    users.assign(users[0]->getUsers().begin(), users[0]->getUsers().end());
+  for (Operation *user : users)
     if (auto mul = dyn_cast<onnx::MulOp>(user))
-      for (Value operand : mul->getOperands())
-        if (spansNormalized(operand, core->x, core->axis))
+      for (Value operand : mul->getOperands()) {
+        RankedTensorType held = staticType(operand);
+        if (held && onnx::getConstantAttr(operand) && held.getShape() == type.getShape().drop_front(core->axis))
           return false;
+      }
   ArrayRef<int64_t> shape = type.getShape().drop_front(core->axis);
   if (llvm::is_contained(shape, ShapedType::kDynamic))
     return missed(op, passName, "LayerNormalization", "the normalized dims are not static");
@@ -144,7 +158,19 @@ bool raiseBare(Operation *op) {
   return normalize(op, *core, constant(builder, op->getLoc(), ones));
 }
 
-// %n = core(%x); %y = Mul(%n, scale)   ->   %y = LayerNormalization(%x, scale)
+// value = Cast(%n : f32 -> T) with %n made of x = Cast(%source : T -> f32): that source, or null.
+Value narrowSource(onnx::CastOp back, Value x) {
+  auto widen = definedBy<onnx::CastOp>(x);
+  RankedTensorType narrow = widen ? rankedType(widen.getInput()) : RankedTensorType();
+  RankedTensorType result = rankedType(back.getOutput()), wide = rankedType(x);
+  bool fits = narrow && result && wide && wide.getElementType().isF32() &&
+              narrow.getElementType() == result.getElementType() &&
+              (narrow.getElementType().isF16() || narrow.getElementType().isBF16());
+  return fits ? Value(widen.getInput()) : Value();
+}
+
+// %n = core(%x); %y = Mul(%n, scale)                   ->   %y = LayerNormalization(%x, scale)
+// %n = Cast(core(Cast(%x : f16))); %y = Mul(%n, scale) ->   %y = LayerNormalization(%x, scale)
 //  - scale is a constant of the normalized dims' shape
 //  - nothing else uses %n
 bool raiseScaled(onnx::MulOp op) {
@@ -152,15 +178,65 @@ bool raiseScaled(onnx::MulOp op) {
     Value scale = op->getOperand(1 - i), normalized = op->getOperand(i);
     if (!onnx::getConstantAttr(scale))
       continue;
-    auto core = coreOf(normalized);
+    auto back = definedBy<onnx::CastOp>(normalized);
+    auto core = coreOf(back ? Value(back.getInput()) : normalized);
     if (!core)
       continue;
-    if (!normalized.hasOneUse())
+    if (!normalized.hasOneUse() || (back && !back.getInput().hasOneUse()))
       return missed(op, passName, "LayerNormalization", "the normalized value has several uses");
+    if (back) {
+      core->x = narrowSource(back, core->x);
+      core->parts.push_back(back);
+      if (!core->x)
+        return missed(op, passName, "LayerNormalization", "the Cast before the scale is not back to the input's type");
+    }
     if (!spansNormalized(scale, core->x, core->axis))
       return missed(op, passName, "LayerNormalization", "the scale is not of the normalized dims' shape");
     core->parts.push_back(op);
     return normalize(op, *core, scale);
+  }
+  return false;
+}
+
+// g = 1 / sqrt(mean((%x - m)^2) + epsilon) * scale; %x * g + (bias - m * g)   ->   LayerNormalization(%x, scale, bias)
+// TensorFlow's way: the mean is scaled instead of subtracted.
+//  - m is the mean of %x over the same last dims; scale and bias are constants of their shape
+//  - nothing but the two products uses g
+bool raiseFolded(onnx::AddOp op) {
+  for (unsigned i = 0; i < 2; ++i) {
+    auto straight = definedBy<onnx::MulOp>(op->getOperand(i));
+    auto shift = definedBy<onnx::SubOp>(op->getOperand(1 - i));
+    auto shifted = shift ? definedBy<onnx::MulOp>(shift.getB()) : onnx::MulOp();
+    if (!straight || !shifted)
+      continue;
+    for (unsigned j = 0; j < 4; ++j) {
+      Value x = straight->getOperand(j & 1), gain = straight->getOperand(1 - (j & 1));
+      auto mean = definedBy<onnx::ReduceMeanOp>(shifted->getOperand(j >> 1));
+      auto scaled = definedBy<onnx::MulOp>(gain);
+      if (!mean || mean.getData() != x || !scaled || shifted->getOperand(1 - (j >> 1)) != gain)
+        continue;
+      bool scaleFirst = onnx::getConstantAttr(scaled.getA()) != nullptr;
+      Value scale = scaleFirst ? scaled.getA() : scaled.getB();
+      Value root = reciprocated(scaleFirst ? scaled.getB() : scaled.getA());
+      auto sqrt = root ? definedBy<onnx::SqrtOp>(root) : onnx::SqrtOp();
+      auto add = sqrt ? definedBy<onnx::AddOp>(sqrt.getX()) : onnx::AddOp();
+      auto epsilon = add ? uniform(add.getB()) : std::nullopt;
+      auto variance = add ? definedBy<onnx::ReduceMeanOp>(epsilon ? add.getA() : add.getB()) : onnx::ReduceMeanOp();
+      epsilon = epsilon || !add ? epsilon : uniform(add.getA());
+      Value square = variance ? squareOf(variance.getData()) : Value(), other;
+      onnx::ReduceMeanOp again = square ? centered(square, other) : onnx::ReduceMeanOp();
+      if (!epsilon || !again || other != x)
+        continue;
+      auto axis = trailingAxis(mean);
+      if (!axis || trailingAxis(variance) != axis || trailingAxis(again) != axis)
+        return missed(op, passName, "LayerNormalization", "the means are not over the same last dims");
+      if (!spansNormalized(scale, x, *axis) || !spansNormalized(shift.getA(), x, *axis))
+        return missed(op, passName, "LayerNormalization", "scale or bias is not of the normalized dims' shape");
+      if (!llvm::all_of(gain.getUsers(), [&](Operation *user) { return user == straight || user == shifted; }))
+        return missed(op, passName, "LayerNormalization", "a part has several uses");
+      Core core{x, *axis, *epsilon, {mean, variance, add, sqrt, scaled, straight, shifted, shift, op}};
+      return normalize(op, core, scale, shift.getA());
+    }
   }
   return false;
 }
@@ -200,7 +276,7 @@ public:
       if (isa<onnx::DivOp>(op))
         return raiseBare(op);
       if (auto add = dyn_cast<onnx::AddOp>(op))
-        return joinBias(add);
+        return joinBias(add) || raiseFolded(add);
       return false;
     });
     counted(getOperation(), passName, count);

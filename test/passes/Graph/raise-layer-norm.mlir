@@ -76,3 +76,55 @@ func.func @near_misses(%x: tensor<3x2xf32>) -> (tensor<3x2xf32>, tensor<3x2xf32>
   %14 = onnx.Mul(%13, %two) : (tensor<3x2xf32>, tensor<f32>) -> tensor<3x2xf32>
   return %6, %14 : tensor<3x2xf32>, tensor<3x2xf32>
 }
+
+// -----
+
+// As TensorFlow writes it: the mean is scaled and subtracted from the bias.
+// CHECK-LABEL: @folded
+// CHECK: %[[Y:.*]], %{{.*}}, %{{.*}} = onnx.LayerNormalization(%arg0, %{{.*}}, %{{.*}}) {epsilon = 1.000000e-03 : f32}
+// CHECK-NEXT: return %[[Y]]
+func.func @folded(%x: tensor<?x3x4xf32>) -> tensor<?x3x4xf32> {
+  %axis = onnx.Constant dense<2> : tensor<1xi64>
+  %eps = onnx.Constant dense<0.001> : tensor<f32>
+  %scale = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %bias = onnx.Constant dense<[5.0, 6.0, 7.0, 8.0]> : tensor<4xf32>
+  %0 = onnx.ReduceMean(%x, %axis) : (tensor<?x3x4xf32>, tensor<1xi64>) -> tensor<?x3x1xf32>
+  %1 = onnx.Sub(%x, %0) : (tensor<?x3x4xf32>, tensor<?x3x1xf32>) -> tensor<?x3x4xf32>
+  %2 = onnx.Mul(%1, %1) : (tensor<?x3x4xf32>, tensor<?x3x4xf32>) -> tensor<?x3x4xf32>
+  %3 = onnx.ReduceMean(%2, %axis) : (tensor<?x3x4xf32>, tensor<1xi64>) -> tensor<?x3x1xf32>
+  %4 = onnx.Add(%3, %eps) : (tensor<?x3x1xf32>, tensor<f32>) -> tensor<?x3x1xf32>
+  %5 = onnx.Sqrt(%4) : (tensor<?x3x1xf32>) -> tensor<?x3x1xf32>
+  %6 = onnx.Reciprocal(%5) : (tensor<?x3x1xf32>) -> tensor<?x3x1xf32>
+  %7 = onnx.Mul(%6, %scale) : (tensor<?x3x1xf32>, tensor<4xf32>) -> tensor<?x3x4xf32>
+  %8 = onnx.Mul(%x, %7) : (tensor<?x3x4xf32>, tensor<?x3x4xf32>) -> tensor<?x3x4xf32>
+  %9 = onnx.Mul(%0, %7) : (tensor<?x3x1xf32>, tensor<?x3x4xf32>) -> tensor<?x3x4xf32>
+  %10 = onnx.Sub(%bias, %9) : (tensor<4xf32>, tensor<?x3x4xf32>) -> tensor<?x3x4xf32>
+  %11 = onnx.Add(%8, %10) : (tensor<?x3x4xf32>, tensor<?x3x4xf32>) -> tensor<?x3x4xf32>
+  return %11 : tensor<?x3x4xf32>
+}
+
+// -----
+
+// Half precision, the mean and root in f32: what the operator does itself.
+// CHECK-LABEL: @casts
+// CHECK-NOT: onnx.Cast
+// CHECK: onnx.LayerNormalization(%arg0, %{{.*}}, %{{.*}}) : (tensor<2x4xf16>, tensor<4xf16>, tensor<4xf16>)
+func.func @casts(%x: tensor<2x4xf16>) -> tensor<2x4xf16> {
+  %axis = onnx.Constant dense<-1> : tensor<1xi64>
+  %eps = onnx.Constant dense<1.0e-5> : tensor<f32>
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %scale = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf16>
+  %bias = onnx.Constant dense<[5.0, 6.0, 7.0, 8.0]> : tensor<4xf16>
+  %w = onnx.Cast(%x) {to = 1 : i64} : (tensor<2x4xf16>) -> tensor<2x4xf32>
+  %0 = onnx.ReduceMean(%w, %axis) : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2x1xf32>
+  %1 = onnx.Sub(%w, %0) : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  %2 = onnx.Pow(%1, %two) : (tensor<2x4xf32>, tensor<f32>) -> tensor<2x4xf32>
+  %3 = onnx.ReduceMean(%2, %axis) : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2x1xf32>
+  %4 = onnx.Add(%3, %eps) : (tensor<2x1xf32>, tensor<f32>) -> tensor<2x1xf32>
+  %5 = onnx.Sqrt(%4) : (tensor<2x1xf32>) -> tensor<2x1xf32>
+  %6 = onnx.Div(%1, %5) : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  %7 = onnx.Cast(%6) {to = 10 : i64} : (tensor<2x4xf32>) -> tensor<2x4xf16>
+  %8 = onnx.Mul(%7, %scale) : (tensor<2x4xf16>, tensor<4xf16>) -> tensor<2x4xf16>
+  %9 = onnx.Add(%8, %bias) : (tensor<2x4xf16>, tensor<4xf16>) -> tensor<2x4xf16>
+  return %9 : tensor<2x4xf16>
+}
