@@ -140,6 +140,16 @@ def FoldConstants : Pass<"graph-fold-constants", "::mlir::ModuleOp"> {
   }];
 }
 
+def FoldHeads : Pass<"graph-fold-heads", "::mlir::ModuleOp"> {
+  let summary = "Let Attention and RotaryEmbedding split and merge the heads themselves";
+  let description = [{
+    Matches Attention of four dims whose queries, keys and values are split into heads by Reshape and Transpose, rotated
+    after it or not, and whose result is merged likewise. Makes Attention and RotaryEmbedding of three dims with the
+    numbers of heads; only where the graph leaves as ONNX. Must not run where what lies between has other users.
+    Example: test/passes/Graph/fold-heads.mlir#rotated
+  }];
+}
+
 def FoldScale : Pass<"graph-fold-scale", "::mlir::ModuleOp"> {
   let summary = "Move scales and shifts past activations and pools towards weights that can hold them";
   let description = [{

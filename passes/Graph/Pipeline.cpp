@@ -53,6 +53,9 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
     pm.addPass(createRaiseRmsNorm());
     pm.addPass(createRaiseRotary());
     pm.addPass(createRaiseAttention());
+    // A mask that was given rows asked the queries for their number.
+    pm.addPass(createFoldShapes());
+    pm.addPass(createFoldHeads());
   }
   // Focus needs its Slices as exported; its permutation goes into weights that fusion then scales.
   pm.addPass(createRaiseSpaceToDepth());
@@ -117,6 +120,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerPass([evaluator] { return createFoldConstants(evaluator); });
   registerFoldChannels();
   registerFoldScale();
+  registerFoldHeads();
   registerFoldShapes();
   registerFoldSpaceToDepth();
   registerFuseConvBn();
