@@ -10,8 +10,8 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
-#include <numpy/arrayobject.h>
+#define BURIN_PYTHON_MODULE
+#include "python/Text.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -28,6 +28,7 @@ struct Error : std::runtime_error {
 
 // A value is text, None for a switch, or for "passes" a tuple: point, name and a function over the bytes of a model.
 using Settings = std::vector<std::pair<std::string, nb::object>>;
+using Functions = std::vector<std::pair<std::string, uintptr_t>>; // C functions by name
 using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
 
 // A function of the user over a model, called from wherever the compiler runs.
@@ -62,7 +63,9 @@ struct Rewriter {
 
 struct Options {
   burin_options *handle = burin_options_create();
-  Options(const Settings &settings, const Shapes &hints) {
+  Options(const Settings &settings, const Shapes &hints, const Functions &functions = {}) {
+    for (const auto &[name, address] : functions)
+      burin_options_define(handle, name.c_str(), reinterpret_cast<burin_function>(address));
     for (const auto &[name, value] : settings)
       if (set(name, value)) {
         std::string why = burin_options_error(handle);
@@ -189,9 +192,9 @@ class Session {
 public:
   // `fixed` arrays must be contiguous and never written again; the caller made them.
   Session(const Settings &settings, const Shapes &hints, std::string name, std::optional<nb::bytes> data,
-          nb::dict fixedValues, std::shared_ptr<Pool> pool)
+          nb::dict fixedValues, std::shared_ptr<Pool> pool, const Functions &functions)
       : pool(std::move(pool)) {
-    Options options(settings, hints);
+    Options options(settings, hints, functions);
     Source source(std::move(name), data);
     {
       nb::gil_scoped_release release;
@@ -229,11 +232,14 @@ public:
     burin_tensor *inputs = large.empty() ? small : large.data(), *outputs = inputs + inputCount;
     // Held, because another thread may change the feed while this one runs without the lock.
     std::vector<nb::object> arrays(outputCount), held(inputCount);
+    burin::python::Text text;
     for (size_t i = 0; i < inputCount; ++i) {
       PyObject *value = PyDict_GetItem(feed.ptr(), inputNames[i].ptr());
       if (!value || !fits(value, model->inputs[i], inputs[i]))
         return nb::none();
       held[i] = nb::borrow(value);
+      if (inputs[i].dtype == BURIN_STRING && !text.read(inputs[i]))
+        throw Error(std::string("input '") + model->inputs[i].name + "': expected elements that are str or bytes");
     }
     for (const Fixed &f : fixed) {
       PyObject *value = PyDict_GetItem(feed.ptr(), f.name.ptr());
@@ -242,11 +248,15 @@ public:
     }
     for (size_t i = 0; i < outputCount; ++i)
       arrays[i] = output(model->outputs[i], outputNames[i], into, outputs[i]);
+    for (size_t i = 0; i < outputCount; ++i)
+      if (outputs[i].dtype == BURIN_STRING && arrays[i].is_valid())
+        text.prepare(outputs[i]);
     burin_status status;
     std::string why;
     {
       nb::gil_scoped_release release;
       std::unique_ptr<Context> context = acquire();
+      context->context.strings = text.strings();
       status = context->context.arena ? burin_run(model, &context->context, inputs, outputs) : BURIN_ERROR_ARENA;
       if (status != BURIN_OK)
         why = explain(status, context->context);
@@ -254,6 +264,9 @@ public:
     }
     if (status != BURIN_OK)
       throw Error(why);
+    for (size_t i = 0; i < outputCount; ++i)
+      if (outputs[i].dtype == BURIN_STRING)
+        burin::python::Text::write(outputs[i], arrays[i].ptr());
     nb::list result;
     if (wanted.is_none()) {
       for (nb::object &array : arrays)
@@ -382,9 +395,9 @@ NB_MODULE(_burin, m) {
   nb::class_<Pool>(m, "Pool").def(nb::init<int>());
   nb::class_<Session>(m, "Session")
       .def(nb::init<const Settings &, const Shapes &, std::string, std::optional<nb::bytes>, nb::dict,
-                    std::shared_ptr<Pool>>(),
+                    std::shared_ptr<Pool>, const Functions &>(),
            nb::arg("options"), nb::arg("shapes"), nb::arg("name"), nb::arg("data").none(), nb::arg("fixed"),
-           nb::arg("pool"))
+           nb::arg("pool"), nb::arg("functions") = Functions())
       .def("run", &Session::run, nb::arg("wanted").none(), nb::arg("feed"), nb::arg("out").none())
       .def("inputs", [](const Session &s) { return s.describe(true); })
       .def("outputs", [](const Session &s) { return s.describe(false); })

@@ -43,6 +43,9 @@ int burin_options_parse(burin_options *options, int *argc, char **argv);
  */
 void burin_options_hint_shape(burin_options *options, const char *input, const int64_t *dims, int32_t rank);
 
+/* The address of a C function that --custom-op names, for models that run in this process. */
+void burin_options_define(burin_options *options, const char *name, burin_function function);
+
 /* What the last call on these options complained about; "" if nothing. */
 const char *burin_options_error(const burin_options *options);
 

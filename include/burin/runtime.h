@@ -66,7 +66,8 @@ typedef enum burin_status {
   BURIN_ERROR_CAPACITY = 8,   /* an output's capacity is smaller than what it must hold */
   BURIN_ERROR_NULL = 9,       /* a data pointer is NULL */
   BURIN_ERROR_ALLOCATOR = 10, /* the model needs an allocator and the context has none, or it failed */
-  BURIN_ERROR_INTERNAL = 11
+  BURIN_ERROR_INTERNAL = 11,
+  BURIN_ERROR_CALL = 12 /* a C function that computes a node failed */
 } burin_status;
 
 /* A tensor the caller owns. Row-major unless strides say otherwise. */
@@ -176,12 +177,44 @@ typedef struct burin_profile {
   void *user;
 } burin_profile;
 
-typedef struct burin_custom_op {
-  const char *domain, *op_type;
-  int32_t (*run)(void *user, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs,
-                 uint32_t num_outputs);
-  void *user;
-} burin_custom_op;
+/* An element of a tensor of BURIN_STRING is a pointer to one of these, 8-aligned and never written again. */
+typedef struct burin_string {
+  uint64_t length; /* bytes of UTF-8, a NUL after them not counted */
+  char bytes[];
+} burin_string;
+
+/* The strings made while models run, until hosted/text.h releases them. Zeroed by the caller. */
+typedef struct burin_strings {
+  void *blocks;
+} burin_strings;
+
+/* An attribute of a node that is computed by a C function. */
+typedef struct burin_attribute {
+  const char *name;
+  int32_t dtype; /* BURIN_INT64, BURIN_FLOAT or BURIN_STRING; of a tensor's numbers BURIN_INT64 or BURIN_DOUBLE */
+  int32_t reserved;
+  uint64_t count;     /* of a list or tensor; 1 for a single value */
+  const void *values; /* burin_strings stand one behind another: burin_next_string */
+} burin_attribute;
+
+/* What a C function is given beside the tensors of its node. */
+typedef struct burin_call {
+  const burin_attribute *attributes;
+  uint32_t num_attributes, reserved;
+  const struct burin_context *context; /* of the running call */
+} burin_call;
+
+/* Computes a node: an operator bound by --custom-op, and what Burin itself has no code for (strings, image files).
+ * Tensors lie row-major without gaps; an absent input has dtype BURIN_UNDEFINED. Where the compiler cannot tell the dims
+ * of the outputs, it is called first with their data NULL, to write them into `dims`; then again with data of that
+ * size, when it must decide the same. Returns BURIN_OK, or else the run ends with BURIN_ERROR_CALL. */
+typedef int32_t (*burin_function)(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs,
+                                  burin_tensor *outputs, uint32_t num_outputs);
+
+/* The string behind `string` in a list of an attribute. */
+static inline const burin_string *burin_next_string(const burin_string *string) {
+  return (const burin_string *)(const void *)(string->bytes + (string->length + 8) / 8 * 8);
+}
 
 /* What one concurrent call needs. Hooks may be NULL. */
 typedef struct burin_context {
@@ -192,8 +225,7 @@ typedef struct burin_context {
   const burin_allocator *allocator; /* only for models with BURIN_NEEDS_ALLOCATOR */
   const burin_parallel *parallel;
   const burin_profile *profile;
-  const burin_custom_op *custom_ops;
-  uint64_t num_custom_ops;
+  burin_strings *strings; /* only for models with tensors of BURIN_STRING */
   /* Filled by burin_run on error: which tensor (inputs first, then outputs) and which dim, or -1. */
   int32_t error_tensor, error_dim;
 } burin_context;

@@ -90,6 +90,10 @@ void burin_options_hint_shape(burin_options *options, const char *input, const i
   options->options.inputHints.push_back({input, std::vector<int64_t>(dims, dims + rank)});
 }
 
+void burin_options_define(burin_options *options, const char *name, burin_function function) {
+  options->functions[name] = reinterpret_cast<const void *>(function);
+}
+
 const char *burin_options_text(burin_options *options) {
   options->text = optionsText(options->options);
   return options->text.c_str();

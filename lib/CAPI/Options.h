@@ -5,10 +5,12 @@
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "llvm/ADT/StringSet.h"
+#include <map>
 
 struct burin_options {
   burin::CompileOptions options;
   llvm::StringSet<> given;
+  std::map<std::string, const void *> functions; // C functions of this process by name
   std::string error, text;
   void (*progress)(void *user, const char *stage) = nullptr;
   void *progressUser = nullptr;

@@ -4,6 +4,7 @@
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
 #include "lib/Target/WeightSection.h"
+#include "runtime/hosted/text.h"
 #include <dlfcn.h>
 
 using namespace burin;
@@ -12,6 +13,7 @@ struct burin_session {
   std::string error;
   const burin_model *model = nullptr;
   void *library = nullptr;
+  std::vector<void *> others; // shared libraries that hold C functions it calls
   std::unique_ptr<Jit> jit;
   void *weights = nullptr;
   burin_context context{};
@@ -20,6 +22,8 @@ struct burin_session {
     jit.reset();
     if (library)
       dlclose(library);
+    for (void *other : others)
+      dlclose(other);
     std::free(weights);
     std::free(context.arena);
   }
@@ -46,6 +50,31 @@ static burin_session *accept(burin_session *session, const burin_model *model) {
   return session;
 }
 
+// Where a C function of the model is: given by the caller, in a library that --custom-op names, in the runtime, or
+// anywhere in this process.
+static const void *findFunction(burin_session &session, const burin_options &given, const std::string &name) {
+  if (auto found = given.functions.find(name); found != given.functions.end())
+    return found->second;
+  for (const CompileOptions::CustomOp &op : given.options.customOps) {
+    if (op.function != name || op.file.empty())
+      continue;
+    void *library = dlopen(op.file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+      return session.error = dlerror(), nullptr;
+    session.others.push_back(library);
+    if (const void *symbol = dlsym(library, name.c_str()))
+      return symbol;
+    session.error = "'" + op.file + "' has no function '" + name + "'";
+    return nullptr;
+  }
+  if (burin_function own = burin_find_function(name.c_str()))
+    return reinterpret_cast<const void *>(own);
+  if (const void *symbol = dlsym(RTLD_DEFAULT, name.c_str()))
+    return symbol;
+  session.error = "no function '" + name + "' is given: --custom-op takes the shared library that holds it";
+  return nullptr;
+}
+
 static burin_session *compileSession(const burin_options *given, const ModelSource &source) {
   auto *session = new burin_session;
   CompileOptions options = given->options;
@@ -68,6 +97,13 @@ static burin_session *compileSession(const burin_options *given, const ModelSour
     return session;
   }
   session->error.clear();
+  std::vector<std::pair<std::string, const void *>> symbols = {
+      {"burin_select_variant", reinterpret_cast<const void *>(&burin_select_variant)}};
+  for (const std::string &name : compilation.callees()) {
+    symbols.push_back({name, findFunction(*session, *given, name)});
+    if (!symbols.back().second)
+      return session;
+  }
   session->weights = allocate(description.weightsBytes);
   if (!session->weights) {
     session->error = "no memory for the weights of " + std::to_string(description.weightsBytes) + " bytes";
@@ -75,9 +111,8 @@ static burin_session *compileSession(const burin_options *given, const ModelSour
   }
   MemoryStream stream(static_cast<char *>(session->weights));
   writeWeights(description, stream);
-  auto jit = Jit::create(std::move(*objects),
-                         {{description.weightsSymbol(), session->weights},
-                          {"burin_select_variant", reinterpret_cast<const void *>(&burin_select_variant)}});
+  symbols.push_back({description.weightsSymbol(), session->weights});
+  auto jit = Jit::create(std::move(*objects), symbols);
   auto model = jit ? (*jit)->lookup(description.modelSymbol()) : jit.takeError();
   if (!model) {
     session->error = llvm::toString(model.takeError());

@@ -22,6 +22,9 @@ const OptionInfo table[] = {
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"length", "INPUT=N", "how many elements a sequence has; none or 1 for an optional; may be repeated"},
+    {"custom-op", "DOMAIN.OP=FUNCTION[:FILE]",
+     "compute an operator by a C function (burin_function of burin/runtime.h) that FILE holds, an object, archive or "
+     "shared library; may be repeated"},
     {"name", "NAME", "prefix of the symbols and of the C header"},
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
@@ -166,6 +169,18 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (Error error = checkBinding(key, value, key == "shape"))
       return error;
     (key == "shape" ? options.shapes : options.dims).push_back(value.str());
+  } else if (key == "custom-op") {
+    auto [op, target] = value.split('=');
+    auto [function, file] = target.split(':');
+    auto [domain, name] = op.rsplit('.');
+    if (name.empty() && !op.contains('.'))
+      std::swap(domain, name);
+    bool good = !name.empty() && !function.empty() && !isDigit(function[0]) &&
+                all_of(function, [](char c) { return isAlnum(c) || c == '_'; });
+    if (!good)
+      return createStringError("--custom-op: expected DOMAIN.OP=FUNCTION[:FILE], FUNCTION a C identifier, got '%s'",
+                               value.str().c_str());
+    options.customOps.push_back({domain.str(), name.str(), function.str(), file.str()});
   } else if (key == "length") {
     auto [input, length] = value.rsplit('=');
     uint64_t number;
@@ -218,6 +233,8 @@ std::string burin::optionsText(const CompileOptions &options) {
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);
+  for (const CompileOptions::CustomOp &op : options.customOps)
+    out << "custom-op=" << op.domain << "." << op.name << "=" << op.function << ":" << op.file << "\n";
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
   printModelEdits(options.edits, out);

@@ -30,6 +30,12 @@ struct CompileOptions {
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
   std::vector<std::string> dims;    // NAME=N
   std::vector<std::string> lengths; // INPUT=N or INPUT=none, of sequences and optionals
+  /// Operators of unknown domains that a C function computes.
+  struct CustomOp {
+    std::string domain, name, function;
+    std::string file; // an object, archive or shared library that holds it; empty: the linker or process has it
+  };
+  std::vector<CustomOp> customOps;
   unsigned optLevel = 2;
   ModelEdits edits;                 // adapters, pre- and postprocessing
   std::string name;                 // prefix of every symbol; empty: made from the file's name

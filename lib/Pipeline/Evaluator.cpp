@@ -2,6 +2,7 @@
 // speaks to the user.
 #include "lib/Pipeline/Evaluator.h"
 #include "burin/runtime.h"
+#include "dialects/Foreign/Foreign.h"
 #include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "lib/Target/Jit.h"
@@ -60,8 +61,8 @@ public:
     uint64_t total = 0;
     for (Type type : function.getResultTypes()) {
       auto tensor = dyn_cast<RankedTensorType>(type);
-      if (!tensor || !tensor.hasStaticShape() || dtypeOf(tensor.getElementType()) == 0 ||
-          bytesOfElement(tensor.getElementType()) == 0)
+      if (!tensor || !tensor.hasStaticShape() || isa<onnx::StringType>(tensor.getElementType()) ||
+          dtypeOf(tensor.getElementType()) == 0 || bytesOfElement(tensor.getElementType()) == 0)
         return failure();
       total += tensor.getNumElements() * bytesOfElement(tensor.getElementType());
     }
@@ -81,6 +82,9 @@ public:
     StageOptions stage{options, *machine};
     if (failed(captureSignature(*module)) || failed(runLower(*module, stage)) || failed(runTensor(*module, stage)) ||
         failed(runTarget(*module, stage)))
+      return failure();
+    if ((*module)->hasAttr(
+            foreign::calleesAttr)) // what a user binds may be anything; strings have no life of their own
       return failure();
     FailureOr<ModelDescription> model = describeModel(*module);
     if (failed(model))

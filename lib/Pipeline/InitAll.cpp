@@ -1,5 +1,6 @@
 // Registration of every dialect, pass and named pipeline; the only file that lists them all.
 #include "burin/InitAll.h"
+#include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Pipeline/Evaluator.h"
@@ -20,7 +21,8 @@ using namespace mlir;
 void burin::registerAllDialects(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<onnx::OnnxDialect, nn::NnDialect>();
+  registry.insert<onnx::OnnxDialect, nn::NnDialect, foreign::ForeignDialect>();
+  foreign::registerBufferizableOpInterface(registry);
   nn::registerBufferizableOpInterface(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);

@@ -3,6 +3,8 @@
 
 #include "burin/InitAll.h"
 #include "burin/runtime.h"
+#include "dialects/Foreign/Foreign.h"
+#include "dialects/Onnx/DataType.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Export/Export.h"
 #include "lib/Import/Import.h"
@@ -192,7 +194,24 @@ LogicalResult Compilation::import(const ModelSource &source) {
   reached = stageOf(*module);
   if (reached < Stage::Graph && failed(loadModelEdits(*module, options.edits)))
     return failure();
-  return bindHints();
+  return success(succeeded(bindFunctions()) && succeeded(bindHints()));
+}
+
+// Custom operators learn the names of the functions that compute them.
+LogicalResult Compilation::bindFunctions() {
+  for (const CompileOptions::CustomOp &op : options.customOps) {
+    bool found = reached >= Stage::Lower; // they are calls by then
+    module->walk([&](onnx::CustomOp custom) {
+      if (custom.getOpType() != op.name || custom.getDomain() != op.domain)
+        return;
+      custom->setAttr(onnx::calleeAttr, StringAttr::get(context.get(), op.function));
+      found = true;
+    });
+    if (!found)
+      return module->emitError() << "--custom-op=" << op.domain << (op.domain.empty() ? "" : ".") << op.name
+                                 << ": the model has no such operator, or it is one that Burin knows";
+  }
+  return success();
 }
 
 // Shapes of data at hand bind what the model leaves open; where they disagree with it the run will say so, not the
@@ -350,6 +369,14 @@ FailureOr<ModelDescription> Compilation::describe() {
   return model;
 }
 
+std::vector<std::string> Compilation::callees() {
+  std::vector<std::string> names;
+  if (auto list = (*module)->getAttrOfType<ArrayAttr>(foreign::calleesAttr))
+    for (auto name : list.getAsRange<StringAttr>())
+      names.push_back(name.str());
+  return names;
+}
+
 FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &description) {
   Clock clock(report, progress, Stage::Emit);
   FailureOr<ModelDescription> model = describe();
@@ -414,6 +441,9 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
   artifact.isStatic = options.isStatic;
   artifact.runtimeFolder = options.runtimeFolder;
   artifact.soname = fileName.str();
+  for (const CompileOptions::CustomOp &op : options.customOps)
+    if (!op.file.empty() && !llvm::is_contained(artifact.files, op.file))
+      artifact.files.push_back(op.file);
   std::vector<VariantCode> all;
   for (Variant &v : variants)
     all.push_back({v.code ? *v.code : *module, v.machine, {variantPrefix(v), options.optLevel}});

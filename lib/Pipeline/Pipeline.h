@@ -56,12 +56,16 @@ public:
   /// defined by the caller.
   mlir::FailureOr<std::vector<ObjectCode>> emitObjects(ModelDescription &description);
 
+  /// C functions that the code calls, from the target stage on.
+  std::vector<std::string> callees();
+
   mlir::MLIRContext &getContext() { return *context; }
   mlir::ModuleOp getModule() { return *module; }
   CompileReport report;
 
 private:
   mlir::LogicalResult bindHints();
+  mlir::LogicalResult bindFunctions();
   mlir::FailureOr<ModelDescription> describe();
 
   /// One instruction set: its row, and from the target stage on its code.

@@ -1,5 +1,6 @@
 // Compiles the parts of an artifact side by side and hands them to the linker.
 #include "lib/Target/Artifact.h"
+#include "dialects/Foreign/Foreign.h"
 #include "lib/Target/Files.h"
 #include "lib/Target/Link.h"
 #include "lib/Target/WeightSection.h"
@@ -56,6 +57,10 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
     LinkInput input;
     input.triple = base.triple.str();
     input.runtimeFolder = options.runtimeFolder;
+    input.files = options.files;
+    if (auto callees = module->getAttrOfType<ArrayAttr>(foreign::calleesAttr))
+      input.callsRuntime = llvm::any_of(callees.getAsRange<StringAttr>(),
+                                        [](StringAttr name) { return name.getValue().starts_with("burin_"); });
     for (ObjectCode &object : objects) {
       std::string file = folder->file(object.name);
       if (llvm::Error error = writeFile(file, [&](llvm::raw_ostream &out) {

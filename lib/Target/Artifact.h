@@ -10,9 +10,10 @@ enum class ArtifactKind { Object, StaticLibrary, SharedLibrary, Program };
 
 struct ArtifactOptions {
   ArtifactKind kind = ArtifactKind::Program;
-  bool isStatic = false;     // programs: libc inside
-  std::string runtimeFolder; // see LinkInput
-  std::string soname;        // shared libraries
+  bool isStatic = false;          // programs: libc inside
+  std::string runtimeFolder;      // see LinkInput
+  std::string soname;             // shared libraries
+  std::vector<std::string> files; // see LinkInput
 };
 
 /// The code of one instruction set. All variants of an artifact read the same weights, arena layout and layers.

@@ -3,6 +3,7 @@
 // of threads: same input, same bytes.
 #include "lib/Target/Codegen.h"
 
+#include "dialects/Foreign/Foreign.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -29,6 +30,12 @@ constexpr size_t operationsPerPartition = 4000, maxPartitions = 12;
 // Functions that any C environment, even a freestanding one, must offer: all that generated code may call.
 bool isAllowedCall(StringRef symbol) {
   return symbol == "memcpy" || symbol == "memmove" || symbol == "memset" || symbol == "_GLOBAL_OFFSET_TABLE_";
+}
+
+// C functions that compute some of the model's nodes.
+bool isCallee(ModuleOp module, StringRef symbol) {
+  auto callees = module->getAttrOfType<ArrayAttr>(burin::foreign::calleesAttr);
+  return callees && llvm::any_of(callees.getAsRange<StringAttr>(), [&](StringAttr name) { return name == symbol; });
 }
 
 void initializeTargets() {
@@ -193,7 +200,8 @@ std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &cont
   result->setPICLevel(llvm::PICLevel::BigPIC);
   for (llvm::Function &function : *result)
     if (!function.isIntrinsic())
-      function.setDSOLocal(!isAllowedCall(function.getName()));
+      function.setDSOLocal(!isAllowedCall(function.getName()) &&
+                           (!function.isDeclaration() || function.hasHiddenVisibility()));
   return result;
 }
 
@@ -207,6 +215,7 @@ bool emit(llvm::Module &module, llvm::TargetMachine &target, llvm::CodeGenFileTy
 }
 
 // The promise "no libc call beyond memory copies" is checked on the finished object, whatever road a call came by.
+// Functions that the model calls by name beside those are known (cpu-lower-calls).
 LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, StringRef prefix) {
   auto parsed = llvm::object::ObjectFile::createObjectFile(
       llvm::MemoryBufferRef(StringRef(object.bytes.data(), object.bytes.size()), object.name));
@@ -223,7 +232,7 @@ LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, Strin
       llvm::consumeError(name.takeError());
       continue;
     }
-    if (!name->empty() && !isAllowedCall(*name) &&
+    if (!name->empty() && !isAllowedCall(*name) && !isCallee(module, *name) &&
         !(name->starts_with(prefix) && name->drop_front(prefix.size()).starts_with("_")))
       return module.emitError() << "the generated code calls '" << *name
                                 << "', and may call nothing but memcpy, memmove and memset";

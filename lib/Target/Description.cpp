@@ -106,7 +106,7 @@ int32_t burin::dtypeOf(Type type) {
 uint64_t burin::bytesOfElement(Type type) {
   if (auto complex = dyn_cast<ComplexType>(type))
     return 2 * bytesOfElement(complex.getElementType());
-  if (type.isIndex())
+  if (type.isIndex() || isa<onnx::StringType>(type)) // of a string a pointer
     return 8;
   return type.isIntOrFloat() ? llvm::divideCeil(type.getIntOrFloatBitWidth(), 8) : 0;
 }

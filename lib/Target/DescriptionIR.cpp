@@ -29,8 +29,8 @@ static_assert(offsetof(burin_model, name) == 8 && offsetof(burin_model, manifest
               offsetof(burin_model, weights) == 88 && offsetof(burin_model, weights_bytes) == 96 &&
               offsetof(burin_model, arena_bytes) == 104 && offsetof(burin_model, peak_live_bytes) == 112 &&
               offsetof(burin_model, plan) == 120 && sizeof(burin_model) == 128);
-static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_context, num_custom_ops) == 56 &&
-              sizeof(burin_context) == 72);
+static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_context, strings) == 48 &&
+              sizeof(burin_context) == 64);
 static_assert(offsetof(burin_tensor, dims) == 16 && offsetof(burin_tensor, strides) == 80 &&
               offsetof(burin_tensor, capacity) == 144 && sizeof(burin_tensor) == 152);
 static_assert(BURIN_ABI_VERSION == 2, "the field lists below are those of version 2");

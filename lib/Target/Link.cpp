@@ -88,15 +88,21 @@ static Error runLld(ArrayRef<std::string> arguments) {
   return createStringError("link failed: %s", text.split('\n').first.str().c_str());
 }
 
+static std::vector<std::string> ownObjects(const burin::LinkInput &input) {
+  std::vector<std::string> all = input.objects;
+  llvm::copy_if(input.files, std::back_inserter(all), [](StringRef file) { return file.ends_with(".o"); });
+  return all;
+}
+
 Error burin::linkObject(const LinkInput &input, StringRef output) {
   std::vector<std::string> arguments = {"-m", emulation(input.triple), "-r", "-o", output.str()};
-  llvm::append_range(arguments, input.objects);
+  llvm::append_range(arguments, ownObjects(input));
   return runLld(arguments);
 }
 
 Error burin::linkArchive(const LinkInput &input, StringRef output) {
   std::vector<NewArchiveMember> members;
-  for (const std::string &path : input.objects) {
+  for (const std::string &path : ownObjects(input)) {
     Expected<NewArchiveMember> member = NewArchiveMember::getFile(path, /*Deterministic=*/true);
     if (!member)
       return member.takeError();
@@ -147,6 +153,13 @@ Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::
       "-m",   emulation(input.triple), "-shared", "-o", output.str(), "-soname", soname.str(), "--version-script",
       script, "--gc-sections",         "-s",      "-z", "now",        "-z",      "relro",      "--hash-style=gnu"};
   llvm::append_range(arguments, input.objects);
+  llvm::append_range(arguments, input.files);
+  if (input.callsRuntime) {
+    Expected<std::string> hosted = runtimeLibrary(input, "libburin_hosted.a");
+    if (!hosted)
+      return hosted.takeError();
+    arguments.push_back(*hosted);
+  }
   arguments.push_back(*runtime);
   return runLld(arguments);
 }
@@ -184,6 +197,7 @@ Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output
                                                          "-Wl,-z,noexecstack", "-s", "-pthread"});
   arguments.push_back(isStatic ? "-static" : "-pie");
   llvm::append_range(arguments, input.objects);
+  llvm::append_range(arguments, input.files);
   arguments.push_back("-Wl,--start-group");
   arguments.push_back(*hosted);
   arguments.push_back(*runtime);

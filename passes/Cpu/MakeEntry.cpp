@@ -1,5 +1,6 @@
 // cpu-make-entry: @main becomes burin_entry (include/burin/runtime.h): pointers come from arrays, kernels are called in
 // order, and the profile hook of the context hears of each. Must not touch the kernels.
+#include "dialects/Foreign/Foreign.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
 
@@ -145,7 +146,9 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
         if (failed(emitControlFlow(builder, op, roots, scalars)))
           return failure();
       } else if (auto check = dyn_cast<cf::AssertOp>(op)) {
-        emitCheck(builder, check.getLoc(), scalars.lookup(check.getArg()));
+        emitCheck(builder, check, scalars);
+      } else if (isa<foreign::ContextOp>(op)) {
+        scalars.map(op.getResult(0), LLVM::PtrToIntOp::create(builder, op.getLoc(), builder.getI64Type(), context));
       } else if (!isMemoryEffectFree(&op)) {
         return op.emitError() << "expected only views, scalars, control flow and calls of kernels in @main, got "
                               << op.getName();
@@ -157,7 +160,11 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
   }
 
   // A failed check decides what the program returns; it runs on, for all memory it touches is its own.
-  void emitCheck(OpBuilder &builder, Location loc, Value holds) {
+  // An attribute may name another status than that of shapes.
+  void emitCheck(OpBuilder &builder, cf::AssertOp check, IRMapping &scalars) {
+    Location loc = check.getLoc();
+    Value holds = scalars.lookup(check.getArg());
+    auto code = check->getAttrOfType<IntegerAttr>("burin.status");
     Type i32 = builder.getI32Type();
     if (!status) {
       OpBuilder start = OpBuilder::atBlockBegin(cast<BlockArgument>(context).getOwner());
@@ -166,7 +173,8 @@ struct MakeEntry : burin::impl::MakeEntryBase<MakeEntry> {
       LLVM::StoreOp::create(start, loc, LLVM::ConstantOp::create(start, loc, start.getI32IntegerAttr(BURIN_OK)),
                             status);
     }
-    Value wrong = LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(BURIN_ERROR_SHAPE));
+    Value wrong =
+        LLVM::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(code ? code.getInt() : BURIN_ERROR_SHAPE));
     Value now = LLVM::LoadOp::create(builder, loc, i32, status);
     LLVM::StoreOp::create(builder, loc, arith::SelectOp::create(builder, loc, holds, now, wrong), status);
   }

@@ -3,6 +3,7 @@
 // The idea: a kernel's arguments are rebased, so that where in the arena or the weights an operand lies is no part of
 // the kernel. Two kernels are equal when they print the same; the printed text is the key. What is true of every call
 // (no overlap, alignment) is told to LLVM in argument attributes. Must not look into what an operation computes.
+#include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
@@ -153,7 +154,8 @@ private:
   static bool isControlFlow(Operation *op) {
     return isa<scf::IfOp, scf::ForOp, scf::WhileOp>(op) &&
            op->walk([](Operation *inner) {
-               bool computes = isa<linalg::LinalgOp, nn::ComputeOp, memref::CopyOp, cf::AssertOp>(inner);
+               bool computes =
+                   isa<linalg::LinalgOp, nn::ComputeOp, foreign::CallOp, memref::CopyOp, cf::AssertOp>(inner);
                return computes ? WalkResult::interrupt() : WalkResult::advance();
              }).wasInterrupted();
   }
@@ -288,7 +290,7 @@ private:
         continue;
       }
       Operation *producer = value.getDefiningOp();
-      if (!producer || isa<memref::LoadOp, memref::DimOp>(producer) || producer->getNumRegions()) {
+      if (!producer || isa<memref::LoadOp, memref::DimOp, foreign::ContextOp>(producer) || producer->getNumRegions()) {
         if (!value.getType().isIntOrIndexOrFloat())
           return op->emitError() << "expected operands that are buffers or scalars, got " << value.getType();
         passed.insert(value);

@@ -25,6 +25,16 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
   let dependentDialects = ["mlir::LLVM::LLVMDialect"];
 }
 
+def LowerCalls : Pass<"cpu-lower-calls", "mlir::ModuleOp"> {
+  let summary = "turn foreign calls into calls of C functions";
+  let description = [{
+    Each `foreign.call` becomes a call of its function (burin_function of runtime.h): its tensors as burin_tensors on the stack, its attributes as constants of the
+    module, the returned status stored where the operation says. Sets the module attribute `burin.callees`. Buffers must lie without gaps.
+    Example: test/passes/Cpu/lower-calls.mlir#kernel
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::memref::MemRefDialect", "mlir::LLVM::LLVMDialect"];
+}
+
 def LowerLinalg : Pass<"cpu-lower-linalg", "mlir::func::FuncOp"> {
   let summary = "turn linalg operations on memrefs into loops over vectors";
   let description = [{

@@ -17,6 +17,7 @@ void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
   std::string name = machine.name.str();
   pm.addPass(createOutlineKernels());
   pm.addPass(createMakeEntry());
+  pm.addPass(createLowerCalls());
 
   // One function at a time from here on, on all threads.
   OpPassManager &kernels = pm.nest<func::FuncOp>();

@@ -4,6 +4,7 @@ The compiler makes code for fixed shapes. A session therefore owns specializatio
 the feeds bring and, where compiling fails without it, of the values of small inputs (axes, pads, k, ...). The one used last is
 asked first, without any Python in between; a feed it does not fit goes through _choose.
 """
+import ctypes
 import json
 import mmap
 import os
@@ -24,6 +25,7 @@ def _dtypes():
     names = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
              12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128"}
     table = {code: np.dtype(name) for code, name in names.items()}
+    table[8] = np.dtype(object)  # strings: arrays of str or bytes
     try:
         import ml_dtypes
         names = {16: "bfloat16", 17: "float8_e4m3fn", 18: "float8_e4m3fnuz", 19: "float8_e5m2", 20: "float8_e5m2fnuz", 21: "uint4", 22: "int4",
@@ -104,13 +106,23 @@ class _Specialization:
 class InferenceSession:
     """A model ready to run. Several threads may call one session.
 
-    model: path, bytes or onnx.ModelProto. threads: of the parallel loops of one call. Other options as burin-compile has them, with
-    underscores. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
+    model: path, bytes or onnx.ModelProto. threads: of the parallel loops of one call. custom_ops: for "DOMAIN.OP"
+    of a domain that Burin does not know, what computes it: a ctypes function (burin_function of burin/runtime.h) or
+    "FUNCTION:LIBRARY.so". Other options as burin-compile has them, with underscores. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
     """
 
-    def __init__(self, model, threads=1, *, max_specializations=32, **options):
+    def __init__(self, model, threads=1, *, custom_ops=None, max_specializations=32, **options):
         self._name, self._data = _source(model)
         self._options = _settings(options)
+        self._functions = []  # of operators that the caller computes
+        for op, function in (custom_ops or {}).items():
+            if isinstance(function, str):  # FUNCTION[:FILE]
+                self._options.append(("custom-op", "%s=%s" % (op, function)))
+                continue
+            symbol = "custom_%s_%d" % ("".join(c if c.isalnum() else "_" for c in op), len(self._functions))
+            self._options.append(("custom-op", "%s=%s" % (op, symbol)))
+            self._functions.append((symbol, _address(function)))
+        self._custom_ops = custom_ops  # keeps what the addresses belong to
         self._pool = _burin.Pool(int(threads))
         self._lock = threading.Lock()
         self._cache = []  # specializations, the last used first
@@ -195,7 +207,7 @@ class InferenceSession:
             data = _model.with_shapes(data, {k: (self._args[k].dtype, v) for k, v in shapes.items() if k in self._args and self._args[k].dtype})
         if fixed:
             data = _model.with_constants(data, {k: (self._args[k].dtype, v) for k, v in fixed.items()})
-        return _burin.Session(self._options + list(options), [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool)
+        return _burin.Session(self._options + list(options), [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool, self._functions)
 
     def _add(self, native, shapes, fixed, lengths):
         results = _containers.Results(native, self._outputs) if self._has_containers else None
@@ -309,9 +321,16 @@ class IOBinding:
         self._out, self._names, self._results = {}, [], {}
 
 
+def _address(function):
+    """Of a ctypes function, or a number."""
+    return function if isinstance(function, int) else ctypes.cast(function, ctypes.c_void_p).value
+
+
 def _array(name, value, dtype):
     if not isinstance(value, np.ndarray):
         value = np.asarray(value, dtype)
+    if dtype == object and value.dtype.kind in "US":
+        value = value.astype(object)
     if value.dtype != dtype:
         raise Error("input '%s': expected %s, got %s" % (name, dtype, value.dtype))
     return np.require(value, dtype.newbyteorder("="), ["C", "A"]) if value.ndim else value

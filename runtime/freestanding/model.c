@@ -292,6 +292,8 @@ const char *burin_status_text(burin_status status) {
     return "the model needs an allocator and has none, or it failed";
   case BURIN_ERROR_INTERNAL:
     return "internal error";
+  case BURIN_ERROR_CALL:
+    return "a C function that computes a node failed";
   }
   return "unknown status";
 }
