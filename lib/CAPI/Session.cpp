@@ -4,7 +4,7 @@
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
 #include "lib/Target/WeightSection.h"
-#include "runtime/hosted/text.h"
+#include "runtime/hosted/functions.h"
 #include <dlfcn.h>
 
 using namespace burin;

@@ -10,12 +10,12 @@ using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx"};
+const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx", "custom-header"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
-     "exe (default), lib, shared, obj, asm, llvm, mlir or onnx; without it the extension of FILE decides"},
+     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx or custom-header (what --custom-op asks for); without it the extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
      "time"},

@@ -17,7 +17,7 @@ namespace burin {
 /// The road, in order. Each is one function of Pipeline.cpp, one --stop-after name and one line of -v.
 enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
 
-enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx };
+enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader };
 
 llvm::StringRef stageName(Stage stage);
 llvm::StringRef emitName(EmitKind kind);

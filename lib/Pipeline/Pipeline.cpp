@@ -70,7 +70,8 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   graph.lengths.assign(stage.options.lengths.begin(), stage.options.lengths.end());
   // A graph that leaves as ONNX keeps its composite operators; one that is compiled has them expanded while folding can
   // still see them.
-  bool leaves = stage.options.emit == EmitKind::Onnx || stage.options.stopAfter == Stage::Graph;
+  bool leaves = stage.options.emit == EmitKind::Onnx || stage.options.emit == EmitKind::CustomHeader ||
+                stage.options.stopAfter == Stage::Graph;
   if (!leaves)
     for (std::string &name : getLoweredOperators())
       graph.lowered.push_back(std::move(name));
@@ -408,6 +409,8 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
     return wrote;
   };
   EmitKind kind = *options.emit;
+  if (kind == EmitKind::CustomHeader)
+    return write([&](llvm::raw_ostream &out) { return writeCustomHeader(*module, options.name, out); }, output);
   if (kind == EmitKind::Onnx)
     return exportModel(*module, output, ExportOptions{options.opset});
   if (kind == EmitKind::MLIR)
@@ -491,7 +494,7 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
       options.name = "burin_";
   }
   if (options.output.empty()) {
-    static const char *const suffixes[] = {"", ".a", ".so", ".o", ".s", ".ll", ".mlir", ".opt.onnx"};
+    static const char *const suffixes[] = {"", ".a", ".so", ".o", ".s", ".ll", ".mlir", ".opt.onnx", "_custom.h"};
     options.output =
         (*options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared ? "lib" + options.name : model.str()) +
         suffixes[static_cast<int>(*options.emit)];
@@ -582,9 +585,9 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
     Compilation compilation(options, progress);
     llvm::raw_string_ostream stream(text);
     burin::ScopedDiagnosticHandler handler(&compilation.getContext(), stream);
-    Stage last = options.stopAfter                 ? std::min(*options.stopAfter, Stage::Target)
-                 : *options.emit == EmitKind::Onnx ? Stage::Graph
-                                                   : Stage::Target;
+    Stage last = options.stopAfter ? std::min(*options.stopAfter, Stage::Target)
+                 : *options.emit == EmitKind::Onnx || *options.emit == EmitKind::CustomHeader ? Stage::Graph
+                                                                                              : Stage::Target;
     good = succeeded(compilation.import(source)) && succeeded(compilation.runTo(last)) &&
            succeeded(compilation.emit(output->temporaryPath(), header ? header->temporaryPath() : ""));
     std::string headerPath = report.header;

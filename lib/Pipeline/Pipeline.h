@@ -109,6 +109,9 @@ mlir::LogicalResult runTarget(mlir::ModuleOp module, const StageOptions &stage);
 /// A context with all dialects at hand.
 std::unique_ptr<mlir::MLIRContext> makeContext();
 
+/// A C header of the functions that the model's unknown operators need (--emit=custom-header).
+mlir::LogicalResult writeCustomHeader(mlir::ModuleOp module, llvm::StringRef name, llvm::raw_ostream &out);
+
 /// Module attribute: the tensors that each sequence or optional of the signature came down to (see
 /// dialects/Onnx/DataType.h).
 inline constexpr char lengthsAttr[] = "burin.lengths";

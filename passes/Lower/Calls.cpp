@@ -138,6 +138,15 @@ static LogicalResult lowerCustom(Lowering &l, Operation *op) {
   return callFunction(l, op, callee, inputs, op->getResults(), nodeAttributes(op));
 }
 
-void populateCallLowerings(Registry &registry) { registry.add("onnx.Custom", lowerCustom); }
+/// An image file: bytes in, pixels out.
+static LogicalResult lowerImageDecoder(Lowering &l, Operation *op) {
+  return callFunction(l, op, "burin_decode_image", argument(l, op->getOperand(0)), op->getResults(),
+                      nodeAttributes(op));
+}
+
+void populateCallLowerings(Registry &registry) {
+  registry.add("onnx.Custom", lowerCustom);
+  registry.add("onnx.ImageDecoder", lowerImageDecoder);
+}
 
 } // namespace burin::lower

@@ -4,11 +4,16 @@
 #include "passes/Lower/Calls.h"
 
 #include "burin/runtime.h"
+#include "runtime/hosted/pattern.h"
 
 using namespace mlir;
 
 namespace burin::lower {
 namespace {
+
+constexpr char concatName[] = "burin_string_concat", equalName[] = "burin_string_equal",
+               splitName[] = "burin_string_split", normalizeName[] = "burin_string_normalize",
+               matchName[] = "burin_string_match", tfIdfName[] = "burin_tf_idf";
 
 DictionaryAttr noAttributes(Lowering &l) { return l.b.getDictionaryAttr({}); }
 
@@ -22,6 +27,18 @@ template <const char *callee> LogicalResult lowerPair(Lowering &l, Operation *op
   Dims shape(l.shape(op->getResult(0)));
   Argument both[] = {broadcastArgument(l, op->getOperand(0), shape), broadcastArgument(l, op->getOperand(1), shape)};
   return callFunction(l, op, callee, both, op->getResults(), noAttributes(l));
+}
+
+/// The pattern is read here too, so that a wrong one is an error of compiling.
+LogicalResult lowerMatch(Lowering &l, Operation *op) {
+  auto text = op->getAttrOfType<StringAttr>("pattern");
+  const char *why;
+  burin_pattern *pattern = burin_pattern_create(text ? text.data() : "", text ? text.size() : 0, &why);
+  if (!pattern)
+    return l.error(op) << "expected a regular expression in RE2's syntax, got '" << (text ? text.getValue() : "")
+                       << "': " << why;
+  burin_pattern_destroy(pattern);
+  return lowerPlain<matchName>(l, op);
 }
 
 /// Cast and CastLike with strings on one side; half floats go through f32.
@@ -126,10 +143,6 @@ LogicalResult lowerOneHotEncoder(Lowering &l, Operation *op) {
   return callLabels(l, op, "burin_label_one_hot", keys, {}, {}, more);
 }
 
-constexpr char concatName[] = "burin_string_concat", equalName[] = "burin_string_equal",
-               splitName[] = "burin_string_split", normalizeName[] = "burin_string_normalize",
-               matchName[] = "burin_string_match", tfIdfName[] = "burin_tf_idf";
-
 /// Where an operand or result is a string `lower` computes the node, else what there was before.
 void addForStrings(Registry &registry, StringRef name, Registry::Function lower) {
   const Registry::Function *found = registry.find(name);
@@ -148,7 +161,7 @@ void populateTextLowerings(Registry &registry) {
   registry.add("onnx.StringConcat", lowerPair<concatName>);
   registry.add("onnx.StringSplit", lowerPlain<splitName>);
   registry.add("onnx.StringNormalizer", lowerPlain<normalizeName>);
-  registry.add("onnx.RegexFullMatch", lowerPlain<matchName>);
+  registry.add("onnx.RegexFullMatch", lowerMatch);
   registry.add("onnx.TfIdfVectorizer", lowerPlain<tfIdfName>);
   addForStrings(registry, "onnx.Equal", lowerPair<equalName>);
   addForStrings(registry, "onnx.Cast", lowerCast);

@@ -740,18 +740,3 @@ int32_t burin_tf_idf(const burin_call *call, const burin_tensor *inputs, uint32_
   free(g.texts);
   return status;
 }
-
-burin_function burin_find_function(const char *name) {
-  static const struct {
-    const char *name;
-    burin_function function;
-  } all[] = {{"burin_string_constant", burin_string_constant},   {"burin_string_equal", burin_string_equal},
-             {"burin_string_concat", burin_string_concat},       {"burin_string_split", burin_string_split},
-             {"burin_string_normalize", burin_string_normalize}, {"burin_string_match", burin_string_match},
-             {"burin_string_cast", burin_string_cast},           {"burin_label_encode", burin_label_encode},
-             {"burin_label_one_hot", burin_label_one_hot},       {"burin_tf_idf", burin_tf_idf}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; ++i)
-    if (!strcmp(all[i].name, name))
-      return all[i].function;
-  return NULL;
-}

@@ -16,9 +16,6 @@ burin_string *burin_string_create(burin_strings *strings, const char *bytes, uin
 /* Frees every string made in `strings`, which is as new then. */
 void burin_strings_release(burin_strings *strings);
 
-/* A C function by its name, for code that is not linked but loaded; NULL when there is none. */
-burin_function burin_find_function(const char *name);
-
 /* What the lower stage calls, one a family of operators; attributes are those of the ONNX operator unless said. */
 int32_t burin_string_constant(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs,
                               burin_tensor *outputs, uint32_t num_outputs); /* attribute value */
