@@ -14,7 +14,7 @@ using namespace mlir;
 namespace burin::lower {
 namespace {
 
-constexpr StringRef dataDependent = "results of data-dependent length are not supported by the CPU target yet";
+constexpr StringRef dataDependent = "results whose shape is only known inside are not supported by the CPU target yet";
 
 bool isStatic(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -38,6 +38,17 @@ LogicalResult refine(Value result, RankedTensorType type, bool &changed) {
     return success();
   changed = true;
   result.setType(RankedTensorType::get(type.getShape(), type.getElementType()));
+  return success();
+}
+/// The shape of a value of a branch or body that is lowered, as a result's: static in the type, free beside it.
+LogicalResult takeShape(Lowering &l, Value result, ArrayRef<int64_t> shape, bool &changed) {
+  if (l.isAbsent(result))
+    return success();
+  Type element = getElementTypeOrSelf(result.getType());
+  if (!anyFree(shape))
+    return refine(result, RankedTensorType::get(shape, element), changed);
+  if (!isStatic(result.getType()))
+    l.setShape(result, shape);
   return success();
 }
 LogicalResult inferRest(Operation *op, bool changed) {
@@ -93,17 +104,14 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
       return failure();
     bool changed = false;
     for (auto [result, v] : llvm::zip(op.getResults(), taken.front().getTerminator()->getOperands())) {
-      if (!isStatic(v.getType()))
-        return l.error(op) << dataDependent << ", got " << v.getType();
-      if (failed(refine(result, cast<RankedTensorType>(v.getType()), changed)))
+      if (failed(takeShape(l, result, l.shape(v), changed)))
         return failure();
       l.set(result, l.get(v));
     }
     return inferRest(op, changed);
   }
 
-  auto condType = dyn_cast<RankedTensorType>(op.getCond().getType());
-  if (!condType || !condType.hasStaticShape() || condType.getNumElements() != 1)
+  if (product(l.shape(op.getCond())) != 1)
     return l.error(op) << "expected a condition of one element, got " << op.getCond().getType();
   Value cond = scalarOf(l, op.getCond());
   Branch branches[2];
@@ -122,10 +130,10 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
   bool changed = false;
   for (auto [i, result] : llvm::enumerate(op.getResults())) {
     Value a = first.results()[i], c = second.results()[i];
-    if (!isStatic(a.getType()) || !isStatic(c.getType()) || l.shape(a) != l.shape(c))
+    if (l.shape(a) != l.shape(c) || !l.isVisible(l.shape(a)))
       return l.error(op) << dataDependent << ": the branches give " << a.getType() << " and " << c.getType()
                          << " as result " << i;
-    if (failed(refine(result, cast<RankedTensorType>(a.getType()), changed)))
+    if (failed(takeShape(l, result, Dims(l.shape(a)), changed)))
       return failure();
     auto orderOf = [&](Value v) { return l.isConstant(v) ? Order() : l.get(v).order; };
     Order order = orderOf(a), other = orderOf(c);
@@ -159,7 +167,7 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
     scf::YieldOp::create(l.b, yielded);
   }
   for (auto [result, value, order] : llvm::zip(op.getResults(), branching.getResults(), orders))
-    l.set(result, value, order);
+    l.set(result, l.built(value, permuted(l.shape(result), order)), order);
   return inferRest(op, changed);
 }
 
@@ -189,17 +197,23 @@ struct Iteration {
   ValueRange finals;         // results: states, then stacks
   SmallVector<int64_t> axes; // of the stacks; empty: all 0
   SmallVector<bool> reversed;
-  int64_t length = ShapedType::kDynamic; // number of iterations, where stacks are made
+  /// Iterations that stacks have room for, a number or a handle; negative and no handle where that is not known.
+  int64_t length = -1;
+  Dims made = {}; // how many there were, where fewer than `length` may be
 
   /// Types of the arguments from the states outside; what the body makes must keep them.
   LogicalResult inferTypes() {
     bool changed = false;
     for (auto [argument, v] : llvm::zip(arguments, initial)) {
-      if (!isStatic(v.getType()))
-        return l.error(op) << "expected initial states of static shape, got " << v.getType();
       if (isStatic(argument.getType()))
         continue;
-      argument.setType(v.getType());
+      Dims shape(l.shape(v));
+      if (anyFree(shape)) {
+        l.setShape(argument, shape);
+        argument.setType(Shaped(shape, getElementTypeOrSelf(v.getType())));
+      } else {
+        argument.setType(RankedTensorType::get(shape, getElementTypeOrSelf(v.getType())));
+      }
       changed = true;
     }
     onnx::ShapeValues values;
@@ -207,12 +221,31 @@ struct Iteration {
       return failure();
     for (auto [i, pair] : llvm::enumerate(llvm::zip(arguments, initial, states))) {
       auto [argument, v, state] = pair;
-      if (argument.getType() != state.getType() || l.shape(argument) != l.shape(v))
+      bool fixed = isStatic(argument.getType()) && isStatic(state.getType()) && isStatic(v.getType());
+      if (fixed && (argument.getType() != state.getType() || l.shape(argument) != l.shape(v)))
+        return l.unsupported(op, "state " + Twine(i) + " changes its shape in the loop (" + text(v.getType()) + " to " +
+                                     text(state.getType()) + "); states of one shape work");
+    }
+    return success();
+  }
+
+  /// When the body is lowered: states keep their shapes, and what is stacked has one that is known outside.
+  LogicalResult checkShapes(Region *outside) {
+    for (auto [i, pair] : llvm::enumerate(llvm::zip(initial, states))) {
+      auto [v, state] = pair;
+      Dims before(l.shape(v)), after(l.shape(state));
+      bool differs = before.size() != after.size();
+      for (size_t dim = 0; !differs && dim < before.size(); ++dim) {
+        int64_t growth = l.sub(after[dim], before[dim]);
+        differs = !isFree(growth) && growth != 0;
+        l.agree(before[dim], after[dim]);
+      }
+      if (differs)
         return l.unsupported(op, "state " + Twine(i) + " changes its shape in the loop (" + text(v.getType()) + " to " +
                                      text(state.getType()) + "); states of one shape work");
     }
     for (Value v : elements)
-      if (!isStatic(v.getType()))
+      if (!llvm::all_of(l.shape(v), [&](int64_t extent) { return l.extents.isVisible(extent, outside); }))
         return l.error(op) << dataDependent << ", got " << v.getType();
     return success();
   }
@@ -236,13 +269,13 @@ struct Iteration {
     for (Value v : initial)
       values.push_back(l.own(l.getIdentity(v)));
     for (unsigned i = 0; i < elements.size(); ++i)
-      values.push_back(l.fresh(RankedTensorType::get(stackShape(i), l.element(elements[i]))));
+      values.push_back(l.fresh({stackShape(i), l.element(elements[i])}));
     return values;
   }
 
   void setArguments(ValueRange inside) {
     for (auto [argument, value] : llvm::zip(arguments, inside))
-      l.set(argument, value);
+      l.set(argument, l.built(value, l.shape(argument)));
   }
 
   /// True if `value` is memory of one of `buffers` seen another way.
@@ -268,8 +301,8 @@ struct Iteration {
       Value piece = l.getIdentity(v);
       // Bufferization looks for the maker's memory through reshapes, and takes dims of 1 for one another.
       if (isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(piece.getDefiningOp())) {
-        auto type = cast<RankedTensorType>(piece.getType());
-        piece = linalg::CopyOp::create(l.b, piece, l.empty(type)).getResult(0);
+        Shaped type = l.typeOf(piece);
+        piece = l.built(linalg::CopyOp::create(l.b, piece, l.empty(type)).getResult(0), type.shape);
       }
       pieces.push_back(piece);
     }
@@ -281,27 +314,31 @@ struct Iteration {
       SmallVector<OpFoldResult> offsets(shape.size(), l.b.getIndexAttr(0)), strides(shape.size(), l.b.getIndexAttr(1));
       Value at = index;
       if (!reversed.empty() && reversed[i])
-        at = arith::SubIOp::create(l.b, arith::ConstantIndexOp::create(l.b, length - 1), index);
+        at = arith::SubIOp::create(l.b, l.index(l.sub(length, 1)), index);
       offsets[axisOf(i)] = at;
       shape[axisOf(i)] = 1;
-      values.push_back(tensor::InsertSliceOp::create(l.b, piece, inside[states.size() + i], offsets,
-                                                     getAsIndexOpFoldResult(l.b.getContext(), shape), strides));
+      values.push_back(
+          tensor::InsertSliceOp::create(l.b, piece, inside[states.size() + i], offsets, l.fold(shape), strides));
     }
     return values;
   }
 
   LogicalResult finish(ValueRange values) {
     bool changed = false;
-    for (auto [result, value] : llvm::zip(finals, values)) {
-      if (!l.isAbsent(result) && !isStatic(result.getType())) {
-        Type element = getElementTypeOrSelf(result.getType());
-        auto shape = cast<RankedTensorType>(value.getType()).getShape();
-        if (!isa<TensorType>(result.getType()))
-          return l.error(op) << "expected results that are tensors, got " << result.getType();
-        if (failed(refine(result, RankedTensorType::get(shape, element), changed)))
-          return failure();
+    for (auto [i, pair] : llvm::enumerate(llvm::zip(finals, values))) {
+      auto [result, value] = pair;
+      bool isStack = i >= states.size();
+      Dims shape = isStack ? stackShape(i - states.size()) : Dims(l.shape(initial[i]));
+      Value whole = l.built(value, shape);
+      if (isStack && !made.empty()) {
+        shape[axisOf(i - states.size())] = made.front();
+        whole = l.slice(whole, Dims(shape.size(), 0), shape);
       }
-      l.set(result, value);
+      if (!l.isAbsent(result) && !isa<TensorType>(result.getType()))
+        return l.error(op) << "expected results that are tensors, got " << result.getType();
+      if (failed(takeShape(l, result, shape, changed)))
+        return failure();
+      l.set(result, whole);
     }
     return inferRest(op, changed);
   }
@@ -322,23 +359,54 @@ struct Iteration {
       return finish(values);
     }
     Value zero = arith::ConstantIndexOp::create(l.b, 0), one = arith::ConstantIndexOp::create(l.b, 1);
-    auto loop = scf::ForOp::create(l.b, zero, count, one, carried());
+    auto loop = scf::ForOp::create(l.b, zero, zero, one); // only its place; the real one needs the body's shapes
+    Region lowered;
+    Block *block = &lowered.emplaceBlock();
+    Value index = block->addArgument(l.b.getIndexType(), l.b.getLoc());
+    loop.getRegion().takeBody(lowered);
     {
       OpBuilder::InsertionGuard guard(l.b);
       Lowering::Scope scope(l);
-      Block *block = loop.getBody();
-      if (!block->empty()) // the builder ends the body of a loop that carries nothing
-        block->getTerminator()->erase();
       l.b.setInsertionPointToEnd(block);
-      setArguments(loop.getRegionIterArgs());
-      begin(loop.getInductionVar());
-      if (failed(l.lowerBody(body)))
+      SmallVector<Value> inside = addStates(*block);
+      setArguments(inside);
+      begin(index);
+      if (failed(l.lowerBody(body)) || failed(checkShapes(loop->getParentRegion())))
         return failure();
-      scf::YieldOp::create(l.b, handOn(loop.getRegionIterArgs(), loop.getInductionVar()));
+      addStacks(*block, inside);
+      scf::YieldOp::create(l.b, handOn(inside, index));
     }
-    return finish(loop.getResults());
+    l.b.setInsertionPoint(loop);
+    auto whole = scf::ForOp::create(l.b, zero, count, one, carried());
+    whole.getRegion().takeBody(loop.getRegion());
+    loop.getRegion().emplaceBlock().addArgument(l.b.getIndexType(), l.b.getLoc());
+    loop.erase();
+    l.b.setInsertionPointAfter(whole);
+    return finish(whole.getResults());
+  }
+
+  /// Arguments of a loop's block for the states, and, when the body is lowered and says what they are, for the stacks.
+  SmallVector<Value> addStates(Block &block) {
+    SmallVector<Value> inside;
+    for (Value v : initial)
+      inside.push_back(l.built(block.addArgument(l.typeIn(v, identityOrder(l.rank(v))), l.b.getLoc()), l.shape(v)));
+    return inside;
+  }
+  void addStacks(Block &block, SmallVectorImpl<Value> &inside) {
+    unsigned at = inside.empty() ? 0 : cast<BlockArgument>(inside.back()).getArgNumber() + 1;
+    if (inside.empty() && block.getNumArguments() && block.getArgument(0).getType().isIndex())
+      at = 1; // behind a counted loop's own index
+    for (unsigned i = 0; i < elements.size(); ++i) {
+      Dims shape = stackShape(i);
+      BlockArgument stack =
+          block.insertArgument(at + i, RankedTensorType(Shaped(shape, l.element(elements[i]))), l.b.getLoc());
+      inside.push_back(l.built(stack, shape));
+    }
   }
 };
+
+// Iterations up to which a loop that may stop early gets room for what it stacks beforehand.
+constexpr int64_t maxRoom = 1 << 20;
 
 bool isTrue(Value v) { return onnx::isNone(v) || onnx::getConstantInt(v).value_or(0) != 0; }
 
@@ -383,8 +451,17 @@ LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
     loop.length = std::max<int64_t>(0, known->front());
   if (never)
     loop.length = 0;
-  if (!loop.elements.empty() && ShapedType::isDynamic(loop.length))
-    return l.error(op) << dataDependent << "; a constant trip count without an early exit works";
+  if (counted && loop.length < 0)
+    if (auto trips = l.readScalars(limit, false))
+      loop.length = l.max(trips->front(), 0);
+  // An early exit may leave room unused; without a bound there is no room to begin with.
+  if (!counted && !never && !l.isAbsent(limit)) {
+    auto trips = l.readScalars(limit, false);
+    if (trips && (isFree(trips->front()) || trips->front() <= maxRoom))
+      loop.length = l.max(trips->front(), 0);
+  }
+  if (!loop.elements.empty() && loop.length < 0 && !isFree(loop.length))
+    return l.error(op) << dataDependent << "; a trip count 'M' of at most " << maxRoom << " works";
   if (loop.length == 0)
     return loop.finish(loop.carried());
 
@@ -394,45 +471,60 @@ LogicalResult lowerLoop(Lowering &l, onnx::LoopOp op) {
   };
   Value yes = l.makeScalar(l.b.getBoolAttr(true));
   if (counted) {
-    Value count = arith::ConstantIndexOp::create(l.b, std::max<int64_t>(loop.length, 0));
-    if (ShapedType::isDynamic(loop.length))
-      count = arith::IndexCastOp::create(l.b, l.b.getIndexType(), scalarOf(l, limit));
-    return loop.count(count,
+    return loop.count(l.index(loop.length),
                       [&](Value index) { setCounter(arith::IndexCastOp::create(l.b, l.b.getI64Type(), index), yes); });
   }
 
   Value end = l.isAbsent(limit) ? Value() : scalarOf(l, limit);
+  Value zero = l.makeScalar(l.b.getI64IntegerAttr(0));
+  Value first = l.isAbsent(condition) ? yes : scalarOf(l, condition);
+  // The body before the buffers: what it stacks says how large they are. Its loop is made around it.
+  auto place = scf::WhileOp::create(l.b, TypeRange(), ValueRange());
+  Block *after = &place.getAfter().emplaceBlock();
+  {
+    OpBuilder::InsertionGuard guard(l.b);
+    Lowering::Scope scope(l);
+    l.b.setInsertionPointToEnd(after);
+    SmallVector<Value> inside = loop.addStates(*after);
+    Value counter = after->addArgument(l.b.getI64Type(), l.b.getLoc()),
+          goesOn = after->addArgument(l.b.getI1Type(), l.b.getLoc());
+    setCounter(counter, goesOn);
+    loop.setArguments(inside);
+    if (failed(l.lowerBody(body)) || failed(loop.checkShapes(place->getParentRegion())))
+      return failure();
+    loop.addStacks(*after, inside);
+    Value one = l.makeScalar(l.b.getI64IntegerAttr(1)), next = arith::AddIOp::create(l.b, counter, one);
+    Value more = scalarOf(l, yields[0]);
+    SmallVector<Value> yielded = loop.handOn(inside, arith::IndexCastOp::create(l.b, l.b.getIndexType(), counter));
+    yielded.append({next, more});
+    scf::YieldOp::create(l.b, yielded);
+  }
+  l.b.setInsertionPoint(place);
   // Buffers first: canonicalization drops scalars that only one side needs, and bufferization then counts positions.
   SmallVector<Value> carried = loop.carried();
-  carried.append({l.makeScalar(l.b.getI64IntegerAttr(0)), l.isAbsent(condition) ? yes : scalarOf(l, condition)});
+  unsigned buffers = carried.size();
+  carried.append({zero, first});
   SmallVector<Type> types(ValueRange(carried).getTypes());
   SmallVector<Location> locations(types.size(), l.b.getLoc());
   auto loopOp = scf::WhileOp::create(l.b, types, carried);
   {
     OpBuilder::InsertionGuard guard(l.b);
     Block *before = l.b.createBlock(&loopOp.getBefore(), {}, types, locations);
-    Value more = before->getArgument(states + 1);
+    Value more = before->getArgument(buffers + 1);
     if (end) {
-      Value inside = arith::CmpIOp::create(l.b, arith::CmpIPredicate::slt, before->getArgument(states), end);
+      Value inside = arith::CmpIOp::create(l.b, arith::CmpIPredicate::slt, before->getArgument(buffers), end);
       more = arith::AndIOp::create(l.b, inside, more);
     }
     scf::ConditionOp::create(l.b, more, before->getArguments());
-
-    Lowering::Scope scope(l);
-    Block *after = l.b.createBlock(&loopOp.getAfter(), {}, types, locations);
-    auto inside = ValueRange(after->getArguments()).take_front(states);
-    Value counter = after->getArgument(states);
-    setCounter(counter, after->getArgument(states + 1));
-    loop.setArguments(inside);
-    if (failed(l.lowerBody(body)))
-      return failure();
-    Value one = l.makeScalar(l.b.getI64IntegerAttr(1)), next = arith::AddIOp::create(l.b, counter, one);
-    Value goesOn = scalarOf(l, yields[0]);
-    SmallVector<Value> yielded = loop.handOn(inside, {});
-    yielded.append({next, goesOn});
-    scf::YieldOp::create(l.b, yielded);
   }
-  return loop.finish(loopOp.getResults().take_front(states));
+  loopOp.getAfter().takeBody(place.getAfter());
+  place.erase();
+  l.b.setInsertionPointAfter(loopOp);
+  if (!loop.elements.empty()) {
+    Value count = arith::IndexCastOp::create(l.b, l.b.getIndexType(), loopOp.getResult(buffers));
+    loop.made = {l.extents.symbol(count)};
+  }
+  return loop.finish(loopOp.getResults().take_front(buffers));
 }
 
 LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
@@ -450,17 +542,17 @@ LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
   auto axisOf = [&](int64_t i) { return axes.empty() ? 0 : normalizeAxis(axes[i], l.rank(sequences[i])); };
   int64_t length = -1;
   for (int64_t i = 0; i < inputs; ++i) {
-    if (!isStatic(sequences[i].getType()))
-      return l.error(op) << "expected scan inputs of static shape, got " << sequences[i].getType();
     int64_t extent = l.shape(sequences[i])[axisOf(i)];
-    if (length >= 0 && extent != length)
+    if (length >= 0 && !isFree(extent) && extent != length)
       return l.error(op) << "expected scan inputs of one length, got " << length << " and " << extent;
-    length = extent;
+    length = i ? l.agree(length, extent) : extent;
     BlockArgument argument = body.getArgument(states + i);
     Dims shape(l.shape(sequences[i]));
     shape.erase(shape.begin() + axisOf(i));
     if (!isStatic(argument.getType()))
-      argument.setType(RankedTensorType::get(shape, getElementTypeOrSelf(sequences[i].getType())));
+      argument.setType(Shaped(shape, getElementTypeOrSelf(sequences[i].getType())));
+    if (anyFree(shape))
+      l.setShape(argument, shape);
   }
   Iteration loop{l,
                  op,
@@ -482,11 +574,11 @@ LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
   SmallVector<Value> tensors;
   for (Value v : sequences)
     tensors.push_back(l.getIdentity(v));
-  return loop.count(arith::ConstantIndexOp::create(l.b, length), [&](Value index) {
+  return loop.count(l.index(length), [&](Value index) {
     for (int64_t i = 0; i < inputs; ++i) {
       Value at = index;
       if (!directions.empty() && directions[i] == 1)
-        at = arith::SubIOp::create(l.b, arith::ConstantIndexOp::create(l.b, length - 1), index);
+        at = arith::SubIOp::create(l.b, l.index(l.sub(length, 1)), index);
       Dims sizes(l.shape(sequences[i]));
       SmallVector<OpFoldResult> offsets(sizes.size(), l.b.getIndexAttr(0)), strides(sizes.size(), l.b.getIndexAttr(1));
       offsets[axisOf(i)] = at;
@@ -496,9 +588,9 @@ LogicalResult lowerScan(Lowering &l, onnx::ScanOp op) {
         l.set(argument, l.reshape(tensors[i], l.shape(argument)));
         continue;
       }
-      Value slice = tensor::ExtractSliceOp::create(l.b, l.typeIn(argument, identityOrder(l.rank(argument))), tensors[i],
-                                                   offsets, getAsIndexOpFoldResult(l.b.getContext(), sizes), strides);
-      l.set(argument, slice);
+      RankedTensorType type = l.typeIn(argument, identityOrder(l.rank(argument)));
+      Value slice = tensor::ExtractSliceOp::create(l.b, type, tensors[i], offsets, l.fold(sizes), strides);
+      l.set(argument, l.built(slice, l.shape(argument)));
     }
   });
 }

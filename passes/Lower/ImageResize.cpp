@@ -108,7 +108,7 @@ void fillTable(onnx::ResizeOp op, Axis &axis) {
 
 // The axes that change, in memory order, with their tables.
 FailureOr<SmallVector<Axis>> readAxes(Lowering &l, onnx::ResizeOp op, const Placed &x) {
-  Dims from = logicalShape(x), to(l.shape(op.getY()));
+  Dims from = logicalShape(l, x), to(l.shape(op.getY()));
   int64_t rank = from.size();
   Dims axes = identityOrder(rank);
   if (op.getAxes()) {
@@ -338,6 +338,8 @@ LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
   if (mode != "nearest" && mode != "linear" && mode != "cubic")
     return l.error(op) << "expected mode nearest, linear or cubic, got " << mode;
   Placed x = l.get(op.getX());
+  if (anyFree(l.shape(op.getX())) || anyFree(l.shape(result)))
+    return lowerFreeResize(l, op, x);
   if (x.type().getNumElements() == 0)
     return l.error(op) << "expected an operand with elements to resize, got none";
   FailureOr<SmallVector<Axis>> axes = readAxes(l, op, x);

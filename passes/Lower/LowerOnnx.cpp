@@ -5,6 +5,7 @@
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Narrow.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Lower/Sizes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -154,22 +155,30 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     return name ? name.str() : std::to_string(index);
   }
 
-  /// Every input is a tensor of numbers with static dims; the message names the flag that binds a free one.
+  /// Every input is a tensor of numbers of known rank.
   LogicalResult checkInputs(func::FuncOp main) {
     for (BlockArgument arg : main.getArguments()) {
       std::string name = inputName(main, arg.getArgNumber());
       if (!isNumeric(arg.getType()))
         return emitError(arg.getLoc()) << "input '" << name << "': expected a tensor of numbers of known rank, got "
                                        << arg.getType();
+    }
+    return success();
+  }
+
+  /// Says which flags bind the free dims of the inputs.
+  static void addHint(InFlightDiagnostic &error, func::FuncOp main) {
+    for (BlockArgument arg : main.getArguments()) {
       auto type = cast<RankedTensorType>(arg.getType());
       for (int64_t dim = 0; dim < type.getRank(); ++dim) {
         if (!type.isDynamicDim(dim))
           continue;
+        std::string name = inputName(main, arg.getArgNumber());
         StringRef symbol = onnx::getDimName(type, dim);
-        InFlightDiagnostic error = emitError(arg.getLoc()) << "input '" << name << "': dim " << dim;
+        error << "; dim " << dim;
         if (!symbol.empty())
           error << " ('" << symbol << "')";
-        error << " is free; bind it with ";
+        error << " of input '" << name << "' is free; bind it with ";
         if (!symbol.empty())
           error << "--dim " << symbol << "=N or ";
         error << "--shape " << name << "=";
@@ -180,10 +189,124 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
           else
             error << type.getDimSize(i);
         }
-        return error;
+        return;
       }
     }
-    return success();
+  }
+
+  /// Operators whose lowering looks at extents only through Lowering's arithmetic.
+  static bool takesFreeDims(Operation *op) {
+    static const llvm::StringSet<> names = {"ArgMax",
+                                            "ArgMin",
+                                            "AveragePool",
+                                            "BatchNormalization",
+                                            "BitCast",
+                                            "Cast",
+                                            "CastLike",
+                                            "Clip",
+                                            "Concat",
+                                            "ConstantOfShape",
+                                            "Conv",
+                                            "ConvTranspose",
+                                            "DepthToSpace",
+                                            "DequantizeLinear",
+                                            "Dropout",
+                                            "Expand",
+                                            "EyeLike",
+                                            "Flatten",
+                                            "Gather",
+                                            "GatherElements",
+                                            "GatherND",
+                                            "Gemm",
+                                            "GlobalAveragePool",
+                                            "GlobalMaxPool",
+                                            "Hardmax",
+                                            "Identity",
+                                            "If",
+                                            "InstanceNormalization",
+                                            "LayerNormalization",
+                                            "LogSoftmax",
+                                            "Loop",
+                                            "LpNormalization",
+                                            "MatMul",
+                                            "MaxPool",
+                                            "OneHot",
+                                            "Pad",
+                                            "QuantizeLinear",
+                                            "RMSNormalization",
+                                            "Range",
+                                            "ReduceL1",
+                                            "ReduceL2",
+                                            "ReduceLogSum",
+                                            "ReduceLogSumExp",
+                                            "ReduceMax",
+                                            "ReduceMean",
+                                            "ReduceMin",
+                                            "ReduceProd",
+                                            "ReduceSum",
+                                            "ReduceSumSquare",
+                                            "Reshape",
+                                            "Scan",
+                                            "Shape",
+                                            "Size",
+                                            "Slice",
+                                            "Softmax",
+                                            "SpaceToDepth",
+                                            "Split",
+                                            "Squeeze",
+                                            "Tile",
+                                            "Transpose",
+                                            "Trilu",
+                                            "Unsqueeze",
+                                            "GroupNormalization",
+                                            "TopK",
+                                            "ScatterND",
+                                            "ScatterElements",
+                                            "CumSum",
+                                            "LSTM",
+                                            "Resize",
+                                            "GRU",
+                                            "RNN"};
+    StringRef name = onnx::getOpType(op);
+    return onnx::getDomain(op).empty() && (names.contains(name) || isElementwise(name));
+  }
+
+  /// Operators whose result is as long as their data says: their lowering tells the shape (`Lowering::setShape`).
+  static bool tellsOwnShape(Operation *op) {
+    static const llvm::StringSet<> names = {"Compress", "NonMaxSuppression", "NonZero", "Unique"};
+    return onnx::getDomain(op).empty() && names.contains(onnx::getOpType(op));
+  }
+
+  /// Shapes that the graph does not know, in extents. `done`: nothing is left to compute.
+  LogicalResult inferFreeShapes(Lowering &l, Operation *op, func::FuncOp main, bool &done) {
+    auto isKnown = [](Value v) {
+      auto type = dyn_cast<RankedTensorType>(v.getType());
+      return onnx::isNone(v) || (type && type.hasStaticShape());
+    };
+    auto isFreeOperand = [&](Value v) { return !l.isAbsent(v) && (!isKnown(v) || l.hasSymbols(v)); };
+    bool fixed = llvm::all_of(op->getResults(), isKnown) && llvm::none_of(op->getOperands(), isFreeOperand);
+    if (fixed)
+      return success();
+    if (llvm::all_of(op->getResults(), isKnown) && (done = inferScalars(l, op)))
+      return success();
+    if (tellsOwnShape(op))
+      return success();
+    if (failed(inferShapes(l, op))) {
+      InFlightDiagnostic error =
+          onnx::emitNodeError(op)
+          << "the shape of its result depends on data, which the CPU target does not support yet";
+      addHint(error, main);
+      return error;
+    }
+    if ((done = inferScalars(l, op)))
+      return success();
+    auto isFreeValue = [&](Value v) { return !l.isAbsent(v) && anyFree(l.shape(v)); };
+    if (takesFreeDims(op) ||
+        (llvm::none_of(op->getOperands(), isFreeValue) && llvm::none_of(op->getResults(), isFreeValue)))
+      return success();
+    InFlightDiagnostic error = onnx::emitNodeError(op) << "operator takes no free dims on the CPU target yet";
+    addHint(error, main);
+    return error;
   }
 
   /// Operators that move elements, or know how to read those that memory holds as bits; others would compute on bits.
@@ -234,15 +357,10 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     for (OpResult result : op->getResults()) {
       if (onnx::isNone(result))
         continue;
-      if (!isNumeric(result.getType()))
+      auto tensor = dyn_cast<TensorType>(result.getType()); // of a rank that inference has told, if not the type
+      if (!tensor || !tensor.getElementType().isIntOrFloat())
         return onnx::emitNodeError(op) << "expected result " << result.getResultNumber()
                                        << " to be a tensor of numbers of known rank, got " << result.getType();
-      auto type = cast<RankedTensorType>(result.getType());
-      for (int64_t dim = 0; dim < type.getRank(); ++dim)
-        if (type.isDynamicDim(dim))
-          return onnx::emitNodeError(op) << "expected a static shape, got dim " << dim << " of result "
-                                         << result.getResultNumber()
-                                         << " depending on data, which the CPU target does not support yet";
     }
     return success();
   }
@@ -255,7 +373,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     return failed(onnx::inferReturnTypes(op, types, values));
   }
 
-  LogicalResult lowerOp(Lowering &l, Operation *op) {
+  LogicalResult lowerOp(Lowering &l, Operation *op, func::FuncOp main) {
     const Registry::Function *function = getRegistry().find(op->getName().getStringRef());
     if (!function) {
       InFlightDiagnostic error = onnx::emitNodeError(op) << "operator ";
@@ -269,12 +387,14 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
       return error;
     }
     // Control flow knows its shapes when its bodies are lowered.
-    bool hasBodies = isa<onnx::IfOp, onnx::LoopOp, onnx::ScanOp>(op);
-    if (!hasBodies && failed(checkTypes(op))) {
+    bool hasBodies = isa<onnx::IfOp, onnx::LoopOp, onnx::ScanOp>(op), done = false;
+    l.b.setLoc(op->getLoc());
+    if (!hasBodies && (failed(inferFreeShapes(l, op, main, done)) || failed(checkTypes(op)))) {
       l.impossible = contradicts(op);
       return failure();
     }
-    l.b.setLoc(op->getLoc());
+    if (done)
+      return success();
     if (!hasBodies && op->getNumResults() &&
         llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !product(l.shape(v)); })) {
       for (Value v : op->getResults())
@@ -283,6 +403,11 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     }
     if (failed((*function)(l, op)))
       return failure();
+    if (l.extents.metUnknown) {
+      InFlightDiagnostic error = onnx::emitNodeError(op) << "operator takes no free dims in this form yet";
+      addHint(error, main);
+      return error;
+    }
     for (OpResult result : op->getResults())
       if (!l.isAbsent(result) && !result.use_empty() && !l.isSet(result))
         return onnx::emitNodeError(op) << "result " << result.getResultNumber()
@@ -290,27 +415,73 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     return success();
   }
 
+  static RankedTensorType signlessType(Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    return RankedTensorType::get(tensor.getShape(), storageType(tensor.getElementType()));
+  }
+
+  /// Each free dim of an input is a symbol; those of one name are one, which the caller of the program checks.
+  static void setFreeDims(Lowering &l, BlockArgument arg, Value made, llvm::StringMap<int64_t> &symbols) {
+    auto type = cast<RankedTensorType>(arg.getType());
+    if (type.hasStaticShape())
+      return;
+    Dims shape(type.getShape());
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      if (!type.isDynamicDim(dim))
+        continue;
+      StringRef name = onnx::getDimName(type, dim);
+      auto it = symbols.find(name);
+      if (!name.empty() && it != symbols.end()) {
+        shape[dim] = it->second;
+        continue;
+      }
+      shape[dim] = l.extents.symbol(tensor::DimOp::create(l.b, made, dim));
+      if (!name.empty())
+        symbols[name] = shape[dim];
+    }
+    l.setShape(arg, shape);
+  }
+
+  /// One name a dim, empty where it has none; null where no dim has one.
+  static Attribute dimNames(Builder &attrs, Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    SmallVector<StringRef> names;
+    for (int64_t dim = 0; tensor && dim < tensor.getRank(); ++dim)
+      names.push_back(tensor.isDynamicDim(dim) ? onnx::getDimName(tensor, dim) : StringRef());
+    return llvm::all_of(names, [](StringRef name) { return name.empty(); }) ? Attribute()
+                                                                            : attrs.getStrArrayAttr(names);
+  }
+
   LogicalResult lowerBlock(func::FuncOp main, Block &old, Block &block) {
     Builder attrs(&getContext());
     auto dtype = [&](Value v) { return attrs.getI32IntegerAttr(dtypeNumber(getElementTypeOrSelf(v.getType()))); };
     Lowering l(OpBuilder::atBlockEnd(&block), main.getLoc());
-    l.lowerOp = [&](Operation *op) { return lowerOp(l, op); };
+    l.lowerOp = [&](Operation *op) { return lowerOp(l, op, main); };
+    llvm::StringMap<int64_t> symbols;
+    for (BlockArgument arg : old.getArguments())
+      block.addArgument(signlessType(arg.getType()), arg.getLoc());
     for (BlockArgument arg : old.getArguments()) {
-      Order order = identityOrder(l.rank(arg));
-      l.set(arg, block.addArgument(l.typeIn(arg, order), arg.getLoc()), order);
+      Value made = block.getArgument(arg.getArgNumber());
+      setFreeDims(l, arg, made, symbols);
+      if (Attribute names = dimNames(attrs, arg.getType()))
+        main.setArgAttr(arg.getArgNumber(), "burin.dim_names", names);
+      l.set(arg, l.built(made, l.shape(arg)), identityOrder(l.rank(arg)));
       main.setArgAttr(arg.getArgNumber(), "burin.dtype", dtype(arg));
       if (!main.getArgAttr(arg.getArgNumber(), "onnx.name"))
         main.setArgAttr(arg.getArgNumber(), "onnx.name", attrs.getStringAttr("input" + Twine(arg.getArgNumber())));
     }
     for (Operation &op : old.without_terminator())
-      if (!needsNoLowering(&op) && failed(lowerOp(l, &op)))
+      if (!needsNoLowering(&op) && failed(lowerOp(l, &op, main)))
         return failure();
     SmallVector<Value> results;
     l.b.setLoc(old.getTerminator()->getLoc());
     for (auto [i, v] : llvm::enumerate(old.getTerminator()->getOperands())) {
-      if (!isNumeric(v.getType()))
-        return main.emitError("output ") << i << ": expected a tensor of numbers of known rank, got " << v.getType();
+      auto tensor = dyn_cast<TensorType>(v.getType());
+      if (!tensor || !tensor.getElementType().isIntOrFloat())
+        return main.emitError("output ") << i << ": expected a tensor of numbers, got " << v.getType();
       results.push_back(l.getIdentity(v));
+      if (Attribute names = dimNames(attrs, v.getType()))
+        main.setResultAttr(i, "burin.dim_names", names);
       main.setResultAttr(i, "burin.dtype", dtype(v));
       if (!main.getResultAttr(i, "onnx.name"))
         main.setResultAttr(i, "onnx.name", attrs.getStringAttr("output" + Twine(i)));

@@ -5,6 +5,7 @@
 #include "passes/Lower/Tensor.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <cstring>
@@ -12,6 +13,9 @@
 using namespace mlir;
 
 namespace burin::lower {
+
+// Elements of an integer tensor beyond which it is data and not a shape.
+static constexpr int64_t maxScalars = 64;
 
 // --- Orders ---------------------------------------------------------------------------------------------------------
 
@@ -69,9 +73,21 @@ int64_t normalizeAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + ran
 
 int64_t product(ArrayRef<int64_t> dims) {
   int64_t result = 1;
+  if (llvm::is_contained(dims, 0))
+    return 0;
+  if (anyFree(dims))
+    return -1;
   for (int64_t dim : dims)
     result *= dim;
   return result;
+}
+
+Shaped::operator RankedTensorType() const {
+  Dims dims = shape;
+  for (int64_t &dim : dims)
+    if (isFree(dim))
+      dim = ShapedType::kDynamic;
+  return RankedTensorType::get(dims, element);
 }
 
 Type storageType(Type element) {
@@ -84,7 +100,10 @@ Type storageType(Type element) {
 
 // --- What a value is ------------------------------------------------------------------------------------------------
 
-ArrayRef<int64_t> Lowering::shape(Value v) { return cast<RankedTensorType>(v.getType()).getShape(); }
+ArrayRef<int64_t> Lowering::shape(Value v) {
+  auto it = shapes.find(v);
+  return it != shapes.end() ? ArrayRef<int64_t>(it->second) : cast<RankedTensorType>(v.getType()).getShape();
+}
 
 Type Lowering::element(Value v) { return storageType(getElementTypeOrSelf(v.getType())); }
 
@@ -93,8 +112,105 @@ bool Lowering::isUnsigned(Value v) {
   return type.isUnsignedInteger() || type.isInteger(1);
 }
 
-RankedTensorType Lowering::typeIn(Value v, ArrayRef<int64_t> order) {
-  return RankedTensorType::get(permuted(shape(v), order), element(v));
+Shaped Lowering::typeIn(Value v, ArrayRef<int64_t> order) { return {permuted(shape(v), order), element(v)}; }
+
+// --- Extents --------------------------------------------------------------------------------------------------------
+
+int64_t Lowering::product(ArrayRef<int64_t> dims) {
+  int64_t result = 1;
+  for (int64_t dim : dims)
+    result = mul(result, dim);
+  return result;
+}
+
+OpFoldResult Lowering::fold(int64_t extent) {
+  return isFree(extent) ? OpFoldResult(index(extent)) : OpFoldResult(b.getIndexAttr(extent));
+}
+
+SmallVector<OpFoldResult> Lowering::fold(ArrayRef<int64_t> extents) {
+  SmallVector<OpFoldResult> result;
+  for (int64_t extent : extents)
+    result.push_back(fold(extent));
+  return result;
+}
+
+Value Lowering::built(Value physical, ArrayRef<int64_t> shape) {
+  if (anyFree(shape))
+    builtShapes[physical] = Dims(shape);
+  return physical;
+}
+
+Dims Lowering::extentsOf(Value physical) {
+  auto it = builtShapes.find(physical);
+  if (it != builtShapes.end())
+    return it->second;
+  Dims shape(cast<RankedTensorType>(physical.getType()).getShape());
+  for (auto [dim, extent] : llvm::enumerate(shape))
+    if (ShapedType::isDynamic(extent))
+      extent = extents.symbol(tensor::DimOp::create(b, physical, dim));
+  if (anyFree(shape))
+    builtShapes[physical] = shape;
+  return shape;
+}
+
+Shaped Lowering::typeOf(Value physical) {
+  return {extentsOf(physical), cast<RankedTensorType>(physical.getType()).getElementType()};
+}
+
+bool Lowering::isVisible(ArrayRef<int64_t> shape) {
+  Region *region = b.getInsertionBlock()->getParent();
+  return llvm::all_of(shape, [&](int64_t extent) { return extents.isVisible(extent, region); });
+}
+
+int64_t Lowering::agree(int64_t x, int64_t y) {
+  if (x == y)
+    return x;
+  if (extents.learnEqual(std::min(x, y), std::max(x, y))) {
+    Value same = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index(x), index(y));
+    cf::AssertOp::create(b, same, "expected dims that are equal");
+  }
+  return isFree(x) ? y : x;
+}
+
+int64_t Lowering::broadcastExtent(int64_t x, int64_t y) { return x == 1 ? y : y == 1 ? x : agree(x, y); }
+
+std::optional<Dims> Lowering::getScalars(Value v) {
+  if (auto it = scalars.find(v); it != scalars.end())
+    return it->second;
+  if (isAbsent(v) || !isa<IntegerType>(getElementTypeOrSelf(v.getType())))
+    return std::nullopt;
+  ElementsAttr attr = constant(v);
+  if (!attr || attr.getNumElements() > maxScalars)
+    return std::nullopt;
+  auto ints = onnx::readInts(attr);
+  if (!ints)
+    return std::nullopt;
+  Dims elements(ints->begin(), ints->end());
+  for (int64_t &element : elements) // what exporters write for "to the end" is no handle
+    element = std::max(element, std::numeric_limits<int64_t>::min() / 4);
+  return elements;
+}
+
+std::optional<Dims> Lowering::readScalars(Value v, bool isSize) {
+  if (auto known = getScalars(v))
+    return known;
+  int64_t count = burin::lower::product(shape(v));
+  if (rank(v) > 1 || count < 0 || count > maxScalars)
+    return std::nullopt;
+  Value tensor = getIdentity(v);
+  Dims result;
+  for (int64_t i = 0; i < count; ++i) {
+    SmallVector<Value> at;
+    if (rank(v))
+      at.push_back(arith::ConstantIndexOp::create(b, i));
+    Value element = tensor::ExtractOp::create(b, tensor, at);
+    bool bit = element.getType().isInteger(1);
+    Value value = bit || isUnsigned(v) ? Value(arith::IndexCastUIOp::create(b, b.getIndexType(), element))
+                                       : Value(arith::IndexCastOp::create(b, b.getIndexType(), element));
+    result.push_back(extents.symbol(value, isSize || bit || isUnsigned(v)));
+  }
+  scalars[v] = result;
+  return result;
 }
 
 // --- Constants ------------------------------------------------------------------------------------------------------
@@ -104,6 +220,11 @@ ElementsAttr Lowering::constant(Value v) {
     return {};
   if (ElementsAttr attr = onnx::getConstantAttr(v))
     return attr;
+  if (auto it = scalars.find(v); it != scalars.end()) {
+    if (anyFree(it->second) || anyFree(shape(v)))
+      return {};
+    return onnx::makeInts(RankedTensorType::get(shape(v), getElementTypeOrSelf(v.getType())), it->second);
+  }
   // What a lowering answered with a constant (a Shape) is one to those that follow.
   auto it = placed.find(v);
   auto made = it == placed.end() ? arith::ConstantOp() : it->second.value.getDefiningOp<arith::ConstantOp>();
@@ -153,8 +274,10 @@ Value Lowering::makeTensor(RankedTensorType type, ArrayRef<char> raw) {
       onnx::makeConstantAttr(type, raw, onnx::getNodeInfo(b.getLoc()) ? onnx::getNodeInfo(b.getLoc())->name : "w"));
 }
 
-Value Lowering::makeSplat(RankedTensorType type, TypedAttr scalar) {
-  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, Attribute(scalar)));
+Value Lowering::makeSplat(const Shaped &type, TypedAttr scalar) {
+  if (anyFree(type.shape))
+    return filled(type, scalar);
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(RankedTensorType(type), Attribute(scalar)));
 }
 
 Value Lowering::makeScalar(TypedAttr scalar) { return arith::ConstantOp::create(b, scalar); }
@@ -224,8 +347,29 @@ static std::vector<char> unpack(ArrayRef<char> packed, int64_t count, unsigned b
   return result;
 }
 
+/// A tensor of integers that are known as extents.
+Value Lowering::materializeScalars(Value v) {
+  Shaped type = typeIn(v, identityOrder(rank(v)));
+  Value whole = empty(type);
+  for (auto [i, extent] : llvm::enumerate(scalars[v])) {
+    Value element = index(extent);
+    if (type.element.isInteger(1))
+      element = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, element, arith::ConstantIndexOp::create(b, 0));
+    else
+      element = arith::IndexCastOp::create(b, type.element, element);
+    if (type.shape.empty())
+      return linalg::FillOp::create(b, ValueRange(element), ValueRange(whole)).getResult(0);
+    Dims one(type.getRank(), 1), at(type.getRank(), 0);
+    for (int64_t dim = type.getRank() - 1, rest = i; dim >= 0; rest /= type.shape[dim--])
+      at[dim] = rest % type.shape[dim];
+    Value piece = linalg::FillOp::create(b, ValueRange(element), ValueRange(empty(one, type.element))).getResult(0);
+    whole = insert(piece, whole, at);
+  }
+  return whole;
+}
+
 Value Lowering::materialize(Value v, ArrayRef<int64_t> order) {
-  if (!product(shape(v)))
+  if (!burin::lower::product(shape(v)))
     return empty(typeIn(v, order));
   ElementsAttr attr = constant(v);
   RankedTensorType type = typeIn(v, order);
@@ -249,6 +393,10 @@ Value Lowering::materialize(Value v, ArrayRef<int64_t> order) {
 
 Placed Lowering::get(Value v) {
   auto it = placed.find(v);
+  if (it == placed.end() && scalars.contains(v) && !constant(v)) {
+    set(v, materializeScalars(v));
+    it = placed.find(v);
+  }
   if (it != placed.end())
     return it->second;
   return {getIn(v, identityOrder(rank(v))), identityOrder(rank(v))};
@@ -256,6 +404,10 @@ Placed Lowering::get(Value v) {
 
 Value Lowering::getIn(Value v, ArrayRef<int64_t> order) {
   auto it = placed.find(v);
+  if (it == placed.end() && scalars.contains(v) && !constant(v)) {
+    set(v, materializeScalars(v));
+    it = placed.find(v);
+  }
   if (it != placed.end() && ArrayRef<int64_t>(it->second.order) == order)
     return it->second.value;
   Value &cached = moved[{v, b.getDenseI64ArrayAttr(order)}];
@@ -279,19 +431,25 @@ void Lowering::set(Value result, Value physical, ArrayRef<int64_t> order) { plac
 
 // --- Tensors --------------------------------------------------------------------------------------------------------
 
-Value Lowering::empty(RankedTensorType type) { return empty(type.getShape(), type.getElementType()); }
+Value Lowering::empty(const Shaped &type) {
+  SmallVector<Value> sizes;
+  for (int64_t extent : type.shape)
+    if (isFree(extent))
+      sizes.push_back(index(extent));
+  RankedTensorType built = type;
+  return this->built(tensor::EmptyOp::create(b, built.getShape(), type.element, sizes), type.shape);
+}
 
-Value Lowering::empty(ArrayRef<int64_t> shape, Type element) { return tensor::EmptyOp::create(b, shape, element); }
-
-Value Lowering::filled(RankedTensorType type, TypedAttr scalar) {
-  return linalg::FillOp::create(b, ValueRange(makeScalar(scalar)), ValueRange(empty(type))).getResult(0);
+Value Lowering::filled(const Shaped &type, TypedAttr scalar) {
+  return built(linalg::FillOp::create(b, ValueRange(makeScalar(scalar)), ValueRange(empty(type))).getResult(0),
+               type.shape);
 }
 
 /// The finest grouping of two shapes of one product into runs of dims with equal products.
 struct Groups {
   SmallVector<ReassociationIndices> from, to;
 };
-static Groups groupDims(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
+static Groups groupDims(Lowering &l, ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
   Groups groups;
   size_t i = 0, j = 0;
   while (i < from.size() && j < to.size()) {
@@ -300,11 +458,12 @@ static Groups groupDims(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
     a.push_back(i++);
     c.push_back(j++);
     while (left != right) {
-      if (left < right && i < from.size()) {
-        left *= from[i];
+      bool grows = l.extents.growsFirst(left, right);
+      if ((grows || j == to.size()) && i < from.size()) {
+        left = l.mul(left, from[i]);
         a.push_back(i++);
       } else if (j < to.size()) {
-        right *= to[j];
+        right = l.mul(right, to[j]);
         c.push_back(j++);
       } else {
         break;
@@ -326,54 +485,67 @@ Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
   // A reshape of a reshape is one of what it was made from.
   while (isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(tensor.getDefiningOp()))
     tensor = tensor.getDefiningOp()->getOperand(0);
-  auto type = cast<RankedTensorType>(tensor.getType());
+  Shaped type = typeOf(tensor);
   if (type.getShape() == shape)
     return tensor;
-  auto target = RankedTensorType::get(shape, type.getElementType());
-  if (product(shape) == 0)
+  Shaped target(shape, type.element);
+  if (burin::lower::product(shape) == 0)
     return empty(target);
-  Groups groups = groupDims(type.getShape(), shape);
-  Dims coarse;
-  for (const ReassociationIndices &group : groups.to) {
-    int64_t size = 1;
-    for (int64_t dim : group)
-      size *= shape[dim];
-    coarse.push_back(size);
+  Groups groups = groupDims(*this, type.shape, shape);
+  // Between the two: one dim a group. Products that cannot be proved equal are checked by the program.
+  Dims before, after;
+  for (auto [from, to] : llvm::zip(groups.from, groups.to)) {
+    int64_t left = 1, right = 1;
+    for (int64_t dim : from)
+      left = mul(left, type.shape[dim]);
+    for (int64_t dim : to)
+      right = mul(right, shape[dim]);
+    if (left != right)
+      agree(left, right);
+    before.push_back(left);
+    after.push_back(right);
   }
-  auto middle = RankedTensorType::get(coarse, type.getElementType());
-  if (middle.getRank() != type.getRank())
-    tensor = tensor::CollapseShapeOp::create(b, middle, tensor, groups.from);
-  if (middle.getRank() != target.getRank())
-    tensor = tensor::ExpandShapeOp::create(b, target, tensor, groups.to);
+  if (static_cast<int64_t>(before.size()) != type.getRank())
+    tensor =
+        built(tensor::CollapseShapeOp::create(b, RankedTensorType(Shaped(before, type.element)), tensor, groups.from),
+              before);
+  RankedTensorType middle = Shaped(after, type.element);
+  if (tensor.getType() != middle)
+    tensor = tensor::CastOp::create(b, middle, tensor);
+  built(tensor, after);
+  if (static_cast<int64_t>(after.size()) != target.getRank())
+    tensor = built(tensor::ExpandShapeOp::create(b, RankedTensorType(target), tensor, groups.to, fold(shape)), shape);
   return tensor;
 }
 
 Value Lowering::transpose(Value tensor, ArrayRef<int64_t> permutation) {
-  auto type = cast<RankedTensorType>(tensor.getType());
   if (isIdentity(permutation))
     return tensor;
-  Dims shape = permuted(type.getShape(), permutation);
-  if (sameMemory(type.getShape(), permutation, identityOrder(permutation.size())) || product(shape) == 0)
+  Shaped type = typeOf(tensor);
+  Dims shape = permuted(type.shape, permutation);
+  if (sameMemory(type.shape, permutation, identityOrder(permutation.size())) || burin::lower::product(shape) == 0)
     return reshape(tensor, shape);
-  return linalg::TransposeOp::create(b, tensor, empty(shape, type.getElementType()), permutation)->getResult(0);
+  return built(linalg::TransposeOp::create(b, tensor, empty(shape, type.element), permutation)->getResult(0), shape);
 }
 
-Value Lowering::map(RankedTensorType result, ValueRange operands, ArrayRef<AffineMap> maps, Body body) {
+Value Lowering::map(const Shaped &result, ValueRange operands, ArrayRef<AffineMap> maps, Body body) {
   SmallVector<AffineMap> all(maps);
   all.push_back(b.getMultiDimIdentityMap(result.getRank()));
   SmallVector<utils::IteratorType> iterators(result.getRank(), utils::IteratorType::parallel);
-  return linalg::GenericOp::create(b, TypeRange(result), operands, ValueRange(empty(result)), all, iterators,
-                                   [&](OpBuilder &builder, Location loc, ValueRange args) {
-                                     ImplicitLocOpBuilder inner(loc, builder);
-                                     Value value = body(inner, args.drop_back());
-                                     linalg::YieldOp::create(inner, value);
-                                   })
-      .getResult(0);
+  return built(linalg::GenericOp::create(b, TypeRange(RankedTensorType(result)), operands, ValueRange(empty(result)),
+                                         all, iterators,
+                                         [&](OpBuilder &builder, Location loc, ValueRange args) {
+                                           ImplicitLocOpBuilder inner(loc, builder);
+                                           Value value = body(inner, args.drop_back());
+                                           linalg::YieldOp::create(inner, value);
+                                         })
+                   .getResult(0),
+               result.shape);
 }
 
 Value Lowering::reduce(Value tensor, ArrayRef<int64_t> axes, TypedAttr init, Body body) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  return reduce(type.getShape(), tensor, b.getMultiDimIdentityMap(type.getRank()), axes, init, body);
+  Dims loops = extentsOf(tensor);
+  return reduce(loops, tensor, b.getMultiDimIdentityMap(loops.size()), axes, init, body);
 }
 
 Value Lowering::reduce(ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<AffineMap> maps, ArrayRef<int64_t> axes,
@@ -389,51 +561,64 @@ Value Lowering::reduce(ArrayRef<int64_t> loops, ValueRange operands, ArrayRef<Af
     kept.push_back(b.getAffineDimExpr(dim));
     shape.push_back(extent);
   }
-  auto result = RankedTensorType::get(shape, init.getType());
+  Shaped result(shape, init.getType());
   SmallVector<AffineMap> all(maps);
   all.push_back(AffineMap::get(loops.size(), 0, kept, b.getContext()));
-  return linalg::GenericOp::create(b, TypeRange(result), operands, ValueRange(filled(result, init)), all, iterators,
-                                   [&](OpBuilder &builder, Location loc, ValueRange args) {
-                                     ImplicitLocOpBuilder inner(loc, builder);
-                                     Value value = body(inner, args);
-                                     linalg::YieldOp::create(inner, value);
-                                   })
-      .getResult(0);
+  return built(linalg::GenericOp::create(b, TypeRange(RankedTensorType(result)), operands,
+                                         ValueRange(filled(result, init)), all, iterators,
+                                         [&](OpBuilder &builder, Location loc, ValueRange args) {
+                                           ImplicitLocOpBuilder inner(loc, builder);
+                                           Value value = body(inner, args);
+                                           linalg::YieldOp::create(inner, value);
+                                         })
+                   .getResult(0),
+               shape);
 }
 
-static SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) {
-  return getAsIndexOpFoldResult(b.getContext(), values);
+Value Lowering::insert(Value tensor, Value whole, ArrayRef<int64_t> offsets) {
+  Dims ones(offsets.size(), 1);
+  return built(tensor::InsertSliceOp::create(b, tensor, whole, fold(offsets), fold(extentsOf(tensor)), fold(ones)),
+               extentsOf(whole));
 }
 
 Value Lowering::pad(Value tensor, ArrayRef<int64_t> low, ArrayRef<int64_t> high, TypedAttr scalar) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  Dims shape, ones(type.getRank(), 1);
+  Shaped type = typeOf(tensor);
+  Dims shape;
   for (int64_t dim = 0; dim < type.getRank(); ++dim)
-    shape.push_back(low[dim] + type.getDimSize(dim) + high[dim]);
-  if (ArrayRef<int64_t>(shape) == type.getShape())
+    shape.push_back(add(add(low[dim], type.shape[dim]), high[dim]));
+  if (shape == type.shape)
     return tensor;
-  Value target = filled(RankedTensorType::get(shape, type.getElementType()), scalar);
-  if (type.getNumElements() == 0)
+  Value target = filled({shape, type.element}, scalar);
+  if (burin::lower::product(type.shape) == 0)
     return target;
-  return tensor::InsertSliceOp::create(b, tensor, target, fold(b, low), fold(b, type.getShape()), fold(b, ones));
+  return insert(tensor, target, low);
 }
 
 Value Lowering::slice(Value tensor, ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  if (sizes == type.getShape() && llvm::all_of(strides, [](int64_t stride) { return stride == 1; }))
+  Shaped type = typeOf(tensor);
+  bool steps = llvm::any_of(strides, [](int64_t stride) { return stride != 1; });
+  if (sizes == type.getShape() && !steps && llvm::all_of(offsets, [](int64_t offset) { return offset == 0; }))
     return tensor;
   Dims ones(type.getRank(), 1);
-  return tensor::ExtractSliceOp::create(b, RankedTensorType::get(sizes, type.getElementType()), tensor,
-                                        fold(b, offsets), fold(b, sizes),
-                                        fold(b, strides.empty() ? ArrayRef<int64_t>(ones) : strides));
+  return built(tensor::ExtractSliceOp::create(b, RankedTensorType(Shaped(sizes, type.element)), tensor, fold(offsets),
+                                              fold(sizes), fold(strides.empty() ? ArrayRef<int64_t>(ones) : strides)),
+               sizes);
 }
 
-Value Lowering::fresh(RankedTensorType type) { return bufferization::AllocTensorOp::create(b, type, ValueRange()); }
+Value Lowering::fresh(const Shaped &type) {
+  SmallVector<Value> sizes;
+  for (int64_t extent : type.shape)
+    if (isFree(extent))
+      sizes.push_back(index(extent));
+  return built(bufferization::AllocTensorOp::create(b, RankedTensorType(type), sizes), type.shape);
+}
 
-Value Lowering::own(Value tensor) { return moveInto(tensor, fresh(cast<RankedTensorType>(tensor.getType()))); }
+Value Lowering::own(Value tensor) { return moveInto(tensor, fresh(typeOf(tensor))); }
 
 Value Lowering::moveInto(Value tensor, Value target) {
-  return bufferization::MaterializeInDestinationOp::create(b, target.getType(), tensor, target).getResult();
+  Dims shape = extentsOf(target);
+  return built(bufferization::MaterializeInDestinationOp::create(b, target.getType(), tensor, target).getResult(),
+               shape);
 }
 
 LogicalResult Lowering::lowerBody(Block &body) {
@@ -456,7 +641,9 @@ Order Lowering::preferredOrder(ValueRange operands, int64_t rank) {
     Order order = identityOrder(rank - this->rank(v));
     for (int64_t dim : get(v).order)
       order.push_back(dim + rank - this->rank(v));
-    int64_t size = product(shape(v));
+    int64_t size = 1; // a free extent counts as a long one
+    for (int64_t extent : shape(v))
+      size *= isFree(extent) ? 64 : extent;
     if (size > bestSize || (size == bestSize && isIdentity(best))) {
       best = order;
       bestSize = size;

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/Lower/Extents.h"
 
 #include <functional>
 #include <optional>
@@ -27,6 +28,20 @@ namespace burin::lower {
 
 using Dims = llvm::SmallVector<int64_t, 4>;
 using Order = Dims;
+
+/// What a tensor is to be: its extents in memory, numbers or handles of `Extents`, and its storage type.
+struct Shaped {
+  Dims shape;
+  mlir::Type element;
+
+  Shaped(llvm::ArrayRef<int64_t> shape, mlir::Type element) : shape(shape), element(element) {}
+  Shaped(mlir::RankedTensorType type) : shape(type.getShape()), element(type.getElementType()) {}
+  int64_t getRank() const { return shape.size(); }
+  llvm::ArrayRef<int64_t> getShape() const { return shape; }
+  int64_t getDimSize(int64_t dim) const { return shape[dim]; }
+  mlir::Type getElementType() const { return element; }
+  operator mlir::RankedTensorType() const; // handles become `?`
+};
 
 /// A tensor (signless element type) and the order its dims lie in.
 struct Placed {
@@ -52,6 +67,7 @@ bool sameMemory(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> a, llvm::
 Order withoutDims(llvm::ArrayRef<int64_t> order, llvm::function_ref<bool(int64_t)> keep);
 /// axis in [-rank, rank) -> [0, rank). The caller has checked the range (ONNX's inference does).
 int64_t normalizeAxis(int64_t axis, int64_t rank);
+/// Of numbers; 0 where one is 0, -1 where one is free (`Lowering::product` multiplies those).
 int64_t product(llvm::ArrayRef<int64_t> dims);
 /// The type signless memory holds for an ONNX element type: ui8 and narrow ones (Narrow.h) -> i8; others as they are.
 mlir::Type storageType(mlir::Type element);
@@ -69,12 +85,47 @@ public:
 
   // --- What an onnx value is (v is a value of the onnx function) -----------------------------------------------------
   bool isAbsent(mlir::Value v) { return onnx::isNone(v); }
-  llvm::ArrayRef<int64_t> shape(mlir::Value v); // logical
+  llvm::ArrayRef<int64_t> shape(mlir::Value v); // logical; numbers, and handles where the graph does not know
   int64_t rank(mlir::Value v) { return shape(v).size(); }
   mlir::Type element(mlir::Value v); // storage type
   bool isUnsigned(mlir::Value v);    // ONNX's own type is unsigned (or bool)
   /// The type memory has for `v` placed in `order`.
-  mlir::RankedTensorType typeIn(mlir::Value v, llvm::ArrayRef<int64_t> order);
+  Shaped typeIn(mlir::Value v, llvm::ArrayRef<int64_t> order);
+
+  // --- Extents: each takes and gives numbers or handles
+  // ---------------------------------------------------------------
+  Extents extents;
+  int64_t add(int64_t x, int64_t y) { return extents.add(x, y); }
+  int64_t sub(int64_t x, int64_t y) { return extents.sub(x, y); }
+  int64_t mul(int64_t x, int64_t y) { return extents.mul(x, y); }
+  int64_t floorDiv(int64_t x, int64_t y) { return extents.floorDiv(b, x, y); }
+  int64_t ceilDiv(int64_t x, int64_t y) { return floorDiv(add(x, sub(y, 1)), y); }
+  int64_t min(int64_t x, int64_t y) { return extents.min(b, x, y); }
+  int64_t max(int64_t x, int64_t y) { return extents.max(b, x, y); }
+  int64_t product(llvm::ArrayRef<int64_t> dims);
+  /// As an index value, and as what slices take: an attribute where it is a number.
+  mlir::Value index(int64_t extent) { return extents.materialize(b, extent); }
+  mlir::OpFoldResult fold(int64_t extent);
+  llvm::SmallVector<mlir::OpFoldResult> fold(llvm::ArrayRef<int64_t> extents);
+  /// Extents of a tensor that was built here.
+  Dims extentsOf(mlir::Value physical);
+  Shaped typeOf(mlir::Value physical);
+  /// True if the shape can be told where things are built now, and not only inside a branch or body.
+  bool isVisible(llvm::ArrayRef<int64_t> shape);
+  /// The extent that two operands agree on along one dim; where that cannot be proved the program checks it.
+  int64_t agree(int64_t x, int64_t y);
+  /// The extent of a result of broadcast operands of extents x and y. A dim that is not known to be 1 does not repeat.
+  int64_t broadcastExtent(int64_t x, int64_t y);
+  /// What shape inference answers for a value: its extents, and its elements where it is a small tensor of integers
+  /// that are known as extents (what Shape gives, and arithmetic on it).
+  void setShape(mlir::Value v, llvm::ArrayRef<int64_t> shape) { shapes[v] = Dims(shape); }
+  void setScalars(mlir::Value v, llvm::ArrayRef<int64_t> elements) { scalars[v] = Dims(elements); }
+  std::optional<Dims> getScalars(mlir::Value v);
+  /// The same, reading the elements of a small integer tensor at run time where nothing is known of them. `isSize`:
+  /// they are never negative. Nothing where their number is not known.
+  std::optional<Dims> readScalars(mlir::Value v, bool isSize);
+  /// True if the program's extents are in v's shape or, where they are known, in its elements.
+  bool hasSymbols(mlir::Value v) { return scalars.contains(v) || anyFree(shape(v)); }
 
   // --- Constants
   // -------------------------------------------------------------------------------------------------------
@@ -88,7 +139,7 @@ public:
   /// A new constant of bytes in ONNX's raw layout.
   mlir::Value makeTensor(mlir::RankedTensorType type, llvm::ArrayRef<char> raw);
   mlir::Value makeTensor(mlir::ElementsAttr attr);
-  mlir::Value makeSplat(mlir::RankedTensorType type, mlir::TypedAttr scalar);
+  mlir::Value makeSplat(const Shaped &type, mlir::TypedAttr scalar);
   mlir::Value makeScalar(mlir::TypedAttr scalar);
   /// `value` converted to `type` (float: rounded; integer: truncated; i1: non zero).
   mlir::TypedAttr scalarAttr(mlir::Type type, double value);
@@ -107,20 +158,21 @@ public:
   void set(mlir::Value result, mlir::Value physical, llvm::ArrayRef<int64_t> order);
   void set(mlir::Value result, mlir::Value physical) { set(result, physical, identityOrder(rank(result))); }
   void set(mlir::Value result, const Placed &placed) { set(result, placed.value, placed.order); }
-  bool isSet(mlir::Value v) { return placed.contains(v) || isConstant(v); }
+  bool isSet(mlir::Value v) { return placed.contains(v) || scalars.contains(v) || isConstant(v); }
 
   // --- Building tensors (physical, no orders)
   // ----------------------------------------------------------------------------
-  mlir::Value empty(mlir::RankedTensorType type);
-  mlir::Value empty(llvm::ArrayRef<int64_t> shape, mlir::Type element);
-  mlir::Value filled(mlir::RankedTensorType type, mlir::TypedAttr scalar); // linalg.fill of tensor.empty
+  mlir::Value empty(const Shaped &type);
+  mlir::Value empty(llvm::ArrayRef<int64_t> shape, mlir::Type element) { return empty(Shaped(shape, element)); }
+  mlir::Value filled(const Shaped &type, mlir::TypedAttr scalar); // linalg.fill of tensor.empty
+  /// Remembers the extents of a tensor built by other means.
+  mlir::Value built(mlir::Value physical, llvm::ArrayRef<int64_t> shape);
   /// Same elements in row-major order, another shape: tensor.collapse_shape and expand_shape.
   mlir::Value reshape(mlir::Value tensor, llvm::ArrayRef<int64_t> shape);
   /// Result dim i is dim permutation[i] of `tensor`: linalg.transpose, a reshape where only dims of 1 move.
   mlir::Value transpose(mlir::Value tensor, llvm::ArrayRef<int64_t> permutation);
   /// One linalg.generic, all loops parallel, over the result's dims; maps go from them to each operand's dims.
-  mlir::Value map(mlir::RankedTensorType result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps,
-                  Body body);
+  mlir::Value map(const Shaped &result, mlir::ValueRange operands, llvm::ArrayRef<mlir::AffineMap> maps, Body body);
   /// One linalg.generic over the dims of `tensor` that reduces physical `axes` (dropped from the result). The body gets
   /// an element and the accumulator (of `init`'s type).
   mlir::Value reduce(mlir::Value tensor, llvm::ArrayRef<int64_t> axes, mlir::TypedAttr init, Body body);
@@ -133,8 +185,10 @@ public:
                   mlir::TypedAttr scalar);
   mlir::Value slice(mlir::Value tensor, llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes,
                     llvm::ArrayRef<int64_t> strides = {});
+  /// `tensor` written over the slice of `whole` at `offsets`, steps of 1.
+  mlir::Value insert(mlir::Value tensor, mlir::Value whole, llvm::ArrayRef<int64_t> offsets);
   /// Memory that is no other value's, unlike `empty`, which equal ones share.
-  mlir::Value fresh(mlir::RankedTensorType type);
+  mlir::Value fresh(const Shaped &type);
   /// `tensor` in a buffer of its own, for a loop that updates it in place.
   mlir::Value own(mlir::Value tensor);
   /// `tensor` in the memory of `target`, of the same type: ends every loop body and branch, so that what they hand on
@@ -161,11 +215,15 @@ public:
   /// What is cached while a scope lives lies inside a branch or body and is forgotten with it.
   class Scope {
   public:
-    explicit Scope(Lowering &l) : l(l), moved(l.moved) {}
-    ~Scope() { l.moved = std::move(moved); }
+    explicit Scope(Lowering &l) : l(l), extents(l.extents.memory()), moved(l.moved) {}
+    ~Scope() {
+      l.moved = std::move(moved);
+      l.extents.restore(std::move(extents));
+    }
 
   private:
     Lowering &l;
+    Extents::Memory extents;
     llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value> moved;
   };
   /// Lowers the operators of a nested block at `b`; its arguments are set.
@@ -185,8 +243,11 @@ public:
 
 private:
   llvm::DenseMap<mlir::Value, Placed> placed;
+  llvm::DenseMap<mlir::Value, Dims> shapes, scalars; // of onnx values
+  llvm::DenseMap<mlir::Value, Dims> builtShapes;     // of tensors built here that have free dims
   llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value> moved; // value and order -> tensor
   mlir::Value materialize(mlir::Value v, llvm::ArrayRef<int64_t> order);      // of a constant
+  mlir::Value materializeScalars(mlir::Value v);
 };
 
 // --- The table
@@ -217,6 +278,9 @@ private:
 
 /// All families' lowerings.
 const Registry &getRegistry();
+
+/// True for the operators of Math.cpp's table: their operands broadcast.
+bool isElementwise(llvm::StringRef name);
 
 /// Constants, absent operands and the terminator: read where they are used.
 bool needsNoLowering(mlir::Operation *op);

@@ -292,6 +292,10 @@ LogicalResult lowerIdentity(Lowering &l, onnx::IdentityOp op) {
 
 } // namespace
 
+bool isElementwise(StringRef name) {
+  return llvm::any_of(table, [&](const Entry &entry) { return entry.name == name; });
+}
+
 void populateMathLowerings(Registry &registry) {
   for (const Entry &entry : table)
     registry.add(("onnx." + entry.name).str(),

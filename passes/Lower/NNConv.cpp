@@ -30,6 +30,16 @@ void padSame(Window &w, StringRef autoPad, ArrayRef<int64_t> input, ArrayRef<int
   if (!autoPad.starts_with("SAME"))
     return;
   for (size_t dim = 0; dim < input.size(); ++dim) {
+    if (isFree(input[dim]) && w.strides[dim] != 1) {
+      w.begin[dim] = Window::unknown;
+      continue;
+    }
+    if (isFree(input[dim])) {
+      int64_t total = w.extent(dim) - 1;
+      w.begin[dim] = autoPad == "SAME_UPPER" ? total / 2 : total - total / 2;
+      w.end[dim] = total - w.begin[dim];
+      continue;
+    }
     int64_t total = std::max<int64_t>(0, (output[dim] - 1) * w.strides[dim] + w.extent(dim) - input[dim]);
     w.begin[dim] = autoPad == "SAME_UPPER" ? total / 2 : total - total / 2;
     w.end[dim] = total - w.begin[dim];
@@ -40,6 +50,8 @@ LogicalResult checkWindow(Lowering &l, Operation *op, const Window &w) {
   int64_t rank = w.kernel.size();
   if (rank < 1 || rank > 3)
     return l.unsupported(op, "expected 1 to 3 spatial dims, got " + Twine(rank));
+  if (llvm::is_contained(w.begin, Window::unknown))
+    return l.unsupported(op, "auto_pad SAME with a stride over a free dim; bind it, or give the pads as numbers");
   for (int64_t pad : w.pads())
     if (pad < 0)
       return l.unsupported(op, "expected pads of at least 0, got " + Twine(pad) +
@@ -107,7 +119,7 @@ LogicalResult lowerConv(Lowering &l, onnx::ConvOp op) {
     conv = nn::ConvOp::create(l.b, ValueRange{input, filter}, init, attributes);
   }
   addChannelBias(l, conv, op.getB(), rank);
-  l.set(op.getY(), conv->getResult(0), order);
+  l.set(op.getY(), l.built(conv->getResult(0), permuted(l.shape(op.getY()), order)), order);
   return success();
 }
 
@@ -121,8 +133,10 @@ LogicalResult lowerConvTranspose(Lowering &l, onnx::ConvTransposeOp op) {
   bool byShape = op.getOutputShape() && !op.getOutputShape()->empty(), same = op.getAutoPad().starts_with("SAME");
   for (int64_t dim = 0; dim < rank - 2; ++dim) {
     int64_t extra = op.getOutputPadding() && !op.getOutputPadding()->empty() ? (*op.getOutputPadding())[dim] : 0;
-    int64_t full = w.strides[dim] * (input[dim] - 1) + extra + w.extent(dim);
+    if ((byShape || same) && (isFree(input[dim]) || isFree(output[dim])))
+      return l.unsupported(op, "auto_pad or output_shape over a free dim; bind it, or give the pads as numbers");
     if (byShape || same) {
+      int64_t full = w.strides[dim] * (input[dim] - 1) + extra + w.extent(dim);
       int64_t total = std::max<int64_t>(0, full - output[dim]);
       w.begin[dim] = op.getAutoPad() == "SAME_UPPER" ? total / 2 : total - total / 2;
       w.end[dim] = total - w.begin[dim];
@@ -137,11 +151,11 @@ LogicalResult lowerConvTranspose(Lowering &l, onnx::ConvTransposeOp op) {
   auto conv = nn::ConvTransposeOp::create(l.b, ValueRange{l.getIn(op.getX(), order), filter},
                                           l.empty(l.typeIn(op.getY(), order)), attributes);
   addChannelBias(l, conv, op.getB(), rank);
-  l.set(op.getY(), conv->getResult(0), order);
+  l.set(op.getY(), l.built(conv->getResult(0), permuted(l.shape(op.getY()), order)), order);
   return success();
 }
 
-Value pool(Lowering &l, Value input, RankedTensorType result, const Window &w, nn::PoolKind kind, bool countPadding,
+Value pool(Lowering &l, Value input, const Shaped &result, const Window &w, nn::PoolKind kind, bool countPadding,
            bool isUnsigned) {
   SmallVector<NamedAttribute> attributes = windowAttributes(l, w);
   attributes.push_back(l.b.getNamedAttr("kind", nn::PoolKindAttr::get(l.b.getContext(), kind)));
@@ -150,7 +164,7 @@ Value pool(Lowering &l, Value input, RankedTensorType result, const Window &w, n
     attributes.push_back(l.b.getNamedAttr("count_padding", l.b.getUnitAttr()));
   if (isUnsigned)
     attributes.push_back(l.b.getNamedAttr("input_unsigned", l.b.getUnitAttr()));
-  return nn::PoolOp::create(l.b, input, l.empty(result), attributes)->getResult(0);
+  return l.built(nn::PoolOp::create(l.b, input, l.empty(result), attributes)->getResult(0), result.shape);
 }
 
 LogicalResult lowerMaxPool(Lowering &l, onnx::MaxPoolOp op) {
@@ -199,12 +213,12 @@ LogicalResult lowerGlobalMaxPool(Lowering &l, onnx::GlobalMaxPoolOp op) {
 }
 
 /// (sum of |x|^p)^(1/p) over windows: two elementwise steps around a sum.
-LogicalResult lowerLp(Lowering &l, Operation *op, int64_t p, llvm::function_ref<Value(Value, RankedTensorType)> sum) {
+LogicalResult lowerLp(Lowering &l, Operation *op, int64_t p, llvm::function_ref<Value(Value, const Shaped &)> sum) {
   Value x = op->getOperand(0), y = op->getResult(0);
   Order order = channelsLast(l.rank(x));
   Type type = l.element(x), wide = computeType(type);
   auto each = [&](Value tensor, Type to, auto body) {
-    auto result = RankedTensorType::get(cast<RankedTensorType>(tensor.getType()).getShape(), to);
+    auto result = Shaped(l.typeOf(tensor).getShape(), to);
     return l.map(result, tensor, l.b.getMultiDimIdentityMap(result.getRank()),
                  [&](ImplicitLocOpBuilder &b, ValueRange args) {
                    Scalars s(b, false);
@@ -213,7 +227,7 @@ LogicalResult lowerLp(Lowering &l, Operation *op, int64_t p, llvm::function_ref<
   };
   Value powers = each(l.getIn(x, order), wide,
                       [&](Scalars &s, Value v) { return p == 2 ? s.square(v) : s.pow(s.abs(v), s.like(v, p)); });
-  auto sumType = RankedTensorType::get(permuted(l.shape(y), order), wide);
+  auto sumType = Shaped(permuted(l.shape(y), order), wide);
   Value sums = sum(powers, sumType);
   l.set(y, each(sums, type, [&](Scalars &s, Value v) { return s.pow(v, s.like(v, 1.0 / p)); }), order);
   return success();
@@ -224,21 +238,58 @@ LogicalResult lowerLpPool(Lowering &l, onnx::LpPoolOp op) {
   padSame(w, op.getAutoPad(), l.shape(op.getX()).drop_front(2), l.shape(op.getY()).drop_front(2));
   if (failed(checkWindow(l, op, w)))
     return failure();
-  return lowerLp(l, op, op.getP(), [&](Value powers, RankedTensorType type) {
+  return lowerLp(l, op, op.getP(), [&](Value powers, const Shaped &type) {
     return pool(l, powers, type, w, nn::PoolKind::sum, false, false);
   });
 }
 
 LogicalResult lowerGlobalLpPool(Lowering &l, onnx::GlobalLpPoolOp op) {
   return lowerLp(l, op, op.getP(),
-                 [&](Value powers, RankedTensorType) { return globalPool(l, powers, nn::PoolKind::sum); });
+                 [&](Value powers, const Shaped &) { return globalPool(l, powers, nn::PoolKind::sum); });
 }
 
 } // namespace
 
+/// nn.pool's window is numbers; a free one is a reduction.
+static Value freeGlobalPool(Lowering &l, Value image, nn::PoolKind kind, bool isUnsigned) {
+  Shaped type = l.typeOf(image);
+  Type element = type.element, wide = computeType(element);
+  Dims axes;
+  int64_t count = 1;
+  for (int64_t dim = 1; dim + 1 < type.getRank(); ++dim) {
+    axes.push_back(dim);
+    count = l.mul(count, type.shape[dim]);
+  }
+  bool isMax = kind == nn::PoolKind::max;
+  TypedAttr init = l.zero(wide);
+  if (auto floats = dyn_cast<FloatType>(wide); isMax && floats)
+    init = l.b.getFloatAttr(wide, APFloat::getInf(floats.getFloatSemantics(), /*Negative=*/true));
+  else if (isMax && !isUnsigned)
+    init = l.b.getIntegerAttr(wide, APInt::getSignedMinValue(wide.getIntOrFloatBitWidth()));
+  Value sum = l.reduce(image, axes, init, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, isUnsigned);
+    Value x = s.cast(args[0], wide);
+    return isMax ? s.max(args[1], x) : s.add(args[1], x);
+  });
+  Value divisor;
+  if (kind == nn::PoolKind::average)
+    divisor = Scalars(l.b, false).cast(arith::IndexCastOp::create(l.b, l.b.getI64Type(), l.index(count)), wide);
+  Shaped small({type.shape.front(), type.shape.back()}, element);
+  Value result = l.map(small, sum, l.b.getMultiDimIdentityMap(2), [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, isUnsigned);
+    return s.cast(divisor ? s.div(args[0], divisor) : args[0], element);
+  });
+  Dims full(type.getRank(), 1);
+  full.front() = type.shape.front();
+  full.back() = type.shape.back();
+  return l.reshape(result, full);
+}
+
 Value globalPool(Lowering &l, Value image, nn::PoolKind kind, bool isUnsigned) {
-  auto type = cast<RankedTensorType>(image.getType());
+  auto type = l.typeOf(image);
   int64_t spatial = type.getRank() - 2;
+  if (anyFree(type.getShape().drop_front().drop_back()))
+    return freeGlobalPool(l, image, kind, isUnsigned);
   // nn.pool knows up to three spatial dims; a global one may see any number as one.
   int64_t pixels = product(type.getShape().drop_front().drop_back());
   Dims flat = {type.getDimSize(0), pixels, type.getShape().back()};
@@ -247,7 +298,7 @@ Value globalPool(Lowering &l, Value image, nn::PoolKind kind, bool isUnsigned) {
     spatial = 1;
   }
   Window w;
-  w.kernel.assign(cast<RankedTensorType>(image.getType()).getShape().drop_front().drop_back());
+  w.kernel.assign(l.typeOf(image).getShape().drop_front().drop_back());
   w.strides.assign(spatial, 1);
   w.dilations.assign(spatial, 1);
   w.begin.assign(spatial, 0);
@@ -255,8 +306,7 @@ Value globalPool(Lowering &l, Value image, nn::PoolKind kind, bool isUnsigned) {
   Dims shape(spatial + 2, 1), full(type.getRank(), 1);
   shape.front() = full.front() = flat.front();
   shape.back() = full.back() = flat.back();
-  return l.reshape(pool(l, image, RankedTensorType::get(shape, type.getElementType()), w, kind, false, isUnsigned),
-                   full);
+  return l.reshape(pool(l, image, Shaped(shape, type.getElementType()), w, kind, false, isUnsigned), full);
 }
 
 void populateNNConvLowerings(Registry &registry) {

@@ -35,14 +35,14 @@ Rhs getRhs(Lowering &l, Value v) {
   return {l.getIdentity(v), false};
 }
 
-Dims dimsOf(Value tensor) { return Dims(cast<RankedTensorType>(tensor.getType()).getShape()); }
-
 /// lhs [b..., m, k] times rhs, all of one rank or rhs of rank 2, into [b..., m, n].
-nn::MatmulOp createMatmul(Lowering &l, Value lhs, const Rhs &rhs, RankedTensorType type) {
+nn::MatmulOp createMatmul(Lowering &l, Value lhs, const Rhs &rhs, const Shaped &type) {
   SmallVector<NamedAttribute> attributes;
   if (rhs.transposed)
     attributes.push_back(l.b.getNamedAttr("transpose_rhs", l.b.getUnitAttr()));
-  return nn::MatmulOp::create(l.b, ValueRange{lhs, rhs.tensor}, l.empty(type), attributes);
+  auto matmul = nn::MatmulOp::create(l.b, ValueRange{lhs, rhs.tensor}, l.empty(type), attributes);
+  l.built(matmul->getResult(0), type.shape);
+  return matmul;
 }
 
 /// The contraction that `maps` (from loops to lhs, rhs) describe; loops not in `kept` are summed.
@@ -58,20 +58,20 @@ Value contract(Lowering &l, ArrayRef<int64_t> loops, ValueRange operands, ArrayR
   });
   if (wide == type)
     return sum;
-  auto result = RankedTensorType::get(dimsOf(sum), type);
+  auto result = Shaped(l.extentsOf(sum), type);
   return l.map(result, sum, l.b.getMultiDimIdentityMap(result.getRank()),
                [&](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).cast(args[0], type); });
 }
 
 /// lhs [B, m, k] x rhs [B or 1, k, n] of integers.
 Value integerMatmul(Lowering &l, Value lhs, Value rhs, Type type) {
-  Dims a = dimsOf(lhs), c = dimsOf(rhs);
+  Dims a = l.extentsOf(lhs), c = l.extentsOf(rhs);
   auto d = [&](int64_t i) { return l.b.getAffineDimExpr(i); };
   AffineExpr batch = c[0] == 1 ? l.b.getAffineConstantExpr(0) : d(0);
   AffineExpr lhsBatch = a[0] == 1 ? l.b.getAffineConstantExpr(0) : d(0);
   AffineMap maps[] = {AffineMap::get(4, 0, {lhsBatch, d(1), d(3)}, l.b.getContext()),
                       AffineMap::get(4, 0, {batch, d(3), d(2)}, l.b.getContext())};
-  return contract(l, {std::max(a[0], c[0]), a[1], c[2], a[2]}, {lhs, rhs}, maps, 3, type);
+  return contract(l, {l.broadcastExtent(a[0], c[0]), a[1], c[2], a[2]}, {lhs, rhs}, maps, 3, type);
 }
 
 LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
@@ -80,7 +80,7 @@ LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
     return l.error(op) << "expected operands of rank 1 or more, got a scalar";
   Type type = l.element(y);
   Value lhs = l.getIdentity(a);
-  Dims lhsShape = dimsOf(lhs);
+  Dims lhsShape = l.extentsOf(lhs);
   if (lhsShape.size() == 1)
     lhsShape.insert(lhsShape.begin(), 1);
   Rhs rhs;
@@ -88,7 +88,7 @@ LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
     rhs = {l.reshape(l.getIdentity(b), {l.shape(b)[0], 1})};
   else
     rhs = getRhs(l, b);
-  Dims rhsShape = dimsOf(rhs.tensor);
+  Dims rhsShape = l.extentsOf(rhs.tensor);
   int64_t k = lhsShape.back(), m = lhsShape[lhsShape.size() - 2];
   int64_t n = rhsShape[rhsShape.size() - (rhs.transposed ? 2 : 1)];
   Dims lhsBatch(ArrayRef<int64_t>(lhsShape).drop_back(2)), rhsBatch(ArrayRef<int64_t>(rhsShape).drop_back(2));
@@ -100,14 +100,14 @@ LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
   Dims lhsTarget, rhsTarget, batch;
   if (product(rhsBatch) == 1) {
     // One matrix serves all batches: their rows are one long left operand.
-    lhsTarget = {product(lhsBatch) * m, k};
+    lhsTarget = {l.mul(l.product(lhsBatch), m), k};
   } else if (lhsBatch == rhsBatch) {
-    batch = {product(lhsBatch)};
+    batch = {l.product(lhsBatch)};
     lhsTarget = {batch[0], m, k};
     rhsTarget = batch;
   } else {
     for (auto [i, j] : llvm::zip(lhsBatch, rhsBatch))
-      batch.push_back(std::max(i, j));
+      batch.push_back(l.broadcastExtent(i, j));
     lhsTarget = lhsBatch;
     lhsTarget.append({m, k});
     rhsTarget = rhsBatch;
@@ -120,7 +120,7 @@ LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
 
   Value result;
   if (isMatmulType(type)) {
-    result = createMatmul(l, lhs, rhs, RankedTensorType::get(shape, type))->getResult(0);
+    result = createMatmul(l, lhs, rhs, Shaped(shape, type))->getResult(0);
   } else {
     if (batch.size() > 1)
       return l.unsupported(op, "integers whose batches are broadcast in part; an Expand before the node does the same");
@@ -148,7 +148,7 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
 
   bool hasBias = !l.isAbsent(op.getC()) && op.getBeta() != 0 && !onnx::isConstantFloat(op.getC(), 0);
   if (isMatmulType(type)) {
-    nn::MatmulOp matmul = createMatmul(l, lhs, rhs, RankedTensorType::get(shape, type));
+    nn::MatmulOp matmul = createMatmul(l, lhs, rhs, Shaped(shape, type));
     Value bias;
     AffineMap map;
     if (hasBias) {
@@ -161,7 +161,7 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
     return success();
   }
   Value right = rhs.transposed ? l.transpose(rhs.tensor, {1, 0}) : rhs.tensor;
-  Dims lhsShape = dimsOf(lhs), rhsShape = dimsOf(right);
+  Dims lhsShape = l.extentsOf(lhs), rhsShape = l.extentsOf(right);
   Value sum = integerMatmul(l, l.reshape(lhs, {1, lhsShape[0], lhsShape[1]}),
                             l.reshape(right, {1, rhsShape[0], rhsShape[1]}), type);
   sum = l.reshape(sum, shape);
@@ -172,16 +172,15 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
     operands.push_back(bias);
     maps.push_back(map);
   }
-  l.set(op.getY(),
-        l.map(RankedTensorType::get(shape, type), operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-          Scalars s(b, l.isUnsigned(op.getY()));
-          auto scaled = [&](Value v, double factor) {
-            Type wide = b.getF64Type();
-            return factor == 1 ? v : s.cast(s.mul(s.cast(v, wide), s.constant(wide, factor)), type, s.isUnsigned);
-          };
-          Value value = scaled(args[0], op.getAlpha());
-          return hasBias ? s.add(value, scaled(args[1], op.getBeta())) : value;
-        }));
+  l.set(op.getY(), l.map(Shaped(shape, type), operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, l.isUnsigned(op.getY()));
+    auto scaled = [&](Value v, double factor) {
+      Type wide = b.getF64Type();
+      return factor == 1 ? v : s.cast(s.mul(s.cast(v, wide), s.constant(wide, factor)), type, s.isUnsigned);
+    };
+    Value value = scaled(args[0], op.getAlpha());
+    return hasBias ? s.add(value, scaled(args[1], op.getBeta())) : value;
+  }));
   return success();
 }
 

@@ -10,8 +10,6 @@ using namespace mlir;
 namespace burin::lower {
 namespace {
 
-RankedTensorType typeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()); }
-
 /// From all dims of `rank` to those not in `axes`.
 AffineMap keptDims(Lowering &l, int64_t rank, ArrayRef<int64_t> axes) {
   SmallVector<AffineExpr> kept;
@@ -21,18 +19,22 @@ AffineMap keptDims(Lowering &l, int64_t rank, ArrayRef<int64_t> axes) {
   return AffineMap::get(rank, 0, kept, l.b.getContext());
 }
 
-int64_t extentOf(Value tensor, ArrayRef<int64_t> axes) {
+/// One over the number of elements along the axes, as a scalar of type `wide`.
+Value inverseCount(Lowering &l, Value tensor, ArrayRef<int64_t> axes, Type wide) {
   int64_t count = 1;
   for (int64_t axis : axes)
-    count *= typeOf(tensor).getDimSize(axis);
-  return count;
+    count = l.mul(count, l.typeOf(tensor).getDimSize(axis));
+  if (!isFree(count))
+    return l.makeScalar(l.scalarAttr(wide, 1.0 / count));
+  Value number = arith::IndexCastOp::create(l.b, l.b.getI64Type(), l.index(count));
+  return arith::DivFOp::create(l.b, l.makeScalar(l.scalarAttr(wide, 1)), arith::SIToFPOp::create(l.b, wide, number));
 }
 
 using Step = llvm::function_ref<Value(Scalars &s, ValueRange args)>;
 
 /// Each element of `tensor` computed anew; arguments come in their compute type, the answer becomes `to`.
 Value each(Lowering &l, Value tensor, Type to, Step step) {
-  auto type = RankedTensorType::get(typeOf(tensor).getShape(), to);
+  auto type = Shaped(l.typeOf(tensor).getShape(), to);
   return l.map(type, tensor, l.b.getMultiDimIdentityMap(type.getRank()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, false);
     return s.cast(step(s, s.cast(args[0], computeType(args[0].getType()))), to);
@@ -41,15 +43,15 @@ Value each(Lowering &l, Value tensor, Type to, Step step) {
 
 /// Sums step(element, statistics...) over physical `axes` of `tensor`; statistics have the dims that stay.
 Value sumOver(Lowering &l, Value tensor, ArrayRef<int64_t> axes, ValueRange statistics, Step step) {
-  Type wide = computeType(typeOf(tensor).getElementType());
-  int64_t rank = typeOf(tensor).getRank();
+  Type wide = computeType(l.typeOf(tensor).getElementType());
+  int64_t rank = l.typeOf(tensor).getRank();
   SmallVector<Value> operands = {tensor};
   SmallVector<AffineMap> maps = {l.b.getMultiDimIdentityMap(rank)};
   for (Value v : statistics) {
     operands.push_back(v);
     maps.push_back(keptDims(l, rank, axes));
   }
-  return l.reduce(typeOf(tensor).getShape(), operands, maps, axes, l.zero(wide),
+  return l.reduce(l.typeOf(tensor).getShape(), operands, maps, axes, l.zero(wide),
                   [&](ImplicitLocOpBuilder &b, ValueRange args) {
                     Scalars s(b, false);
                     SmallVector<Value> all;
@@ -65,21 +67,20 @@ struct Statistics {
 
 /// inverse = 1 / sqrt(variance + epsilon).
 Statistics getStatistics(Lowering &l, Value tensor, ArrayRef<int64_t> axes, double epsilon, bool centered) {
-  Type wide = computeType(typeOf(tensor).getElementType());
-  double scale = 1.0 / extentOf(tensor, axes);
+  Type wide = computeType(l.typeOf(tensor).getElementType());
+  Value scale = inverseCount(l, tensor, axes, wide);
   Statistics result;
   Value squares;
   if (centered) {
     Value sum = sumOver(l, tensor, axes, {}, [](Scalars &, ValueRange args) { return args[0]; });
-    result.mean =
-        each(l, sum, wide, [&](Scalars &s, ValueRange args) { return s.mul(args[0], s.like(args[0], scale)); });
+    result.mean = each(l, sum, wide, [&](Scalars &s, ValueRange args) { return s.mul(args[0], scale); });
     squares = sumOver(l, tensor, axes, result.mean,
                       [](Scalars &s, ValueRange args) { return s.square(s.sub(args[0], args[1])); });
   } else {
     squares = sumOver(l, tensor, axes, {}, [](Scalars &s, ValueRange args) { return s.square(args[0]); });
   }
   result.inverse = each(l, squares, wide, [&](Scalars &s, ValueRange args) {
-    Value variance = s.add(s.mul(args[0], s.like(args[0], scale)), s.like(args[0], epsilon));
+    Value variance = s.add(s.mul(args[0], scale), s.like(args[0], epsilon));
     return s.div(s.like(variance, 1), s.sqrt(variance));
   });
   return result;
@@ -94,7 +95,7 @@ struct Read {
 /// (x - mean) * inverse, rounded to x's type as ONNX does between its two stages, then * scale + bias.
 Value applyNormalization(Lowering &l, Value tensor, ArrayRef<int64_t> axes, const Statistics &statistics,
                          std::optional<Read> scale, std::optional<Read> bias) {
-  RankedTensorType type = typeOf(tensor);
+  Shaped type = l.typeOf(tensor);
   Type element = type.getElementType(), wide = computeType(element);
   SmallVector<Value> operands = {tensor};
   SmallVector<AffineMap> maps = {l.b.getMultiDimIdentityMap(type.getRank())};
@@ -134,7 +135,7 @@ void setStatistics(Lowering &l, Value result, Value statistics, const Order &ord
   for (int64_t dim = axis; dim < static_cast<int64_t>(order.size()); ++dim)
     kept.push_back(dim);
   Value tensor = l.reshape(statistics, permuted(l.shape(result), kept));
-  if (typeOf(tensor).getElementType() != l.element(result))
+  if (l.typeOf(tensor).getElementType() != l.element(result))
     tensor = each(l, tensor, l.element(result), [](Scalars &, ValueRange args) { return args[0]; });
   l.set(result, tensor, kept);
 }
@@ -186,7 +187,7 @@ LogicalResult lowerGroups(Lowering &l, Operation *op, int64_t groups, double eps
   int64_t channels = l.shape(x)[1], at = positionOf(placed.order, 1);
   if (groups < 1 || channels % groups)
     return l.error(op) << "expected num_groups to divide the " << channels << " channels, got " << groups;
-  Dims shape(placed.type().getShape());
+  Dims shape(l.typeOf(placed.value).getShape());
   shape[at] = groups;
   shape.insert(shape.begin() + at + 1, channels / groups);
   Value split = l.reshape(placed.value, shape);
@@ -200,7 +201,7 @@ LogicalResult lowerGroups(Lowering &l, Operation *op, int64_t groups, double eps
   auto read = [&](Value v) { return Read{l.reshape(l.getIdentity(v), {groups, channels / groups}), map}; };
   Statistics statistics = getStatistics(l, split, axes, epsilon, /*centered=*/true);
   Value result = applyNormalization(l, split, axes, statistics, read(op->getOperand(1)), read(op->getOperand(2)));
-  l.set(op->getResult(0), l.reshape(result, placed.type().getShape()), placed.order);
+  l.set(op->getResult(0), l.reshape(result, l.typeOf(placed.value).getShape()), placed.order);
   return success();
 }
 
@@ -215,12 +216,14 @@ LogicalResult lowerGroupNormalization(Lowering &l, onnx::GroupNormalizationOp op
 /// Statistics of the batch itself, in two passes, and the running ones moved towards them.
 LogicalResult lowerTrainingNormalization(Lowering &l, onnx::BatchNormalizationOp op) {
   Placed placed = l.get(op.getX());
-  RankedTensorType type = placed.type();
+  Shaped type = l.typeOf(placed.value);
   Type element = type.getElementType(), wide = computeType(element);
   int64_t rank = type.getRank();
   if (rank < 2 || product(type.getShape()) == 0)
     return l.unsupported(op, "training_mode without channels or elements");
   int64_t axis = positionOf(placed.order, 1), channels = type.getDimSize(axis);
+  if (anyFree(type.shape))
+    return l.unsupported(op, "training_mode over free dims");
   double count = double(product(type.getShape()) / channels), momentum = op.getMomentum(), epsilon = op.getEpsilon();
   Dims others;
   for (int64_t dim = 0; dim < rank; ++dim)
@@ -229,7 +232,7 @@ LogicalResult lowerTrainingNormalization(Lowering &l, onnx::BatchNormalizationOp
   AffineMap all = l.b.getMultiDimIdentityMap(rank),
             channel = AffineMap::get(rank, 0, {l.b.getAffineDimExpr(axis)}, l.b.getContext()),
             same = l.b.getMultiDimIdentityMap(1);
-  auto vectorType = RankedTensorType::get({channels}, wide);
+  auto vectorType = Shaped({channels}, wide);
   auto mean = [&](Value sum) {
     return l.map(vectorType, sum, same, [&](ImplicitLocOpBuilder &b, ValueRange args) {
       Scalars s(b, false);
@@ -280,7 +283,7 @@ LogicalResult lowerBatchNormalization(Lowering &l, onnx::BatchNormalizationOp op
     return lowerTrainingNormalization(l, op);
   Value x = op.getX();
   Placed placed = l.get(x);
-  RankedTensorType type = placed.type();
+  Shaped type = l.typeOf(placed.value);
   Type element = type.getElementType(), wide = computeType(element);
   int64_t rank = type.getRank();
   AffineMap channel = AffineMap::get(rank, 0,
@@ -302,7 +305,7 @@ LogicalResult lowerBatchNormalization(Lowering &l, onnx::BatchNormalizationOp op
       factors.push_back(factor);
       offsets.push_back(values[1][c] - values[2][c] * factor);
     }
-    auto parameter = RankedTensorType::get({static_cast<int64_t>(factors.size())}, wide);
+    auto parameter = Shaped({static_cast<int64_t>(factors.size())}, wide);
     operands.push_back(l.makeTensor(onnx::makeFloats(parameter, factors)));
     operands.push_back(l.makeTensor(onnx::makeFloats(parameter, offsets)));
   } else {
@@ -330,20 +333,19 @@ LogicalResult lowerBatchNormalization(Lowering &l, onnx::BatchNormalizationOp op
 
 /// `tensor` and statistics of what lies along `axes`, combined elementwise.
 Value combine(Lowering &l, Value tensor, Value statistics, ArrayRef<int64_t> axes, Type to, Step step) {
-  RankedTensorType type = typeOf(tensor);
+  Shaped type = l.typeOf(tensor);
   Type wide = computeType(type.getElementType());
   AffineMap maps[] = {l.b.getMultiDimIdentityMap(type.getRank()), keptDims(l, type.getRank(), axes)};
-  return l.map(RankedTensorType::get(type.getShape(), to), {tensor, statistics}, maps,
-               [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                 Scalars s(b, false);
-                 SmallVector<Value> all = {s.cast(args[0], wide), s.cast(args[1], wide)};
-                 return s.cast(step(s, all), to);
-               });
+  return l.map(Shaped(type.getShape(), to), {tensor, statistics}, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, false);
+    SmallVector<Value> all = {s.cast(args[0], wide), s.cast(args[1], wide)};
+    return s.cast(step(s, all), to);
+  });
 }
 
 LogicalResult lowerLpNormalization(Lowering &l, onnx::LpNormalizationOp op) {
   Placed placed = l.get(op.getInput());
-  Type element = placed.type().getElementType();
+  Type element = l.typeOf(placed.value).getElementType();
   Dims axes = {positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput())))};
   int64_t p = op.getP();
   Value sums = sumOver(l, placed.value, axes, {},
@@ -359,19 +361,22 @@ LogicalResult lowerLpNormalization(Lowering &l, onnx::LpNormalizationOp op) {
 LogicalResult lowerSoftmax(Lowering &l, onnx::SoftmaxOp op) {
   Placed placed = l.get(op.getInput());
   if (l.rank(op.getInput()) == 0) {
-    l.set(op.getOutput(), l.makeSplat(placed.type(), l.scalarAttr(placed.type().getElementType(), 1)));
+    l.set(op.getOutput(),
+          l.makeSplat(l.typeOf(placed.value), l.scalarAttr(l.typeOf(placed.value).getElementType(), 1)));
     return success();
   }
   int64_t dim = positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput())));
-  Value result = nn::SoftmaxOp::create(l.b, placed.value, l.empty(placed.type()),
-                                       l.b.getNamedAttr("dim", l.b.getI64IntegerAttr(dim)))
-                     ->getResult(0);
+  Shaped type = l.typeOf(placed.value);
+  Value result = l.built(
+      nn::SoftmaxOp::create(l.b, placed.value, l.empty(type), l.b.getNamedAttr("dim", l.b.getI64IntegerAttr(dim)))
+          ->getResult(0),
+      type.shape);
   l.set(op.getOutput(), result, placed.order);
   return success();
 }
 
 Value maxOver(Lowering &l, Value tensor, ArrayRef<int64_t> axes) {
-  auto element = cast<FloatType>(typeOf(tensor).getElementType());
+  auto element = cast<FloatType>(l.typeOf(tensor).getElementType());
   auto lowest = l.b.getFloatAttr(element, APFloat::getInf(element.getFloatSemantics(), /*Negative=*/true));
   return l.reduce(tensor, axes, lowest,
                   [](ImplicitLocOpBuilder &b, ValueRange args) { return Scalars(b, false).max(args[0], args[1]); });
@@ -379,7 +384,7 @@ Value maxOver(Lowering &l, Value tensor, ArrayRef<int64_t> axes) {
 
 LogicalResult lowerLogSoftmax(Lowering &l, onnx::LogSoftmaxOp op) {
   Placed placed = l.get(op.getInput());
-  Type element = placed.type().getElementType(), wide = computeType(element);
+  Type element = l.typeOf(placed.value).getElementType(), wide = computeType(element);
   Dims axes;
   if (l.rank(op.getInput()))
     axes.push_back(positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput()))));
@@ -400,11 +405,11 @@ LogicalResult lowerLRN(Lowering &l, onnx::LRNOp op) {
   Value x = op.getX();
   Order order = channelsLast(l.rank(x));
   Value tensor = l.getIn(x, order);
-  RankedTensorType type = typeOf(tensor);
+  Shaped type = l.typeOf(tensor);
   Type element = type.getElementType(), wide = computeType(element);
   int64_t channels = type.getShape().back(), size = op.getSize(), before = (size - 1) / 2;
   Value squares = each(l, tensor, wide, [](Scalars &s, ValueRange args) { return s.square(args[0]); });
-  Dims line = {type.getNumElements() / channels, channels, 1};
+  Dims line = {l.floorDiv(l.product(type.shape), channels), channels, 1};
   NamedAttribute attributes[] = {
       l.b.getNamedAttr("kind", nn::PoolKindAttr::get(l.b.getContext(), nn::PoolKind::sum)),
       l.b.getNamedAttr("kernel", l.b.getDenseI64ArrayAttr({size})),

@@ -82,7 +82,7 @@ FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRe
 
 // One generic over x with scale and zero point; the body gets (x, scale, zero point or null).
 using QuantBody = llvm::function_ref<Value(ImplicitLocOpBuilder &b, Value x, Value scale, Value zeroPoint)>;
-Value mapQuant(Lowering &l, RankedTensorType type, Value x, const Parameter &scale,
+Value mapQuant(Lowering &l, const Shaped &type, Value x, const Parameter &scale,
                const std::optional<Parameter> &zeroPoint, QuantBody body) {
   SmallVector<Value> operands{x};
   SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(type.getRank())};
@@ -214,10 +214,10 @@ LogicalResult lowerDequantizeLinear(Lowering &l, onnx::DequantizeLinearOp op) {
 // Range, scale and zero point of the whole operand at run time, then QuantizeLinear to uint8.
 LogicalResult lowerDynamicQuantizeLinear(Lowering &l, onnx::DynamicQuantizeLinearOp op) {
   Placed x = l.get(op.getX());
-  if (x.type().getNumElements() == 0)
+  if (product(l.extentsOf(x.value)) == 0)
     return l.error(op) << "expected an operand with elements, got none";
   Type f32 = l.b.getF32Type(), i8 = l.b.getI8Type();
-  Dims loops(x.type().getShape());
+  Dims loops(l.typeOf(x.value).getShape());
   AffineMap identity = l.b.getMultiDimIdentityMap(loops.size()),
             none = AffineMap::get(loops.size(), 0, l.b.getContext()), scalar = AffineMap::get(l.b.getContext());
   // From 0, which the range must hold.
@@ -228,18 +228,16 @@ LogicalResult lowerDynamicQuantizeLinear(Lowering &l, onnx::DynamicQuantizeLinea
     });
   };
   Value low = extreme(false), high = extreme(true);
-  Value scale = l.map(
-      RankedTensorType::get({}, f32), {low, high}, {scalar, scalar}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-        Scalars s(b, false);
-        Value range = s.sub(args[1], args[0]);
-        return s.select(s.equal(range, s.like(range, 0)), s.like(range, 1), s.div(range, s.like(range, 255)));
-      });
-  Value zero = l.map(RankedTensorType::get({}, i8), {low, scale}, {scalar, scalar},
-                     [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                       Scalars s(b, true);
-                       return requantize(s, s.neg(s.div(args[0], args[1])), Value(), i8, true);
-                     });
-  Value y = l.map(RankedTensorType::get(loops, i8), {x.value, scale, zero}, {identity, none, none},
+  Value scale = l.map(Shaped({}, f32), {low, high}, {scalar, scalar}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, false);
+    Value range = s.sub(args[1], args[0]);
+    return s.select(s.equal(range, s.like(range, 0)), s.like(range, 1), s.div(range, s.like(range, 255)));
+  });
+  Value zero = l.map(Shaped({}, i8), {low, scale}, {scalar, scalar}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, true);
+    return requantize(s, s.neg(s.div(args[0], args[1])), Value(), i8, true);
+  });
+  Value y = l.map(Shaped(loops, i8), {x.value, scale, zero}, {identity, none, none},
                   [&](ImplicitLocOpBuilder &b, ValueRange args) {
                     Scalars s(b, true);
                     return requantize(s, s.div(args[0], args[1]), s.cast(args[2], f32), i8, true);

@@ -9,8 +9,6 @@ using namespace mlir;
 namespace burin::lower {
 namespace {
 
-Dims dimsOf(Value tensor) { return Dims(cast<RankedTensorType>(tensor.getType()).getShape()); }
-
 // A zero point that is one constant, 0 where absent; nothing otherwise.
 std::optional<int64_t> constantZero(Lowering &l, Value v) {
   if (l.isAbsent(v))
@@ -28,7 +26,7 @@ struct Operand {
   AffineMap map;
 };
 Operand spread(Lowering &l, Value tensor, ArrayRef<int64_t> shape) {
-  Dims own = dimsOf(tensor), kept;
+  Dims own = l.extentsOf(tensor), kept;
   SmallVector<AffineExpr> exprs;
   int64_t offset = int64_t(shape.size()) - own.size();
   for (auto [dim, extent] : llvm::enumerate(own))
@@ -49,7 +47,7 @@ Value parameter(Lowering &l, Value v, bool left) {
 }
 
 // One generic over `type` whose body gets the first operand's element as it is and an element of every spread one.
-Value combine(Lowering &l, RankedTensorType type, ArrayRef<Value> tensors, Body body) {
+Value combine(Lowering &l, const Shaped &type, ArrayRef<Value> tensors, Body body) {
   SmallVector<Value> operands;
   SmallVector<AffineMap> maps;
   for (Value tensor : tensors) {
@@ -68,7 +66,7 @@ struct Side {
 
 // Sums of (element - zero) over k, which stays as a dim of 1.
 Value sums(Lowering &l, const Side &side, int64_t axis) {
-  Dims shape = dimsOf(side.tensor);
+  Dims shape = l.extentsOf(side.tensor);
   Value sum = l.reduce(side.tensor, axis, l.zero(l.b.getI32Type()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, side.isUnsigned);
     Value wide = s.cast(args[0], b.getI32Type());
@@ -87,7 +85,7 @@ Value multiply(Lowering &l, Value a, Value aZero, Value b, Value bZero) {
     else
       side->zeroPoint = zero;
   }
-  Dims left = dimsOf(lhs.tensor), right = dimsOf(rhs.tensor);
+  Dims left = l.extentsOf(lhs.tensor), right = l.extentsOf(rhs.tensor);
   if (left.size() == 1)
     left.insert(left.begin(), 1);
   if (right.size() == 1)
@@ -137,7 +135,7 @@ Value multiply(Lowering &l, Value a, Value aZero, Value b, Value bZero) {
     tensors.append({parameter(l, lhs.zeroPoint, true), sums(l, rhs, rank - 2)});
   if (rhs.zeroPoint)
     tensors.append({parameter(l, rhs.zeroPoint, false), sums(l, lhs, rank - 1)});
-  return combine(l, RankedTensorType::get(shape, i32), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+  return combine(l, Shaped(shape, i32), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, false), sl(b, lhs.isUnsigned), sr(b, rhs.isUnsigned);
     Value sum = args[0], p, q;
     size_t next = 1;
@@ -170,7 +168,7 @@ LogicalResult lowerQLinearMatMul(Lowering &l, onnx::QLinearMatMulOp op) {
   if (element.getIntOrFloatBitWidth() != 8)
     return l.unsupported(op, "a result that is neither int8 nor uint8");
   Value sum = multiply(l, op.getA(), op.getAZeroPoint(), op.getB(), op.getBZeroPoint());
-  auto type = RankedTensorType::get(dimsOf(sum), element);
+  auto type = Shaped(l.extentsOf(sum), element);
   SmallVector<Value> tensors{sum, parameter(l, op.getAScale(), true), parameter(l, op.getBScale(), false),
                              parameter(l, op.getYScale(), true), parameter(l, op.getYZeroPoint(), true)};
   bool isUnsigned = l.isUnsigned(y);
@@ -215,12 +213,11 @@ FailureOr<Value> convolve(Lowering &l, OpTy op, Value x, Value xZero, Value w, V
       SmallVector<Value> tensors{tensor};
       if (!l.isAbsent(zero)) // a vector has one an output channel, the filter's last dim
         tensors.push_back(product(l.shape(zero)) == 1 ? l.reshape(l.getIdentity(zero), {}) : l.getIdentity(zero));
-      return combine(l, RankedTensorType::get(dimsOf(tensor), i32), tensors,
-                     [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                       Scalars s(b, isUnsigned);
-                       Value wide = s.cast(args[0], i32);
-                       return args.size() == 1 ? wide : s.sub(wide, s.cast(args[1], i32));
-                     });
+      return combine(l, Shaped(l.extentsOf(tensor), i32), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+        Scalars s(b, isUnsigned);
+        Value wide = s.cast(args[0], i32);
+        return args.size() == 1 ? wide : s.sub(wide, s.cast(args[1], i32));
+      });
     };
     input = widen(input, xZero, l.isUnsigned(x));
     filter = widen(filter, wZero, l.isUnsigned(w));
@@ -260,13 +257,12 @@ LogicalResult lowerQLinearConv(Lowering &l, onnx::QLinearConvOp op) {
                              one(op.getYZeroPoint())};
   if (hasBias)
     tensors.push_back(one(op.getB()));
-  Value result =
-      combine(l, RankedTensorType::get(dimsOf(*sum), element), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-        Scalars s(b, isUnsigned), own(b, false);
-        Value total = hasBias ? own.add(args[0], args[5]) : args[0];
-        Value scale = s.div(s.mul(args[1], args[2]), args[3]);
-        return requantize(s, s.mul(own.cast(total, f32), scale), s.cast(args[4], f32), element, isUnsigned);
-      });
+  Value result = combine(l, Shaped(l.extentsOf(*sum), element), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, isUnsigned), own(b, false);
+    Value total = hasBias ? own.add(args[0], args[5]) : args[0];
+    Value scale = s.div(s.mul(args[1], args[2]), args[3]);
+    return requantize(s, s.mul(own.cast(total, f32), scale), s.cast(args[4], f32), element, isUnsigned);
+  });
   l.set(y, result, channelsLast(l.rank(y)));
   return success();
 }

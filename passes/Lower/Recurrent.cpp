@@ -99,7 +99,7 @@ public:
     linearBeforeReset = kind == gru && integer("linear_before_reset");
     readLengths();
 
-    Value all = l.reshape(l.getIn(x, stepsFirst), {steps * batch, inputs});
+    Value all = l.reshape(l.getIn(x, stepsFirst), {l.mul(steps, batch), inputs});
     bool wantsY = !l.isAbsent(op->getResult(0)) && !op->getResult(0).use_empty();
     Value y = wantsY ? l.empty({steps, directions, batch, hidden}, type) : Value();
     SmallVector<State> finals;
@@ -213,7 +213,7 @@ private:
     SmallVector<NamedAttribute> attributes;
     if (rhs.transposed)
       attributes.push_back(l.b.getNamedAttr("transpose_rhs", l.b.getUnitAttr()));
-    int64_t m = cast<RankedTensorType>(lhs.getType()).getDimSize(0);
+    int64_t m = l.extentsOf(lhs)[0];
     Value init = l.empty({m, rhs.columns}, type);
     auto matmul = nn::MatmulOp::create(l.b, ValueRange{lhs, rhs.tensor}, init, attributes);
     if (addend) {
@@ -221,7 +221,7 @@ private:
       AffineMap map = l.b.getMultiDimIdentityMap(2);
       addBiasEpilogue(l, matmul, addend, rank == 2 ? map : map.getMinorIdentityMap(2, 1, l.b.getContext()));
     }
-    return matmul->getResult(0);
+    return l.built(matmul->getResult(0), {m, rhs.columns});
   }
 
   /// `count` elements from `from` of direction d of a vector operand [directions, n].
@@ -285,7 +285,7 @@ private:
     projected = l.reshape(projected, {steps, batch, gates * hidden});
     State state{initial(5, d), kind == lstm ? initial(6, d) : Value()};
 
-    if (steps <= maxUnrolledSteps) {
+    if (!isFree(steps) && steps <= maxUnrolledSteps) {
       for (int64_t i = 0; i < steps; ++i) {
         int64_t t = reverse ? steps - 1 - i : i;
         state = step(dir, projected, l.b.getIndexAttr(t), state);
@@ -300,8 +300,7 @@ private:
       carried.push_back(l.own(state.c));
     if (y)
       carried.push_back(y);
-    auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(l.b, value); };
-    Value zero = constant(0), one = constant(1), end = constant(steps), last = constant(steps - 1);
+    Value zero = l.index(0), one = l.index(1), end = l.index(steps), last = l.index(l.sub(steps, 1));
     auto loop = scf::ForOp::create(l.b, zero, end, one, carried);
     {
       OpBuilder::InsertionGuard guard(l.b);
@@ -310,6 +309,10 @@ private:
       if (reverse)
         t = arith::SubIOp::create(l.b, last, t);
       auto args = loop.getRegionIterArgs();
+      for (Value arg : args.take_front(state.c ? 2 : 1))
+        l.built(arg, {batch, hidden});
+      if (y)
+        l.built(args.back(), {steps, directions, batch, hidden});
       State next = step(dir, projected, t, {args[0], state.c ? args[1] : Value()});
       SmallVector<Value> yielded{l.moveInto(next.h, args[0])};
       if (next.c)
@@ -318,15 +321,17 @@ private:
         yielded.push_back(insert(args.back(), yielded[0], t, d));
       scf::YieldOp::create(l.b, yielded);
     }
+    for (Value result : loop.getResults().take_front(state.c ? 2 : 1))
+      l.built(result, {batch, hidden});
     if (y)
-      y = loop.getResults().back();
+      y = l.built(loop.getResults().back(), {steps, directions, batch, hidden});
     return {loop.getResult(0), state.c ? loop.getResult(1) : Value()};
   }
 
   /// Direction d of an initial state, [batch, hidden]; zeros where it is absent.
   Value initial(unsigned operand, int64_t d) {
     Value v = op->getOperand(operand);
-    auto state = RankedTensorType::get({batch, hidden}, type);
+    Shaped state({batch, hidden}, type);
     if (l.isAbsent(v))
       return l.makeSplat(state, l.zero(type));
     Value tensor = l.getIn(v, batchFirst ? Order{1, 0, 2} : identityOrder(3));
@@ -343,11 +348,11 @@ private:
   }
 
   Value insertInto(Value target, Value value, SmallVector<OpFoldResult> offsets) {
-    auto shape = cast<RankedTensorType>(value.getType()).getShape();
+    Dims shape = l.extentsOf(value);
     SmallVector<OpFoldResult> sizes(offsets.size() - shape.size(), l.b.getIndexAttr(1)),
         strides(offsets.size(), l.b.getIndexAttr(1));
-    llvm::append_range(sizes, getAsIndexOpFoldResult(l.b.getContext(), shape));
-    return tensor::InsertSliceOp::create(l.b, value, target, offsets, sizes, strides);
+    llvm::append_range(sizes, l.fold(shape));
+    return l.built(tensor::InsertSliceOp::create(l.b, value, target, offsets, sizes, strides), l.extentsOf(target));
   }
 
   /// y[t, d] = h, or zero where the sequence has ended.
@@ -362,7 +367,7 @@ private:
   /// of a sequence that has ended is `otherwise`: an operand's index or a constant.
   Value elementwise(SmallVector<Value> operands, llvm::function_ref<Value(Scalars &, ValueRange)> body,
                     OpFoldResult t = {}, std::variant<std::monostate, unsigned, TypedAttr> otherwise = {}) {
-    auto resultType = RankedTensorType::get({batch, hidden}, type);
+    Shaped resultType({batch, hidden}, type);
     MLIRContext *ctx = l.b.getContext();
     AffineMap all = l.b.getMultiDimIdentityMap(2);
     SmallVector<AffineMap> maps;
@@ -396,9 +401,10 @@ private:
       }
       linalg::YieldOp::create(b, result);
     };
-    return linalg::GenericOp::create(l.b, TypeRange(resultType), operands, ValueRange(l.empty(resultType)), maps,
-                                     iterators, build)
-        .getResult(0);
+    return l.built(linalg::GenericOp::create(l.b, TypeRange(RankedTensorType(resultType)), operands,
+                                             ValueRange(l.empty(resultType)), maps, iterators, build)
+                       .getResult(0),
+                   resultType.shape);
   }
 
   Value activate(Scalars &s, Value x, const Activation &f) {
@@ -408,11 +414,12 @@ private:
   }
 
   State step(Direction &dir, Value projected, OpFoldResult t, State old) {
-    MLIRContext *ctx = l.b.getContext();
     SmallVector<OpFoldResult> offsets{t, l.b.getIndexAttr(0), l.b.getIndexAttr(0)}, strides(3, l.b.getIndexAttr(1));
     int64_t columns = gates * hidden;
-    Value x = tensor::ExtractSliceOp::create(l.b, RankedTensorType::get({batch, columns}, type), projected, offsets,
-                                             getAsIndexOpFoldResult(ctx, {1, batch, columns}), strides);
+    Dims sizes = {1, batch, columns};
+    Value x = tensor::ExtractSliceOp::create(l.b, RankedTensorType(Shaped({batch, columns}, type)), projected, offsets,
+                                             l.fold(sizes), strides);
+    l.built(x, {batch, columns});
     auto gate = [&](Value tensor, int64_t i) { return l.slice(tensor, {0, i * hidden}, {batch, hidden}); };
     ArrayRef<Activation> f = dir.f;
 

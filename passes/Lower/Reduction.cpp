@@ -8,8 +8,6 @@ using namespace mlir;
 namespace burin::lower {
 namespace {
 
-RankedTensorType typeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()); }
-
 enum class Kind { sum, mean, max, min, prod, l1, l2, logSum, logSumExp, sumSquare };
 
 /// The axes a Reduce* runs over, normalized and sorted; all of them when none is given, unless noop_with_empty_axes.
@@ -54,18 +52,24 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
   int64_t count = 1;
   Dims physical;
   for (int64_t axis : *axes) {
-    count *= l.shape(data)[axis];
+    count = l.mul(count, l.shape(data)[axis]);
     physical.push_back(positionOf(placed.order, axis));
+  }
+
+  Value divisor;
+  if (kind == Kind::mean && isFree(count)) {
+    Value number = arith::IndexCastOp::create(l.b, l.b.getI64Type(), l.index(count));
+    divisor = Scalars(l.b, /*isUnsigned=*/false).cast(number, wide);
   }
 
   // The mean of an image a channel is what nn.pool has kernels for.
   int64_t rank = l.rank(data);
   bool allSpatial = rank >= 3 && static_cast<int64_t>(axes->size()) == rank - 2 && axes->front() == 2;
-  if (kind == Kind::mean && isa<FloatType>(element) && allSpatial && count > 1 &&
+  if (kind == Kind::mean && isa<FloatType>(element) && allSpatial && (isFree(count) || count > 1) &&
       sameMemory(l.shape(data), placed.order, channelsLast(rank)) && !isIdentity(placed.order)) {
     Value image = l.getIn(data, channelsLast(rank));
     Value pooled = globalPool(l, image, nn::PoolKind::average);
-    RankedTensorType type = typeOf(pooled);
+    Shaped type = l.typeOf(pooled);
     if (keepDims)
       l.set(result, pooled, channelsLast(rank));
     else
@@ -87,7 +91,7 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
   auto last = [&](Scalars &s, Value v) {
     switch (kind) {
     case Kind::mean:
-      return s.div(v, s.like(v, count));
+      return s.div(v, divisor ? divisor : s.like(v, count));
     case Kind::l2:
       return s.sqrt(v);
     case Kind::logSum:
@@ -127,7 +131,7 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
     auto floats = cast<FloatType>(wide);
     Value maximum = reduceWith(placed.value, l.b.getFloatAttr(wide, APFloat::getInf(floats.getFloatSemantics(), true)),
                                first, &Scalars::max);
-    RankedTensorType type = typeOf(maximum);
+    Shaped type = l.typeOf(maximum);
     AffineMap same = l.b.getMultiDimIdentityMap(type.getRank());
     Value shift = l.map(type, maximum, same, [&](ImplicitLocOpBuilder &b, ValueRange args) {
       Scalars s(b, false);
@@ -139,17 +143,17 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
       if (!llvm::is_contained(physical, dim))
         kept.push_back(l.b.getAffineDimExpr(dim));
     AffineMap maps[] = {l.b.getMultiDimIdentityMap(rank), AffineMap::get(rank, 0, kept, l.b.getContext())};
-    Value sums = l.reduce(placed.type().getShape(), {placed.value, shift}, maps, physical, l.zero(wide),
+    Value sums = l.reduce(l.typeOf(placed.value).getShape(), {placed.value, shift}, maps, physical, l.zero(wide),
                           [&](ImplicitLocOpBuilder &b, ValueRange args) {
                             Scalars s(b, isUnsigned);
                             return s.add(args[2], s.exp(s.sub(s.cast(args[0], wide), args[1])));
                           });
     AffineMap both[] = {same, same};
-    reduced = l.map(RankedTensorType::get(type.getShape(), element), {sums, shift}, both,
-                    [&](ImplicitLocOpBuilder &b, ValueRange args) {
-                      Scalars s(b, isUnsigned);
-                      return s.cast(s.add(s.log(args[0]), args[1]), element, isUnsigned);
-                    });
+    reduced =
+        l.map(Shaped(type.getShape(), element), {sums, shift}, both, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+          Scalars s(b, isUnsigned);
+          return s.cast(s.add(s.log(args[0]), args[1]), element, isUnsigned);
+        });
     break;
   }
   default:
@@ -158,7 +162,7 @@ LogicalResult lowerReduce(Lowering &l, Operation *op, Kind kind, bool keepDims, 
   }
   bool finishes = kind == Kind::mean || kind == Kind::l2 || kind == Kind::logSum || wide != element;
   if (kind != Kind::logSumExp && finishes) {
-    auto type = RankedTensorType::get(typeOf(reduced).getShape(), element);
+    auto type = Shaped(l.typeOf(reduced).getShape(), element);
     reduced =
         l.map(type, reduced, l.b.getMultiDimIdentityMap(type.getRank()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
           Scalars s(b, isUnsigned);
@@ -179,7 +183,7 @@ template <typename OpTy> void addReduce(Registry &registry, Kind kind) {
 /// The positions (i64) of the greatest or least elements along a physical axis; the first of equals, or the last. NaN
 /// is beyond everything, as numpy has it.
 Value argExtreme(Lowering &l, Value tensor, int64_t axis, bool greatest, bool last, bool isUnsigned) {
-  RankedTensorType type = typeOf(tensor);
+  Shaped type = l.typeOf(tensor);
   Type element = type.getElementType(), wide = computeType(element);
   int64_t rank = type.getRank();
   SmallVector<AffineExpr> kept;
@@ -201,10 +205,11 @@ Value argExtreme(Lowering &l, Value tensor, int64_t axis, bool greatest, bool la
     init = l.b.getIntegerAttr(wide, greatest ? APInt::getZero(width) : APInt::getMaxValue(width));
   else
     init = l.b.getIntegerAttr(wide, greatest ? APInt::getSignedMinValue(width) : APInt::getSignedMaxValue(width));
-  auto bestType = RankedTensorType::get(shape, wide), indexType = RankedTensorType::get(shape, index);
+  auto bestType = Shaped(shape, wide), indexType = Shaped(shape, index);
   Value inits[] = {l.filled(bestType, init), l.filled(indexType, l.b.getI64IntegerAttr(0))};
+  Type results[] = {RankedTensorType(bestType), RankedTensorType(indexType)};
   return linalg::GenericOp::create(
-             l.b, TypeRange{bestType, indexType}, tensor, inits, maps, iterators,
+             l.b, TypeRange(results), tensor, inits, maps, iterators,
              [&](OpBuilder &builder, Location loc, ValueRange args) {
                ImplicitLocOpBuilder b(loc, builder);
                Scalars s(b, isUnsigned);
@@ -227,7 +232,7 @@ Value argExtreme(Lowering &l, Value tensor, int64_t axis, bool greatest, bool la
 LogicalResult lowerArg(Lowering &l, Operation *op, int64_t axis, bool greatest, bool keepDims, bool last) {
   Value data = op->getOperand(0);
   if (l.rank(data) == 0) {
-    l.set(op->getResult(0), l.makeSplat(RankedTensorType::get({}, l.b.getI64Type()), l.b.getI64IntegerAttr(0)));
+    l.set(op->getResult(0), l.makeSplat(Shaped({}, l.b.getI64Type()), l.b.getI64IntegerAttr(0)));
     return success();
   }
   Placed placed = l.get(data);
@@ -247,7 +252,7 @@ LogicalResult lowerArgMin(Lowering &l, onnx::ArgMinOp op) {
 /// One at the first greatest element, zero elsewhere.
 LogicalResult lowerHardmax(Lowering &l, onnx::HardmaxOp op) {
   Placed placed = l.get(op.getInput());
-  RankedTensorType type = placed.type();
+  Shaped type = l.typeOf(placed.value);
   int64_t axis = positionOf(placed.order, normalizeAxis(op.getAxis(), type.getRank()));
   Value positions = argExtreme(l, placed.value, axis, true, false, false);
   SmallVector<AffineExpr> kept;
@@ -277,14 +282,16 @@ LogicalResult lowerCumulative(Lowering &l, Operation *op, bool exclusive, bool r
   if (given->size() != 1 || given->front() < -l.rank(x) || given->front() >= l.rank(x))
     return l.error(op) << "expected one axis in [" << -l.rank(x) << ", " << l.rank(x) << ")";
   Placed placed = l.get(x);
-  RankedTensorType type = placed.type();
+  Shaped type = l.typeOf(placed.value);
   Type element = type.getElementType(), wide = computeType(element);
-  auto wideType = RankedTensorType::get(type.getShape(), wide);
+  auto wideType = Shaped(type.getShape(), wide);
   int64_t axis = positionOf(placed.order, normalizeAxis(given->front(), l.rank(x))), extent = type.getDimSize(axis);
+  if (isFree(extent))
+    return l.unsupported(op, "a sum along a free dim");
   TypedAttr neutral = l.scalarAttr(wide, product ? 1 : 0);
   AffineMap same = l.b.getMultiDimIdentityMap(type.getRank());
-  auto convert = [&](Value tensor, RankedTensorType to) {
-    if (tensor.getType() == to)
+  auto convert = [&](Value tensor, const Shaped &to) {
+    if (getElementTypeOrSelf(tensor.getType()) == to.element)
       return tensor;
     return l.map(to, tensor, same, [&](ImplicitLocOpBuilder &b, ValueRange args) {
       return Scalars(b, false).cast(args[0], to.getElementType());

@@ -10,7 +10,7 @@ namespace burin::lower {
 
 // --- Views of placed values (TensorShape.cpp) ------------------------------------------------------------------------
 
-Dims logicalShape(const Placed &placed);
+Dims logicalShape(Lowering &l, const Placed &placed);
 /// Logical dim i of the answer is logical dim permutation[i] of `placed`; nothing moves.
 Placed transposed(const Placed &placed, llvm::ArrayRef<int64_t> permutation);
 /// The tensor of `placed` with its dims in `order`.
@@ -34,7 +34,7 @@ mlir::Value remapAxes(Lowering &l, mlir::Value tensor, llvm::ArrayRef<AxisTable>
 /// As Lowering::map, but the body also gets the loop indices (one a result dim).
 using IndexedBody = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<mlir::Value> indices,
                                                    mlir::ValueRange args)>;
-mlir::Value mapIndexed(Lowering &l, mlir::RankedTensorType result, mlir::ValueRange operands,
+mlir::Value mapIndexed(Lowering &l, const Shaped &result, mlir::ValueRange operands,
                        llvm::ArrayRef<mlir::AffineMap> maps, IndexedBody body);
 
 /// As Lowering::reduce over `loops` (extents), but the body also gets the loop indices; its last argument is the
@@ -48,6 +48,7 @@ mlir::Value extract(mlir::ImplicitLocOpBuilder &b, mlir::Value tensor, mlir::Val
 /// An ONNX index (any integer type, counted from the end where negative) as `index` in [0, size). What lies outside is
 /// clamped: ONNX calls it an error, a generated program must not read outside its memory.
 mlir::Value safeIndex(mlir::ImplicitLocOpBuilder &b, mlir::Value index, int64_t size);
+mlir::Value safeIndex(mlir::ImplicitLocOpBuilder &b, mlir::Value index, mlir::Value size);
 /// A constant tensor<n x i32> of positions.
 mlir::Value positions(Lowering &l, llvm::ArrayRef<int64_t> values);
 /// Maps from `loops` loops to the chosen ones.
@@ -57,6 +58,9 @@ mlir::AffineMap selectDims(Lowering &l, int64_t loops, llvm::ArrayRef<int64_t> d
 mlir::Value scalar(Lowering &l, mlir::Value v);
 /// True if every result of `op` has no elements; they are then set.
 bool setEmpty(Lowering &l, mlir::Operation *op);
+
+/// Resize of a placed operand where extents are free (ImageResizeFree.cpp).
+mlir::LogicalResult lowerFreeResize(Lowering &l, onnx::ResizeOp op, const Placed &x);
 
 // --- Parts of the families -------------------------------------------------------------------------------------------
 

@@ -13,12 +13,24 @@ LogicalResult lowerGather(Lowering &l, onnx::GatherOp op) {
   if (setEmpty(l, op))
     return success();
   Placed data = l.get(op.getData());
-  Dims shape = logicalShape(data);
+  Dims shape = logicalShape(l, data);
   int64_t rank = shape.size(), axis = normalizeAxis(op.getAxis(), rank), position = positionOf(data.order, axis),
           extent = shape[axis];
-  int64_t count = product(l.shape(op.getIndices()));
+  int64_t count = l.product(l.shape(op.getIndices()));
   Value gathered;
-  if (std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(op.getIndices())) {
+  std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(op.getIndices());
+  if (known && isFree(extent) && known->size() == 1) {
+    int64_t at = known->front() < 0 ? l.add(extent, known->front()) : known->front();
+    Dims offsets(rank, 0), sizes = l.extentsOf(data.value);
+    offsets[position] = at;
+    sizes[position] = 1;
+    // The first or last of none would be read outside.
+    if (l.extents.lowest(l.sub(l.sub(extent, at), 1)).value_or(-1) < 0 || l.extents.lowest(at).value_or(-1) < 0) {
+      int64_t last = l.max(l.sub(extent, 1), 0);
+      offsets[position] = l.max(l.min(at, last), 0);
+    }
+    gathered = l.slice(data.value, offsets, sizes);
+  } else if (known && !isFree(extent)) {
     AxisTable table{position, {}};
     for (int64_t index : *known) {
       if (index < -extent || index >= extent)
@@ -28,12 +40,13 @@ LogicalResult lowerGather(Lowering &l, onnx::GatherOp op) {
     gathered = remapAxes(l, data.value, table);
   } else {
     Value indices = l.reshape(l.getIdentity(op.getIndices()), count);
-    Dims sizes(data.type().getShape());
+    Dims sizes(l.typeOf(data.value).getShape());
     sizes[position] = count;
-    gathered = mapIndexed(l, RankedTensorType::get(sizes, l.element(result)), indices, selectDims(l, rank, position),
+    Value last = l.index(extent);
+    gathered = mapIndexed(l, Shaped(sizes, l.element(result)), indices, selectDims(l, rank, position),
                           [&](ImplicitLocOpBuilder &b, ArrayRef<Value> loops, ValueRange args) {
                             SmallVector<Value> from(loops);
-                            from[position] = safeIndex(b, args[0], extent);
+                            from[position] = safeIndex(b, args[0], last);
                             return extract(b, data.value, from);
                           });
   }
@@ -44,12 +57,12 @@ LogicalResult lowerGather(Lowering &l, onnx::GatherOp op) {
 
 // Element [i, j, ...] of the result is the operand's with position `axis` replaced by indices[i, j, ...].
 Value gatherAlong(Lowering &l, Value data, Value indices, int64_t axis) {
-  auto from = cast<RankedTensorType>(data.getType()), at = cast<RankedTensorType>(indices.getType());
-  return mapIndexed(l, RankedTensorType::get(at.getShape(), from.getElementType()), indices,
-                    l.b.getMultiDimIdentityMap(at.getRank()),
+  Shaped from = l.typeOf(data), at = l.typeOf(indices);
+  Value extent = l.index(from.getDimSize(axis));
+  return mapIndexed(l, Shaped(at.getShape(), from.getElementType()), indices, l.b.getMultiDimIdentityMap(at.getRank()),
                     [&](ImplicitLocOpBuilder &b, ArrayRef<Value> loops, ValueRange args) {
                       SmallVector<Value> source(loops);
-                      source[axis] = safeIndex(b, args[0], from.getDimSize(axis));
+                      source[axis] = safeIndex(b, args[0], extent);
                       return extract(b, data, source);
                     });
 }
@@ -82,11 +95,14 @@ LogicalResult lowerGatherND(Lowering &l, onnx::GatherNDOp op) {
     columns.push_back(l.reshape(l.slice(indices, offsets, sizes), ArrayRef<int64_t>(at).drop_back()));
     maps.push_back(selectDims(l, l.rank(result), loops));
   }
+  SmallVector<Value> extents;
+  for (int64_t component = 0; component < depth; ++component)
+    extents.push_back(l.index(shape[batch + component]));
   l.set(result, mapIndexed(l, l.typeIn(result, identityOrder(l.rank(result))), columns, maps,
                            [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) {
                              SmallVector<Value> from(indices.take_front(batch));
                              for (auto [component, arg] : llvm::enumerate(args))
-                               from.push_back(safeIndex(b, arg, shape[batch + component]));
+                               from.push_back(safeIndex(b, arg, extents[component]));
                              llvm::append_range(from, indices.drop_front(outer));
                              return extract(b, data, from);
                            }));
@@ -104,24 +120,24 @@ LogicalResult lowerOneHot(Lowering &l, onnx::OneHotOp op) {
   for (int64_t loop = 0; loop < rank; ++loop)
     if (loop != axis)
       loops.push_back(loop);
+  Value count = arith::IndexCastOp::create(l.b, l.b.getI64Type(), l.index(depth));
   Value off = extract(l.b, values, constantIndex(l.b, 0)), on = extract(l.b, values, constantIndex(l.b, 1));
-  l.set(result,
-        mapIndexed(l, l.typeIn(result, identityOrder(rank)), indices, selectDims(l, rank, loops),
-                   [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
-                     Type wide = b.getI64Type();
-                     Value index = args[0];
-                     if (isa<FloatType>(index.getType()))
-                       index = arith::FPToSIOp::create(b, wide, index);
-                     else if (index.getType() != wide)
-                       index = isUnsigned ? Value(arith::ExtUIOp::create(b, wide, index))
-                                          : Value(arith::ExtSIOp::create(b, wide, index));
-                     Value position = arith::IndexCastOp::create(b, wide, indices[axis]);
-                     Value fromEnd = arith::SubIOp::create(b, position, arith::ConstantIntOp::create(b, depth, 64));
-                     Value hit =
-                         arith::OrIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, position),
-                                              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, fromEnd));
-                     return arith::SelectOp::create(b, hit, on, off);
-                   }));
+  l.set(result, mapIndexed(l, l.typeIn(result, identityOrder(rank)), indices, selectDims(l, rank, loops),
+                           [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
+                             Type wide = b.getI64Type();
+                             Value index = args[0];
+                             if (isa<FloatType>(index.getType()))
+                               index = arith::FPToSIOp::create(b, wide, index);
+                             else if (index.getType() != wide)
+                               index = isUnsigned ? Value(arith::ExtUIOp::create(b, wide, index))
+                                                  : Value(arith::ExtSIOp::create(b, wide, index));
+                             Value position = arith::IndexCastOp::create(b, wide, indices[axis]);
+                             Value fromEnd = arith::SubIOp::create(b, position, count);
+                             Value hit = arith::OrIOp::create(
+                                 b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, position),
+                                 arith::CmpIOp::create(b, arith::CmpIPredicate::eq, index, fromEnd));
+                             return arith::SelectOp::create(b, hit, on, off);
+                           }));
   return success();
 }
 
@@ -141,7 +157,7 @@ LogicalResult lowerTrilu(Lowering &l, onnx::TriluOp op) {
     diagonal = arith::IndexCastOp::create(l.b, l.b.getIndexType(), scalar(l, op.getK()));
   auto predicate = op.getUpper() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sle;
   l.set(result,
-        mapIndexed(l, input.type(), input.value, l.b.getMultiDimIdentityMap(rank),
+        mapIndexed(l, l.typeOf(input.value), input.value, l.b.getMultiDimIdentityMap(rank),
                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) -> Value {
                      Value keep = arith::CmpIOp::create(b, predicate, indices[column],
                                                         arith::AddIOp::create(b, indices[row], diagonal));
@@ -169,14 +185,14 @@ LogicalResult lowerTopK(Lowering &l, onnx::TopKOp op) {
     return success();
   Placed x = l.get(op.getX());
   int64_t rank = x.order.size(), axis = positionOf(x.order, normalizeAxis(op.getAxis(), rank)),
-          extent = x.type().getDimSize(axis);
+          extent = l.typeOf(x.value).getDimSize(axis);
   Value shaped = l.isAbsent(op.getValues()) ? op.getIndices() : op.getValues();
   int64_t k = permuted(l.shape(shaped), x.order)[axis];
   bool largest = op.getLargest(), isUnsigned = l.isUnsigned(op.getX());
   Type i64 = l.b.getI64Type();
 
   // Loops: the dims of x, the ranked place at `axis`, then the place it is compared to.
-  Dims loops(x.type().getShape()), all = identityOrder(rank), others = all;
+  Dims loops(l.typeOf(x.value).getShape()), all = identityOrder(rank), others = all;
   loops.push_back(extent);
   others[axis] = rank;
   AffineMap self = selectDims(l, rank + 1, all), other = selectDims(l, rank + 1, others);

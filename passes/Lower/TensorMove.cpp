@@ -1,6 +1,7 @@
 // Lowering of the Tensor family, second part: ops that move whole runs of elements (Concat, Split, Slice, Pad, ...).
 // What can be a view or a write in place is tensor.extract_slice or insert_slice; the rest reads through a table of
 // positions an axis. Operands are taken in the order they lie, so nothing is transposed here.
+#include "passes/Lower/Sizes.h"
 #include "passes/Lower/Tensor.h"
 
 using namespace mlir;
@@ -14,15 +15,20 @@ Value extract(ImplicitLocOpBuilder &b, Value tensor, ValueRange indices) {
 }
 
 Value safeIndex(ImplicitLocOpBuilder &b, Value index, int64_t size) {
+  return safeIndex(b, index, constantIndex(b, size));
+}
+
+Value safeIndex(ImplicitLocOpBuilder &b, Value index, Value size) {
   Value i = index.getType().isIndex() ? index : arith::IndexCastOp::create(b, b.getIndexType(), index);
   Value zero = constantIndex(b, 0);
   Value negative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, i, zero);
-  i = arith::SelectOp::create(b, negative, arith::AddIOp::create(b, i, constantIndex(b, size)), i);
-  return arith::MinSIOp::create(b, arith::MaxSIOp::create(b, i, zero), constantIndex(b, size - 1));
+  i = arith::SelectOp::create(b, negative, arith::AddIOp::create(b, i, size), i);
+  Value last = b.createOrFold<arith::SubIOp>(size, constantIndex(b, 1));
+  return arith::MinSIOp::create(b, arith::MaxSIOp::create(b, i, zero), last);
 }
 
 Value positions(Lowering &l, ArrayRef<int64_t> values) {
-  return l.makeTensor(onnx::makeInts(RankedTensorType::get({int64_t(values.size())}, l.b.getI32Type()), values));
+  return l.makeTensor(onnx::makeInts(Shaped({int64_t(values.size())}, l.b.getI32Type()), values));
 }
 
 AffineMap selectDims(Lowering &l, int64_t loops, ArrayRef<int64_t> dims) {
@@ -32,8 +38,7 @@ AffineMap selectDims(Lowering &l, int64_t loops, ArrayRef<int64_t> dims) {
   return AffineMap::get(loops, 0, exprs, l.b.getContext());
 }
 
-Value mapIndexed(Lowering &l, RankedTensorType result, ValueRange operands, ArrayRef<AffineMap> maps,
-                 IndexedBody body) {
+Value mapIndexed(Lowering &l, const Shaped &result, ValueRange operands, ArrayRef<AffineMap> maps, IndexedBody body) {
   return l.map(result, operands, maps, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     SmallVector<Value> indices;
     for (int64_t loop = 0; loop < result.getRank(); ++loop)
@@ -72,7 +77,7 @@ bool setEmpty(Lowering &l, Operation *op) {
 
 Value remapAxes(Lowering &l, Value tensor, ArrayRef<AxisTable> tables) {
   // First what is a slice: positions that grow by one step.
-  auto type = cast<RankedTensorType>(tensor.getType());
+  auto type = l.typeOf(tensor);
   int64_t rank = type.getRank();
   Dims offsets(rank, 0), sizes(type.getShape()), strides(rank, 1);
   SmallVector<AxisTable> rest;
@@ -110,7 +115,7 @@ Value remapAxes(Lowering &l, Value tensor, ArrayRef<AxisTable> tables) {
     if (repeats)
       exprs[table.axis] = exprs[table.axis].floorDiv(k);
   }
-  auto result = RankedTensorType::get(shape, type.getElementType());
+  auto result = Shaped(shape, type.getElementType());
   if (repeats)
     return l.map(result, tensor, AffineMap::get(rank, 0, exprs, l.b.getContext()),
                  [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
@@ -131,10 +136,6 @@ Value remapAxes(Lowering &l, Value tensor, ArrayRef<AxisTable> tables) {
 
 namespace {
 
-SmallVector<OpFoldResult> fold(OpBuilder &b, ArrayRef<int64_t> values) {
-  return getAsIndexOpFoldResult(b.getContext(), values);
-}
-
 // Parts are inserted into one new tensor: bufferization lets their producers write there.
 LogicalResult lowerConcat(Lowering &l, onnx::ConcatOp op) {
   Value result = op->getResult(0);
@@ -151,11 +152,11 @@ LogicalResult lowerConcat(Lowering &l, onnx::ConcatOp op) {
   }
   Order order = l.preferredOrder(parts, rank);
   Value whole = l.empty(l.typeIn(result, order));
-  Dims offsets(rank, 0), ones(rank, 1);
+  Dims offsets(rank, 0);
   for (Value part : parts) {
-    whole = tensor::InsertSliceOp::create(l.b, l.getIn(part, order), whole, fold(l.b, offsets),
-                                          fold(l.b, permuted(l.shape(part), order)), fold(l.b, ones));
-    offsets[positionOf(order, axis)] += l.shape(part)[axis];
+    whole = l.insert(l.getIn(part, order), whole, offsets);
+    int64_t &offset = offsets[positionOf(order, axis)];
+    offset = l.add(offset, l.shape(part)[axis]);
   }
   l.set(result, whole, order);
   return success();
@@ -169,7 +170,8 @@ LogicalResult lowerSplit(Lowering &l, onnx::SplitOp op) {
     if (l.isAbsent(part))
       continue;
     l.set(part, l.slice(input.value, offsets, permuted(l.shape(part), input.order)), input.order);
-    offsets[positionOf(input.order, axis)] += l.shape(part)[axis];
+    int64_t &offset = offsets[positionOf(input.order, axis)];
+    offset = l.add(offset, l.shape(part)[axis]);
   }
   return success();
 }
@@ -191,14 +193,62 @@ FailureOr<Dims> readAxes(Lowering &l, Operation *op, Value axes, int64_t rank, i
   return values;
 }
 
+// A slice whose place or size the program finds out.
+LogicalResult lowerFreeSlice(Lowering &l, onnx::SliceOp op, const Placed &data, ArrayRef<int64_t> shape) {
+  int64_t rank = shape.size();
+  auto starts = l.readScalars(op.getStarts(), false), ends = l.readScalars(op.getEnds(), false);
+  if (!starts || !ends)
+    return l.unsupported(op, "starts and ends of unknown length");
+  FailureOr<Dims> axes = readAxes(l, op, op.getAxes(), rank, starts->size());
+  FailureOr<Dims> steps =
+      l.isAbsent(op.getSteps()) ? FailureOr<Dims>(Dims(starts->size(), 1)) : l.requireInts(op, op.getSteps(), "steps");
+  if (failed(axes) || failed(steps))
+    return failure();
+  Dims offsets(rank, 0), strides(rank, 1), sizes = l.extentsOf(data.value), backwards;
+  for (auto [start, end, axis, step] : llvm::zip(*starts, *ends, *axes, *steps)) {
+    SliceRange range = sliceRange(l, start, end, step, shape[axis]);
+    int64_t position = positionOf(data.order, axis);
+    sizes[position] = l.agree(l.shape(op.getOutput())[axis], range.count);
+    strides[position] = step;
+    offsets[position] = range.start;
+    if (step < 0)
+      backwards.push_back(position);
+  }
+  if (backwards.empty()) {
+    l.set(op.getOutput(), l.slice(data.value, offsets, sizes, strides), data.order);
+    return success();
+  }
+  SmallVector<Value> begins, lasts;
+  for (auto [offset, extent] : llvm::zip(offsets, l.extentsOf(data.value))) {
+    begins.push_back(l.index(offset));
+    lasts.push_back(l.index(extent));
+  }
+  Value whole = data.value;
+  Shaped type(sizes, l.element(op.getOutput()));
+  l.set(op.getOutput(),
+        mapIndexed(l, type, {}, {},
+                   [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) {
+                     SmallVector<Value> from;
+                     for (int64_t position = 0; position < rank; ++position) {
+                       Value step = arith::MulIOp::create(b, indices[position], constantIndex(b, strides[position]));
+                       from.push_back(safeIndex(b, arith::AddIOp::create(b, begins[position], step), lasts[position]));
+                     }
+                     return extract(b, whole, from);
+                   }),
+        data.order);
+  return success();
+}
+
 // The result type says how many elements each axis keeps, so `ends` is not read.
 LogicalResult lowerSlice(Lowering &l, onnx::SliceOp op) {
   Value result = op.getOutput();
   if (setEmpty(l, op))
     return success();
   Placed data = l.get(op.getData());
-  Dims shape = logicalShape(data);
+  Dims shape = logicalShape(l, data);
   int64_t rank = shape.size();
+  if (auto from = l.getScalars(op.getStarts()); !from || anyFree(*from) || anyFree(shape) || anyFree(l.shape(result)))
+    return lowerFreeSlice(l, op, data, shape);
   FailureOr<Dims> starts = l.requireInts(op, op.getStarts(), "starts");
   if (failed(starts))
     return failure();
@@ -239,15 +289,15 @@ int64_t padSource(StringRef mode, int64_t i, int64_t extent) {
 // `tensor` inside a larger one whose frame holds `fill`. Only the frame is filled: slabs that do not overlap, each as
 // wide as what the dims before it leave.
 Value padConstant(Lowering &l, Value tensor, ArrayRef<int64_t> low, ArrayRef<int64_t> high, Value fill) {
-  auto type = cast<RankedTensorType>(tensor.getType());
+  auto type = l.typeOf(tensor);
   int64_t rank = type.getRank();
-  Dims shape, ones(rank, 1);
+  Dims shape;
   for (int64_t dim = 0; dim < rank; ++dim)
-    shape.push_back(low[dim] + type.getDimSize(dim) + high[dim]);
+    shape.push_back(l.add(l.add(low[dim], type.getDimSize(dim)), high[dim]));
   if (type.getShape() == ArrayRef<int64_t>(shape))
     return tensor;
   Value padded = l.empty(shape, type.getElementType());
-  if (type.getNumElements() == 0)
+  if (product(type.shape) == 0)
     return linalg::FillOp::create(l.b, fill, padded).getResult(0);
   Dims offsets(rank, 0), sizes = shape;
   for (int64_t dim = 0; dim < rank; ++dim) {
@@ -255,15 +305,15 @@ Value padConstant(Lowering &l, Value tensor, ArrayRef<int64_t> low, ArrayRef<int
       int64_t width = end ? high[dim] : low[dim];
       if (width == 0)
         continue;
-      offsets[dim] = end ? shape[dim] - width : 0;
+      offsets[dim] = end ? l.sub(shape[dim], width) : 0;
       sizes[dim] = width;
       Value slab = linalg::FillOp::create(l.b, fill, l.empty(sizes, type.getElementType())).getResult(0);
-      padded = tensor::InsertSliceOp::create(l.b, slab, padded, fold(l.b, offsets), fold(l.b, sizes), fold(l.b, ones));
+      padded = l.insert(l.built(slab, sizes), padded, offsets);
     }
     offsets[dim] = low[dim];
     sizes[dim] = type.getDimSize(dim);
   }
-  return tensor::InsertSliceOp::create(l.b, tensor, padded, fold(l.b, offsets), fold(l.b, sizes), fold(l.b, ones));
+  return l.insert(tensor, padded, offsets);
 }
 
 LogicalResult lowerPad(Lowering &l, onnx::PadOp op) {
@@ -271,11 +321,11 @@ LogicalResult lowerPad(Lowering &l, onnx::PadOp op) {
   if (setEmpty(l, op))
     return success();
   Placed data = l.get(op.getData());
-  Dims shape = logicalShape(data);
+  Dims shape = logicalShape(l, data);
   int64_t rank = shape.size();
-  FailureOr<Dims> pads = l.requireInts(op, op.getPads(), "pads");
-  if (failed(pads))
-    return failure();
+  std::optional<Dims> pads = l.readScalars(op.getPads(), false);
+  if (!pads)
+    return l.unsupported(op, "pads of unknown length");
   FailureOr<Dims> axes = readAxes(l, op, op.getAxes(), rank, pads->size() / 2);
   if (failed(axes))
     return failure();
@@ -287,12 +337,14 @@ LogicalResult lowerPad(Lowering &l, onnx::PadOp op) {
     high[positionOf(data.order, axis)] = (*pads)[i + axes->size()];
   }
   StringRef mode = op.getMode();
+  if (mode != "constant" && (anyFree(*pads) || anyFree(shape)))
+    return l.unsupported(op, "mode " + mode + " over free dims");
   if (mode == "edge" || mode == "reflect" || mode == "wrap") {
     SmallVector<AxisTable> tables;
     for (int64_t position = 0; position < rank; ++position) {
       if (low[position] == 0 && high[position] == 0)
         continue;
-      int64_t extent = data.type().getDimSize(position);
+      int64_t extent = l.typeOf(data.value).getDimSize(position);
       AxisTable table{position, {}};
       for (int64_t i = -low[position]; i < extent + high[position]; ++i)
         table.source.push_back(padSource(mode, i, extent));
@@ -307,13 +359,14 @@ LogicalResult lowerPad(Lowering &l, onnx::PadOp op) {
   // Negative pads crop first.
   Dims offsets, sizes, zeros(rank, 0);
   for (int64_t position = 0; position < rank; ++position) {
-    offsets.push_back(std::max<int64_t>(-low[position], 0));
-    sizes.push_back(data.type().getDimSize(position) - offsets.back() - std::max<int64_t>(-high[position], 0));
-    low[position] = std::max<int64_t>(low[position], 0);
-    high[position] = std::max<int64_t>(high[position], 0);
+    offsets.push_back(l.max(l.mul(low[position], -1), 0));
+    int64_t extent = l.typeOf(data.value).getDimSize(position), cropped = l.max(l.mul(high[position], -1), 0);
+    sizes.push_back(l.sub(l.sub(extent, offsets.back()), cropped));
+    low[position] = l.max(low[position], 0);
+    high[position] = l.max(high[position], 0);
   }
   for (int64_t size : sizes)
-    if (size < 0)
+    if (!isFree(size) && size < 0)
       return l.unsupported(op, "a constant pad that crops more than the operand holds");
   Value fill =
       l.isAbsent(op.getConstantValue()) ? l.makeScalar(l.zero(l.element(result))) : scalar(l, op.getConstantValue());
@@ -351,10 +404,10 @@ LogicalResult lowerReverseSequence(Lowering &l, onnx::ReverseSequenceOp op) {
   int64_t rank = input.order.size();
   int64_t batch = positionOf(input.order, normalizeAxis(op.getBatchAxis(), rank)),
           time = positionOf(input.order, normalizeAxis(op.getTimeAxis(), rank));
-  int64_t extent = input.type().getDimSize(time);
+  int64_t extent = l.typeOf(input.value).getDimSize(time);
   Value lengths = l.getIdentity(op.getSequenceLens());
   l.set(result,
-        mapIndexed(l, input.type(), lengths, selectDims(l, rank, batch),
+        mapIndexed(l, l.typeOf(input.value), lengths, selectDims(l, rank, batch),
                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange args) {
                      // A length past the end would read outside.
                      Value length = arith::MinSIOp::create(b, arith::IndexCastOp::create(b, b.getIndexType(), args[0]),

@@ -51,7 +51,7 @@ Value combine(ImplicitLocOpBuilder &b, Combine kind, Value old, Value update, bo
 // for each point of `loops`: target[place(point)] = combine(target[...], updates[point]).
 using Place = llvm::function_ref<SmallVector<Value>(ImplicitLocOpBuilder &b, ArrayRef<Value> point)>;
 Value scatter(Lowering &l, Value target, Value updates, Combine kind, bool isUnsigned, Place place) {
-  ArrayRef<int64_t> loops = cast<RankedTensorType>(updates.getType()).getShape();
+  ArrayRef<int64_t> loops = l.typeOf(updates).getShape();
   SmallVector<Value> point;
   std::function<Value(ImplicitLocOpBuilder &, Value)> nest = [&](ImplicitLocOpBuilder &b, Value current) -> Value {
     if (point.size() == loops.size()) {
@@ -88,7 +88,7 @@ LogicalResult lowerScatterElements(Lowering &l, onnx::ScatterElementsOp op) {
     return success();
   }
   int64_t rank = data.order.size(), axis = positionOf(data.order, normalizeAxis(op.getAxis(), rank)),
-          extent = data.type().getDimSize(axis);
+          extent = l.typeOf(data.value).getDimSize(axis);
   Value indices = l.getIn(op.getIndices(), data.order), updates = l.getIn(op.getUpdates(), data.order);
   l.set(result,
         scatter(l, data.value, updates, *kind, l.isUnsigned(result),
@@ -231,7 +231,7 @@ LogicalResult lowerTensorScatter(Lowering &l, onnx::TensorScatterOp op) {
     starts = l.getIdentity(op.getWriteIndices());
   if (!circular && !starts) {
     SmallVector<OpFoldResult> zeros(rank, l.b.getIndexAttr(0)), ones(rank, l.b.getIndexAttr(1));
-    auto sizes = getAsIndexOpFoldResult(l.b.getContext(), cast<RankedTensorType>(update.getType()).getShape());
+    auto sizes = getAsIndexOpFoldResult(l.b.getContext(), l.typeOf(update).getShape());
     l.set(result, tensor::InsertSliceOp::create(l.b, update, target, zeros, sizes, ones), cache.order);
     return success();
   }

@@ -8,10 +8,10 @@ using namespace mlir;
 
 namespace burin::lower {
 
-Dims logicalShape(const Placed &placed) {
-  Dims shape(placed.order.size());
+Dims logicalShape(Lowering &l, const Placed &placed) {
+  Dims shape(placed.order.size()), lies = l.extentsOf(placed.value);
   for (auto [position, dim] : llvm::enumerate(placed.order))
-    shape[dim] = placed.type().getDimSize(position);
+    shape[dim] = lies[position];
   return shape;
 }
 
@@ -39,7 +39,7 @@ struct Group {
   Dims from, to;
 };
 
-SmallVector<Group> findGroups(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
+SmallVector<Group> findGroups(Lowering &l, ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
   SmallVector<Group> groups;
   size_t i = 0, j = 0;
   auto skipOnes = [&] {
@@ -53,28 +53,40 @@ SmallVector<Group> findGroups(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
     int64_t a = from[i], b = to[j];
     group.from.push_back(i++);
     group.to.push_back(j++);
-    while (a != b) {
-      bool grow = a < b;
+    while (a != b && (i < from.size() || j < to.size())) {
+      bool grow = (l.extents.growsFirst(a, b) && i < from.size()) || j == to.size();
       size_t &next = grow ? i : j;
       int64_t extent = grow ? from[next] : to[next];
-      (grow ? a : b) *= extent;
+      (grow ? a : b) = l.mul(grow ? a : b, extent);
       if (extent != 1)
         (grow ? group.from : group.to).push_back(next);
       ++next;
     }
     groups.push_back(std::move(group));
   }
+  // Dims that are not 1 as far as anyone knows, though their products say so.
+  for (; i < from.size() && !groups.empty(); ++i)
+    if (from[i] != 1)
+      groups.back().from.push_back(i);
+  for (; j < to.size() && !groups.empty(); ++j)
+    if (to[j] != 1)
+      groups.back().to.push_back(j);
   return groups;
 }
 
 } // namespace
 
 Placed regrouped(Lowering &l, const Placed &placed, ArrayRef<int64_t> shape, Value v) {
-  Dims from = logicalShape(placed);
+  Dims from = logicalShape(l, placed);
   if (product(from) == 0)
-    return {l.empty(shape, placed.type().getElementType()), identityOrder(shape.size())};
+    return {l.empty(shape, l.typeOf(placed.value).getElementType()), identityOrder(shape.size())};
 
-  SmallVector<Group> groups = findGroups(from, shape);
+  SmallVector<Group> groups = findGroups(l, from, shape);
+  bool isWhole = !groups.empty() || llvm::all_of(from, [](int64_t extent) { return extent == 1; });
+  if (!isWhole || (groups.empty() && anyFree(shape))) {
+    Order identity = identityOrder(from.size());
+    return {l.reshape(v ? l.getIn(v, identity) : inOrder(l, placed, identity), shape), identityOrder(shape.size())};
+  }
   SmallVector<size_t> groupOf(from.size());
   for (auto [g, group] : llvm::enumerate(groups))
     for (int64_t dim : group.from)
@@ -175,7 +187,7 @@ Value constantInts(Lowering &l, Value result, ArrayRef<int64_t> values) {
   return l.makeTensor(onnx::makeInts(l.typeIn(result, identityOrder(l.rank(result))), values));
 }
 
-LogicalResult lowerShape(Lowering &l, onnx::ShapeOp op) {
+LogicalResult lowerShape(Lowering &l, onnx::ShapeOp op) { // a free one never comes here: inferScalars has it
   ArrayRef<int64_t> shape = l.shape(op.getData());
   int64_t rank = shape.size();
   auto clamped = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
@@ -191,7 +203,7 @@ LogicalResult lowerSize(Lowering &l, onnx::SizeOp op) {
 
 LogicalResult lowerConstantOfShape(Lowering &l, onnx::ConstantOfShapeOp op) {
   Value result = op.getOutput();
-  RankedTensorType type = l.typeIn(result, identityOrder(l.rank(result)));
+  Shaped type = l.typeIn(result, identityOrder(l.rank(result)));
   TypedAttr fill = l.zero(type.getElementType());
   if (op.getValue()) {
     std::optional<onnx::RawElements> raw = onnx::getRawElements(*op.getValue());
@@ -219,9 +231,10 @@ LogicalResult lowerExpand(Lowering &l, onnx::ExpandOp op) {
     order.push_back(dim + missing);
   Dims kept, loops;
   bool repeats = false;
+  Dims lies = l.extentsOf(input.value);
   for (auto [loop, dim] : llvm::enumerate(order)) {
-    int64_t extent = int64_t(loop) < missing ? 1 : input.type().getDimSize(loop - missing);
-    if (extent == to[dim]) {
+    int64_t extent = int64_t(loop) < missing ? 1 : lies[loop - missing];
+    if (extent == to[dim] || extent != 1) {
       kept.push_back(extent);
       loops.push_back(loop);
     } else {
@@ -243,10 +256,10 @@ LogicalResult lowerTile(Lowering &l, onnx::TileOp op) {
     return success();
   Placed input = l.get(op.getInput());
   ArrayRef<int64_t> to = l.shape(result);
-  Dims loops;
+  Dims loops, lies = l.extentsOf(input.value);
   SmallVector<int64_t> at; // loop of each physical dim
   for (auto [position, dim] : llvm::enumerate(input.order)) {
-    int64_t extent = input.type().getDimSize(position), repeats = to[dim] / extent;
+    int64_t extent = lies[position], repeats = l.floorDiv(to[dim], extent);
     if (repeats != 1)
       loops.push_back(repeats);
     at.push_back(loops.size());
@@ -256,7 +269,7 @@ LogicalResult lowerTile(Lowering &l, onnx::TileOp op) {
     l.set(result, input);
     return success();
   }
-  Value tiled = l.map(RankedTensorType::get(loops, l.element(result)), input.value, selectDims(l, loops.size(), at),
+  Value tiled = l.map(Shaped(loops, l.element(result)), input.value, selectDims(l, loops.size(), at),
                       [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
   l.set(result, l.reshape(tiled, permuted(to, input.order)), input.order);
   return success();

@@ -63,11 +63,9 @@ struct VerifyLowered : impl::VerifyLoweredBase<VerifyLowered> {
       return isa<ShapedType>(type) ? op->emitError("expected ranked tensors after the lower stage, got ") << type
                                    : success();
     auto integer = dyn_cast<IntegerType>(tensor.getElementType());
-    if (tensor.hasStaticShape() && !tensor.getEncoding() && tensor.getElementType().isIntOrFloat() &&
-        (!integer || integer.isSignless()))
+    if (!tensor.getEncoding() && tensor.getElementType().isIntOrFloat() && (!integer || integer.isSignless()))
       return success();
-    return op->emitError("expected static tensors with signless elements and no encoding after the lower stage, got ")
-           << type;
+    return op->emitError("expected tensors with signless elements and no encoding after the lower stage, got ") << type;
   }
 };
 

@@ -9,6 +9,8 @@ namespace burin::lower {
 
 /// strides, dilations and begin and end paddings, one entry a spatial dim.
 struct Window {
+  /// A begin padding that only the program could tell.
+  static constexpr int64_t unknown = std::numeric_limits<int64_t>::min();
   Dims kernel, strides, dilations, begin, end;
   Dims pads() const {
     Dims all = begin;

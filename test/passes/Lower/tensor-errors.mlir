@@ -1,15 +1,5 @@
 // RUN: burin-opt %s --split-input-file --lower-onnx --verify-diagnostics
 
-func.func @main(%x: tensor<6x8xf32>, %starts: tensor<1xi64>) -> tensor<2x8xf32> {
-  %none = onnx.NoValue
-  %ends = onnx.Constant dense<4> : tensor<1xi64>
-  // expected-error @+1 {{expected operand 'starts' to be a constant, got a value computed at run time}}
-  %y = onnx.Slice(%x, %starts, %ends, %none, %none) : (tensor<6x8xf32>, tensor<1xi64>, tensor<1xi64>, none, none) -> tensor<2x8xf32>
-  return %y : tensor<2x8xf32>
-}
-
-// -----
-
 func.func @main(%x: tensor<2x4xf32>) -> tensor<2x7xf32> {
   %none = onnx.NoValue
   %pads = onnx.Constant dense<[0, 2, 0, 1]> : tensor<4xi64>

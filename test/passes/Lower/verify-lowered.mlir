@@ -22,7 +22,7 @@ func.func @main(%x: tensor<4xf32> {onnx.name = "x"}) {
 
 // -----
 
-// expected-error @+1 {{expected static tensors with signless elements and no encoding after the lower stage, got 'tensor<4xui8>'}}
+// expected-error @+1 {{expected tensors with signless elements and no encoding after the lower stage, got 'tensor<4xui8>'}}
 func.func @main(%x: tensor<4xui8> {onnx.name = "x", burin.dtype = 2 : i32}) {
   return
 }
