@@ -15,7 +15,8 @@ const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "ml
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
-     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx or custom-header (what --custom-op asks for); without it the extension of FILE decides"},
+     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx or custom-header (what --custom-op asks for); without it "
+     "the extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
      "time"},
@@ -34,6 +35,8 @@ const OptionInfo table[] = {
     {"convert-io", "", "--precision converts inputs and outputs too"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
     {"lora", "FILE[:SCALE]", "merge a LoRA adapter (safetensors) into the weights; may be repeated"},
+    {"lora-mode", "MODE",
+     "merge (default), or switch: adapters stay inputs, whose values are written as OUTPUT.ADAPTER.npz"},
     {"extract", "IN1,IN2:OUT1", "compile only what lies between these tensors; -> for : where names hold one"},
     {"batch", "N", "size of the first dim of every input that leaves it open"},
     {"input-type", "T", "element type of the image input: u8, f16 or f32"},
@@ -56,7 +59,7 @@ const OptionInfo table[] = {
     {"load-pass-plugin", "X.so", "load a plugin (include/burin/Plugin.h); may be repeated"},
     {"pass-limit", "N", "run only the first N passes of the graph stage, to find the one that goes wrong"},
     {"explain", "PASS", "tell where PASS (a flag, or all) fired and why it did not elsewhere; may be repeated"},
-    {"opset", "N", "opset that --emit=onnx writes, default 26"},
+    {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
     {"verify-each", "", "verify the IR after every pass, not only between stages"},

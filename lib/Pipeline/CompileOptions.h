@@ -47,7 +47,7 @@ struct CompileOptions {
   bool isStatic = false;
   bool verifyEach = false;
   bool verbose = false;
-  int64_t opset = 26; // of --emit=onnx
+  int64_t opset = -1; // of --emit=onnx; -1: the newest at which ONNX Runtime loads the graph
   /// Shapes of data at hand, used only for inputs whose dims the model leaves open (burin-run). Not a promise: a name
   /// may be unknown.
   std::vector<std::pair<std::string, std::vector<int64_t>>> inputHints;

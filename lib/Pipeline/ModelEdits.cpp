@@ -2,12 +2,15 @@
 #include "lib/Pipeline/ModelEdits.h"
 #include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Import/Adapter.h"
+#include "lib/Target/Description.h"
 #include "passes/Graph/Passes.h"
+#include "runtime/hosted/npz.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -49,11 +52,14 @@ static llvm::Error setEdit(ModelEdits &edits, StringRef name, StringRef value, b
                   .Case("fit", &edits.fit)
                   .Case("resize-mode", &edits.resizeMode)
                   .Case("precision", &edits.precision)
+                  .Case("lora-mode", &edits.loraMode)
                   .Default(nullptr);
   if (text) {
     *text = value.str();
     if (name == "input-type")
       return oneOf(name, value, {"u8", "f16", "f32"});
+    if (name == "lora-mode")
+      return oneOf(name, value, {"merge", "switch"});
     if (name == "layout")
       return oneOf(name, value, {"NHWC", "NCHW"});
     if (name == "fit")
@@ -120,10 +126,11 @@ std::vector<std::string> burin::tensorNames(const ModelEdits &edits) {
 void burin::printModelEdits(const ModelEdits &edits, raw_ostream &out) {
   for (const std::string &spec : edits.loras)
     out << "lora=" << describeAdapter(spec) << "\n";
-  out << "extract=" << llvm::join(edits.extractInputs, ",") << "->" << llvm::join(edits.extractOutputs, ",")
-      << "\nbatch=" << edits.batch << "\npreprocessing=" << edits.preprocessInput << " " << edits.inputType << " "
-      << edits.layout << " " << edits.sourceSize << " " << edits.fit << " " << edits.resizeMode << " " << edits.padValue
-      << " " << edits.reverseChannels << " mean ";
+  out << "lora-mode=" << edits.loraMode << "\nextract=" << llvm::join(edits.extractInputs, ",") << "->"
+      << llvm::join(edits.extractOutputs, ",") << "\nbatch=" << edits.batch
+      << "\npreprocessing=" << edits.preprocessInput << " " << edits.inputType << " " << edits.layout << " "
+      << edits.sourceSize << " " << edits.fit << " " << edits.resizeMode << " " << edits.padValue << " "
+      << edits.reverseChannels << " mean ";
   llvm::interleaveComma(edits.mean, out);
   out << " scale ";
   llvm::interleaveComma(edits.scale, out);
@@ -148,6 +155,7 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
   // Before anything renames or folds the weights that the adapters' keys name.
   if (!edits.loras.empty()) {
     MergeLoraOptions lora;
+    lora.mode = edits.loraMode;
     lora.list = verbose;
     pm.addPass(createMergeLora(lora));
   }
@@ -178,6 +186,50 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
     options.append.assign(edits.append.begin(), edits.append.end());
     pm.addPass(createAppendPostprocessing(options));
   }
+}
+
+std::string burin::writeAdapterValues(ModuleOp module, StringRef stem) {
+  auto values = dyn_cast_or_null<ArrayAttr>(module->removeAttr("burin.lora_values"));
+  if (!values)
+    return "";
+  for (Attribute value : values) {
+    auto entry = cast<DictionaryAttr>(value);
+    std::vector<std::string> names;
+    std::vector<onnx::RawElements> data;
+    std::vector<burin_array> arrays;
+    auto tensors = entry.getAs<DictionaryAttr>("tensors");
+    names.reserve(tensors.size());
+    data.reserve(tensors.size());
+    for (NamedAttribute tensor : tensors) {
+      auto elements = cast<ElementsAttr>(tensor.getValue());
+      ShapedType type = elements.getShapedType();
+      burin_array array = {};
+      names.push_back(tensor.getName().str());
+      data.push_back(*onnx::getRawElements(elements));
+      uint64_t width = type.getElementTypeBitWidth() / 8;
+      if (data.back().splat && type.getNumElements() > 1) {
+        auto owned = std::make_shared<std::vector<char>>(type.getNumElements() * width);
+        for (int64_t i = 0; i < type.getNumElements(); ++i)
+          std::memcpy(owned->data() + i * width, data.back().bytes.data(), width);
+        data.back() = {*owned, false, owned};
+      }
+      array.name = names.back().data();
+      array.tensor.data = const_cast<char *>(data.back().bytes.data());
+      array.tensor.dtype = dtypeOf(type.getElementType());
+      array.tensor.rank = type.getRank();
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        array.tensor.dims[d] = type.getDimSize(d);
+      int64_t stride = 1;
+      for (int64_t d = type.getRank(); d-- > 0; stride *= type.getDimSize(d))
+        array.tensor.strides[d] = stride;
+      arrays.push_back(array);
+    }
+    StringRef adapter = llvm::sys::path::stem(entry.getAs<StringAttr>("file").getValue());
+    burin_error error;
+    if (burin_npz_write((stem + "." + adapter + ".npz").str().c_str(), arrays.data(), arrays.size(), &error))
+      return error.text;
+  }
+  return "";
 }
 
 void burin::addPrecision(OpPassManager &pm, const ModelEdits &edits) {

@@ -17,6 +17,7 @@ namespace burin {
 
 struct ModelEdits {
   std::vector<std::string> loras; // FILE.safetensors[:scale]
+  std::string loraMode = "merge"; // or switch
   std::vector<std::string> extractInputs, extractOutputs;
   int64_t batch = 0; // of inputs that leave their first dim open; 0: as they are
 
@@ -52,6 +53,10 @@ mlir::LogicalResult loadModelEdits(mlir::ModuleOp module, const ModelEdits &edit
 void addModelEdits(mlir::OpPassManager &pm, const ModelEdits &edits, bool verbose);
 /// What runs after it: the precision, as fusion computes in f32.
 void addPrecision(mlir::OpPassManager &pm, const ModelEdits &edits);
+
+/// Takes the values of switched adapters off the module and writes each as STEM.ADAPTER.npz. An error text, empty for
+/// none.
+std::string writeAdapterValues(mlir::ModuleOp module, llvm::StringRef stem);
 
 /// Adds to `shapes` and `dims` what --batch means for the inputs of `module`. One located error where a batch is fixed.
 mlir::LogicalResult bindBatch(mlir::ModuleOp module, const ModelEdits &edits,

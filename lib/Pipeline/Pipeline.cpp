@@ -590,6 +590,14 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
                                                                                               : Stage::Target;
     good = succeeded(compilation.import(source)) && succeeded(compilation.runTo(last)) &&
            succeeded(compilation.emit(output->temporaryPath(), header ? header->temporaryPath() : ""));
+    // Beside the program, and only when there is one.
+    if (good && options.edits.loraMode == "switch") {
+      StringRef stem(options.output);
+      std::string why =
+          writeAdapterValues(compilation.getModule(), stem.drop_back(llvm::sys::path::extension(stem).size()));
+      if (!why.empty())
+        return refuse(why);
+    }
     std::string headerPath = report.header;
     report = compilation.report;
     report.header = headerPath;

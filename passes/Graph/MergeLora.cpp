@@ -3,6 +3,7 @@
 // them, else the scopes in node names. What is not sure is an error: an adapter that silently does nothing is worse
 // than none. The names are taken apart in LoraNames.cpp.
 #include "passes/Graph/Fold.h"
+#include "passes/Graph/Lora.h"
 #include "passes/Graph/LoraNames.h"
 #include "passes/Graph/Numbers.h"
 #include "passes/Graph/Passes.h"
@@ -27,18 +28,7 @@ using namespace graph;
 constexpr StringLiteral passName = "MergeLora";
 constexpr char adaptersName[] = "burin.adapters";
 
-// A weight that an adapter may change, as one operator sees it.
-struct Target {
-  Operation *user;
-  unsigned operand;
-  onnx::ConstantOp constant;
-  SmallVector<Operation *, 2> chain; // Casts, Transposes and Identities between, from the constant on
-  bool inputsFirst;                  // the constant is [in, out...], not [out, in...]
-  bool isQuantized = false;
-  int64_t outputs = 0, inputs = 0; // inputs: all that one output sees, the kernel included
-  double gain = 1;                 // what the operator multiplies the product by
-  SmallVector<std::string, 2> names;
-};
+using lora::Assignment, lora::Factors, lora::Target;
 
 bool isSwap(onnx::TransposeOp op) {
   RankedTensorType type = rankedType(op.getData());
@@ -91,18 +81,6 @@ struct Module {
   ElementsAttr down, up, mid, alpha;
   unsigned keys = 0;
   bool isEmbedding = false;
-};
-
-// Rows [from, from + rows) of an adapter's product, which become rows [to, to + rows) of a weight.
-struct Assignment {
-  SmallVector<unsigned> targets; // one constant, perhaps several users
-  int64_t from = 0, rows = 0, to = 0;
-  bool isPart = false; // of a fused weight
-};
-
-struct Factors {
-  int64_t outputs = 0, rank = 0, inputs = 0, kernel = 1;
-  SmallVector<float> up, down; // [outputs, rank], [rank, inputs]
 };
 
 // What the shapes say; data stays where it is.
@@ -192,9 +170,18 @@ public:
           .Case<onnx::GatherOp>([&](auto) { add(0); })
           .Case<onnx::GemmOp, onnx::MatMulOp>([&](auto) { add(1), add(0); });
     });
+    if (mode != "merge" && mode != "switch") {
+      root.emitError() << "expected mode merge or switch, got '" << mode << "'";
+      return signalPassFailure();
+    }
     for (Attribute adapter : adapters)
       if (failed(apply(cast<DictionaryAttr>(adapter))))
         return signalPassFailure();
+    if (mode == "switch") {
+      auto main = root.lookupSymbol<func::FuncOp>("main");
+      if (!main || failed(lora::addSwitches(root, main, targets, shares, files)))
+        return signalPassFailure();
+    }
     unsigned count = 0;
     for (auto &entry : sums) {
       if (failed(write(entry.second)))
@@ -220,6 +207,8 @@ private:
 
   std::vector<Target> targets;
   llvm::MapVector<unsigned, Sum> sums; // by first target
+  std::vector<lora::Share> shares;     // what mode switch keeps
+  SmallVector<std::string> files;      // of the adapters, in order
 };
 
 // The targets of a module's name; all share one constant. `lastInstead`: under another last component.
@@ -476,7 +465,10 @@ LogicalResult MergeLora::apply(DictionaryAttr adapter) {
     readFactors(module, factors);
     double scale = scaleOf(module, adapter, factors.rank);
     for (const Assignment &assignment : place->second) {
-      add(assignment, factors, scale);
+      if (mode == "switch")
+        shares.push_back({unsigned(files.size()), module.name, assignment, factors, scale});
+      else
+        add(assignment, factors, scale);
       Operation *user = targets[assignment.targets.front()].user;
       std::string what = llvm::formatv("{0} (rank {1}, scale {2})", name, factors.rank, scale);
       passed(user, passName, "Adapter", what);
@@ -485,7 +477,9 @@ LogicalResult MergeLora::apply(DictionaryAttr adapter) {
     }
     ++merged;
   }
-  summary << "merged " << merged << " adapters, scale " << adapter.getAs<FloatAttr>("scale").getValueAsDouble();
+  files.push_back(file.str());
+  summary << (mode == "switch" ? "prepared " : "merged ") << merged << " adapters, scale "
+          << adapter.getAs<FloatAttr>("scale").getValueAsDouble();
   return success();
 }
 

@@ -308,11 +308,14 @@ def MergeLora : Pass<"graph-merge-lora", "::mlir::ModuleOp"> {
   let description = [{
     Matches the adapters of the module attribute `burin.adapters` with the constant weights of Conv, Gemm, MatMul and Gather, by
     the names of initializers or by the scopes in node names; parts of fused projections too. Makes constants
-    W + scale * alpha / rank * B A, summed in f32, and removes the attribute. Keys of a sibling component are listed and skipped.
+    W + scale * alpha / rank * B A, summed in f32, and removes the attribute; with mode `switch`, inputs for A, B and a scale and the
+    two products beside the wide one instead, and the attribute `burin.lora_values` with what makes them each adapter. Keys of a sibling component are listed and skipped.
     Must not leave a key without a home: an error, as are shapes that do not fit, quantized weights and a name that two
     weights bear. Example: test/passes/Graph/merge-lora.mlir#peft
   }];
-  let options = [Option<"list", "list", "bool", "false", "note each weight that takes an adapter">];
+  let options = [
+    Option<"mode", "mode", "std::string", "\"merge\"", "merge, or switch: keep the adapters as inputs">,
+    Option<"list", "list", "bool", "false", "note each weight that takes an adapter">];
 }
 
 def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {

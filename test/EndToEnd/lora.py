@@ -111,6 +111,34 @@ class Suite:
         except Exception as problem:
             self.report(name, repr(problem))
 
+    def switched(self, name, model, adapters, cases):
+        """One program with the adapters as inputs serves each of them, and none. cases: (feed, [outputs by adapter..., outputs of none])."""
+        try:
+            library = os.path.join(self.folder, "switch.so")
+            flags = [f"--lora={a}" for a in adapters] + ["--lora-mode=switch"]
+            shapes = [f"--shape={k}={'x'.join(map(str, v.shape))}" for k, v in cases[0][0].items() if v.ndim]
+            done = self.tool("burin-compile", model, *flags, *shapes, "-o", library)
+            exported = self.tool("burin-compile", model, *flags, "--emit=onnx", "-o", os.path.join(self.folder, "switch.onnx"))
+            if done.returncode or exported.returncode:
+                return self.report(name, (done.stderr + exported.stderr).strip().splitlines()[0])
+            other = session(os.path.join(self.folder, "switch.onnx"))
+            stems = [os.path.splitext(os.path.basename(a))[0] for a in adapters] + ["none"]
+            worst = 0.0
+            for feed, outputs in cases:
+                for stem, want in zip(stems, outputs):
+                    values = os.path.join(self.folder, f"switch.{stem}.npz")
+                    worst = max(worst, error(other.run(None, {**feed, **np.load(values)}), want))
+                    np.savez(os.path.join(self.folder, "in.npz"), **feed)
+                    out = os.path.join(self.folder, "got.npz")
+                    ran = self.tool("burin-run", library, "--inputs", os.path.join(self.folder, "in.npz"), "--inputs", values, "--outputs", out)
+                    if ran.returncode:
+                        return self.report(name, "compiled: " + ran.stderr.strip().splitlines()[0])
+                    got = np.load(out)
+                    worst = max(worst, error([got[o.name] for o in other.get_outputs()], want))
+            self.report(name, None if worst <= 2e-4 else f"error {worst:.2g}", f"error {worst:.1e}, {len(stems)} ways to run one program")
+        except Exception as problem:
+            self.report(name, repr(problem)[:300])
+
     def refused(self, name, model, adapter, text):
         done = self.tool("burin-opt", model, f"--lora={adapter}", "-o", os.path.join(self.folder, "refused.onnx"))
         found = done.returncode == 1 and text in done.stderr
@@ -182,6 +210,14 @@ def diffusion_cases(suite):
     save(b, second)
     half = {k: 0.5 * d for k, d in delta_second.items()}
     suite.check("unet, two adapters at once, one at half scale", paths["unet"], [a, b + ":0.5"], [(unet.feed, merged_outputs(unet, add(delta_unet, half)))])
+
+    linear = {k: v for k, v in first.items() if v.ndim == 2 and k.startswith("unet.")}
+    save(os.path.join(folder, "linear.safetensors"), linear)
+    delta_linear = {k: d for k, d in delta_unet.items() if d.ndim == 2}
+    ways = [merged_outputs(unet, delta_linear), merged_outputs(unet, delta_second), merged_outputs(unet, {})]
+    suite.switched("unet, one program for two adapters and none", paths["unet"], [os.path.join(folder, "linear.safetensors"), b], [(unet.feed, ways)])
+    ways = [merged_outputs(unet, delta_unet), merged_outputs(unet, {})]
+    suite.switched("unet, convolutions switched too", paths["unet"], [a], [(unet.feed, ways)])
 
     # kohya: '_' for '.', alpha a layer, LoCon on convolutions, Tucker cores.
     third, delta_third = {}, {}
@@ -272,6 +308,8 @@ def reference_cases(suite, models):
     reference = merge_llama(llama + ".onnx", [(load(pair[0]), 2.0), (load(pair[1]), 2.0 * 0.5)])
     cases = [(dict(f), reference.run(None, dict(f))) for f in (np.load(p) for p in sorted(glob.glob(llama + ".inputs*.npz")))]
     suite.check("llama_stories260k, two at once", llama + ".onnx", [pair[0], pair[1] + ":0.5"], cases)
+    want = lambda name, k: list(np.load(f"{llama}{name}.expected{k}.npz").values())
+    suite.switched("llama_stories260k, one program for two and none", llama + ".onnx", pair, [(dict(np.load(llama + ".inputs2.npz")), [want(".lora_r4_all", 2), want(".lora_r8_robot", 2), want("", 2)])])
     done = suite.tool("burin-opt", f"{llama}_int8_dynamic.onnx", f"--lora={pair[0]}", "-o", os.path.join(suite.folder, "x.onnx"))
     suite.report("a quantized base is refused", None if done.returncode == 1 and "error: " in done.stderr else done.stderr[:160], done.stderr.strip().splitlines()[0][:90])
 

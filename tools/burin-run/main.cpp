@@ -188,7 +188,7 @@ int main(int argc, char **argv) {
     return runArtifact(std::string(path), arguments);
   }
 
-  for (const char *fixed : {"output", "emit", "stop-after"})
+  for (const char *fixed : {"output", "emit", "stop-after", "lora-mode"})
     if (burin_options_has(options.get(), fixed))
       return fail(Twine("--") + fixed + " is burin-compile's; burin-run keeps what it compiles in its cache");
   if (std::string error = hintShapes(arguments, options.get()); !error.empty())
