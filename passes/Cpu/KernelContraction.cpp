@@ -21,15 +21,15 @@ void Contraction::setEpilogue(const Epilogue &e) {
     extraBases.push_back(extra.constant);
 }
 
-void Contraction::addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim,
-                              int64_t resultStep, int id) {
+void Contraction::addParallel(const Size &extent, const Size &lhsStep, const Size &rhsStep, const Size &outStep,
+                              unsigned resultDim, int64_t resultStep, int id) {
   Parallel p;
   p.extent = extent;
   p.lhs = lhsStep;
   p.rhs = rhsStep;
   p.out = outStep;
   for (const Epilogue::Extra &extra : epilogue->extras())
-    p.extras.push_back(extra.coefficients[resultDim] * resultStep);
+    p.extras.push_back(extra.coefficients[resultDim] * Size(resultStep));
   p.id = id;
   parallels.push_back(std::move(p));
 }
@@ -39,7 +39,9 @@ namespace {
 using Parallel = Contraction::Parallel;
 using Reduction = Contraction::Reduction;
 
-constexpr int64_t bodyFmas = 96; // one unrolled reduction step: keeps a tile's code near 1 KB
+constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
+constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
+constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
 struct Channels {
@@ -71,11 +73,12 @@ struct ContractionBuilder {
     for (Reduction &r : c.reductions)
       if (r.window >= 0) {
         const Parallel *p = parallelOf(r);
-        if (r.base >= 0 && r.base + r.pixelStep * (p->extent - 1) + r.tapStep * (r.extent - 1) < r.size)
+        if (p->extent.isStatic() && r.size.isStatic() && !r.moved && r.base >= 0 &&
+            r.base + r.pixelStep * (p->extent.value() - 1) + r.tapStep * (r.extent.value() - 1) < r.size.value())
           r.window = -1;
       }
-    llvm::erase_if(c.parallels, [&](const Parallel &p) { return p.extent == 1 && !windowed(p); });
-    llvm::erase_if(c.reductions, [&](const Reduction &r) { return r.extent == 1 && r.window < 0; });
+    llvm::erase_if(c.parallels, [&](const Parallel &p) { return p.extent.is(1) && !windowed(p); });
+    llvm::erase_if(c.reductions, [&](const Reduction &r) { return r.extent.is(1) && r.window < 0; });
     for (size_t i = 0; i + 1 < c.parallels.size();) {
       Parallel &a = c.parallels[i], &b = c.parallels[i + 1];
       bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent &&
@@ -86,7 +89,7 @@ struct ContractionBuilder {
         ++i;
         continue;
       }
-      b.extent *= a.extent;
+      b.extent = b.extent * a.extent;
       c.parallels.erase(c.parallels.begin() + i);
     }
     for (size_t i = 0; i + 1 < c.reductions.size();) {
@@ -95,7 +98,7 @@ struct ContractionBuilder {
         ++i;
         continue;
       }
-      b.extent *= a.extent;
+      b.extent = b.extent * a.extent;
       c.reductions.erase(c.reductions.begin() + i);
     }
   }
@@ -137,11 +140,14 @@ struct ContractionBuilder {
                                                           bodyFmas / registers));
     // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a
     // register.
-    if (columns && columns->lhs > 0 && inner.lhs > 0)
-      most = std::min(most, std::max<int64_t>(1, columns->lhs / inner.lhs));
-    most = std::min(most, inner.extent);
+    if (columns && columns->lhs.isStatic() && inner.lhs.isStatic() && columns->lhs.value() > 0 && inner.lhs.value() > 0)
+      most = std::min(most, std::max<int64_t>(1, columns->lhs.value() / inner.lhs.value()));
+    if (!inner.extent.isStatic())
+      return llvm::bit_floor(uint64_t(most));
+    int64_t extent = inner.extent.value();
+    most = std::min(most, extent);
     for (int64_t u = most; u > 1; --u)
-      if (inner.extent % u == 0 && u * 2 > most)
+      if (extent % u == 0 && u * 2 > most)
         return u;
     return most; // a second loop takes the rest
   }
@@ -153,6 +159,8 @@ struct ContractionBuilder {
     Value lhs = e.index(c.lhsBase), rhs = e.add(channels.rhs, c.rhsBase), out = e.add(channels.channel, c.outBase);
     if (c.lhsOffset)
       lhs = e.add(lhs, c.lhsOffset);
+    if (c.rhsOffset)
+      rhs = e.add(rhs, c.rhsOffset);
     if (c.outOffset)
       out = e.add(out, c.outOffset);
     for (auto [p, i] : llvm::zip(c.parallels, at)) {
@@ -161,10 +169,21 @@ struct ContractionBuilder {
       out = e.add(out, e.mul(i, p.out));
     }
     bool across = c.acrossStride != 0;
-    int64_t pixels = shape.pixels(), count = across ? c.channels : channels.vectors.size(), registers = pixels * count;
-    auto step = [&](int64_t p, auto member) {
-      return (rows ? (*rows).*member * (p / shape.columns) : 0) +
-             (columns ? (*columns).*member * (p % shape.columns) : 0);
+    int64_t pixels = shape.pixels(), count = across ? c.channels.value() : channels.vectors.size(),
+            registers = pixels * count;
+    // How far the input of pixel p lies behind that of the first: what is known at run time only, once a tile.
+    auto apart = [](const Parallel *p) { return p && !p->lhs.isStatic() ? p->lhs : Size(0); };
+    SmallVector<Value> farther(pixels);
+    for (int64_t p = 0; p < pixels; ++p)
+      for (auto [along, by] : {std::pair(rows, p / shape.columns), std::pair(columns, p % shape.columns)})
+        if (by && !apart(along).is(0))
+          farther[p] = e.add(farther[p] ? farther[p] : e.index(0), e.index(along->lhs * Size(by)));
+    // x + `more` + where the input of pixel p lies.
+    auto inputOf = [&](Value x, int64_t p, const Size &step, int64_t times) {
+      int64_t known = (rows ? rows->lhs.orElse(0) * (p / shape.columns) : 0) +
+                      (columns ? columns->lhs.orElse(0) * (p % shape.columns) : 0);
+      Value at = e.advance(x, step, times, known);
+      return farther[p] ? e.add(at, farther[p]) : at;
     };
 
     // Few registers would wait for one another's latency: several sets of them, summed at the end.
@@ -182,7 +201,7 @@ struct ContractionBuilder {
       for (int64_t j = 0; j < count; ++j)
         weights.push_back(loadAlong(c.rhs, e.add(w, j * c.acrossStride), width, false, 0));
       for (int64_t p = 0; p < pixels; ++p) {
-        Value input = loadAlong(c.lhs, e.add(x, step(p, &Parallel::lhs)), width, c.lhsUnsigned, c.lhsZeroPoint);
+        Value input = loadAlong(c.lhs, inputOf(x, p, 0, 0), width, c.lhsUnsigned, c.lhsZeroPoint);
         for (int64_t j = 0; j < count; ++j)
           next[p * count + j] = e.multiplyAdd(machine, input, weights[j], next[p * count + j]);
       }
@@ -193,9 +212,9 @@ struct ContractionBuilder {
       for (int64_t u = 0; u < steps; ++u) {
         SmallVector<Value> weights;
         for (ChannelVector v : channels.vectors)
-          weights.push_back(loadRhs(e.add(w, c.reductions.back().rhs * u + v.offset), v.lanes));
+          weights.push_back(loadRhs(e.advance(w, c.reductions.back().rhs, u, v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
-          Value scalar = loadLhs(e.add(x, c.reductions.back().lhs * u + step(p, &Parallel::lhs)));
+          Value scalar = loadLhs(inputOf(x, p, c.reductions.back().lhs, u));
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
@@ -217,6 +236,8 @@ struct ContractionBuilder {
         const Parallel *p = parallelOf(r);
         if (clamp || p != columns) {
           Value start = e.add(e.mul(at[p - c.parallels.begin()], r.pixelStep), r.base), zero = e.index(0);
+          if (r.moved)
+            start = e.add(start, r.moved);
           lo = e.divUp(e.max(zero, e.sub(zero, start)), r.tapStep);
           hi = e.min(hi, e.divUp(e.max(zero, e.sub(e.index(r.size), start)), r.tapStep));
         }
@@ -233,7 +254,7 @@ struct ContractionBuilder {
         SmallVector<Value> result = llvm::to_vector(carried);
         int64_t done = 0;
         for (int64_t width = lanes; width >= 1; width /= 2) {
-          int64_t end = done + (r.extent - done) / width * width;
+          int64_t end = done + (r.extent.value() - done) / width * width;
           result = e.loop(e.index(done), e.index(end), width, result,
                           [&](Value i, ValueRange values) { return along(e.add(x, i), e.add(w, i), width, values); });
           done = end;
@@ -242,9 +263,9 @@ struct ContractionBuilder {
       }
       if (!innermost || factor == 1)
         return run(lo, hi, 1, carried);
-      int64_t whole = r.extent / factor * factor;
-      SmallVector<Value> result = run(lo, e.index(whole), factor, carried);
-      return whole == r.extent ? result : run(e.index(whole), hi, 1, result);
+      Value whole = r.extent.isStatic() ? e.index(r.extent.value() / factor * factor) : e.wholeOf(hi, factor);
+      SmallVector<Value> result = run(lo, whole, factor, carried);
+      return r.extent.isStatic() && r.extent.value() % factor == 0 ? result : run(whole, hi, 1, result);
     };
     if (!c.reductions.empty()) {
       sums = nest(0, lhs, rhs, sums);
@@ -258,7 +279,7 @@ struct ContractionBuilder {
         sums[i] = e.addElements(sums[i], sums[s * registers + i]);
 
     Channels stored = channels;
-    ChannelVector together{0, c.channels};
+    ChannelVector together{0, c.channels.orElse(0)};
     if (across) {
       // Whose channels may lie in two neighbouring vectors.
       SmallVector<Value> lined = e.sumEach(sums), ordered;
@@ -276,7 +297,7 @@ struct ContractionBuilder {
       Value base = e.index(c.extraBases[x]);
       if (!c.extraOffsets.empty())
         base = e.add(base, c.extraOffsets[x]);
-      if (extra.coefficients.back())
+      if (extra.coefficients.back().is(1))
         base = e.add(base, channels.channel);
       for (auto [p, i] : llvm::zip(c.parallels, at))
         base = e.add(base, e.mul(i, p.extras[x]));
@@ -285,19 +306,28 @@ struct ContractionBuilder {
     finish(out, extras, shape, rows, columns, stored, sums);
   }
 
-  Value loadExtra(unsigned x, Value base, int64_t offset, ChannelVector v) {
+  Value loadExtra(unsigned x, llvm::function_ref<Value(int64_t)> at, ChannelVector v) {
     const Epilogue::Extra &extra = c.epilogue->extras()[x];
-    if (extra.coefficients.back())
-      return extra.flat.load(e, e.add(base, offset + v.offset), v.lanes);
-    return e.broadcast(extra.flat.load(e, e.add(base, offset)), v.lanes);
+    if (extra.coefficients.back().is(1))
+      return extra.flat.load(e, at(v.offset), v.lanes);
+    return e.broadcast(extra.flat.load(e, at(0)), v.lanes);
   }
 
   /// Epilogue and stores: in registers when short, else in a loop over the tile's pixels, stored raw first.
   void finish(Value out, ArrayRef<Value> extras, PixelTile shape, const Parallel *rows, const Parallel *columns,
               const Channels &channels, ArrayRef<Value> sums) {
     int64_t count = channels.vectors.size();
-    auto rowStep = [&](auto get) { return rows ? get(*rows) : 0; };
-    auto columnStep = [&](auto get) { return columns ? get(*columns) : 0; };
+    auto rowStep = [&](auto get) { return rows ? get(*rows) : Size(0); };
+    auto columnStep = [&](auto get) { return columns ? get(*columns) : Size(0); };
+    // base + more + where pixel (row, column) lies
+    auto placeOf = [&](Value base, auto get, int64_t row, int64_t column, int64_t more) {
+      Size down = rowStep(get), right = columnStep(get);
+      if (!down.isStatic() && row)
+        base = e.add(base, e.index(down * Size(row)));
+      if (!right.isStatic() && column)
+        base = e.add(base, e.index(right * Size(column)));
+      return e.add(base, down.orElse(0) * row + right.orElse(0) * column + more);
+    };
     auto outOf = [](const Parallel &p) { return p.out; };
     bool apart = c.epilogue->isLong() && shape.pixels() > 1 && c.out.element == c.acc;
     for (int64_t p = 0; p < shape.pixels(); ++p) {
@@ -308,9 +338,9 @@ struct ContractionBuilder {
         if (!apart)
           result = c.epilogue->apply(e, result, [&](unsigned x) {
             auto extraOf = [&](const Parallel &q) { return q.extras[x]; };
-            return loadExtra(x, extras[x], rowStep(extraOf) * row + columnStep(extraOf) * column, v);
+            return loadExtra(x, [&](int64_t more) { return placeOf(extras[x], extraOf, row, column, more); }, v);
           });
-        c.out.store(e, result, e.add(out, rowStep(outOf) * row + columnStep(outOf) * column + v.offset));
+        c.out.store(e, result, placeOf(out, outOf, row, column, v.offset));
       }
     }
     if (!apart)
@@ -327,7 +357,8 @@ struct ContractionBuilder {
           raw.push_back(c.out.load(e, e.add(to, v.offset), v.lanes));
         for (auto [value, v] : llvm::zip(raw, channels.vectors)) {
           Value result = c.epilogue->apply(e, value, [&, v = v](unsigned x) {
-            return loadExtra(x, at(extras[x], [&](const Parallel &q) { return q.extras[x]; }), 0, v);
+            Value place = at(extras[x], [&](const Parallel &q) { return q.extras[x]; });
+            return loadExtra(x, [&](int64_t more) { return e.add(place, more); }, v);
           });
           c.out.store(e, result, e.add(to, v.offset));
         }
@@ -352,93 +383,155 @@ struct ContractionBuilder {
       if (d == c.parallels.size())
         return body(at, shape, false);
       const Parallel &p = c.parallels[d];
+      auto single = [&](llvm::function_ref<void()> inner) {
+        e.loop(e.index(0), e.index(p.extent), 1, [&](Value i) {
+          at[d] = i;
+          inner();
+        });
+      };
+      if (&p != rows && &p != columns)
+        return single([&] { nest(d + 1); });
+      if (!p.extent.isStatic() || (windowed(p) && !windowIsStatic(p))) {
+        assert(&p == columns && "expected rows of a known number");
+        if (windowed(p))
+          return single([&] { body(at, PixelTile{1, 1}, true); });
+        return e.tiles(e.index(p.extent), descending(shape.columns), [&](Value i, int64_t width) {
+          at[d] = i;
+          body(at, PixelTile{1, width}, false);
+        });
+      }
+      int64_t extent = p.extent.value();
       if (&p == rows)
-        return tiled(at[d], 0, p.extent, shape.rows, [&] { nest(d + 1); });
-      if (&p != columns)
-        return tiled(at[d], 0, p.extent, 1, [&] { nest(d + 1); });
+        return tiled(at[d], 0, extent, shape.rows, [&] { nest(d + 1); });
       if (!windowed(p))
-        return tiled(at[d], 0, p.extent, shape.columns, [&] { nest(d + 1); });
+        return tiled(at[d], 0, extent, shape.columns, [&] { nest(d + 1); });
       auto [lo, hi] = interior(p);
       auto border = [&](int64_t from, int64_t to) {
         tiled(at[d], from, to, 1, [&] { body(at, PixelTile{shape.rows, 1}, true); });
       };
       border(0, lo);
       tiled(at[d], lo, hi, shape.columns, [&] { nest(d + 1); });
-      border(hi, p.extent);
+      border(hi, extent);
     };
     nest(0);
   }
 
+  /// Widths of tiles for a number of pixels known at run time only: few bodies, and little done twice.
+  static SmallVector<int64_t> descending(int64_t widest) {
+    SmallVector<int64_t> widths{widest};
+    for (int64_t next : {(widest + 1) / 2, (widest + 3) / 4, int64_t(1)})
+      if (next < widths.back())
+        widths.push_back(next);
+    return widths;
+  }
+
+  bool windowIsStatic(const Parallel &p) const {
+    return p.extent.isStatic() && llvm::all_of(c.reductions, [&](const Reduction &r) {
+             return r.window != p.id || (r.size.isStatic() && !r.moved);
+           });
+  }
+
   /// Pixels of `p` whose windows lie inside the input.
   std::pair<int64_t, int64_t> interior(const Parallel &p) {
-    int64_t lo = 0, hi = p.extent;
+    int64_t lo = 0, hi = p.extent.value();
     for (const Reduction &r : c.reductions) {
       if (r.window != p.id)
         continue;
       if (r.base < 0)
         lo = std::max(lo, (int64_t)llvm::divideCeil(-r.base, r.pixelStep));
-      int64_t room = r.size - 1 - r.base - r.tapStep * (r.extent - 1);
+      int64_t room = r.size.value() - 1 - r.base - r.tapStep * (r.extent.value() - 1);
       hi = std::min(hi, room < 0 ? 0 : room / r.pixelStep + 1);
     }
-    lo = std::min(lo, p.extent);
+    lo = std::min(lo, p.extent.value());
     return {lo, std::max(lo, hi)};
+  }
+
+  /// The same, for sizes known at run time only.
+  std::pair<Value, Value> unknownInterior(const Parallel &p) {
+    Value extent = e.index(p.extent), lo = e.index(0), hi = extent;
+    for (const Reduction &r : c.reductions) {
+      if (r.window != p.id)
+        continue;
+      if (r.base < 0)
+        lo = e.max(lo, e.index(llvm::divideCeil(-r.base, r.pixelStep)));
+      Value room = e.add(e.index(r.size), r.pixelStep - 1 - r.base - r.tapStep * (r.extent.value() - 1));
+      Value fit = e.max(room, e.index(0));
+      if (r.pixelStep != 1)
+        fit = e.b.createOrFold<arith::DivUIOp>(e.loc, fit, e.index(r.pixelStep));
+      hi = e.min(hi, fit);
+    }
+    lo = e.min(lo, extent);
+    return {lo, e.max(lo, hi)};
   }
 
   PixelTile chooseTile(ArrayRef<ChannelVector> vectors, const Parallel *rows, const Parallel *columns) {
     int64_t width = 1;
-    if (columns) {
+    if (columns && (!columns->extent.isStatic() || (windowed(*columns) && !windowIsStatic(*columns)))) {
+      width = manyPixels;
+    } else if (columns) {
       auto [lo, hi] = interior(*columns);
-      width = std::max<int64_t>(1, windowed(*columns) ? hi - lo : columns->extent);
+      width = std::max<int64_t>(1, windowed(*columns) ? hi - lo : columns->extent.value());
     }
-    return choosePixelTile(machine, bits, vectors, rows ? rows->extent : 1, width);
+    return choosePixelTile(machine, bits, vectors, rows ? rows->extent.value() : 1, width);
   }
 
   /// Block outside or pixels outside? Whichever reads less from beyond L2.
   bool pixelsOutside(int64_t blocks, PixelTile shape) {
     if (blocks == 1)
       return false;
-    double inputs = bits / 8, weights = bits / 8 * (double)c.channels, tiles = 1;
+    double inputs = bits / 8, weights = bits / 8 * (double)c.channels.estimate(guessedPixels), tiles = 1;
+    bool unknown = false;
     for (const Parallel &p : c.parallels) {
-      if (p.lhs)
-        inputs *= p.extent;
-      if (p.rhs)
-        weights *= p.extent;
-      tiles *= p.extent;
+      double extent = p.extent.estimate(guessedPixels);
+      unknown |= !p.extent.isStatic();
+      if (!p.lhs.is(0))
+        inputs *= extent;
+      if (!p.rhs.is(0))
+        weights *= extent;
+      tiles *= extent;
     }
     for (const Reduction &r : c.reductions) {
-      weights *= r.extent;
+      double extent = r.extent.estimate(guessedPixels);
+      weights *= extent;
       // Taps reread what neighbouring pixels read: only a step of its own adds input.
-      if (r.lhs == 1)
-        inputs *= r.extent;
+      if (r.lhs.is(1))
+        inputs *= extent;
     }
     tiles /= shape.pixels();
     double l2 = machine.l2Bytes;
+    // However many pixels there will be, weights that stay in L2 are read from beyond it once.
+    if (unknown)
+      return weights <= l2 * 0.5;
     double blockOuter = inputs * (inputs > l2 * 0.6 ? blocks : 1) + weights;
     double pixelOuter = inputs + weights * (weights > l2 * 0.5 ? tiles : 1);
     return pixelOuter < blockOuter;
   }
 
   LogicalResult run(std::string &reason) {
-    if (llvm::any_of(c.reductions, [](const Reduction &r) { return r.extent == 0; })) {
+    if (llvm::any_of(c.reductions, [](const Reduction &r) { return r.extent.is(0); })) {
       noProducts = true;
       c.reductions.clear();
     }
     normalize();
     const Parallel *columns = nullptr, *rows = nullptr;
     size_t dims = c.parallels.size();
-    if (dims && c.parallels[dims - 1].rhs == 0)
+    if (dims && c.parallels[dims - 1].rhs.is(0))
       columns = &c.parallels[dims - 1];
-    if (columns && dims > 1 && c.parallels[dims - 2].rhs == 0 && !windowed(c.parallels[dims - 2]))
+    if (columns && dims > 1 && c.parallels[dims - 2].rhs.is(0) && !windowed(c.parallels[dims - 2]) &&
+        c.parallels[dims - 2].extent.isStatic() && columns->extent.isStatic() &&
+        (!windowed(*columns) || windowIsStatic(*columns)))
       rows = &c.parallels[dims - 2];
+    if (!c.channels.isStatic())
+      return runUnknownChannels(columns, reason);
 
-    int64_t width = c.block, whole, rest;
+    int64_t width = c.block, whole, rest, allChannels = c.channels.value();
     if (c.block) {
-      whole = c.channels / c.block;
-      rest = c.channels % c.block;
+      whole = allChannels / c.block;
+      rest = allChannels % c.block;
     } else {
       // Rows of all channels: the last block starts earlier instead of being narrower.
-      width = std::min(packingBlock(machine, 0, c.channels, bits), c.channels);
-      whole = llvm::divideCeil(c.channels, width);
+      width = std::min(packingBlock(machine, 0, allChannels, bits), allChannels);
+      whole = llvm::divideCeil(allChannels, width);
       rest = 0;
     }
     if ((int64_t)splitChannels(lanes, width).size() * 2 + 1 > (int64_t)machine.vectorRegisters) {
@@ -450,7 +543,7 @@ struct ContractionBuilder {
       whole = 1;
       rest = 0;
       // As many registers a pixel as there are channels.
-      vectors.assign(c.channels, ChannelVector{0, lanes});
+      vectors.assign(allChannels, ChannelVector{0, lanes});
     }
     wholeVectors = whole > 0 ? vectors.size() : last.size();
     PixelTile shape = chooseTile(vectors, rows, columns);
@@ -463,8 +556,8 @@ struct ContractionBuilder {
             channels.channel = e.mul(i, c.block);
           } else {
             channels.channel = e.mul(i, width);
-            if (c.channels % width)
-              channels.channel = e.min(channels.channel, e.index(c.channels - width));
+            if (allChannels % width)
+              channels.channel = e.min(channels.channel, e.index(allChannels - width));
             channels.rhs = channels.channel;
           }
           body(channels);
@@ -494,6 +587,30 @@ struct ContractionBuilder {
     overRest(blockOuter);
     return success();
   }
+
+  /// Channels known at run time only, side by side in rhs: blocks of whole registers, then ever narrower ones.
+  LogicalResult runUnknownChannels(const Parallel *columns, std::string &reason) {
+    int64_t widest = packingBlock(machine, 0, guessedPixels, bits);
+    SmallVector<int64_t> widths{widest};
+    for (int64_t next : {lanes, int64_t(4), int64_t(1)})
+      if (next < widths.back())
+        widths.push_back(next);
+    if ((int64_t)splitChannels(lanes, widest).size() * 2 + 1 > (int64_t)machine.vectorRegisters) {
+      reason = llvm::formatv("blocks of {0} channels do not fit {1} registers", widest, machine.vectorRegisters).str();
+      return failure();
+    }
+    e.tiles(e.index(c.channels), widths, [&](Value channel, int64_t width) {
+      SmallVector<ChannelVector> vectors = splitChannels(lanes, width);
+      wholeVectors = vectors.size();
+      PixelTile shape = width < lanes ? PixelTile{1, 4} : chooseTile(vectors, nullptr, columns);
+      if (columns && columns->extent.isStatic() && !windowed(*columns))
+        shape.columns = std::min(shape.columns, columns->extent.value());
+      overPixels(shape, nullptr, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
+        tile(at, tileShape, nullptr, columns, clamp, Channels{channel, channel, vectors});
+      });
+    });
+    return success();
+  }
 };
 
 } // namespace
@@ -502,14 +619,37 @@ struct ContractionBuilder {
 static Contraction part(Contraction c, int64_t from, int64_t to) {
   Parallel &p = c.parallels.back();
   p.extent = to - from;
-  c.lhsBase += from * p.lhs;
-  c.rhsBase += from * p.rhs;
-  c.outBase += from * p.out;
+  c.lhsBase += from * p.lhs.value();
+  c.rhsBase += from * p.rhs.value();
+  c.outBase += from * p.out.value();
   for (auto [base, step] : llvm::zip(c.extraBases, p.extras))
-    base += from * step;
+    base += from * step.value();
   for (Reduction &r : c.reductions)
     if (r.window == p.id)
       r.base += from * r.pixelStep;
+  return c;
+}
+
+// The same where they are known at run time only. Inside, no window leaves the input.
+static Contraction part(Emitter &e, Contraction c, Value from, Value to, bool inside) {
+  Parallel &p = c.parallels.back();
+  p.extent = Size(e.sub(to, from));
+  auto move = [&](Value &offset, const Size &step) {
+    Value distance = e.mul(from, step);
+    offset = offset ? e.add(offset, distance) : distance;
+  };
+  move(c.lhsOffset, p.lhs);
+  move(c.rhsOffset, p.rhs);
+  move(c.outOffset, p.out);
+  c.extraOffsets.resize(p.extras.size());
+  for (auto [offset, step] : llvm::zip(c.extraOffsets, p.extras))
+    move(offset, step);
+  for (Reduction &r : c.reductions)
+    if (r.window == p.id) {
+      move(r.moved, Size(r.pixelStep));
+      if (inside)
+        r.window = -1;
+    }
   return c;
 }
 
@@ -517,29 +657,36 @@ static Contraction part(Contraction c, int64_t from, int64_t to) {
 // few channels.
 static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
   int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
+  if (!c.channels.isStatic() || c.rhsOffset)
+    return;
+  int64_t channels = c.channels.value();
   for (const Parallel &p : c.parallels) {
-    pixels *= p.extent;
-    if (p.rhs)
+    if (!p.rhs.is(0) || !p.extent.isStatic())
       return;
+    pixels *= p.extent.value();
   }
-  for (const Reduction &r : c.reductions)
-    products *= r.extent;
-  if (c.channels > 6 || c.channels * 2 > lanes * (int64_t)splitChannels(lanes, c.channels).size() ||
-      (c.block && c.block < c.channels) || products < 2 * lanes || pixels < 64 || products * c.channels > 4096 ||
-      c.reductions.empty() || c.reductions.back().lhs != 1 || c.reductions.back().extent < 2)
+  for (const Reduction &r : c.reductions) {
+    if (!r.extent.isStatic() || !r.size.isStatic() || !r.lhs.isStatic() || !r.rhs.isStatic())
+      return;
+    products *= r.extent.value();
+  }
+  if (channels > 6 || channels * 2 > lanes * (int64_t)splitChannels(lanes, channels).size() ||
+      (c.block && c.block < channels) || products < 2 * lanes || pixels < 64 || products * channels > 4096 ||
+      c.reductions.empty() || !c.reductions.back().lhs.is(1) || c.reductions.back().extent.value() < 2)
     return;
   // Contiguous runs of the input, borders aside.
   Contraction inside = c;
   for (Reduction &r : inside.reductions)
     r.window = -1;
   ContractionBuilder{e, machine, inside}.normalize();
-  if (inside.reductions.empty() || inside.reductions.back().lhs != 1 || inside.reductions.back().extent < lanes)
+  if (inside.reductions.empty() || !inside.reductions.back().lhs.is(1) ||
+      inside.reductions.back().extent.value() < lanes)
     return;
   Value panel =
-      memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * c.channels}, c.acc), e.b.getI64IntegerAttr(64));
+      memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * channels}, c.acc), e.b.getI64IntegerAttr(64));
   SmallVector<int64_t> dense(c.reductions.size(), 1);
   for (int64_t d = (int64_t)dense.size() - 2; d >= 0; --d)
-    dense[d] = dense[d + 1] * c.reductions[d + 1].extent;
+    dense[d] = dense[d + 1] * c.reductions[d + 1].extent.value();
   std::function<void(unsigned, Value, Value)> copy = [&](unsigned d, Value from, Value to) {
     if (d == dense.size()) {
       Value value = e.convert(c.rhs.load(e, from), c.acc, c.rhsUnsigned);
@@ -551,7 +698,7 @@ static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
     e.loop(0, c.reductions[d].extent, 1,
            [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
   };
-  e.loop(0, c.channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
+  e.loop(0, channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
   for (auto [r, stride] : llvm::zip(c.reductions, dense))
     r.rhs = stride;
   c.rhs = Flat{panel, {1}, c.acc};
@@ -566,8 +713,22 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
   if (contraction.parallels.empty() || !whole.windowed(contraction.parallels.back()))
     return whole.run(reason);
   // Inside the borders no window is left on the columns, so that their taps and the input channels are one long loop.
-  int64_t extent = contraction.parallels.back().extent;
-  auto [lo, hi] = whole.interior(contraction.parallels.back());
+  const Parallel &p = contraction.parallels.back();
+  bool stepsKnown = p.lhs.isStatic() && p.rhs.isStatic() && p.out.isStatic() &&
+                    llvm::all_of(p.extras, [](const Size &step) { return step.isStatic(); });
+  if (!whole.windowIsStatic(p) || !stepsKnown) {
+    auto [lo, hi] = whole.unknownInterior(p);
+    Value end = e.index(p.extent), zero = e.index(0);
+    for (auto [from, to, inside] :
+         {std::tuple(lo, hi, true), std::tuple(zero, lo, false), std::tuple(hi, end, false)}) {
+      Contraction columns = part(e, contraction, from, to, inside);
+      if (failed(ContractionBuilder{e, machine, columns}.run(reason)))
+        return failure();
+    }
+    return success();
+  }
+  int64_t extent = p.extent.value();
+  auto [lo, hi] = whole.interior(p);
   for (auto [from, to] : {std::pair(lo, hi), std::pair(int64_t(0), lo), std::pair(hi, extent)})
     if (from < to) {
       Contraction columns = part(contraction, from, to);

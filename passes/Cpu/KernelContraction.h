@@ -13,27 +13,29 @@ namespace burin::cpu {
 struct Contraction {
   /// A loop over results other than channels ("pixels"), outermost first.
   struct Parallel {
-    int64_t extent = 1, lhs = 0, rhs = 0, out = 0;
-    llvm::SmallVector<int64_t, 2> extras;
+    Size extent = 1, lhs = 0, rhs = 0, out = 0;
+    llvm::SmallVector<Size, 2> extras;
     int id = -1; // what Reduction::window refers to
   };
   /// A loop over products, outermost first. With a window, tap t of pixel p is at input position base + p + t * tapStep
   /// in units that have `pixelStep` a pixel, and is skipped outside [0, size).
   struct Reduction {
-    int64_t extent = 1, lhs = 0, rhs = 0;
+    Size extent = 1, lhs = 0, rhs = 0;
     int window = -1; // id of the Parallel that moves the window, -1 when every tap lies inside
-    int64_t base = 0, pixelStep = 1, tapStep = 1, size = 0;
+    int64_t base = 0, pixelStep = 1, tapStep = 1;
+    Size size = 0;
+    Value moved; // more of `base`, known at run time only; null for none
   };
 
   Flat lhs, rhs, out;
   int64_t lhsBase = 0, rhsBase = 0, outBase = 0;
   llvm::SmallVector<int64_t, 2> extraBases;
   /// Further offsets known at run time only, null when there are none.
-  Value lhsOffset, outOffset;
+  Value lhsOffset, rhsOffset, outOffset;
   llvm::SmallVector<Value, 2> extraOffsets;
-  llvm::SmallVector<Parallel> parallels;
-  llvm::SmallVector<Reduction> reductions;
-  int64_t channels = 1;
+  llvm::SmallVector<Parallel, 4> parallels;
+  llvm::SmallVector<Reduction, 4> reductions;
+  Size channels = 1;
   int64_t block = 0;       // channels a block of packed rhs; 0: a row of rhs holds all channels
   int64_t blockStride = 0; // elements of rhs from one block to the next
   /// Channels too few for a vector: rhs is [channels][reduction], and vectors lie along the reduction. 0, or elements
@@ -47,8 +49,8 @@ struct Contraction {
   /// Takes the extras' constant offsets.
   void setEpilogue(const Epilogue &e);
   /// Adds a parallel loop over result dim `resultDim` (or over several elements of it at once), extras' steps included.
-  void addParallel(int64_t extent, int64_t lhsStep, int64_t rhsStep, int64_t outStep, unsigned resultDim,
-                   int64_t resultStep = 1, int id = -1);
+  void addParallel(const Size &extent, const Size &lhsStep, const Size &rhsStep, const Size &outStep,
+                   unsigned resultDim, int64_t resultStep = 1, int id = -1);
 };
 
 /// Emits the loops. Fails when the packed block cannot be held in registers.

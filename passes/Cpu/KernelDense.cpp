@@ -14,7 +14,7 @@ static bool prepare(Emitter &e, nn::ComputeOp op, Value lhs, Value rhs, Contract
   c.acc = op.getAccumulatorType();
   FailureOr<Flat> l = flatten(e, lhs), r = flatten(e, rhs), o = flatten(e, op.getInitOperand().get());
   if (failed(l) || failed(r) || failed(o)) {
-    reason = "a buffer is not static";
+    reason = "a buffer is empty or runs backwards";
     return false;
   }
   c.lhs = *l;
@@ -30,23 +30,26 @@ static bool prepare(Emitter &e, nn::ComputeOp op, Value lhs, Value rhs, Contract
   return true;
 }
 
-static bool contiguous(const Flat &flat, Value memref) {
-  return flat.strides.back() == 1 || cast<MemRefType>(memref.getType()).getShape().back() == 1;
-}
+static bool contiguous(const Flat &flat) { return flat.strides.back().is(1) || flat.sizes.back().is(1); }
 
 LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, std::string &reason) {
   Contraction c;
   std::optional<Epilogue> epilogue;
   if (!prepare(e, op, op.getInput(), op.getFilter(), c, epilogue, reason))
     return failure();
-  if (!contiguous(c.out, op.getInit()) || !contiguous(c.rhs, op.getFilter())) {
+  if (!contiguous(c.out) || !contiguous(c.rhs)) {
     reason = "channels are not contiguous";
     return failure();
   }
-  auto in = cast<MemRefType>(op.getInput().getType()), filter = cast<MemRefType>(op.getFilter().getType()),
-       out = cast<MemRefType>(op.getInit().getType());
+  ArrayRef<Size> in = c.lhs.sizes, filter = c.rhs.sizes, out = c.out.sizes;
   unsigned spatial = op.getStrides().size(), first = op.getPacked() ? 1 : 0;
-  int64_t groups = op.getGroups(), channels = out.getShape().back() / groups;
+  auto isStatic = [](const Size &size) { return size.isStatic(); };
+  if (!llvm::all_of(filter, isStatic) || !llvm::all_of(c.rhs.strides, isStatic) || !out.back().isStatic() ||
+      !in.back().isStatic() || !c.lhs.strides.back().isStatic()) {
+    reason = "channels or kernel are known at run time only";
+    return failure();
+  }
+  int64_t groups = op.getGroups(), channels = out.back().value() / groups;
   c.channels = channels;
   c.lhsUnsigned = op.getInputUnsigned();
   c.rhsUnsigned = op.getFilterUnsigned();
@@ -54,29 +57,35 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
   c.rhsZeroPoint = op.getFilterZeroPoint();
   if (op.getPacked()) {
     c.block = *op.getPacked();
-    c.blockStride = c.rhs.strides[0];
+    c.blockStride = c.rhs.strides[0].value();
   }
-  c.addParallel(out.getDimSize(0), c.lhs.strides[0], 0, c.out.strides[0], 0);
+  c.addParallel(out[0], c.lhs.strides[0], 0, c.out.strides[0], 0);
   if (groups > 1)
-    c.addParallel(groups, c.lhs.strides.back() * (in.getShape().back() / groups), channels, channels, spatial + 1,
+    c.addParallel(groups, c.lhs.strides.back() * Size(in.back().value() / groups), channels, channels, spatial + 1,
                   channels);
   for (unsigned s = 0; s < spatial; ++s) {
-    int64_t step = c.lhs.strides[s + 1], pad = op.getPads()[s];
-    c.addParallel(out.getDimSize(s + 1), step * op.getStrides()[s], 0, c.out.strides[s + 1], s + 1, 1, s);
+    Size step = c.lhs.strides[s + 1];
+    int64_t pad = op.getPads()[s];
+    c.addParallel(out[s + 1], step * Size(op.getStrides()[s]), 0, c.out.strides[s + 1], s + 1, 1, s);
     Contraction::Reduction r;
-    r.extent = filter.getDimSize(first + s);
-    r.lhs = step * op.getDilations()[s];
+    r.extent = filter[first + s];
+    r.lhs = step * Size(op.getDilations()[s]);
     r.rhs = c.rhs.strides[first + s];
-    r.window = s;
+    // Without padding no tap leaves the input, whatever its size.
+    bool unknown = !in[s + 1].isStatic() || !out[s + 1].isStatic();
+    r.window = unknown && pad == 0 && op.getPads()[spatial + s] == 0 ? -1 : s;
     r.base = -pad;
     r.pixelStep = op.getStrides()[s];
     r.tapStep = op.getDilations()[s];
-    r.size = in.getDimSize(s + 1);
+    r.size = in[s + 1];
     c.reductions.push_back(r);
-    c.lhsBase -= pad * step;
+    if (step.isStatic())
+      c.lhsBase -= pad * step.value();
+    else if (pad)
+      c.lhsOffset = e.add(c.lhsOffset ? c.lhsOffset : e.index(0), e.index(step * Size(-pad)));
   }
   Contraction::Reduction r;
-  r.extent = filter.getDimSize(first + spatial);
+  r.extent = filter[first + spatial];
   r.lhs = c.lhs.strides.back();
   r.rhs = c.rhs.strides[first + spatial];
   c.reductions.push_back(r);
@@ -146,20 +155,31 @@ LogicalResult cpu::emitConvTranspose(Emitter &e, const Machine &machine, nn::Con
   std::optional<Epilogue> epilogue;
   if (!prepare(e, op, op.getInput(), op.getFilter(), base, epilogue, reason))
     return failure();
-  if (!contiguous(base.out, op.getInit()) || !contiguous(base.rhs, op.getFilter())) {
+  if (!contiguous(base.out) || !contiguous(base.rhs)) {
     reason = "channels are not contiguous";
     return failure();
   }
-  auto in = cast<MemRefType>(op.getInput().getType()), filter = cast<MemRefType>(op.getFilter().getType()),
-       out = cast<MemRefType>(op.getInit().getType());
+  ArrayRef<Size> in = base.lhs.sizes, filter = base.rhs.sizes, out = base.out.sizes;
   unsigned spatial = op.getStrides().size();
-  int64_t groups = op.getGroups(), icg = in.getShape().back() / groups;
-  base.channels = filter.getShape().back();
+  auto isStatic = [](const Size &size) { return size.isStatic(); };
+  auto beyondBatch = [&](ArrayRef<Size> sizes) { return llvm::all_of(sizes.drop_front(), isStatic); };
+  if (!beyondBatch(in) || !beyondBatch(out) || !beyondBatch(base.lhs.strides) || !beyondBatch(base.out.strides) ||
+      !llvm::all_of(filter, isStatic) || !llvm::all_of(base.rhs.strides, isStatic)) {
+    reason = "sizes other than the batch are known at run time only";
+    return failure();
+  }
+  for (const Epilogue::Extra &extra : epilogue->extras())
+    if (!beyondBatch(extra.coefficients)) {
+      reason = "sizes other than the batch are known at run time only";
+      return failure();
+    }
+  int64_t groups = op.getGroups(), icg = in.back().value() / groups;
+  base.channels = filter.back();
   SmallVector<SmallVector<Phase>> phases;
   int64_t bodies = 1;
   for (unsigned s = 0; s < spatial; ++s) {
-    phases.push_back(phasesOf(op.getStrides()[s], op.getDilations()[s], op.getPads()[s], filter.getDimSize(s),
-                              out.getDimSize(s + 1)));
+    phases.push_back(
+        phasesOf(op.getStrides()[s], op.getDilations()[s], op.getPads()[s], filter[s].value(), out[s + 1].value()));
     bodies *= phases.back().size();
   }
   if (bodies > 64) {
@@ -177,32 +197,32 @@ LogicalResult cpu::emitConvTranspose(Emitter &e, const Machine &machine, nn::Con
       return success();
     }
     Contraction c = base;
-    c.addParallel(out.getDimSize(0), c.lhs.strides[0], 0, c.out.strides[0], 0);
+    c.addParallel(out[0], c.lhs.strides[0], 0, c.out.strides[0], 0);
     if (groups > 1)
-      c.addParallel(groups, c.lhs.strides.back() * icg, c.rhs.strides[spatial] * icg, c.channels, spatial + 1,
-                    c.channels);
+      c.addParallel(groups, c.lhs.strides.back() * Size(icg), c.rhs.strides[spatial] * Size(icg), c.channels,
+                    spatial + 1, c.channels.value());
     for (unsigned d = 0; d < spatial; ++d)
       if (chosen[d].repeat > 1)
-        c.addParallel(chosen[d].repeat, 0, c.rhs.strides[d] * chosen[d].repeatRhs,
-                      c.out.strides[d + 1] * chosen[d].repeatOut, d + 1, chosen[d].repeatOut);
+        c.addParallel(chosen[d].repeat, 0, c.rhs.strides[d] * Size(chosen[d].repeatRhs),
+                      c.out.strides[d + 1] * Size(chosen[d].repeatOut), d + 1, chosen[d].repeatOut);
     for (unsigned d = 0; d < spatial; ++d) {
       const Phase &p = chosen[d];
-      int64_t step = c.lhs.strides[d + 1];
-      c.addParallel(p.count, step, 0, c.out.strides[d + 1] * p.outStep, d + 1, p.outStep, d);
+      int64_t step = c.lhs.strides[d + 1].value();
+      c.addParallel(p.count, step, 0, c.out.strides[d + 1] * Size(p.outStep), d + 1, p.outStep, d);
       Contraction::Reduction r;
       r.extent = p.taps;
       r.lhs = step * p.tapStep;
-      r.rhs = c.rhs.strides[d] * p.rhsStep;
+      r.rhs = c.rhs.strides[d] * Size(p.rhsStep);
       r.window = d;
       r.base = p.base;
       r.tapStep = p.tapStep;
-      r.size = in.getDimSize(d + 1);
+      r.size = in[d + 1];
       c.reductions.push_back(r);
       c.lhsBase += step * p.base;
-      c.rhsBase += c.rhs.strides[d] * p.rhsBase;
-      c.outBase += c.out.strides[d + 1] * p.outBase;
+      c.rhsBase += c.rhs.strides[d].value() * p.rhsBase;
+      c.outBase += c.out.strides[d + 1].value() * p.outBase;
       for (auto [x, extra] : llvm::enumerate(c.epilogue->extras()))
-        c.extraBases[x] += extra.coefficients[d + 1] * p.outBase;
+        c.extraBases[x] += extra.coefficients[d + 1].value() * p.outBase;
     }
     Contraction::Reduction r;
     r.extent = icg;
@@ -223,41 +243,53 @@ struct Matmul {
   nn::MatmulOp op;
   Contraction &c;
   int64_t rank = cast<MemRefType>(op.getLhs().getType()).getRank();
-  int64_t m = shape(op.getInit())[rank - 2], n = shape(op.getInit())[rank - 1], k = shape(op.getLhs())[rank - 1];
-  int64_t rhsAlongK = 0, rhsAlongN = 0; // steps in elements; unpacked only
+  Size m = c.out.sizes[rank - 2], n = c.out.sizes[rank - 1], k = c.lhs.sizes[rank - 1];
+  Size rhsAlongK = 0, rhsAlongN = 0; // steps in elements; unpacked only
   unsigned bits = c.acc.getIntOrFloatBitWidth();
 
-  static ArrayRef<int64_t> shape(Value v) { return cast<MemRefType>(v.getType()).getShape(); }
-
-  int64_t rhsBatch(int64_t d) {
-    if (op.getPacked() || (int64_t)shape(op.getRhs()).size() != rank || shape(op.getRhs())[d] == 1)
+  /// Elements an operand moves by along batch dim `d`: none where it has one element there.
+  Size batchStep(const Flat &flat, int64_t d) {
+    const Size &size = flat.sizes[d], &whole = c.out.sizes[d];
+    if (size.is(1))
       return 0;
-    return c.rhs.strides[d];
+    if (size.isStatic() || size == whole)
+      return flat.strides[d];
+    Value one = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq, e.index(size), e.index(1));
+    return Size(arith::SelectOp::create(e.b, e.loc, one, e.index(0), e.index(flat.strides[d])).getResult());
   }
-  int64_t lhsBatch(int64_t d) { return shape(op.getLhs())[d] == 1 ? 0 : c.lhs.strides[d]; }
+  SmallVector<Size> lhsSteps, rhsSteps;
+  void findBatchSteps() {
+    bool batched = !op.getPacked() && (int64_t)c.rhs.sizes.size() == rank;
+    for (int64_t d = 0; d < rank - 2; ++d) {
+      lhsSteps.push_back(batchStep(c.lhs, d));
+      rhsSteps.push_back(batched ? batchStep(c.rhs, d) : Size(0));
+    }
+  }
+  Size lhsBatch(int64_t d) { return lhsSteps[d]; }
+  Size rhsBatch(int64_t d) { return rhsSteps[d]; }
 
   void batchLoops(llvm::function_ref<void(ArrayRef<Value>)> body) {
     SmallVector<Value> at(rank - 2);
     std::function<void(int64_t)> nest = [&](int64_t d) {
       if (d == rank - 2)
         return body(at);
-      e.loop(0, shape(op.getInit())[d], 1, [&](Value i) {
+      e.loop(0, c.out.sizes[d], 1, [&](Value i) {
         at[d] = i;
         nest(d + 1);
       });
     };
     nest(0);
   }
-  Value offset(ArrayRef<Value> at, llvm::function_ref<int64_t(int64_t)> step) {
+  Value offset(ArrayRef<Value> at, llvm::function_ref<Size(int64_t)> step) {
     Value sum = e.index(0);
     for (auto [d, i] : llvm::enumerate(at))
       sum = e.add(sum, e.mul(i, step(d)));
     return sum;
   }
 
-  void direct(Contraction &target, bool batches, int64_t rowStep) {
+  void direct(Contraction &target, bool batches, const Size &rowStep) {
     for (int64_t d = 0; batches && d < rank - 2; ++d)
-      target.addParallel(shape(op.getInit())[d], lhsBatch(d), rhsBatch(d), target.out.strides[d], d);
+      target.addParallel(c.out.sizes[d], lhsBatch(d), rhsBatch(d), target.out.strides[d], d);
     target.addParallel(m, target.lhs.strides[rank - 2], 0, target.out.strides[rank - 2], rank - 2);
     Contraction::Reduction r;
     r.extent = k;
@@ -266,21 +298,28 @@ struct Matmul {
     target.reductions.push_back(r);
   }
 
-  /// rhs columns are far apart: copies some into a panel with them side by side, then multiplies by that.
-  LogicalResult panels(int64_t width, std::string &reason) {
-    auto panelType = MemRefType::get({k * width}, c.rhs.element);
+  /// rhs columns are far apart: copies some into a panel with them side by side, then multiplies by that. `unknown`:
+  /// widths of panels for a number of columns known at run time only.
+  LogicalResult panels(int64_t width, ArrayRef<int64_t> unknown, std::string &reason) {
+    auto panelType = MemRefType::get({k.value() * width}, c.rhs.element);
     Value panel = memref::AllocaOp::create(e.b, e.loc, panelType, e.b.getI64IntegerAttr(64));
     LogicalResult result = success();
-    batchLoops([&](ArrayRef<Value> at) {
-      e.loop(0, llvm::divideCeil(n, width), 1, [&](Value block) {
+    auto blocks = [&](llvm::function_ref<void(Value, int64_t)> body) {
+      if (!n.isStatic())
+        return e.tiles(e.index(n), unknown, body);
+      int64_t extent = n.value();
+      e.loop(0, llvm::divideCeil(extent, width), 1, [&](Value block) {
         Value column = e.mul(block, width);
-        if (n % width)
-          column = e.min(column, e.index(n - width));
+        body(extent % width ? e.min(column, e.index(extent - width)) : column, width);
+      });
+    };
+    batchLoops([&](ArrayRef<Value> at) {
+      blocks([&](Value column, int64_t width) {
         Value from = e.add(offset(at, [&](int64_t d) { return rhsBatch(d); }), e.mul(column, rhsAlongN));
         pack(panel, from, width);
         Contraction sub = c;
         sub.rhs.buffer = panel;
-        sub.rhs.strides = {width, 1};
+        sub.rhs.strides = {Size(width), Size(1)};
         sub.channels = width;
         sub.lhsOffset = offset(at, [&](int64_t d) { return lhsBatch(d); });
         sub.outOffset = e.add(offset(at, [&](int64_t d) { return c.out.strides[d]; }), column);
@@ -305,65 +344,67 @@ struct Matmul {
       auto some = [&](int64_t lo, int64_t hi, int64_t step) {
         e.loop(lo, hi, step, [&](Value i) {
           for (int64_t u = 0; u < step; ++u) {
-            Value value = c.rhs.load(e, e.add(e.add(source, e.mul(i, rhsAlongK)), u * rhsAlongK));
+            Value value = c.rhs.load(e, e.advance(e.add(source, e.mul(i, rhsAlongK)), rhsAlongK, u));
             memref::StoreOp::create(e.b, e.loc, value, panel, e.add(e.add(e.mul(i, width), j), u * width));
           }
         });
       };
-      some(0, k / 8 * 8, 8);
-      some(k / 8 * 8, k, 1);
+      some(0, k.value() / 8 * 8, 8);
+      some(k.value() / 8 * 8, k.value(), 1);
     });
   }
 
   /// Both operands contiguous along k: vectors along k, summed across at the end.
   void dots() {
-    int64_t lanes = machine.lanes(bits), columns = 1, rows = std::min<int64_t>(m, 4);
+    int64_t lanes = machine.lanes(bits), widest = 1, rows = m.isStatic() ? std::min<int64_t>(m.value(), 4) : 1;
     int64_t wanted = std::max<int64_t>(
         1, std::min<int64_t>(rows == 1 ? 8 : 4, ((int64_t)machine.vectorRegisters - rows - 1) / rows));
-    while (columns * 2 <= std::min(n, wanted))
-      columns *= 2;
-    auto tiled = [&](int64_t extent, int64_t step, llvm::function_ref<void(Value)> body) {
-      e.loop(0, extent, step, [&](Value i) { body(extent % step ? e.min(i, e.index(extent - step)) : i); });
+    while (widest * 2 <= std::min(n.orElse(wanted), wanted))
+      widest *= 2;
+    auto tiled = [&](const Size &extent, int64_t step, llvm::function_ref<void(Value, int64_t)> body) {
+      if (!extent.isStatic())
+        return e.tiles(e.index(extent), step > 1 ? ArrayRef<int64_t>{step, 1} : ArrayRef<int64_t>{1}, body);
+      e.loop(0, extent, step,
+             [&](Value i) { body(extent.value() % step ? e.min(i, e.index(extent.value() - step)) : i, step); });
     };
     batchLoops([&](ArrayRef<Value> at) {
       Value lhs0 = offset(at, [&](int64_t d) { return lhsBatch(d); }),
             rhs0 = offset(at, [&](int64_t d) { return rhsBatch(d); });
       Value out0 = offset(at, [&](int64_t d) { return c.out.strides[d]; });
-      tiled(n, columns, [&](Value j) {
-        tiled(m, rows, [&](Value i) {
+      tiled(n, widest, [&](Value j, int64_t columns) {
+        tiled(m, rows, [&](Value i, int64_t) {
           Value lhs = e.add(lhs0, e.mul(i, c.lhs.strides[rank - 2])), rhs = e.add(rhs0, e.mul(j, rhsAlongN));
           SmallVector<Value> sums(rows * columns);
           // Whole vectors first, then the rest in narrower ones.
-          int64_t done = 0;
+          Value done = e.index(0);
           for (int64_t width = lanes; width >= 1; width /= 2) {
-            int64_t count = (k - done) / width;
-            if (count == 0)
+            Value end = k.isStatic() ? e.index(k.value() / width * width) : e.wholeOf(e.index(k), width);
+            if (k.isStatic() && constantIndex(done) == constantIndex(end))
               continue;
             SmallVector<Value> zeros(rows * columns, e.constant(VectorType::get({width}, c.acc), 0));
-            SmallVector<Value> partial =
-                e.loop(e.index(done), e.index(done + count * width), width, zeros, [&](Value kk, ValueRange carried) {
-                  SmallVector<Value> next(carried.begin(), carried.end()), a;
-                  auto load = [&](const Flat &flat, Value at, bool isUnsigned, int64_t zeroPoint) {
-                    Value value = e.convert(flat.load(e, at, width), c.acc, isUnsigned);
-                    return zeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), zeroPoint))
-                                           .getResult()
-                                     : value;
-                  };
-                  for (int64_t r = 0; r < rows; ++r)
-                    a.push_back(
-                        load(c.lhs, e.add(e.add(lhs, kk), r * c.lhs.strides[rank - 2]), c.lhsUnsigned, c.lhsZeroPoint));
-                  for (int64_t q = 0; q < columns; ++q) {
-                    Value b = load(c.rhs, e.add(e.add(rhs, kk), q * rhsAlongN), c.rhsUnsigned, c.rhsZeroPoint);
-                    for (int64_t r = 0; r < rows; ++r)
-                      next[r * columns + q] = e.multiplyAdd(machine, a[r], b, next[r * columns + q]);
-                  }
-                  return next;
-                });
+            SmallVector<Value> partial = e.loop(done, end, width, zeros, [&](Value kk, ValueRange carried) {
+              SmallVector<Value> next(carried.begin(), carried.end()), a;
+              auto load = [&](const Flat &flat, Value at, bool isUnsigned, int64_t zeroPoint) {
+                Value value = e.convert(flat.load(e, at, width), c.acc, isUnsigned);
+                return zeroPoint ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), zeroPoint))
+                                       .getResult()
+                                 : value;
+              };
+              for (int64_t r = 0; r < rows; ++r)
+                a.push_back(
+                    load(c.lhs, e.advance(e.add(lhs, kk), c.lhs.strides[rank - 2], r), c.lhsUnsigned, c.lhsZeroPoint));
+              for (int64_t q = 0; q < columns; ++q) {
+                Value b = load(c.rhs, e.advance(e.add(rhs, kk), rhsAlongN, q), c.rhsUnsigned, c.rhsZeroPoint);
+                for (int64_t r = 0; r < rows; ++r)
+                  next[r * columns + q] = e.multiplyAdd(machine, a[r], b, next[r * columns + q]);
+              }
+              return next;
+            });
             for (auto [sum, part] : llvm::zip(sums, partial)) {
               Value across = e.sumLanes(part);
               sum = sum ? e.addElements(sum, across) : across;
             }
-            done += count * width;
+            done = end;
           }
           for (int64_t r = 0; r < rows; ++r) {
             Value row = e.constant(VectorType::get({columns}, c.acc), 0);
@@ -371,14 +412,15 @@ struct Matmul {
               row = vector::InsertOp::create(e.b, e.loc, sums[r * columns + q], row, q);
             Value result = c.epilogue->apply(e, row, [&](unsigned x) {
               const Epilogue::Extra &extra = c.epilogue->extras()[x];
-              Value from = e.add(offset(at, [&](int64_t d) { return extra.coefficients[d]; }),
-                                 extra.constant + r * extra.coefficients[rank - 2]);
+              Value from = e.advance(offset(at, [&](int64_t d) { return extra.coefficients[d]; }),
+                                     extra.coefficients[rank - 2], r, extra.constant);
               from = e.add(from, e.add(e.mul(i, extra.coefficients[rank - 2]), e.mul(j, extra.coefficients.back())));
-              return extra.coefficients.back() ? extra.flat.load(e, from, columns)
-                                               : e.broadcast(extra.flat.load(e, from), columns);
+              return extra.coefficients.back().is(1) ? extra.flat.load(e, from, columns)
+                                                     : e.broadcast(extra.flat.load(e, from), columns);
             });
-            c.out.store(e, result,
-                        e.add(e.add(out0, e.add(e.mul(i, c.out.strides[rank - 2]), j)), r * c.out.strides[rank - 2]));
+            c.out.store(
+                e, result,
+                e.advance(e.add(out0, e.add(e.mul(i, c.out.strides[rank - 2]), j)), c.out.strides[rank - 2], r));
           }
         });
       });
@@ -386,36 +428,68 @@ struct Matmul {
   }
 
   LogicalResult run(std::string &reason) {
+    findBatchSteps();
     if (op.getPacked()) {
+      if (!n.isStatic() || !c.rhs.strides[0].isStatic()) {
+        reason = "packed columns of a number known at run time only";
+        return failure();
+      }
       c.channels = n;
       c.block = *op.getPacked();
-      c.blockStride = c.rhs.strides[0];
+      c.blockStride = c.rhs.strides[0].value();
       direct(c, true, c.rhs.strides[1]);
       return emitContraction(e, machine, std::move(c), reason);
     }
     rhsAlongN = c.rhs.strides[c.rhs.strides.size() - (op.getTransposeRhs() ? 2 : 1)];
     rhsAlongK = c.rhs.strides[c.rhs.strides.size() - (op.getTransposeRhs() ? 1 : 2)];
-    if (rhsAlongN == 1 || n == 1) {
+    bool dotsPossible = rhsAlongK.is(1) && c.lhs.strides[rank - 1].is(1);
+    if (rhsAlongN.is(1) || n.is(1)) {
       // A single column is better read along k, if it lies so.
-      if (n > 1 || rhsAlongK != 1 || c.lhs.strides[rank - 1] != 1 || k < 8) {
+      if (!n.is(1) || !dotsPossible || k.orElse(8) < 8) {
         c.channels = n;
         direct(c, true, rhsAlongK);
         return emitContraction(e, machine, std::move(c), reason);
       }
     }
-    int64_t width = packingBlock(machine, k, n, bits), limit = 64 * 1024 / std::max<int64_t>(1, k * (bits / 8));
-    bool dotsPossible = rhsAlongK == 1 && c.lhs.strides[rank - 1] == 1;
-    if (m >= 4 && width > limit && limit >= (int64_t)machine.lanes(bits))
-      width = machine.lanes(bits);
-    if ((m < 4 || width > limit || n < 4) && dotsPossible) {
+    if (!k.isStatic()) {
+      if (!dotsPossible) {
+        reason = "a sum of a length known at run time only over elements that are apart";
+        return failure();
+      }
+      dots();
+      return success();
+    }
+    int64_t lanes = machine.lanes(bits), limit = 64 * 1024 / std::max<int64_t>(1, k.value() * (bits / 8));
+    int64_t width = packingBlock(machine, k.value(), n.orElse(4096), bits);
+    if (m.orElse(4) >= 4 && width > limit && limit >= lanes)
+      width = lanes;
+    if ((m.orElse(4) < 4 || width > limit || n.orElse(4) < 4) && dotsPossible) {
       dots();
       return success();
     }
     if (width > limit) {
-      reason = llvm::formatv("a panel of {0} x {1} elements is too large for the stack", k, width).str();
+      reason = llvm::formatv("a panel of {0} x {1} elements is too large for the stack", k.value(), width).str();
       return failure();
     }
-    return panels(width, reason);
+    if (m.isStatic() && n.isStatic())
+      return panels(width, {}, reason);
+    // A few rows, or too few columns for a vector, are not worth a panel.
+    SmallVector<int64_t> widths{width};
+    for (int64_t next : {lanes, int64_t(4), int64_t(1)})
+      if (next < widths.back() && (next >= lanes || !dotsPossible))
+        widths.push_back(next);
+    if (!dotsPossible)
+      return panels(width, widths, reason);
+    auto least = [&](const Size &size, int64_t bound) -> Value {
+      return arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, e.index(size), e.index(bound));
+    };
+    Value few = arith::OrIOp::create(e.b, e.loc, least(m, 4), least(n, widths.back()));
+    auto branch = scf::IfOp::create(e.b, e.loc, few, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPoint(branch.thenYield());
+    dots();
+    e.b.setInsertionPoint(branch.elseYield());
+    return panels(width, widths, reason);
   }
 };
 } // namespace
@@ -425,7 +499,7 @@ LogicalResult cpu::emitMatmul(Emitter &e, const Machine &machine, nn::MatmulOp o
   std::optional<Epilogue> epilogue;
   if (!prepare(e, op, op.getLhs(), op.getRhs(), c, epilogue, reason))
     return failure();
-  if (!contiguous(c.out, op.getInit())) {
+  if (!contiguous(c.out)) {
     reason = "the result's columns are not contiguous";
     return failure();
   }
@@ -433,7 +507,7 @@ LogicalResult cpu::emitMatmul(Emitter &e, const Machine &machine, nn::MatmulOp o
   c.rhsUnsigned = op.getRhsUnsigned();
   c.lhsZeroPoint = op.getLhsZeroPoint();
   c.rhsZeroPoint = op.getRhsZeroPoint();
-  if (cast<MemRefType>(op.getLhs().getType()).getShape().back() == 0) {
+  if (c.lhs.sizes.back().is(0)) {
     reason = "an empty sum";
     return failure();
   }

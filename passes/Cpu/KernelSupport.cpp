@@ -169,22 +169,53 @@ SmallVector<Value> Emitter::sumEach(ArrayRef<Value> vectors) {
   return results;
 }
 
+void Emitter::tiles(Value extent, ArrayRef<int64_t> widths, llvm::function_ref<void(Value, int64_t)> body) {
+  Value done = index(0), rest = extent;
+  for (size_t level = 0; level < widths.size(); ++level) {
+    int64_t width = widths[level], next = level + 1 < widths.size() ? widths[level + 1] : 0;
+    Value whole = wholeOf(rest, width), over = sub(rest, whole), end = add(done, whole);
+    if (width > 1) {
+      // One more tile where the next narrower one would not do and there is room to start it earlier.
+      Value worth = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, over, index(next));
+      Value room = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, extent, index(width));
+      Value more = arith::AndIOp::create(b, loc, worth, room);
+      end = arith::SelectOp::create(b, loc, more, extent, end);
+      Value last = sub(extent, index(width));
+      loop(done, end, width, [&](Value i) { body(min(i, last), width); });
+    } else {
+      loop(done, end, 1, [&](Value i) { body(i, 1); });
+    }
+    done = end;
+    rest = sub(extent, end);
+  }
+}
+
 FailureOr<Flat> cpu::flatten(Emitter &e, Value memref) {
   auto type = dyn_cast<MemRefType>(memref.getType());
-  if (!type || !type.hasStaticShape())
+  if (!type)
     return failure();
   Flat flat;
-  int64_t offset;
-  if (failed(type.getStridesAndOffset(flat.strides, offset)))
+  FailureOr<Layout> known = layoutOf(e.b, e.loc, memref);
+  if (failed(known))
     return failure();
-  int64_t span = 1;
-  for (auto [stride, size] : llvm::zip(flat.strides, type.getShape())) {
-    if (ShapedType::isDynamic(stride) || stride < 0 || size == 0)
-      return failure();
-    span += stride * (size - 1);
+  auto isStatic = [](const Size &size) { return size.isStatic(); };
+  flat.sizes.assign(known->sizes.begin(), known->sizes.end());
+  flat.strides.assign(known->strides.begin(), known->strides.end());
+  if (llvm::is_contained(flat.sizes, Size(0)))
+    return failure();
+  if (!llvm::all_of(flat.sizes, isStatic) || !llvm::all_of(flat.strides, isStatic)) {
+    flat.element = type.getElementType();
+    flat.buffer = flatBuffer(e.b, e.loc, memref, *known);
+    return flat;
   }
+  int64_t span = 1;
+  for (auto [stride, size] : llvm::zip(flat.strides, flat.sizes))
+    span += stride.value() * (size.value() - 1);
+  SmallVector<int64_t> unused;
+  int64_t offset;
+  (void)type.getStridesAndOffset(unused, offset);
   flat.element = type.getElementType();
-  if (type.getRank() == 1 && flat.strides[0] == 1) {
+  if (type.getRank() == 1 && flat.strides[0].is(1)) {
     flat.buffer = memref;
     return flat;
   }
@@ -200,11 +231,17 @@ FailureOr<Flat> cpu::flatten(Emitter &e, Value memref) {
 }
 
 // Adds `factor * expr` to the coefficients of its dims; false when it is not linear.
-static bool addLinear(AffineExpr expr, int64_t factor, SmallVectorImpl<int64_t> &coefficients, int64_t &constant) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expr))
-    return coefficients[dim.getPosition()] += factor, true;
-  if (auto value = dyn_cast<AffineConstantExpr>(expr))
-    return constant += factor * value.getValue(), true;
+static bool addLinear(AffineExpr expr, const Size &factor, SmallVectorImpl<Size> &coefficients, int64_t &constant) {
+  if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+    std::optional<Size> sum = coefficients[dim.getPosition()].plus(factor);
+    coefficients[dim.getPosition()] = sum.value_or(Size(0));
+    return sum.has_value();
+  }
+  if (auto value = dyn_cast<AffineConstantExpr>(expr)) {
+    Size distance = factor * Size(value.getValue());
+    constant += distance.orElse(0);
+    return distance.isStatic();
+  }
   auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
   if (!binary)
     return false;
@@ -213,7 +250,7 @@ static bool addLinear(AffineExpr expr, int64_t factor, SmallVectorImpl<int64_t> 
            addLinear(binary.getRHS(), factor, coefficients, constant);
   if (binary.getKind() == AffineExprKind::Mul)
     if (auto by = dyn_cast<AffineConstantExpr>(binary.getRHS()))
-      return addLinear(binary.getLHS(), factor * by.getValue(), coefficients, constant);
+      return addLinear(binary.getLHS(), factor * Size(by.getValue()), coefficients, constant);
   return false;
 }
 
@@ -227,15 +264,15 @@ FailureOr<Epilogue> Epilogue::get(Emitter &e, nn::ComputeOp op) {
       return failure();
     Extra extra;
     extra.flat = *flat;
-    extra.coefficients.assign(initType.getRank(), 0);
+    extra.coefficients.assign(initType.getRank(), Size(0));
     for (auto [expr, stride] : llvm::zip(cast<AffineMapAttr>(attr).getValue().getResults(), flat->strides))
       if (!addLinear(expr, stride, extra.coefficients, extra.constant))
         return failure();
     // A result dim of one element never moves.
     for (auto [coefficient, size] : llvm::zip(extra.coefficients, initType.getShape()))
       if (size == 1)
-        coefficient = 0;
-    if (extra.coefficients.back() != 0 && extra.coefficients.back() != 1)
+        coefficient = Size(0);
+    if (!extra.coefficients.back().is(0) && !extra.coefficients.back().is(1))
       return failure();
     result.operands.push_back(std::move(extra));
   }

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Builders.h"
+#include "passes/Cpu/Sizes.h"
 #include <map>
 
 namespace burin::cpu {
@@ -29,6 +30,19 @@ struct Emitter {
   Value sub(Value x, Value y) { return b.createOrFold<mlir::arith::SubIOp>(loc, x, y); }
   Value mul(Value x, Value y) { return b.createOrFold<mlir::arith::MulIOp>(loc, x, y); }
   Value mul(Value x, int64_t y) { return y == 1 ? x : y == 0 ? index(0) : mul(x, index(y)); }
+  Value index(const Size &size) { return size.isStatic() ? index(size.value()) : size.emit(b, loc); }
+  Value add(Value x, const Size &y) { return y.isStatic() ? add(x, y.value()) : add(x, index(y)); }
+  Value mul(Value x, const Size &y) { return y.isStatic() ? mul(x, y.value()) : mul(x, index(y)); }
+  /// x + count * step + more, with one addition where that is known.
+  Value advance(Value x, const Size &step, int64_t count, int64_t more = 0) {
+    if (step.isStatic() || count == 0)
+      return add(x, step.orElse(0) * count + more);
+    return add(add(x, index(step * Size(count))), more);
+  }
+  /// The largest multiple of `step` up to x, for x >= 0.
+  Value wholeOf(Value x, int64_t step) {
+    return step == 1 ? x : mul(b.createOrFold<mlir::arith::DivUIOp>(loc, x, index(step)), step);
+  }
   Value min(Value x, Value y) { return b.createOrFold<mlir::arith::MinSIOp>(loc, x, y); }
   Value max(Value x, Value y) { return b.createOrFold<mlir::arith::MaxSIOp>(loc, x, y); }
   /// x / y rounded up, for x >= 0.
@@ -42,6 +56,13 @@ struct Emitter {
   void loop(int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void(Value)> body) {
     loop(index(lo), index(hi), step, body);
   }
+  void loop(int64_t lo, const Size &hi, int64_t step, llvm::function_ref<void(Value)> body) {
+    loop(index(lo), index(hi), step, body);
+  }
+  /// Tiles that cover [0, extent) for an extent known at run time only: body(begin, width) with widths of `widths`,
+  /// which descend to 1. Narrower ones take what wider ones leave; where that is little less than a tile, one that
+  /// starts earlier takes it, so that some points are done twice.
+  void tiles(Value extent, llvm::ArrayRef<int64_t> widths, llvm::function_ref<void(Value, int64_t)> body);
   /// The same with values carried from one iteration to the next.
   llvm::SmallVector<Value> loop(Value lo, Value hi, int64_t step, mlir::ValueRange inits,
                                 llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)> body);
@@ -64,11 +85,12 @@ struct Emitter {
 std::optional<int64_t> constantIndex(Value value);
 bool hasFma(const Machine &machine);
 
-/// A buffer as one run of elements. `strides` are in elements, one a dim of the original.
+/// A buffer as one run of elements. `strides` are in elements, one a dim of the original, as `sizes` are.
 struct Flat {
   Value buffer;
-  llvm::SmallVector<int64_t> strides;
+  llvm::SmallVector<Size, 4> strides;
   Type element;
+  llvm::SmallVector<Size, 4> sizes;
 
   Value load(Emitter &e, Value at) const { return mlir::memref::LoadOp::create(e.b, e.loc, buffer, at); }
   Value load(Emitter &e, Value at, int64_t lanes) const {
@@ -79,7 +101,7 @@ struct Flat {
   }
 };
 
-/// Fails for dynamic shapes, dynamic or negative strides.
+/// Fails for negative strides, and for buffers known to be empty.
 mlir::FailureOr<Flat> flatten(Emitter &e, Value memref);
 
 /// The epilogue of an op with its extra operands as linear functions of the result's indices.
@@ -87,7 +109,7 @@ class Epilogue {
 public:
   struct Extra {
     Flat flat;
-    llvm::SmallVector<int64_t> coefficients; // elements a step of each result dim
+    llvm::SmallVector<Size, 4> coefficients; // elements a step of each result dim
     int64_t constant = 0;
   };
 
@@ -103,7 +125,7 @@ public:
 
 private:
   nn::ComputeOp op;
-  llvm::SmallVector<Extra> operands;
+  llvm::SmallVector<Extra, 2> operands;
   bool longBody = false;
 };
 

@@ -14,16 +14,32 @@ using namespace burin::cpu;
 
 namespace {
 
+constexpr int64_t guessedPixels = 64; // along a dim whose size is known at run time only
+
 struct Spatial {
-  int64_t out, in, kernel, stride, dilation, padBegin, padEnd;
-  int64_t inStep, outStep, filterStep; // elements
+  Size out, in;
+  int64_t kernel, stride, dilation, padBegin, padEnd;
+  Size inStep, outStep; // elements
+  int64_t filterStep;
+  bool isStatic() const { return out.isStatic() && in.isStatic(); }
   // Results whose taps all lie inside.
-  int64_t lo() const { return std::min(out, (padBegin + stride - 1) / stride); }
+  int64_t lo() const { return std::min(out.value(), (padBegin + stride - 1) / stride); }
   int64_t hi() const {
-    int64_t room = in - 1 + padBegin - dilation * (kernel - 1);
-    return std::max(lo(), std::min(out, room < 0 ? 0 : room / stride + 1));
+    int64_t room = in.value() - 1 + padBegin - dilation * (kernel - 1);
+    return std::max(lo(), std::min(out.value(), room < 0 ? 0 : room / stride + 1));
   }
-  bool inside() const { return lo() == 0 && hi() == out; }
+  bool inside() const { return isStatic() && lo() == 0 && hi() == out.value(); }
+  /// How many, as far as is known.
+  int64_t interior() const { return isStatic() ? hi() - lo() : guessedPixels; }
+  /// The same as indices.
+  std::pair<Value, Value> bounds(Emitter &e) const {
+    if (isStatic())
+      return {e.index(lo()), e.index(hi())};
+    Value end = e.index(out), first = e.min(end, e.index((padBegin + stride - 1) / stride));
+    Value room = e.max(e.index(0), e.add(e.index(in), stride - 1 + padBegin - dilation * (kernel - 1)));
+    Value fit = stride == 1 ? room : e.b.createOrFold<arith::DivUIOp>(e.loc, room, e.index(stride));
+    return {first, e.max(first, e.min(end, fit))};
+  }
 };
 
 struct Window {
@@ -38,36 +54,40 @@ struct Window {
   SmallVector<Spatial> dims;
   Type acc = op.getAccumulatorType();
   unsigned bits = acc.getIntOrFloatBitWidth();
-  int64_t batch = 0, channels = 0, taps = 1;
+  Size batch;
+  int64_t channels = 0, taps = 1;
 
   bool prepare(Value in, Value weights, ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
                ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads, std::string &reason) {
     Value init = op.getInitOperand().get();
     FailureOr<Flat> i = flatten(e, in), o = flatten(e, init);
     if (failed(i) || failed(o))
-      return reason = "a buffer is not static", false;
+      return reason = "a buffer is empty or runs backwards", false;
     input = *i;
     output = *o;
     if (weights) {
       FailureOr<Flat> w = flatten(e, weights);
       if (failed(w))
-        return reason = "a buffer is not static", false;
+        return reason = "a buffer is empty or runs backwards", false;
       filter = *w;
     }
     FailureOr<Epilogue> ep = Epilogue::get(e, op);
     if (failed(ep))
       return reason = "an epilogue operand is not linear in the result's indices", false;
     epilogue = std::move(*ep);
-    auto inType = cast<MemRefType>(in.getType()), outType = cast<MemRefType>(init.getType());
-    batch = outType.getDimSize(0);
-    channels = outType.getShape().back();
+    batch = output.sizes[0];
+    bool known = output.sizes.back().isStatic() &&
+                 llvm::all_of(filter.strides, [](const Size &stride) { return stride.isStatic(); });
+    if (!known)
+      return reason = "channels or kernel are known at run time only", false;
+    channels = output.sizes.back().value();
     if (channels > 1 &&
-        (input.strides.back() != 1 || output.strides.back() != 1 || (weights && filter.strides.back() != 1)))
+        (!input.strides.back().is(1) || !output.strides.back().is(1) || (weights && !filter.strides.back().is(1))))
       return reason = "channels are not contiguous", false;
     for (unsigned s = 0; s < strides.size(); ++s) {
-      dims.push_back({outType.getDimSize(s + 1), inType.getDimSize(s + 1), kernel[s], strides[s], dilations[s], pads[s],
+      dims.push_back({output.sizes[s + 1], input.sizes[s + 1], kernel[s], strides[s], dilations[s], pads[s],
                       pads[strides.size() + s], input.strides[s + 1], output.strides[s + 1],
-                      weights ? filter.strides[s] : 0});
+                      weights ? filter.strides[s].value() : 0});
       taps *= kernel[s];
     }
     return true;
@@ -116,10 +136,11 @@ struct Window {
     for (auto [s, d] : llvm::enumerate(dims)) {
       Value first = e.add(e.mul(at[s + 1], d.stride), -d.padBegin);
       Value lo = countPadding ? zero : e.divUp(e.max(zero, e.sub(zero, first)), d.dilation);
-      Value end = e.index(d.in + (countPadding ? d.padEnd : 0));
+      Value end = e.add(e.index(d.in), countPadding ? d.padEnd : 0);
       Value hi = e.min(e.index(d.kernel), e.divUp(e.max(zero, e.sub(end, first)), d.dilation));
-      bool always = d.inside() || (countPadding &&
-                                   (d.out - 1) * d.stride - d.padBegin + (d.kernel - 1) * d.dilation < d.in + d.padEnd);
+      bool always = d.inside() || (countPadding && d.isStatic() &&
+                                   (d.out.value() - 1) * d.stride - d.padBegin + (d.kernel - 1) * d.dilation <
+                                       d.in.value() + d.padEnd);
       count = e.mul(count, always ? e.index(d.kernel) : e.sub(hi, lo));
     }
     return count;
@@ -139,9 +160,11 @@ struct Window {
       int64_t constant = 0;
       for (unsigned d = 0; d < at.size(); ++d) {
         from = e.add(from, e.mul(at[d], extra.coefficients[d]));
-        constant += shift[d] * extra.coefficients[d];
+        constant += shift[d] * extra.coefficients[d].orElse(0);
+        if (!extra.coefficients[d].isStatic())
+          from = e.advance(from, extra.coefficients[d], shift[d]);
       }
-      if (!extra.coefficients.back())
+      if (!extra.coefficients.back().is(1))
         return e.broadcast(extra.flat.load(e, e.add(from, constant)), lanes);
       return extra.flat.load(e, e.add(e.add(from, channel), constant), lanes);
     });
@@ -149,7 +172,9 @@ struct Window {
     int64_t constant = 0;
     for (unsigned d = 0; d < at.size(); ++d) {
       to = e.add(to, e.mul(at[d], output.strides[d]));
-      constant += shift[d] * output.strides[d];
+      constant += shift[d] * output.strides[d].orElse(0);
+      if (!output.strides[d].isStatic())
+        to = e.advance(to, output.strides[d], shift[d]);
     }
     output.store(e, result, e.add(to, constant));
   }
@@ -161,6 +186,15 @@ struct Window {
     for (auto [s, d] : llvm::enumerate(dims))
       from = e.add(from, e.mul(e.add(e.mul(at[s + 1], d.stride), -d.padBegin), d.inStep));
     return from;
+  }
+
+  /// base + rows * down + columns * right
+  Value placeOf(Value base, const Size &down, int64_t rows, const Size &right, int64_t columns) {
+    if (!down.isStatic())
+      base = e.advance(base, down, rows);
+    if (!right.isStatic())
+      base = e.advance(base, right, columns);
+    return e.add(base, down.orElse(0) * rows + right.orElse(0) * columns);
   }
 
   /// All taps inside and unrolled over the last two dims; a first of three dims stays a loop.
@@ -185,7 +219,7 @@ struct Window {
       int64_t y0 = -1, x0 = -1;
       for (const Use &use : uses) {
         if (use.y != y0 || use.x != x0)
-          x = loadInput(e.add(from, use.y * (row ? row->inStep : 0) + use.x * column.inStep), lanes);
+          x = loadInput(placeOf(from, row ? row->inStep : Size(0), use.y, column.inStep, use.x), lanes);
         y0 = use.y;
         x0 = use.x;
         next[use.pixel] = combine(next[use.pixel], x, [&] {
@@ -206,8 +240,8 @@ struct Window {
     } else {
       const Spatial &deep = dims[0];
       sums = e.loop(e.index(0), e.index(deep.kernel), 1, sums, [&](Value k, ValueRange carried) {
-        return taps2d(e.add(from, e.mul(k, deep.dilation * deep.inStep)), e.add(channel, e.mul(k, deep.filterStep)),
-                      carried);
+        return taps2d(e.add(from, e.mul(k, deep.inStep * Size(deep.dilation))),
+                      e.add(channel, e.mul(k, deep.filterStep)), carried);
       });
     }
     SmallVector<int64_t> shift(at.size(), 0);
@@ -219,7 +253,7 @@ struct Window {
         to = e.add(to, e.mul(at[d], output.strides[d]));
       for (int64_t p = 0; p < shape.pixels(); ++p)
         output.store(e, sums[p],
-                     e.add(to, p % shape.columns * column.outStep + (row ? p / shape.columns * row->outStep : 0)));
+                     placeOf(to, row ? row->outStep : Size(0), p / shape.columns, column.outStep, p % shape.columns));
       e.loop(0, shape.rows, 1, [&](Value r) {
         e.loop(0, shape.columns, 1, [&](Value q) {
           SmallVector<Value> moved(at.begin(), at.end());
@@ -265,7 +299,7 @@ struct Window {
         hi = e.min(hi, e.divUp(e.max(zero, e.sub(e.index(d.in), first)), d.dilation));
       }
       return e.loop(lo, hi, 1, carried, [&](Value k, ValueRange values) {
-        return nest(s + 1, e.add(from, e.mul(k, d.dilation * d.inStep)), e.add(weights, e.mul(k, d.filterStep)),
+        return nest(s + 1, e.add(from, e.mul(k, d.inStep * Size(d.dilation))), e.add(weights, e.mul(k, d.filterStep)),
                     values);
       });
     };
@@ -290,11 +324,11 @@ struct Window {
     unsigned last = dims.size() - 1;
     int64_t unrolledTaps = dims[last].kernel * (last > 0 ? dims[last - 1].kernel : 1);
     // Tiles of two rows reuse input rows; only where nothing leaves the input.
-    bool unroll = unrolledTaps <= 25 && dims[last].hi() > dims[last].lo() && (dims.size() < 3 || dims[0].inside());
+    bool unroll = unrolledTaps <= 25 && dims[last].interior() > 0 && (dims.size() < 3 || dims[0].inside());
     PixelTile shape;
     if (unroll) {
       const Spatial &column = dims[last];
-      int64_t width = column.hi() - column.lo(), height = last > 0 ? dims[last - 1].hi() - dims[last - 1].lo() : 1;
+      int64_t width = column.interior(), height = last > 0 ? dims[last - 1].interior() : 1;
       bool many = machine.vectorRegisters >= 32;
       int64_t budget = std::min<int64_t>(many ? 8 : 4, std::max<int64_t>(1, 100 / unrolledTaps)), bestCost = INT64_MAX;
       for (int64_t r = 1; r <= std::min<int64_t>(2, height); ++r)
@@ -317,9 +351,30 @@ struct Window {
     auto rolled = [&] {
       overChannels(lanes * vectors, [&](Value channel) { rolledPixel(at, channel, lanes, vectors); });
     };
-    auto tiled = [&](unsigned s, int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void()> inner) {
-      e.loop(lo, hi, step, [&](Value i) {
-        at[s + 1] = (hi - lo) % step ? e.min(i, e.index(hi - step)) : i;
+    auto each = [&](unsigned s, Value lo, Value hi, llvm::function_ref<void()> inner) {
+      e.loop(lo, hi, 1, [&](Value i) {
+        at[s + 1] = i;
+        inner();
+      });
+    };
+    PixelTile now = shape; // the tile around the place the nest is at
+    auto tiled = [&](unsigned s, Value lo, Value hi, int64_t PixelTile::*side, llvm::function_ref<void()> inner) {
+      int64_t step = shape.*side;
+      auto first = constantIndex(lo), last = constantIndex(hi);
+      if (first && last) {
+        now.*side = step;
+        e.loop(lo, hi, step, [&](Value i) {
+          at[s + 1] = (*last - *first) % step ? e.min(i, e.index(*last - step)) : i;
+          inner();
+        });
+        return;
+      }
+      SmallVector<int64_t> widths{step};
+      if (step > 1)
+        widths.push_back(1);
+      e.tiles(e.sub(hi, lo), widths, [&](Value i, int64_t width) {
+        now.*side = width;
+        at[s + 1] = e.add(lo, i);
         inner();
       });
     };
@@ -327,28 +382,28 @@ struct Window {
       if (s == dims.size()) {
         if (!inside)
           return rolled();
-        return overChannels(lanes, [&](Value channel) { unrolledTile(at, shape, channel, lanes); });
+        return overChannels(lanes, [&](Value channel) { unrolledTile(at, now, channel, lanes); });
       }
       const Spatial &d = dims[s];
       if (!unroll || !inside || (dims.size() == 3 && s == 0))
-        return tiled(s, 0, d.out, 1, [&] { nest(s + 1, inside && unroll); });
-      int64_t step = s == last ? shape.columns : shape.rows;
+        return each(s, e.index(0), e.index(d.out), [&] { nest(s + 1, inside && unroll); });
       // The columns left and right of a tile of several rows: each of its rows.
-      auto border = [&](int64_t lo, int64_t hi) {
-        tiled(s, lo, hi, 1, [&] {
+      auto border = [&](Value lo, Value hi) {
+        each(s, lo, hi, [&] {
           if (s != last || s == 0)
             return nest(s + 1, false);
           Value row = at[s];
-          e.loop(0, shape.rows, 1, [&](Value r) {
+          e.loop(0, now.rows, 1, [&](Value r) {
             at[s] = e.add(row, r);
             nest(s + 1, false);
           });
           at[s] = row;
         });
       };
-      border(0, d.lo());
-      tiled(s, d.lo(), d.hi(), step, [&] { nest(s + 1, true); });
-      border(d.hi(), d.out);
+      auto [lo, hi] = d.bounds(e);
+      border(e.index(0), lo);
+      tiled(s, lo, hi, s == last ? &PixelTile::columns : &PixelTile::rows, [&] { nest(s + 1, true); });
+      border(hi, e.index(d.out));
     };
     e.loop(0, batch, 1, [&](Value n) {
       at[0] = n;
@@ -362,6 +417,10 @@ struct Window {
 LogicalResult cpu::emitDepthwiseConv(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason) {
   Window window{e, machine, op, Window::Multiply};
   auto filter = cast<MemRefType>(op.getFilter().getType());
+  if (!filter.hasStaticShape()) {
+    reason = "channels or kernel are known at run time only";
+    return failure();
+  }
   if (!window.prepare(op.getInput(), op.getFilter(), filter.getShape().drop_back(), op.getStrides(), op.getDilations(),
                       op.getPads(), reason))
     return failure();

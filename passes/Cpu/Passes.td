@@ -49,11 +49,13 @@ def LowerLinalg : Pass<"cpu-lower-linalg", "mlir::func::FuncOp"> {
 }
 
 def LowerNn : Pass<"cpu-lower-nn", "mlir::func::FuncOp"> {
-  let summary = "turn nn operations on static memrefs into register-tiled loops over vectors";
+  let summary = "turn nn operations on memrefs into register-tiled loops over vectors";
   let description = [{
     Convolutions and matrix products become one kind of micro-kernel: pixels x channel vectors in registers, carried through a rolled reduction, tile chosen for
     the machine's registers and the layer's extents; epilogues run on the registers. Depthwise convolutions, pools and softmax have vectors along channels.
-    Dynamic shapes, channels that are not contiguous and epilogue operands that are not linear in the indices become the loops of cpu-lower-nn-to-loops.
+    Where the number of pixels, rows, columns or products is known at run time only, narrower tiles take what wide ones leave. Channels of a convolution or its
+    kernel that are not known, channels that are not contiguous and epilogue operands that are not linear in the indices become the loops of
+    cpu-lower-nn-to-loops.
     Example: test/passes/Cpu/lower-nn.mlir#conv
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];

@@ -90,3 +90,31 @@ func.func @strided_channels(%x: memref<8x24xf32>, %w: memref<24x12xf32>, %y: mem
   nn.matmul ins(%x, %w : memref<8x24xf32>, memref<24x12xf32>) outs(%y : memref<8x12xf32, strided<[24, 2]>>)
   return
 }
+
+// Rows known at run time only: tiles of 14 rows, then of 7, 4 and 1; each also starts earlier where that is less work than narrower ones.
+// CHECK-LABEL: func @rows(
+// CHECK-NOT: nn.matmul
+// CHECK: scf.for
+// CHECK: %{{.*}}:28 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: %{{.*}}:14 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: %{{.*}}:8 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK-LABEL: func @scores(
+// A few rows: sums across vectors; else panels.
+// CHECK: scf.if
+// CHECK: } else {
+// CHECK: memref.alloca
+// CHECK: return
+func.func @rows(%px: memref<?xf32>, %w: memref<2x24x32xf32>, %py: memref<?xf32>, %m: index) {
+  %x = memref.reinterpret_cast %px to offset: [0], sizes: [%m, 24], strides: [24, 1] : memref<?xf32> to memref<?x24xf32>
+  %y = memref.reinterpret_cast %py to offset: [0], sizes: [%m, 64], strides: [64, 1] : memref<?xf32> to memref<?x64xf32>
+  nn.matmul ins(%x, %w : memref<?x24xf32>, memref<2x24x32xf32>) outs(%y : memref<?x64xf32>) {packed = 32 : i64}
+  return
+}
+
+func.func @scores(%px: memref<?xf32>, %pw: memref<?xf32>, %py: memref<?xf32>, %m: index, %n: index) {
+  %x = memref.reinterpret_cast %px to offset: [0], sizes: [%m, 64], strides: [64, 1] : memref<?xf32> to memref<?x64xf32>
+  %w = memref.reinterpret_cast %pw to offset: [0], sizes: [%n, 64], strides: [64, 1] : memref<?xf32> to memref<?x64xf32>
+  %y = memref.reinterpret_cast %py to offset: [0], sizes: [%m, %n], strides: [%n, 1] : memref<?xf32> to memref<?x?xf32>
+  nn.matmul ins(%x, %w : memref<?x64xf32>, memref<?x64xf32>) outs(%y : memref<?x?xf32>) {transpose_rhs}
+  return
+}

@@ -3,8 +3,9 @@
 with NumPy's float64 (or integers, exactly). Every case is a line in `cases()`; a failure prints the case and the first wrong element.
 
   run_nn.py [--machine NAME]... [--filter TEXT] [--keep DIR]      machines of another architecture run under qemu
+  run_nn.py --dynamic ...      sizes and strides (but of weights, channels and kernels) known at run time only, as kernels get them; more cases
 """
-import argparse, ctypes, itertools, os, subprocess, sys, tempfile
+import argparse, ctypes, itertools, os, random, re, subprocess, sys, tempfile
 import numpy as np
 
 LLVM = os.environ.get("BURIN_LLVM", "/usr/lib/llvm-22/bin")
@@ -40,6 +41,58 @@ class Buffer:
 class Case:
     def __init__(self, name, text, operands, out, reference, tolerance=None):
         self.name, self.text, self.operands, self.out, self.reference, self.tolerance = name, text, operands, out, reference, tolerance
+
+    def dynamic(self, index):
+        """The same with sizes that come beside the pointers, from a table that is one more operand; `fixed` says which stay known."""
+        r, table, head, text = random.Random(index), [], [], self.text
+        known = {}
+
+        def value(size):  # equal sizes are one value, or not
+            if size not in known or r.random() < 0.3:
+                known[size] = "%%z%d" % len(table)
+                table.append(size)
+            return known[size]
+        args, buffers = [], self.operands + [self.out]
+        for i, b in enumerate(buffers):
+            fixed = self.fixed(i, b, len(buffers))
+            sizes = [s if f else value(s) for s, f in zip(b.shape, fixed)]
+            outer = [s if f and s == o else value(o) for s, o, f in zip(b.shape, b.outer, fixed)]
+            dense = tuple(b.outer) == tuple(b.shape)
+            steps, lines, product = [1] * len(b.shape), [], 1
+            for k, s in enumerate(reversed((sizes if dense else outer)[1:])):
+                if isinstance(product, int) and isinstance(s, int):
+                    product *= s
+                    steps[-2 - k] = product
+                    continue
+                name = "%%t%d_%d" % (i, k)
+                parts = ["%%c%d_%d_%d" % (i, k, q) if isinstance(x, int) else x for q, x in enumerate((product, s))]
+                lines += ["%s = arith.constant %d : index" % (n, x) for n, x in zip(parts, (product, s)) if isinstance(x, int)]
+                lines.append("%s = arith.muli %s, %s : index" % (name, parts[0], parts[1]))
+                product = steps[-2 - k] = name
+            shape = "x".join("?" if isinstance(s, str) else str(s) for s in sizes)
+            layout = "" if dense else ", strided<[%s]>" % ", ".join("?" if isinstance(s, str) else str(s) for s in steps)
+            total = int(np.prod(b.outer))
+            args.append("%%p%d: memref<%dx%s>" % (i, total, b.dtype))
+            kind = "memref<%sx%s%s>" % (shape, b.dtype, layout)
+            head += lines + ["%%a%d = memref.reinterpret_cast %%p%d to offset: [0], sizes: [%s], strides: [%s] : memref<%dx%s> to %s"
+                             % (i, i, ", ".join(map(str, sizes)), ", ".join(map(str, steps)), total, b.dtype, kind)]
+            b.known = kind
+        # Types stand in the order of the operands: inputs, extras, destination.
+        order = iter([b.known for b in buffers])
+        head_text, _, tail = text.partition(" {")
+        text = re.sub(r"memref<[^(){}]*?>(?=[,)]|, (?:memref|%))|memref<[^>]*>>(?=[,)])", lambda m: next(order), head_text) + " {" + tail
+        asks = ["%%i%d = arith.constant %d : index\n  %%z%d = memref.load %%sizes[%%i%d] : memref<%dxindex>" % (k, k, k, k, max(1, len(table)))
+                for k in range(len(table))]
+        self.table = np.array(table or [0], np.int64)
+        args.insert(len(args) - 1, "%%sizes: memref<%dxindex>" % len(self.table))
+        return "func.func @f%d(%s) {\n  %s\n  return\n}\n" % (index, ", ".join(args), "\n  ".join(asks + head + [text]))
+
+    def fixed(self, i, b, count):
+        kind = self.name.split()[0]
+        weights = i == 1 and (kind in ("conv", "depthwise", "conv_transpose") or "packed = " in self.text)
+        last = kind in ("conv", "depthwise", "conv_transpose", "pool") or "packed = " in self.text and i != 0
+        return [weights or s == 1 and i not in (0, count - 1) or last and d + 1 == len(b.shape) or (kind == "conv_transpose" and d > 0)
+                for d, s in enumerate(b.shape)]
 
     def mlir(self, index):
         args = ", ".join("%%a%d: %s" % (i, b.type) for i, b in enumerate(self.operands + [self.out]))
@@ -249,12 +302,12 @@ def softmax(shape, dim, in_pad=None, dtype="f32"):
     x, y = Buffer(shape, dtype, in_pad), Buffer(shape, dtype)
 
     def reference(a):
-        z = np.exp(wide(a[0]) - wide(a[0]).max(dim, keepdims=True))
+        z = np.exp(wide(a[0]) - wide(a[0]).max(dim, keepdims=True, initial=-np.inf))
         return z / z.sum(dim, keepdims=True)
     return Case("softmax %s dim %d" % (shape, dim), op_text("softmax", [x], y, ["dim = %d : i64" % dim], epilogue("none", shape)), [x], y, reference)
 
 
-def cases():
+def cases(dynamic=False):
     # Dense convolutions, all channel counts, packed by what the machines choose and by odd blocks.
     for oc in list(range(1, 41)) + [48, 56, 64, 72, 96]:
         yield conv(1, [5, 6], 3, oc, [1, 1], packed=min(oc, 32 if oc > 24 else oc), ep="bias_relu")
@@ -336,6 +389,29 @@ def cases():
     yield matmul([], 9, 16, 20, dtype="f16")
     yield matmul([], 9, 16, 20, packed=16, dtype="i8")
     yield matmul([], 3, 40, 20, transpose=True, dtype="f64")
+    if dynamic:
+        edges = [0, 1, 2, 3, 4, 5, 13, 14, 15, 16, 17, 31, 33, 63, 64, 65]
+        for m in edges:
+            yield matmul([], m, 96, 80, packed=32, ep="bias_relu")
+            yield matmul([], m, 33, 40, ep="bias_add")
+            yield matmul([2], m, 64, 37, transpose=True, ep="silu_scale")
+            yield matmul([2], 7, 64, m, transpose=True)
+            yield matmul([1, 2], 1, 64, m, transpose=True, ep="bias_add")
+            yield matmul([2], 17, m, 64)
+            yield matmul([2], 1, m, 64, ep="bias_add")
+            yield matmul([], 15, m, 33, transpose=True)
+            yield matmul([], 18, 20, m, ep="bias_relu")
+            yield softmax([3, m], 1)
+            yield softmax([m, 5], 1)
+            yield softmax([2, 5, m], 1)
+            yield softmax([m, 3, 4], 0)
+            yield conv(m, [4, 5], 8, 20, [3, 3], pads=[1, 1, 1, 1], packed=20, ep="bias_relu")
+            yield conv(1, [3, m + 2], 8, 20, [3, 3], packed=20, ep="bias_add")
+            yield conv(1, [m + 2, 4], 8, 20, [3, 3], pads=[0, 1, 0, 1], packed=20, ep="bias_add")
+            yield depthwise(1, [5, m + 1], 24, [3, 3], pads=[1, 1, 1, 1], ep="bias_relu")
+            yield depthwise(1, [m + 1, 6], 24, [3, 3], pads=[1, 1, 1, 1], ep="silu_scale")
+            yield pool("average", 1, [5, m + 2], 20, [3, 3], pads=[1, 1, 1, 1])
+            yield pool("max", m, [m + 2, 7], 20, [3, 3], [2, 2])
     for kind in ["max", "average", "sum"]:
         for c in [1, 3, 8, 12, 16, 24, 40, 64, 100]:
             yield pool(kind, 2, [9, 10], c, [3, 3], [2, 2], pads=[1, 1, 1, 1])
@@ -380,7 +456,7 @@ DRIVER = r"""
 #include <string.h>
 extern void *table[]; extern int counts[]; extern long sizes[][8];
 static void call(void (*f)(), void **p, int n) {
-  switch (n) { case 2: f(p[0], p[1]); break; case 3: f(p[0], p[1], p[2]); break; case 4: f(p[0], p[1], p[2], p[3]); break; case 5: f(p[0], p[1], p[2], p[3], p[4]); break; }
+  switch (n) { case 6: f(p[0], p[1], p[2], p[3], p[4], p[5]); break; case 2: f(p[0], p[1]); break; case 3: f(p[0], p[1], p[2]); break; case 4: f(p[0], p[1], p[2], p[3]); break; case 5: f(p[0], p[1], p[2], p[3], p[4]); break; }
 }
 int main(int argc, char **argv) {
   FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
@@ -432,10 +508,12 @@ def main():
     parser.add_argument("--every", type=int, default=1, help="only each n-th case")
     parser.add_argument("--keep")
     parser.add_argument("--no-loops", action="store_true")
+    parser.add_argument("--dynamic", action="store_true")
     args = parser.parse_args()
     rng = np.random.default_rng(7)
-    chosen = [c for c in cases() if args.filter in c.name][::args.every]
+    chosen = [c for c in cases(args.dynamic) if args.filter in c.name][::args.every]
     arrays = []
+    source_text = "module {\n" + "".join(c.dynamic(i) if args.dynamic else c.mlir(i) for i, c in enumerate(chosen)) + "}\n"
     for c in chosen:
         group = []
         for b in c.operands:
@@ -443,6 +521,8 @@ def main():
                 group.append(rng.integers(-128, 128, b.outer).astype(TYPES[b.dtype]))
             else:
                 group.append(rng.standard_normal(b.outer).astype(TYPES[b.dtype]))
+        if args.dynamic:
+            group.append(c.table)
         # What must not be touched around the result is checked, too.
         group.append(np.full(c.out.outer, 77, TYPES[c.out.dtype]))
         arrays.append(group)
@@ -455,12 +535,12 @@ def main():
                 directory = args.keep or temporary
                 os.makedirs(directory, exist_ok=True)
                 source = os.path.join(directory, "in.mlir")
-                open(source, "w").write("module {\n" + "".join(c.mlir(i) for i, c in enumerate(chosen)) + "}\n")
+                open(source, "w").write(source_text)
                 passes = "--pass-pipeline=builtin.module(func.func(%s))" % (
                     "cpu-lower-nn-to-loops" if kind == "loops" else "cpu-lower-nn{machine=%s}" % machine)
                 results = execute([build(source, passes, machine, directory, kind)], machine, directory, arrays)
             for c, group, got in zip(chosen, arrays, results):
-                operands = [b.view(a) for b, a in zip(c.operands, group)]
+                operands = [b.view(a) for b, a in zip(c.operands, group)] # the table, if there is one, is not theirs
                 want = group[-1].copy()
                 inside = c.out.view(want)
                 expected = c.reference(operands)
