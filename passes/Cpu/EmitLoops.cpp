@@ -5,6 +5,7 @@
 // on is known. A place where several points are written out side by side (unrolled vectors, rows of a transposed tile)
 // is a list of instances, each with its own values on top of the shared ones. Must not read or write beyond the
 // elements the operation touches.
+#include "passes/Cpu/LoopForms.h"
 #include "passes/Cpu/LoopNest.h"
 #include "passes/Cpu/VectorMemory.h"
 
@@ -21,41 +22,6 @@ using namespace burin;
 using namespace burin::cpu;
 
 namespace {
-
-// A value along the vector dim. With a step it is `value + lane * step`; vectors have `isVector`.
-struct Form {
-  Value value;
-  int64_t step = 0;
-  bool isVector = false;
-};
-
-struct Scope {
-  const Scope *parent = nullptr;
-  llvm::DenseMap<Value, Form> forms;
-  const Form *find(Value value) const {
-    for (const Scope *scope = this; scope; scope = scope->parent)
-      if (auto found = scope->forms.find(value); found != scope->forms.end())
-        return &found->second;
-    return nullptr;
-  }
-};
-
-// One of the points written side by side: where it lies relative to the loop variables, and how many of its lanes are
-// real: the first `active`, or, where that is known at run time only, those of `lanes`.
-struct Instance {
-  int64_t vectorShift = 0, tileShift = 0;
-  unsigned width = 1, active = 1;
-  Value lanes;
-  Scope *scope = nullptr;
-  bool isPartial() const { return lanes || active < width; }
-};
-
-// What is known at some depth of the loops.
-struct State {
-  SmallVector<Value> variables; // one a dim, null while its loop is not open
-  SmallVector<Value> offsets;   // one an operand: the part of the flat index that the open loops give
-  uint64_t open = 0;            // dims whose loops are open
-};
 
 using Accumulators = SmallVector<SmallVector<Value>>; // [instance][output]
 
@@ -193,11 +159,6 @@ private:
                    body);
   }
 
-  // The largest multiple of a power of two that `extent` holds.
-  Value wholeOf(Value extent, int64_t group) {
-    return b.createOrFold<arith::SubIOp>(extent, b.createOrFold<arith::AndIOp>(extent, index(group - 1)));
-  }
-
   // Whether the lanes beyond the end may be masked away: only where every access of a vector is one contiguous piece.
   bool canMask() const {
     auto isPiece = [&](const NestOperand &o) {
@@ -209,18 +170,6 @@ private:
     return machine.maskedMemory && plan.tileDim < 0 && llvm::all_of(nest.operands, isPiece);
   }
 
-  // Lanes whose point lies before the end: of the vector at `begin` + `shift`.
-  Value lanesBefore(Value begin, Value end, int64_t shift) {
-    auto type = VectorType::get({plan.width}, b.getI32Type());
-    SmallVector<int32_t> numbers;
-    for (unsigned lane = 0; lane < plan.width; ++lane)
-      numbers.push_back(lane + shift);
-    Value rest = arith::IndexCastOp::create(b, b.getI32Type(), b.createOrFold<arith::SubIOp>(end, begin));
-    return arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
-                                 arith::ConstantOp::create(b, DenseIntElementsAttr::get(type, numbers)),
-                                 vector::BroadcastOp::create(b, type, rest));
-  }
-
   // An extent known at run time: groups of vectors, vectors, then what is left masked, or in ever narrower vectors.
   void unknownVectorLoop(const State &state, ArrayRef<Instance> outer,
                          llvm::function_ref<void(const State &, ArrayRef<Instance>)> body) {
@@ -229,7 +178,7 @@ private:
       loop(done, end, points, {}, [&](Value variable, ValueRange) {
         SmallVector<Instance> instances = vectorInstances(points, /*narrow=*/true);
         if (masked)
-          instances[0].lanes = lanesBefore(variable, extent, 0);
+          instances[0].lanes = memory.lanesBefore(extent, variable, plan.width);
         if (width == 1)
           instances[0].width = instances[0].active = 1;
         runInstances(opened(state, plan.vectorDim, variable), outer, instances, body);
@@ -238,11 +187,11 @@ private:
       done = end;
     };
     for (int64_t vectors = llvm::bit_floor(plan.unroll); vectors >= 1; vectors = vectors > 1 ? 1 : 0)
-      upTo(wholeOf(extent, vectors * plan.width), vectors * plan.width, plan.width, false);
+      upTo(memory.wholeOf(extent, vectors * plan.width), vectors * plan.width, plan.width, false);
     if (canMask())
       return upTo(extent, plan.width, plan.width, true);
     for (int64_t width = plan.width / 2; width > 1 && plan.width <= 8 && plan.tileDim < 0; width /= 2)
-      upTo(wholeOf(extent, width), width, width, false);
+      upTo(memory.wholeOf(extent, width), width, width, false);
     upTo(extent, 1, 1, false);
   }
 
@@ -263,7 +212,7 @@ private:
       };
     };
     if (!size.isStatic()) {
-      Value tiles = wholeOf(valueOf(size), tile);
+      Value tiles = memory.wholeOf(valueOf(size), tile);
       loop(index(0), tiles, tile, {}, each(tile));
       loop(tiles, valueOf(size), 1, {}, each(1));
       return;
@@ -437,7 +386,7 @@ private:
           SmallVector<Instance> all = vectorInstances(points, /*narrow=*/false);
           for (Instance &instance : all) {
             if (masked)
-              instance.lanes = lanesBefore(variable, end, instance.vectorShift);
+              instance.lanes = memory.lanesBefore(end, variable, plan.width, instance.vectorShift);
             if (points == 1)
               instance.width = instance.active = 1;
           }
@@ -446,13 +395,13 @@ private:
         llvm::copy(some, accumulators.begin() + first);
         done = to;
       };
-      upTo(wholeOf(end, group), group, 0, plan.unroll, false);
+      upTo(memory.wholeOf(end, group), group, 0, plan.unroll, false);
       if (!endsInScalars()) {
         upTo(end, group, 0, plan.unroll, true);
         return accumulators;
       }
       if (plan.unroll > 1)
-        upTo(wholeOf(end, plan.width), plan.width, 0, 1, false);
+        upTo(memory.wholeOf(end, plan.width), plan.width, 0, 1, false);
       upTo(end, 1, plan.unroll, 1, false);
       return accumulators;
     }

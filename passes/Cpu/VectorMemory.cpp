@@ -54,6 +54,22 @@ Value VectorMemory::mask(unsigned width, unsigned active) {
   return arith::ConstantOp::create(b, DenseElementsAttr::get(VectorType::get({width}, b.getI1Type()), lanes));
 }
 
+Value VectorMemory::lanesBefore(Value end, Value begin, unsigned width, int64_t shift) {
+  auto type = VectorType::get({width}, b.getI32Type());
+  SmallVector<int32_t> numbers;
+  for (unsigned lane = 0; lane < width; ++lane)
+    numbers.push_back(lane + shift);
+  Value rest = arith::IndexCastOp::create(b, b.getI32Type(), b.createOrFold<arith::SubIOp>(end, begin));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
+                               arith::ConstantOp::create(b, DenseIntElementsAttr::get(type, numbers)),
+                               vector::BroadcastOp::create(b, type, rest));
+}
+
+Value VectorMemory::wholeOf(Value extent, int64_t group) {
+  Value rest = b.createOrFold<arith::AndIOp>(extent, arith::ConstantIndexOp::create(b, group - 1).getResult());
+  return b.createOrFold<arith::SubIOp>(extent, rest);
+}
+
 Value VectorMemory::toBool(Value stored) {
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(stored.getType()));
   return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, stored, zero);

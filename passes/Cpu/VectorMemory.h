@@ -19,6 +19,10 @@ public:
   mlir::Value plus(mlir::Value offset, int64_t constant);
   /// vector<width x i1>, the first `active` lanes set
   mlir::Value mask(unsigned width, unsigned active);
+  /// The same for the lanes of the vector at `begin` + `shift` that lie before `end`, both known at run time only.
+  mlir::Value lanesBefore(mlir::Value end, mlir::Value begin, unsigned width, int64_t shift = 0);
+  /// The largest multiple of a power of two up to `extent`.
+  mlir::Value wholeOf(mlir::Value extent, int64_t group);
   /// i8 in memory -> i1
   mlir::Value toBool(mlir::Value stored);
 
