@@ -26,10 +26,12 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   function.addPass(createFuseElementwise());
   function.addPass(createFuseEpilogue());
   function.addPass(createPackWeights({machine.name.str()}));
-  // After the epilogues, which match on results and not on the copies that padding makes of them.
-  function.addPass(createPadInputs());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
+  // After the epilogues, which match on results and not on the copies that padding makes of them. Behind the last CSE:
+  // equal frames are different memory, and one that two producers share is copied.
+  function.addPass(createPadInputs());
+  function.addPass(createCanonicalizerPass());
 
   function.addPass(createMakeDestinations());
   // Before bufferization: makes producers write into slices, padded buffers and the caller's outputs.
