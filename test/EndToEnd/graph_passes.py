@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Do the graph passes keep what a model computes? Each model goes ONNX -> passes -> ONNX and runs in ONNX Runtime before and after.
 
-usage: graph_passes.py --bin DIR [--pass=--graph-fuse-conv-bn] [--unbound] [--times] MODEL.onnx...
+usage: graph_passes.py --bin DIR [--pass=--graph-fuse-conv-bn] [--unbound] [--times] [--figures] MODEL.onnx...
 
 Without --pass the whole graph stage runs, shapes bound to those of NAME.inputs.npz (random inputs where there is none)
 or left as the model has them (--unbound), and afterwards no operator may be left that the stage promises to remove: see LEFT. Optimizations of ONNX Runtime are off.
+With --figures a line also tells the nodes that ONNX Runtime leaves of the original at ORT_ENABLE_BASIC, which must not be
+fewer, and beside them those at ORT_ENABLE_EXTENDED, and the operators of FIGURES must be exactly as many as it says.
 Limit: max|a-b| <= 1e-4 * max(0.01, max|b|), 5e-3 for f16 models, cosine 0.999 for int8 ones. A line a model; last,
 `N of M models equal`. Exit 0 only if all are.
 """
@@ -25,6 +27,15 @@ import onnxruntime
 LEFT = {"BatchNormalization", "Dropout", "Constant"}
 # Shapes stay unbound: the branch for the other sample rate contradicts those of the inputs, and ONNX Runtime checks both.
 UNBOUND = {"silero_vad"}
+# One normalization, rotation, attention a use: what must be recognised, whatever sizes are known.
+FIGURES = {
+    "llama_gqa_256d4l_fp16": {"RMSNormalization": 9, "RotaryEmbedding": 8, "Attention": 4},
+    "llama_stories260k": {"RMSNormalization": 11, "RotaryEmbedding": 10, "Attention": 5},
+    "llama_stories260k_static_decode": {"RMSNormalization": 11, "RotaryEmbedding": 10, "Attention": 5},
+    "minilm_l6_v2": {"LayerNormalization": 13, "Attention": 6, "Gelu": 6},
+    "vit_192d3l": {"LayerNormalization": 7, "Attention": 3, "Gelu": 3},
+    "whisperlike_enc_192d2l": {"LayerNormalization": 5, "Attention": 2, "Gelu": 4},
+}
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": bool, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}
 
 
@@ -34,6 +45,16 @@ def session(path):
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def optimized(path, level, folder):
+    """The number of nodes ONNX Runtime makes of a model, nested graphs included."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.log_severity_level = 4
+    options.optimized_model_filepath = os.path.join(folder, "ort.onnx")
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return sum(operators(onnx.load(options.optimized_model_filepath, load_external_data=False).graph, collections.Counter()).values())
 
 
 def feeds(path, sess):
@@ -109,6 +130,13 @@ def check(path, arguments):
             if left:
                 return False, f"left: {left}"
             summary = f"{sum(count.values())} nodes" + (f", {seconds:.2f} s" if arguments.times else "")
+            if arguments.figures:
+                levels = onnxruntime.GraphOptimizationLevel
+                basic, extended = (optimized(path, level, folder) for level in (levels.ORT_ENABLE_BASIC, levels.ORT_ENABLE_EXTENDED))
+                summary += f", ONNX Runtime {basic} basic, {extended} extended"
+                wrong = {k: count[k] for k, v in FIGURES.get(name, {}).items() if count[k] != v}
+                if wrong or sum(count.values()) > basic:
+                    return False, summary + (f"; expected {FIGURES[name]}, got {wrong}" if wrong else "; more than ONNX Runtime")
             if arguments.ops:
                 summary += " " + str(dict(count.most_common(30)))
     return True, summary
@@ -121,6 +149,7 @@ def main():
     parser.add_argument("--unbound", action="store_true")
     parser.add_argument("--times", action="store_true")
     parser.add_argument("--ops", action="store_true")
+    parser.add_argument("--figures", action="store_true")
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     good = 0
