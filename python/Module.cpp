@@ -364,6 +364,22 @@ private:
 };
 
 // (report, messages); an Error with all messages when there is no output.
+nb::tuple costOf(const Settings &settings, std::string name, std::optional<nb::bytes> data, std::string accounting) {
+  Options options(settings, {});
+  Source source(std::move(name), data);
+  burin_compilation *result;
+  {
+    nb::gil_scoped_release release;
+    result = burin_cost(options.handle, source.data, source.bytes, source.name.c_str(), accounting.c_str());
+  }
+  std::string messages = burin_compilation_messages(result), report = burin_compilation_report(result);
+  bool ok = burin_compilation_ok(result);
+  burin_compilation_destroy(result);
+  if (!ok)
+    throw Error(messages.substr(0, messages.find('\n')));
+  return nb::make_tuple(report, messages);
+}
+
 nb::tuple compileTo(const Settings &settings, std::string name, std::optional<nb::bytes> data, std::string output) {
   Options options(settings, {});
   Source source(std::move(name), data);
@@ -406,5 +422,6 @@ NB_MODULE(_burin, m) {
       .def_prop_ro("weights_bytes", &Session::weightsBytes);
   m.def("set_dtypes", &setDtypes);
   m.def("compile", &compileTo, nb::arg("options"), nb::arg("name"), nb::arg("data").none(), nb::arg("output"));
+  m.def("cost", &costOf, nb::arg("options"), nb::arg("name"), nb::arg("data").none(), nb::arg("accounting"));
   m.def("version", &burin_compiler_version);
 }

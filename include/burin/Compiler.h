@@ -85,6 +85,12 @@ burin_compilation *burin_compile_file(const burin_options *options, const char *
 burin_compilation *burin_compile_buffer(const burin_options *options, const void *model, size_t bytes, const char *name,
                                         const char *output);
 
+/* What a model takes, before anything is compiled: its report is JSON of parameters, multiply-accumulates, bytes,
+ * intensity, energy and an estimate of cycles on the target, by operator and in total (lib/Cost/README.md). `model`
+ * NULL: the file `name`. `accounting`: "macs" (also for NULL) or "edge". */
+burin_compilation *burin_cost(const burin_options *options, const void *model, size_t bytes, const char *name,
+                              const char *accounting);
+
 /* 1 on success. Then, and only then, the output file exists, whole. */
 int burin_compilation_ok(const burin_compilation *compilation);
 

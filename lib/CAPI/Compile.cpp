@@ -1,5 +1,8 @@
 // burin_compile_*: the C face of burin::compile.
 #include "lib/CAPI/Options.h"
+#include "lib/Cost/Cost.h"
+#include "lib/Import/Import.h"
+#include "lib/Support/Diagnostics.h"
 #include "llvm/Support/JSON.h"
 
 using namespace burin;
@@ -50,6 +53,47 @@ burin_compilation *burin_compile_buffer(const burin_options *options, const void
                                         const char *output) {
   auto owner = std::make_shared<std::string>(static_cast<const char *>(model), bytes);
   return run(options, ModelSource{name, *owner, owner}, output);
+}
+
+burin_compilation *burin_cost(const burin_options *options, const void *model, size_t bytes, const char *name,
+                              const char *accounting) {
+  auto *result = new burin_compilation;
+  llvm::raw_string_ostream messages(result->messages);
+  CostOptions cost;
+  const CompileOptions &given = options->options;
+  cost.machine = findMachine(given.targets.empty() ? "host" : given.targets.front());
+  llvm::StringRef counting(accounting ? accounting : "macs");
+  if (counting != "macs" && counting != "edge") {
+    messages << "error: unknown accounting '" << counting << "', expected macs or edge\n";
+    return result;
+  }
+  cost.accounting = counting == "edge" ? Accounting::Edge : Accounting::Macs;
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  context->disableMultithreading();
+  burin::ScopedDiagnosticHandler handler(context.get(), messages);
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  if (model) {
+    auto owner = std::make_shared<std::string>(static_cast<const char *>(model), bytes);
+    module = importModel(*owner, name, owner, *context);
+  } else {
+    module = importModel(name, *context);
+  }
+  if (!module || failed(bindShapes(*module, given)))
+    return result;
+  auto main = module->lookupSymbol<mlir::func::FuncOp>("main");
+  if (!main) {
+    messages << "error: " << name << ": has no main function\n";
+    return result;
+  }
+  ModelCost answer = analyze(main, cost);
+  if (answer.unknown) {
+    if (failed(settleShapes(*module, given)))
+      return result;
+    answer = analyze(main, cost);
+  }
+  llvm::raw_string_ostream(result->json) << llvm::json::Value(toJson(answer));
+  result->ok = true;
+  return result;
 }
 
 int burin_compilation_ok(const burin_compilation *compilation) { return compilation->ok; }

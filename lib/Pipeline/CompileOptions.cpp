@@ -58,6 +58,8 @@ const OptionInfo table[] = {
     {"patterns", "[POINT:]F.pdll", "rewrites to apply; may be repeated"},
     {"load-pass-plugin", "X.so", "load a plugin (include/burin/Plugin.h); may be repeated"},
     {"pass-limit", "N", "run only the first N passes of the graph stage, to find the one that goes wrong"},
+    {"report", "DIR",
+     "write DIR/index.html: the graph before and after, what each pass changed, layers, memory over time"},
     {"explain", "PASS", "tell where PASS (a flag, or all) fired and why it did not elsewhere; may be repeated"},
     {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
     {"static", "", "programs: take the C library in"},
@@ -68,7 +70,7 @@ const OptionInfo table[] = {
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"image-input", "report", "weights", "strict-precision", "dynamic"};
+  static const StringRef planned[] = {"image-input", "weights", "strict-precision", "dynamic"};
   return is_contained(planned, name);
 }
 
@@ -210,6 +212,8 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "pass-limit") {
     if (value.getAsInteger(10, options.passLimit) || options.passLimit < 0)
       return createStringError("--pass-limit: expected a number, got '%s'", value.str().c_str());
+  } else if (key == "report") {
+    options.reportFolder = value.str();
   } else if (key == "explain") {
     options.explain.push_back(value.str());
   } else if (key == "opset") {

@@ -43,6 +43,7 @@ struct CompileOptions {
   UserSteps steps;                  // of plugins, --patterns and --passes
   int64_t passLimit = -1;           // of the graph stage; negative: none
   std::vector<std::string> explain; // flags of passes, or "all"
+  std::string reportFolder;         // of the HTML page; empty: none
   std::string runtimeFolder;        // of the runtime libraries; empty: beside this library
   bool isStatic = false;
   bool verifyEach = false;

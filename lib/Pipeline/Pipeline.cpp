@@ -9,6 +9,7 @@
 #include "lib/Export/Export.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
+#include "lib/Report/Report.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Artifact.h"
 #include "lib/Target/Files.h"
@@ -107,6 +108,28 @@ LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
   return runPasses(module, stage.options, [&](OpPassManager &pm) { buildCpuPipeline(pm, stage.machine); });
 }
 
+LogicalResult burin::settleShapes(ModuleOp module, const CompileOptions &options) {
+  return runPasses(module, options, [&](OpPassManager &pm) {
+    for (int round = 0; round < 2; ++round) {
+      pm.addPass(createInferShapes());
+      pm.addPass(createFoldConstants(nullptr));
+    }
+    pm.addPass(createInferShapes());
+  });
+}
+
+LogicalResult burin::bindShapes(ModuleOp module, const CompileOptions &options) {
+  if (options.shapes.empty() && options.dims.empty())
+    return success();
+  return runPasses(module, options, [&](OpPassManager &pm) {
+    BindShapesOptions bind;
+    bind.shapes.assign(options.shapes.begin(), options.shapes.end());
+    bind.dims.assign(options.dims.begin(), options.dims.end());
+    pm.addPass(createBindShapes(bind));
+    pm.addPass(createInferShapes());
+  });
+}
+
 std::unique_ptr<MLIRContext> burin::makeContext() {
   DialectRegistry registry;
   registerAllDialects(registry);
@@ -116,9 +139,15 @@ std::unique_ptr<MLIRContext> burin::makeContext() {
 //===--------------------------------------------- one compilation ---------------------------------------------===//
 
 Compilation::Compilation(CompileOptions given, Progress progress)
-    : options(std::move(given)), progress(std::move(progress)), context(makeContext()) {}
+    : options(std::move(given)), progress(std::move(progress)), context(makeContext()) {
+  if (!options.explain.empty() || !options.reportFolder.empty())
+    remarks = collectRemarks(*context);
+}
 
-Compilation::~Compilation() = default;
+Compilation::~Compilation() {
+  if (remarks && !options.explain.empty())
+    printExplanation(*remarks, options.explain, llvm::errs());
+}
 
 namespace {
 // Adds the time since its construction to the report.
@@ -320,13 +349,27 @@ LogicalResult Compilation::runTo(Stage last) {
     (*module)->setAttr(stageAttr, StringAttr::get(context.get(), stageName(next)));
     return success();
   };
+  bool isReported = !options.reportFolder.empty();
+  if (isReported && reached == Stage::Import)
+    page["before"] = graphOf(*module);
+  auto graph = [&] {
+    LogicalResult result = runGraph(*module, stage);
+    if (isReported && succeeded(result))
+      page["after"] = graphOf(*module);
+    return result;
+  };
+  auto tensor = [&] {
+    LogicalResult result = runTensor(*module, stage);
+    if (isReported && succeeded(result))
+      page["memory"] = memoryOf(*module);
+    return result;
+  };
   return success(
-      succeeded(run(Stage::Graph, [&] { return runGraph(*module, stage); })) &&
+      succeeded(run(Stage::Graph, graph)) &&
       succeeded(
           run(Stage::Lower,
               [&] { return success(succeeded(captureSignature(*module)) && succeeded(runLower(*module, stage))); })) &&
-      succeeded(run(Stage::Tensor, [&] { return runTensor(*module, stage); })) &&
-      succeeded(run(Stage::Target, [&] { return runTargetForAll(); })));
+      succeeded(run(Stage::Tensor, tensor)) && succeeded(run(Stage::Target, [&] { return runTargetForAll(); })));
 }
 
 FailureOr<ModelDescription> Compilation::describe() {
@@ -367,6 +410,14 @@ FailureOr<ModelDescription> Compilation::describe() {
   for (const WeightDescription &w : model->weights)
     report.sourceWeightsBytes += w.sourceBytes;
   report.layers = model->layers.size();
+  if (!options.reportFolder.empty()) {
+    llvm::json::Array layers;
+    for (const LayerDescription &layer : model->layers)
+      layers.push_back(llvm::json::Object{
+          {"name", layer.name}, {"kind", layer.kind}, {"flops", layer.flops}, {"bytes", layer.bytes}});
+    page["layers"] = std::move(layers);
+    page["target"] = targets;
+  }
   return model;
 }
 
@@ -376,6 +427,23 @@ std::vector<std::string> Compilation::callees() {
     for (auto name : list.getAsRange<StringAttr>())
       names.push_back(name.str());
   return names;
+}
+
+llvm::Error Compilation::writeReport(const CompileReport &total) {
+  if (options.reportFolder.empty())
+    return llvm::Error::success();
+  llvm::json::Array stages;
+  for (const CompileReport::StageTime &s : total.stages)
+    stages.push_back(llvm::json::Object{{"stage", stageName(s.stage)}, {"seconds", s.seconds}});
+  page["stages"] = std::move(stages);
+  page["model"] = sourceName;
+  page["compiler"] = ("Burin " + version()).str();
+  page["passes"] = toJson(*remarks);
+  page["arena_bytes"] = total.arenaBytes;
+  page["weights_bytes"] = total.weightsBytes;
+  page["code_bytes"] = total.codeBytes;
+  page["artifact_bytes"] = total.artifactBytes;
+  return burin::writeReport(options.reportFolder, page);
 }
 
 FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &description) {
@@ -601,6 +669,9 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
     std::string headerPath = report.header;
     report = compilation.report;
     report.header = headerPath;
+    if (good)
+      if (llvm::Error error = compilation.writeReport(report))
+        return refuse(llvm::toString(std::move(error)));
   }
   if (!good && !StringRef(text).contains("error: "))
     text += "error: " + source.path + ": internal error: a stage failed without a message\n";

@@ -4,6 +4,7 @@
 #define BURIN_LIB_PIPELINE_PIPELINE_H
 
 #include "lib/Pipeline/CompileOptions.h"
+#include "lib/Pipeline/Explain.h"
 #include "lib/Support/Machine.h"
 #include "lib/Target/Codegen.h"
 #include "lib/Target/Description.h"
@@ -58,6 +59,8 @@ public:
 
   /// C functions that the code calls, from the target stage on.
   std::vector<std::string> callees();
+  /// Writes what --report asked for; nothing where it did not.
+  llvm::Error writeReport(const CompileReport &total);
 
   mlir::MLIRContext &getContext() { return *context; }
   mlir::ModuleOp getModule() { return *module; }
@@ -84,6 +87,8 @@ private:
   std::vector<Variant> variants; // best first; after the context, which their code must not outlive
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string sourceName, sourceHash;
+  std::shared_ptr<RemarkLog> remarks; // null where nobody asks
+  llvm::json::Object page;            // data of --report, as far as it has come
   Stage reached = Stage::Import;
 };
 
@@ -105,6 +110,11 @@ mlir::LogicalResult runGraph(mlir::ModuleOp module, const StageOptions &stage);
 mlir::LogicalResult runLower(mlir::ModuleOp module, const StageOptions &stage);
 mlir::LogicalResult runTensor(mlir::ModuleOp module, const StageOptions &stage);
 mlir::LogicalResult runTarget(mlir::ModuleOp module, const StageOptions &stage);
+
+/// Binds the shapes and dims of the options to an imported graph and infers what follows.
+mlir::LogicalResult bindShapes(mlir::ModuleOp module, const CompileOptions &options);
+/// Folds what computes shapes and infers again: for graphs whose exporter left sizes open.
+mlir::LogicalResult settleShapes(mlir::ModuleOp module, const CompileOptions &options);
 
 /// A context with all dialects at hand.
 std::unique_ptr<mlir::MLIRContext> makeContext();

@@ -37,6 +37,20 @@ std::string burin::installFolder() {
   return llvm::sys::path::parent_path(llvm::sys::path::parent_path(path)).str();
 }
 
+// Python beside this library first: in an installation lib/python, in the build folder python, in a wheel the package's
+// own folder.
+std::string burin::pythonPath() {
+  std::string folder = installFolder(), path;
+  for (const char *candidate : {"/lib/python", "/python", "/.."})
+    if (llvm::sys::fs::exists(folder + candidate + "/burin/passes.py")) {
+      path = folder + candidate;
+      break;
+    }
+  if (const char *given = std::getenv("PYTHONPATH"))
+    path += (path.empty() ? "" : ":") + std::string(given);
+  return path;
+}
+
 //===--------------------------------------------- points ---------------------------------------------===//
 
 namespace {
@@ -192,20 +206,6 @@ struct RewriteAsOnnx : PassWrapper<RewriteAsOnnx, OperationPass<ModuleOp>> {
   ModelRewriter rewriter;
 };
 
-// Python beside this library first: in an installation lib/python, in the build folder python, in a wheel the package's
-// own folder.
-std::string pythonPath() {
-  std::string folder = installFolder(), path;
-  for (const char *candidate : {"/lib/python", "/python", "/.."})
-    if (llvm::sys::fs::exists(folder + candidate + "/burin/passes.py")) {
-      path = folder + candidate;
-      break;
-    }
-  if (const char *given = std::getenv("PYTHONPATH"))
-    path += (path.empty() ? "" : ":") + std::string(given);
-  return path;
-}
-
 llvm::Expected<std::string> runPythonFile(StringRef file, StringRef point, StringRef onnx) {
   auto python = llvm::sys::findProgramByName("python3");
   std::string program = std::getenv("BURIN_PYTHON") ? std::getenv("BURIN_PYTHON") : python ? *python : "";
@@ -332,13 +332,14 @@ PassWatch::PassWatch(MLIRContext &context, UserSteps steps, int64_t limit)
 
 PassWatch::~PassWatch() { context.registerActionHandler(nullptr); }
 
-std::pair<std::string, int64_t> PassWatch::lastPass() const { return {state->last, state->count}; }
-
 LogicalResult PassWatch::finish(Location where) {
   if (state->failed)
     return failure();
-  if (state->limit >= 0)
+  if (state->limit >= 0) {
+    if (state->limit == state->count)
+      llvm::errs() << "note: pass " << state->count << ", the last to run, was " << state->last << "\n";
     return success();
+  }
   for (const UserStep &step : state->steps)
     if (step.add && isWithin(step.point) && !state->done.contains(step.point))
       return emitError(where) << step.origin << ": no graph pass runs at '" << step.point

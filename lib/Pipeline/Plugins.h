@@ -56,10 +56,8 @@ public:
   /// `limit`: of passes to run, the rest is skipped; negative: all.
   PassWatch(mlir::MLIRContext &context, UserSteps steps, int64_t limit);
   ~PassWatch();
-  /// A step failed, or names a pass that never ran; then an error has been reported.
+  /// A step failed, or names a pass that never ran; then an error has been reported. Tells the pass at the limit.
   llvm::LogicalResult finish(mlir::Location where);
-  /// The flag of the last pass that the limit let run, and its number from 1.
-  std::pair<std::string, int64_t> lastPass() const;
 
 private:
   struct State;
@@ -69,6 +67,9 @@ private:
 
 /// The folder above this library's: of `include`, `python`, `lib/burin` in an installation, or the build folder.
 std::string installFolder();
+
+/// PYTHONPATH for a Python that finds the package of this installation or build.
+std::string pythonPath();
 
 } // namespace burin
 

@@ -89,6 +89,17 @@ def compile(model, output="", **options):
     return json.loads(report)
 
 
+def cost(model, target="host", *, accounting="macs", ghz=3.0, **options):
+    """What a model takes, in milliseconds and without compiling it: a dict of totals ("params", "macs", "operations", "weight_bytes",
+    "read_bytes", "written_bytes", "peak_activation_bytes", "intensity", energies in picojoules, "cycles" and "ms" estimated for the target at `ghz`) and
+    "operators", a list of the same for each. accounting: "macs", or "edge" as papers on small networks count. Options bind shapes: shape={...}, dim={...}."""
+    name, data = _source(model)
+    report = json.loads(_burin.cost(_settings({**options, "target": target}), name, data, accounting)[0])
+    for entry in [report] + report["operators"]:
+        entry["ms"] = entry["cycles"] / ghz * 1e-6
+    return report
+
+
 class _Specialization:
     """What a specialization was made for, and the native session. lengths, results: of sequences and optionals."""
 

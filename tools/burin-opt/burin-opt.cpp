@@ -3,9 +3,11 @@
 // mlir-opt (timing, remarks, printing between passes, reproducers) holds for both.
 #include "burin/InitAll.h"
 #include "dialects/Onnx/Onnx.h"
+#include "lib/Cost/Cost.h"
 #include "lib/Export/Export.h"
 #include "lib/Import/Adapter.h"
 #include "lib/Import/Import.h"
+#include "lib/Pipeline/Explain.h"
 #include "lib/Pipeline/Plugins.h"
 #include "lib/Support/Diagnostics.h"
 
@@ -50,7 +52,10 @@ cl::list<std::string>
     tensorNames("tensor-names", cl::CommaSeparated,
                 cl::desc("Keep the names of these tensors of an ONNX file, for --graph-extract-subgraph"),
                 cl::value_desc("name,..."), cl::cat(category));
-cl::opt<bool> listPipelines("list-pipelines", cl::desc("List the named pipelines and exit"), cl::cat(category));
+cl::opt<bool>
+    listPipelines("list-pipelines",
+                  cl::desc("List the named pipelines (or the one of --pipeline), what runs in them and why, and exit"),
+                  cl::cat(category));
 cl::list<std::string> passList(
     "passes",
     cl::desc("Passes to run at a point: a textual pipeline or a Python file; POINT is after-import, after-graph "
@@ -58,6 +63,19 @@ cl::list<std::string> passList(
     cl::value_desc("[POINT:]P"), cl::cat(category));
 cl::list<std::string> patternList("patterns", cl::desc("Rewrites in PDLL to apply at a point"),
                                   cl::value_desc("[POINT:]F.pdll"), cl::cat(category));
+cl::list<std::string> explain("explain", cl::desc("Tell where a pass fired and why it did not elsewhere"),
+                              cl::value_desc("PASS"), cl::cat(category));
+cl::opt<std::string>
+    showCost("cost",
+             cl::desc("Print parameters, multiply-accumulates, bytes and energy by operator instead of "
+                      "the module"),
+             cl::value_desc("text|json"), cl::ValueOptional, cl::cat(category));
+cl::opt<std::string> accounting("accounting",
+                                cl::desc("How --cost counts: macs (default), or edge as papers on small "
+                                         "networks do"),
+                                cl::init("macs"), cl::cat(category));
+cl::opt<bool> advise("advise", cl::desc("Print what rewrites that change results would save instead of the module"),
+                     cl::cat(category));
 cl::opt<int64_t> passLimit("pass-limit", cl::desc("Run only the first N passes"), cl::init(-1), cl::cat(category));
 cl::opt<bool> elideWeights("elide-weights",
                            cl::desc("Leave out the data of large constants when printing: to read, not to read back"),
@@ -142,6 +160,40 @@ struct RunPasses : PassWrapper<RunPasses, OperationPass<ModuleOp>> {
   OpPassManager passes;
 };
 
+// The analysis in the place of the module.
+struct PrintCost : PassWrapper<PrintCost, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PrintCost)
+  StringRef getArgument() const final { return "burin-print-cost"; }
+  StringRef getDescription() const final { return "print what the model takes"; }
+  void runOnOperation() final {
+    burin::CostOptions options;
+    options.accounting = accounting == "edge" ? burin::Accounting::Edge : burin::Accounting::Macs;
+    options.machine = burin::findMachine(targetName);
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      burin::ModelCost cost = burin::analyze(function, options);
+      if (advise)
+        burin::printAdvice(function, cost, llvm::outs());
+      else if (showCost == "json")
+        llvm::outs() << llvm::formatv("{0:2}\n", llvm::json::Value(burin::toJson(cost)));
+      else
+        burin::printCost(cost, llvm::outs());
+    }
+  }
+};
+
+// Tells at the end what passes said.
+struct PrintExplanation : PassWrapper<PrintExplanation, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PrintExplanation)
+  explicit PrintExplanation(std::shared_ptr<burin::RemarkLog> log) : log(std::move(log)) {}
+  PrintExplanation(const PrintExplanation &other) : PassWrapper(other), log(other.log) {}
+  StringRef getArgument() const final { return "burin-print-explanation"; }
+  StringRef getDescription() const final { return "tell what the passes said"; }
+  void runOnOperation() final {
+    burin::printExplanation(*log, std::vector<std::string>(explain.begin(), explain.end()), llvm::errs());
+  }
+  std::shared_ptr<burin::RemarkLog> log;
+};
+
 // Ends with the passes and before the context, and says whether every step of the user ran.
 struct FinishSteps : PassWrapper<FinishSteps, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FinishSteps)
@@ -151,10 +203,7 @@ struct FinishSteps : PassWrapper<FinishSteps, OperationPass<ModuleOp>> {
   StringRef getDescription() const final { return "check that every step of the command line ran"; }
   void runOnOperation() final {
     if (failed(watch->finish(getOperation().getLoc())))
-      return signalPassFailure();
-    if (passLimit >= 0 && passLimit == watch->lastPass().second)
-      llvm::errs() << "note: pass " << watch->lastPass().second << ", the last to run, was " << watch->lastPass().first
-                   << "\n";
+      signalPassFailure();
   }
   std::shared_ptr<burin::PassWatch> watch;
 };
@@ -207,7 +256,13 @@ int run(int argc, char **argv) {
 
   if (listPipelines) {
     for (const burin::NamedPipeline &pipeline : burin::namedPipelines())
-      llvm::outs() << llvm::formatv("{0,-10} {1}\n", pipeline.name, pipeline.description);
+      if (pipelineName.empty() || pipelineName == pipeline.name) {
+        llvm::outs() << llvm::formatv("{0,-10} {1}\n", pipeline.name, pipeline.description);
+        OpPassManager pm(ModuleOp::getOperationName());
+        std::string error;
+        if (pipeline.name != "all" && succeeded(burin::buildNamedPipeline(pipeline.name, targetName, pm, error)))
+          burin::printPasses(pm, llvm::outs());
+      }
     return 0;
   }
   if (config.shouldShowDialects()) {
@@ -268,6 +323,10 @@ int run(int argc, char **argv) {
     // Without a pipeline that has the point, the end is it.
     if (pipelineName != "graph" && pipelineName != "all" && failed(atPoint("after-graph", pm)))
       return failure();
+    if (!explain.empty())
+      pm.addPass(std::make_unique<PrintExplanation>(burin::collectRemarks(*pm.getContext())));
+    if (advise || showCost.getNumOccurrences())
+      pm.addPass(std::make_unique<PrintCost>());
     if (hasSteps)
       pm.addPass(std::make_unique<FinishSteps>(std::make_shared<burin::PassWatch>(*pm.getContext(), steps, passLimit)));
     if (toOnnx)
@@ -282,7 +341,7 @@ int run(int argc, char **argv) {
       return llvm::createStringError("");
     return llvm::Error::success();
   };
-  if (toOnnx) {
+  if (toOnnx || advise || showCost.getNumOccurrences()) {
     llvm::raw_null_ostream null;
     llvm::consumeError(process(null));
   } else if (output == "-") {

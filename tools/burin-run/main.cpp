@@ -2,6 +2,7 @@
 // cache first; from there on all three are the same: a burin_model behind the command line that every compiled program
 // has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
+#include "lib/Pipeline/Plugins.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
@@ -15,6 +16,7 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
@@ -39,6 +41,7 @@ data and measuring:
   --inputs X.npz            the inputs, by name
   --input NAME=F.npy        one input; may be repeated
   --outputs Y.npz           write the outputs
+  --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
   --expect Z.npz            compare the outputs, with --rtol R and --atol A
   --bench[=SECONDS]         time it; the last line is JSON
   --profile[=F.json]        a line a layer: time, GFLOP/s, share of this machine's measured peak
@@ -143,6 +146,22 @@ int runLibrary(const std::string &path, Arguments &arguments) {
   return burin_cli_main(model, arguments.forwarded.size(), arguments.forwarded.data());
 }
 
+// The comparison is a Python program of the package, since that is where ONNX Runtime is: it gets the rest of the line.
+int compare(int argc, char **argv, StringRef with) {
+  if (with != "onnxruntime")
+    return fail("--compare: expected onnxruntime, got '" + with + "'");
+  const char *given = std::getenv("BURIN_PYTHON");
+  std::string python = given ? given : "python3", path = "PYTHONPATH=" + burin::pythonPath();
+  llvm::SmallVector<char *> words = {const_cast<char *>("env"), path.data(), python.data(), const_cast<char *>("-m"),
+                                     const_cast<char *>("burin.compare")};
+  for (int i = 1; i < argc; ++i)
+    if (!StringRef(argv[i]).starts_with("--compare"))
+      words.push_back(argv[i]);
+  words.push_back(nullptr);
+  execv("/usr/bin/env", words.data());
+  return fail(Twine("cannot run '") + python + "': " + std::strerror(errno));
+}
+
 // A compiled program is run as it is; a library is loaded. Both carry everything they need.
 int runArtifact(const std::string &path, Arguments &arguments) {
   if (llvm::sys::path::extension(path) == ".so" || !llvm::sys::fs::can_execute(path))
@@ -159,6 +178,9 @@ int runArtifact(const std::string &path, Arguments &arguments) {
 } // namespace
 
 int main(int argc, char **argv) {
+  for (int i = 1; i < argc; ++i)
+    if (StringRef word(argv[i]); word.split('=').first == "--compare")
+      return compare(argc, argv, word.split('=').second);
   std::unique_ptr<burin_options, void (*)(burin_options *)> options(burin_options_create(), burin_options_destroy);
   if (burin_options_parse(options.get(), &argc, argv))
     return fail(burin_options_error(options.get()));
