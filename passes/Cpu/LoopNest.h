@@ -31,7 +31,7 @@ struct LoopNest {
   llvm::SmallVector<Size, 4> extents;
   llvm::SmallVector<bool> reduction;
   llvm::SmallVector<NestOperand, 4> operands; // inputs, then outputs
-  llvm::SmallVector<int> dimOfIndex;       // linalg.index n is dim dimOfIndex[n]; -1: it is always 0
+  llvm::SmallVector<int> dimOfIndex;          // linalg.index n is dim dimOfIndex[n]; -1: it is always 0
 
   llvm::DenseMap<mlir::Value, uint64_t> dependences; // of the body's values; nothing: on no dim
 
