@@ -3,6 +3,8 @@
 // says "not for this specialization" (None); the Python half then converts, compiles or explains.
 // Must not: touch Python objects while the interpreter's lock is released.
 #include "burin/Compiler.h"
+#include "runtime/hosted/explain.h"
+#include "runtime/hosted/host.h"
 #include "runtime/hosted/pool.h"
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
@@ -13,6 +15,7 @@
 #define BURIN_PYTHON_MODULE
 #include "python/Text.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -140,12 +143,20 @@ private:
 // An arena and what belongs to one running call.
 struct Context {
   burin_context context{};
-  explicit Context(const burin_model &model, const burin_parallel *parallel) {
-    uint64_t bytes = (model.arena_bytes + BURIN_ALIGNMENT) / BURIN_ALIGNMENT * BURIN_ALIGNMENT;
+  explicit Context(const burin_parallel *parallel) {
     context.abi_version = BURIN_ABI_VERSION;
-    context.arena = std::aligned_alloc(BURIN_ALIGNMENT, bytes);
-    context.arena_bytes = model.arena_bytes;
+    context.allocator = &burin_host_allocator;
     context.parallel = parallel;
+  }
+  // Makes the arena as large as a run needs; it never shrinks. False when there is no memory.
+  bool hold(uint64_t wanted) {
+    if (context.arena && context.arena_bytes >= wanted)
+      return true;
+    uint64_t bytes = (wanted + BURIN_ALIGNMENT) / BURIN_ALIGNMENT * BURIN_ALIGNMENT;
+    std::free(context.arena);
+    context.arena = std::aligned_alloc(BURIN_ALIGNMENT, bytes);
+    context.arena_bytes = context.arena ? wanted : 0;
+    return context.arena;
   }
   ~Context() { std::free(context.arena); }
 };
@@ -246,8 +257,17 @@ public:
       if (!value || !f.equals(value))
         return nb::none();
     }
+    // What this run needs: the same for every run of a static model.
+    std::vector<int64_t> dims(model->plan ? outputCount * BURIN_MAX_RANK + 1 : 0);
+    uint64_t arenaBytes = model->arena_bytes;
+    if (model->plan) {
+      burin_context where{};
+      if (burin_status status = burin_plan(model, &where, inputs, dims.data(), &arenaBytes))
+        throw Error(explain(status, where, inputs, nullptr));
+    }
     for (size_t i = 0; i < outputCount; ++i)
-      arrays[i] = output(model->outputs[i], outputNames[i], into, outputs[i]);
+      arrays[i] = output(model->outputs[i], dims.empty() ? model->outputs[i].dims : &dims[i * BURIN_MAX_RANK],
+                         outputNames[i], into, outputs[i]);
     for (size_t i = 0; i < outputCount; ++i)
       if (outputs[i].dtype == BURIN_STRING && arrays[i].is_valid())
         text.prepare(outputs[i]);
@@ -257,16 +277,26 @@ public:
       nb::gil_scoped_release release;
       std::unique_ptr<Context> context = acquire();
       context->context.strings = text.strings();
-      status = context->context.arena ? burin_run(model, &context->context, inputs, outputs) : BURIN_ERROR_ARENA;
+      status = context->hold(arenaBytes) ? burin_run(model, &context->context, inputs, outputs) : BURIN_ERROR_ARENA;
       if (status != BURIN_OK)
-        why = explain(status, context->context);
+        why = explain(status, context->context, inputs, outputs);
       giveBack(std::move(context));
     }
+    for (size_t i = 0; i < outputCount; ++i)
+      if (!arrays[i].is_valid() && outputs[i].dtype != BURIN_STRING)
+        arrays[i] = adopt(outputs[i]);
     if (status != BURIN_OK)
       throw Error(why);
+    burin_tensor objects;
     for (size_t i = 0; i < outputCount; ++i)
-      if (outputs[i].dtype == BURIN_STRING)
+      if (outputs[i].dtype == BURIN_STRING) {
+        bool isMade = arrays[i].is_valid();
+        if (!isMade)
+          arrays[i] = output(model->outputs[i], outputs[i].dims, outputNames[i], nb::none(), objects);
         burin::python::Text::write(outputs[i], arrays[i].ptr());
+        if (!isMade)
+          burin_host_allocator.release(burin_host_allocator.user, outputs[i].data);
+      }
     nb::list result;
     if (wanted.is_none()) {
       for (nb::object &array : arrays)
@@ -290,37 +320,51 @@ public:
       const burin_tensor_info &info = isInput ? model->inputs[i] : model->outputs[i];
       nb::list dims;
       for (int32_t d = 0; d < info.rank; ++d)
-        dims.append(info.dims[d] < 0 ? nb::none() : nb::object(nb::int_(info.dims[d])));
+        dims.append(info.dims[d] >= 0                     ? nb::object(nb::int_(info.dims[d]))
+                    : info.dim_names && info.dim_names[d] ? nb::object(nb::str(info.dim_names[d]))
+                                                          : nb::object(nb::none()));
       result.append(nb::make_tuple(info.name, info.dtype, nb::tuple(dims)));
     }
     return result;
   }
   const char *manifest() const { return model->manifest; }
   uint64_t arenaBytes() const { return model->arena_bytes; }
+  bool isDynamic() const { return model->plan; }
   uint64_t weightsBytes() const { return model->weights_bytes; }
 
 private:
   static nb::object intern(const char *text) { return nb::steal(PyUnicode_InternFromString(text)); }
 
-  nb::object output(const burin_tensor_info &info, nb::handle name, nb::handle into, burin_tensor &tensor) {
+  // `dims`: what the run will give; not all known: no array yet, the run allocates.
+  nb::object output(const burin_tensor_info &info, const int64_t *dims, nb::handle name, nb::handle into,
+                    burin_tensor &tensor) {
     PyArray_Descr *descriptor = descriptorOf(info.dtype);
     if (!descriptor)
       throw Error(std::string("output '") + info.name + "' has element type " + std::to_string(info.dtype) +
                   ", for which NumPy has no dtype; installing ml_dtypes gives some");
     if (PyObject *given = into.is_none() ? nullptr : PyDict_GetItem(into.ptr(), name.ptr())) {
-      if (!fits(given, info, tensor) || !PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject *>(given)))
+      bool isGood = fits(given, info, tensor) && PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject *>(given));
+      for (int32_t d = 0; d < info.rank && isGood; ++d)
+        isGood = dims[d] == tensor.dims[d];
+      if (!isGood)
         throw Error(std::string("output '") + info.name +
                     "': expected a writable, contiguous array of its type and shape, got another");
       return nb::borrow(given);
     }
-    npy_intp dims[BURIN_MAX_RANK];
+    npy_intp sizes[BURIN_MAX_RANK];
+    bool isKnown = true;
     for (int32_t d = 0; d < info.rank; ++d) {
-      if (info.dims[d] < 0)
-        throw Error(std::string("output '") + info.name + "' has a size that only running tells");
-      dims[d] = info.dims[d];
+      isKnown &= dims[d] >= 0;
+      sizes[d] = dims[d];
+    }
+    if (!isKnown) {
+      tensor = {};
+      tensor.dtype = info.dtype;
+      tensor.rank = info.rank;
+      return nb::object();
     }
     Py_INCREF(descriptor);
-    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, info.rank, dims, nullptr, nullptr, 0, nullptr);
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, info.rank, sizes, nullptr, nullptr, 0, nullptr);
     if (!array)
       throw nb::python_error();
     nb::object owned = nb::steal(array);
@@ -328,14 +372,30 @@ private:
     return owned;
   }
 
-  std::string explain(burin_status status, const burin_context &context) const {
-    std::string why = burin_status_text(status);
-    if (context.error_tensor < 0 || status == BURIN_ERROR_ARENA)
-      return why;
-    uint32_t tensor = context.error_tensor;
-    bool isInput = tensor < model->num_inputs;
-    const burin_tensor_info &info = isInput ? model->inputs[tensor] : model->outputs[tensor - model->num_inputs];
-    return std::string(isInput ? "input '" : "output '") + info.name + "': " + why;
+  // An array over what a run allocated, which it releases.
+  static nb::object adopt(const burin_tensor &tensor) {
+    npy_intp sizes[BURIN_MAX_RANK];
+    for (int32_t d = 0; d < tensor.rank; ++d)
+      sizes[d] = tensor.data ? tensor.dims[d] : std::max<int64_t>(tensor.dims[d], 0);
+    PyArray_Descr *descriptor = descriptorOf(tensor.dtype);
+    Py_INCREF(descriptor);
+    PyObject *array = PyArray_NewFromDescr(&PyArray_Type, descriptor, tensor.rank, sizes, nullptr, tensor.data,
+                                           tensor.data ? NPY_ARRAY_CARRAY : 0, nullptr);
+    if (!array) {
+      std::free(tensor.data);
+      throw nb::python_error();
+    }
+    if (tensor.data) {
+      nb::capsule owner(tensor.data, [](void *data) noexcept { std::free(data); });
+      PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(array), owner.release().ptr());
+    }
+    return nb::steal(array);
+  }
+
+  std::string explain(burin_status status, const burin_context &context, const burin_tensor *inputs,
+                      const burin_tensor *outputs) const {
+    char text[512];
+    return burin_explain(text, sizeof text, model, &context, inputs, outputs, status);
   }
 
   std::unique_ptr<Context> acquire() {
@@ -347,7 +407,7 @@ private:
         return context;
       }
     }
-    return std::make_unique<Context>(*model, pool->parallel());
+    return std::make_unique<Context>(pool->parallel());
   }
   void giveBack(std::unique_ptr<Context> context) {
     std::lock_guard<std::mutex> lock(mutex);
@@ -419,6 +479,7 @@ NB_MODULE(_burin, m) {
       .def("outputs", [](const Session &s) { return s.describe(false); })
       .def_prop_ro("manifest", &Session::manifest)
       .def_prop_ro("arena_bytes", &Session::arenaBytes)
+      .def_prop_ro("is_dynamic", &Session::isDynamic)
       .def_prop_ro("weights_bytes", &Session::weightsBytes);
   m.def("set_dtypes", &setDtypes);
   m.def("compile", &compileTo, nb::arg("options"), nb::arg("name"), nb::arg("data").none(), nb::arg("output"));

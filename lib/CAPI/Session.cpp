@@ -4,7 +4,9 @@
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
 #include "lib/Target/WeightSection.h"
+#include "runtime/hosted/explain.h"
 #include "runtime/hosted/functions.h"
+#include "runtime/hosted/host.h"
 #include <dlfcn.h>
 
 using namespace burin;
@@ -33,6 +35,17 @@ static void *allocate(uint64_t bytes) {
   return std::aligned_alloc(BURIN_ALIGNMENT, llvm::alignTo(std::max<uint64_t>(bytes, 1), BURIN_ALIGNMENT));
 }
 
+static bool growArena(burin_session *session, uint64_t bytes) {
+  if (session->context.arena && session->context.arena_bytes >= bytes)
+    return true;
+  std::free(session->context.arena);
+  session->context.arena = allocate(bytes);
+  session->context.arena_bytes = session->context.arena ? bytes : 0;
+  if (!session->context.arena)
+    session->error = "no memory for the arena of " + std::to_string(bytes) + " bytes";
+  return session->context.arena;
+}
+
 // The last step of both roads.
 static burin_session *accept(burin_session *session, const burin_model *model) {
   if (burin_status status = burin_check_model(model)) {
@@ -40,12 +53,9 @@ static burin_session *accept(burin_session *session, const burin_model *model) {
     return session;
   }
   session->context.abi_version = BURIN_ABI_VERSION;
-  session->context.arena_bytes = model->arena_bytes;
-  session->context.arena = allocate(model->arena_bytes);
-  if (!session->context.arena) {
-    session->error = "no memory for the arena of " + std::to_string(model->arena_bytes) + " bytes";
+  session->context.allocator = &burin_host_allocator;
+  if (!growArena(session, model->arena_bytes))
     return session;
-  }
   session->model = model;
   return session;
 }
@@ -153,17 +163,22 @@ const burin_model *burin_session_model(const burin_session *session) { return se
 burin_status burin_session_run(burin_session *session, const burin_tensor *inputs, burin_tensor *outputs) {
   if (!session->model)
     return BURIN_ERROR_ABI;
-  burin_status status = burin_run(session->model, &session->context, inputs, outputs);
+  const burin_model *model = session->model;
   session->error.clear();
+  burin_status status = BURIN_OK;
+  if (model->plan) {
+    std::vector<int64_t> dims(size_t(model->num_outputs) * BURIN_MAX_RANK + 1);
+    uint64_t bytes = 0;
+    status = burin_plan(model, &session->context, inputs, dims.data(), &bytes);
+    if (status == BURIN_OK && !growArena(session, bytes))
+      return BURIN_ERROR_ARENA;
+  }
+  if (status == BURIN_OK)
+    status = burin_run(model, &session->context, inputs, outputs);
   if (status == BURIN_OK)
     return status;
-  session->error = burin_status_text(status);
-  if (int32_t tensor = session->context.error_tensor; tensor >= 0) {
-    bool isInput = uint32_t(tensor) < session->model->num_inputs;
-    const burin_tensor_info &info =
-        isInput ? session->model->inputs[tensor] : session->model->outputs[tensor - session->model->num_inputs];
-    session->error = std::string(isInput ? "input '" : "output '") + info.name + "': " + session->error;
-  }
+  char text[512];
+  session->error = burin_explain(text, sizeof text, model, &session->context, inputs, outputs, status);
   return status;
 }
 

@@ -22,6 +22,8 @@ const OptionInfo table[] = {
      "time"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
+    {"specialize", "NAME=N,N...",
+     "beside the code for all sizes, faster code for these sizes of a free dim; may be repeated"},
     {"length", "INPUT=N", "how many elements a sequence has; none or 1 for an optional; may be repeated"},
     {"custom-op", "DOMAIN.OP=FUNCTION[:FILE]",
      "compute an operator by a C function (burin_function of burin/runtime.h) that FILE holds, an object, archive or "
@@ -64,13 +66,14 @@ const OptionInfo table[] = {
     {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
+    {"dynamic", "", "burin-run: leave free dims free instead of compiling for the shapes at hand"},
     {"verify-each", "", "verify the IR after every pass, not only between stages"},
     {"verbose", "", "print stage times, memory, arena, weights and code sizes (written -v)"},
 };
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"image-input", "weights", "strict-precision", "dynamic"};
+  static const StringRef planned[] = {"image-input", "weights", "strict-precision"};
   return is_contained(planned, name);
 }
 
@@ -138,6 +141,7 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     bool *edit = modelEditSwitch(options.edits, key);
     (edit                   ? *edit
      : key == "static"      ? options.isStatic
+     : key == "dynamic"     ? options.isDynamic
      : key == "verify-each" ? options.verifyEach
                             : options.verbose) = *on;
     return Error::success();
@@ -174,6 +178,19 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (Error error = checkBinding(key, value, key == "shape"))
       return error;
     (key == "shape" ? options.shapes : options.dims).push_back(value.str());
+  } else if (key == "specialize") {
+    StringRef dim = value.rsplit('=').first;
+    SmallVector<StringRef> parts;
+    value.rsplit('=').second.split(parts, ',');
+    std::vector<int64_t> numbers;
+    for (StringRef part : parts)
+      if (int64_t number; !part.getAsInteger(10, number) && number >= 0 && !is_contained(numbers, number))
+        numbers.push_back(number);
+    if (dim.empty() || dim.size() == value.size() || numbers.size() != parts.size())
+      return createStringError("--specialize: expected NAME=N,N..., got '%s'", value.str().c_str());
+    if (any_of(options.specialize, [&](const auto &other) { return other.first == dim; }))
+      return createStringError("--specialize: '%s' is given twice", dim.str().c_str());
+    options.specialize.push_back({dim.str(), std::move(numbers)});
   } else if (key == "custom-op") {
     auto [op, target] = value.split('=');
     auto [function, file] = target.split(':');
@@ -244,6 +261,11 @@ std::string burin::optionsText(const CompileOptions &options) {
     out << "custom-op=" << op.domain << "." << op.name << "=" << op.function << ":" << op.file << "\n";
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+  for (const auto &[name, sizes] : options.specialize) {
+    out << "specialize=" << name << ":";
+    interleave(sizes, out, ",");
+    out << "\n";
+  }
   printModelEdits(options.edits, out);
   for (const UserStep &step : options.steps)
     out << "step=" << step.point << ":" << step.origin << ":" << step.stamp << "\n";

@@ -45,7 +45,9 @@ struct CompileOptions {
   std::vector<std::string> explain; // flags of passes, or "all"
   std::string reportFolder;         // of the HTML page; empty: none
   std::string runtimeFolder;        // of the runtime libraries; empty: beside this library
+  std::vector<std::pair<std::string, std::vector<int64_t>>> specialize; // a free dim and the sizes that get own code
   bool isStatic = false;
+  bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;
   int64_t opset = -1; // of --emit=onnx; -1: the newest at which ONNX Runtime loads the graph

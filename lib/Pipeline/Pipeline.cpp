@@ -248,7 +248,7 @@ LogicalResult Compilation::bindFunctions() {
 // compiler.
 LogicalResult Compilation::bindHints() {
   auto main = module->lookupSymbol<FunctionOpInterface>("main");
-  if (!main || reached >= Stage::Graph)
+  if (!main || reached >= Stage::Graph || options.isDynamic)
     return success();
   auto isGiven = [](ArrayRef<std::string> bindings, StringRef name) {
     return llvm::any_of(bindings, [&](StringRef s) { return s.rsplit('=').first == name; });
@@ -323,22 +323,59 @@ std::string Compilation::variantPrefix(const Variant &variant) const {
 }
 
 LogicalResult Compilation::runTargetForAll() {
-  for (Variant &variant : llvm::drop_begin(variants))
-    variant.code = module->clone();
-  if (failed(runTarget(*module, {options, *variants.front().machine})))
-    return failure();
-  for (Variant &variant : llvm::drop_begin(variants)) {
-    if (failed(runTarget(*variant.code, {options, *variant.machine})))
+  for (Variant &variant : variants) {
+    if (&variant != &variants.front())
+      variant.code = module->clone();
+    for (Specialization &s : specializations)
+      variant.specialized.push_back(s.module->clone());
+  }
+  for (Variant &variant : variants) {
+    ModuleOp code = variant.code ? *variant.code : *module;
+    if (failed(runTarget(code, {options, *variant.machine})))
       return failure();
-    if ((*variant.code)->getAttr(layersAttr) != (*module)->getAttr(layersAttr))
+    // Layers are numbered on from those of the code before.
+    SmallVector<Attribute> layers(code->getAttrOfType<ArrayAttr>(layersAttr).getValue());
+    for (auto [s, specialized] : llvm::zip(specializations, variant.specialized)) {
+      (*specialized)->setAttr(firstLayerAttr, IntegerAttr::get(IntegerType::get(context.get(), 64), layers.size()));
+      if (failed(runTarget(*specialized, {options, *variant.machine})) ||
+          failed(addDispatch(code, *specialized, s, variantPrefix(variant) + "_" + s.suffix())))
+        return failure();
+      llvm::append_range(layers, (*specialized)->getAttrOfType<ArrayAttr>(layersAttr));
+      if ((*specialized)->hasAttr(allocatorAttr))
+        code->setAttr(allocatorAttr, UnitAttr::get(context.get()));
+    }
+    code->setAttr(layersAttr, ArrayAttr::get(context.get(), layers));
+    if (variant.code && code->getAttr(layersAttr) != (*module)->getAttr(layersAttr))
       return module->emitError() << "internal error: '" << variant.machine->name << "' and '"
                                  << variants.front().machine->name << "' make different layers";
   }
   return success();
 }
 
+LogicalResult Compilation::specializeAll() {
+  if (options.specialize.empty() || reached >= Stage::Graph)
+    return success();
+  auto made = makeSpecializations(*module, options);
+  if (failed(made))
+    return failure();
+  specializations = std::move(*made);
+  return success();
+}
+
+LogicalResult Compilation::forAll(llvm::function_ref<LogicalResult(ModuleOp, const StageOptions &)> function) {
+  if (failed(function(*module, {options, *base})))
+    return failure();
+  for (Specialization &s : specializations) {
+    CompileOptions bound = options;
+    for (const auto &[name, value] : s.dims)
+      bound.dims.push_back(name + "=" + std::to_string(value));
+    if (failed(function(*s.module, {bound, *base})))
+      return failure();
+  }
+  return success();
+}
+
 LogicalResult Compilation::runTo(Stage last) {
-  StageOptions stage{options, *base};
   auto run = [&](Stage next, llvm::function_ref<LogicalResult()> function) {
     if (next <= reached || next > last)
       return success();
@@ -349,27 +386,29 @@ LogicalResult Compilation::runTo(Stage last) {
     (*module)->setAttr(stageAttr, StringAttr::get(context.get(), stageName(next)));
     return success();
   };
+  auto lower = [](ModuleOp m, const StageOptions &stage) {
+    return success(succeeded(captureSignature(m)) && succeeded(runLower(m, stage)));
+  };
   bool isReported = !options.reportFolder.empty();
   if (isReported && reached == Stage::Import)
     page["before"] = graphOf(*module);
   auto graph = [&] {
-    LogicalResult result = runGraph(*module, stage);
+    LogicalResult result = forAll(runGraph);
     if (isReported && succeeded(result))
       page["after"] = graphOf(*module);
     return result;
   };
   auto tensor = [&] {
-    LogicalResult result = runTensor(*module, stage);
-    if (isReported && succeeded(result))
+    bool good = succeeded(forAll(runTensor)) &&
+                (specializations.empty() || succeeded(shareWeights(*module, specializations)));
+    if (isReported && good)
       page["memory"] = memoryOf(*module);
-    return result;
+    return success(good);
   };
-  return success(
-      succeeded(run(Stage::Graph, graph)) &&
-      succeeded(
-          run(Stage::Lower,
-              [&] { return success(succeeded(captureSignature(*module)) && succeeded(runLower(*module, stage))); })) &&
-      succeeded(run(Stage::Tensor, tensor)) && succeeded(run(Stage::Target, [&] { return runTargetForAll(); })));
+  return success(succeeded(specializeAll()) && succeeded(run(Stage::Graph, graph)) &&
+                 succeeded(run(Stage::Lower, [&] { return forAll(lower); })) &&
+                 succeeded(run(Stage::Tensor, tensor)) &&
+                 succeeded(run(Stage::Target, [&] { return runTargetForAll(); })));
 }
 
 FailureOr<ModelDescription> Compilation::describe() {
@@ -384,7 +423,10 @@ FailureOr<ModelDescription> Compilation::describe() {
     model->variants.push_back({v.machine->name.str(), v.machine->runtimeFeatures, entrySymbol(variantPrefix(v))});
     targets += (targets.empty() ? "" : ",") + v.machine->name.str();
   }
-  std::string bindings;
+  // Not a kernel of any instruction set: the least of them runs everywhere.
+  ModuleOp least = variants.back().code ? *variants.back().code : *module;
+  if (least.lookupSymbol("plan"))
+    model->plan = variantPrefix(variants.back()) + "_plan";
   llvm::json::Array shapes(options.shapes), dims(options.dims);
   llvm::json::Object manifest{{"compiler", ("burin " + version()).str()},
                               {"abi", BURIN_ABI_VERSION},
@@ -457,6 +499,13 @@ FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &de
       compileToObjects(*module, *variants.front().machine, {variantPrefix(variants.front()), options.optLevel});
   if (failed(objects))
     return failure();
+  for (auto [s, code] : llvm::zip(specializations, variants.front().specialized)) {
+    auto more = compileToObjects(*code, *variants.front().machine,
+                                 {variantPrefix(variants.front()) + "_" + s.suffix(), options.optLevel});
+    if (failed(more))
+      return failure();
+    llvm::move(*more, std::back_inserter(*objects));
+  }
   auto own = describeToObject(*module, *base, description);
   if (failed(own))
     return failure();
@@ -516,8 +565,11 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
     if (!op.file.empty() && !llvm::is_contained(artifact.files, op.file))
       artifact.files.push_back(op.file);
   std::vector<VariantCode> all;
-  for (Variant &v : variants)
+  for (Variant &v : variants) {
     all.push_back({v.code ? *v.code : *module, v.machine, {variantPrefix(v), options.optLevel}});
+    for (auto [s, code] : llvm::zip(specializations, v.specialized))
+      all.push_back({*code, v.machine, {variantPrefix(v) + "_" + s.suffix(), options.optLevel}});
+  }
   FailureOr<uint64_t> code = writeArtifact(all, *base, *model, artifact, output);
   if (failed(code))
     return failure();

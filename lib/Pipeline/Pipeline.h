@@ -5,6 +5,7 @@
 
 #include "lib/Pipeline/CompileOptions.h"
 #include "lib/Pipeline/Explain.h"
+#include "lib/Pipeline/Specialize.h"
 #include "lib/Support/Machine.h"
 #include "lib/Target/Codegen.h"
 #include "lib/Target/Description.h"
@@ -39,6 +40,8 @@ struct CompileReport {
 
 /// Called when a stage starts.
 using Progress = std::function<void(Stage)>;
+
+struct StageOptions;
 
 /// One model on its way. Stages run in order; diagnostics go to the context's handlers.
 class Compilation {
@@ -75,9 +78,13 @@ private:
   struct Variant {
     const Machine *machine;
     mlir::OwningOpRef<mlir::ModuleOp> code; // null for the first: that is `module`
+    std::vector<mlir::OwningOpRef<mlir::ModuleOp>> specialized;
   };
   mlir::LogicalResult chooseVariants(mlir::Location where);
   mlir::LogicalResult runTargetForAll();
+  mlir::LogicalResult specializeAll();
+  /// `function` on the module and all its specializations.
+  mlir::LogicalResult forAll(llvm::function_ref<mlir::LogicalResult(mlir::ModuleOp, const StageOptions &)> function);
   std::string variantPrefix(const Variant &variant) const;
 
   CompileOptions options;
@@ -86,6 +93,7 @@ private:
   std::unique_ptr<mlir::MLIRContext> context;
   std::vector<Variant> variants; // best first; after the context, which their code must not outlive
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::vector<Specialization> specializations; // up to the tensor stage
   std::string sourceName, sourceHash;
   std::shared_ptr<RemarkLog> remarks; // null where nobody asks
   llvm::json::Object page;            // data of --report, as far as it has come
@@ -126,8 +134,8 @@ mlir::LogicalResult writeCustomHeader(mlir::ModuleOp module, llvm::StringRef nam
 /// dialects/Onnx/DataType.h).
 inline constexpr char lengthsAttr[] = "burin.lengths";
 
-/// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s; refuses dims that are not bound,
-/// naming them and the flag.
+/// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s. Free dims are -1, with their
+/// symbols' names.
 mlir::LogicalResult captureSignature(mlir::ModuleOp module);
 
 } // namespace burin

@@ -22,28 +22,6 @@ std::string dimName(RankedTensorType type, unsigned dim) {
   return name ? name.str() : "";
 }
 
-bool isStatic(Type type) {
-  auto shaped = dyn_cast<ShapedType>(type);
-  return !shaped || shaped.hasStaticShape();
-}
-
-// The operation that made a shape unknown: of what feeds `value`, the first whose operands are all known.
-Operation *firstDynamic(Value value) {
-  SmallVector<Value> work = {value};
-  llvm::SmallPtrSet<Operation *, 16> seen;
-  while (!work.empty()) {
-    Operation *op = work.pop_back_val().getDefiningOp();
-    if (!op || !seen.insert(op).second)
-      continue;
-    if (llvm::all_of(op->getOperandTypes(), isStatic))
-      return op;
-    for (Value operand : op->getOperands())
-      if (!isStatic(operand.getType()))
-        work.push_back(operand);
-  }
-  return nullptr;
-}
-
 // Sequences and optionals are resolved before this: what is left has a length that nobody told.
 void refuseContainer(func::FuncOp main, Type type, StringRef name, bool isInput) {
   StringRef kind = isa<onnx::SeqType>(type) ? "a sequence" : "an optional";
@@ -54,33 +32,6 @@ void refuseContainer(func::FuncOp main, Type type, StringRef name, bool isInput)
   else
     error << " whose length is known only at run time, which this target does not support yet; constant trip counts, "
              "positions and conditions tell it";
-}
-
-/// `output`: the returned value; null for an input.
-LogicalResult refuseDynamic(func::FuncOp main, RankedTensorType type, StringRef name, Value output) {
-  bool isInput = !output;
-  for (unsigned d = 0; d < type.getRank(); ++d) {
-    if (!type.isDynamicDim(d))
-      continue;
-    std::string symbol = dimName(type, d), shape;
-    for (int64_t size : type.getShape())
-      shape += (shape.empty() ? "" : "x") + (ShapedType::isDynamic(size) ? "N" : std::to_string(size));
-    if (!isInput) {
-      Operation *cause = firstDynamic(output);
-      return emitError(cause ? cause->getLoc() : main.getLoc())
-             << (cause ? "the shape of its result is known only at run time, so " : "") << "dim " << d
-             << (symbol.empty() ? "" : " ('" + symbol + "')") << " of output '" << name
-             << "' is not known at compile time, as this target needs it; bind input dims with --dim or --shape, or "
-                "compute this part outside the model";
-    }
-    auto error = emitError(main.getLoc());
-    error << "dim " << d << (symbol.empty() ? "" : " ('" + symbol + "')") << " of input '" << name
-          << "' is not bound and this target needs every shape at compile time; give ";
-    if (!symbol.empty())
-      error << "--dim " << symbol << "=N or ";
-    return error << "--shape " << name << "=" << shape;
-  }
-  return success();
 }
 } // namespace
 
@@ -106,12 +57,19 @@ LogicalResult burin::captureSignature(ModuleOp module) {
                    << (isInput ? "input" : "output") << " '" << name << "' is a " << type
                    << ", which compiled models cannot take or give; expected a tensor of numbers with a known rank",
                failure();
-      Value output = isInput ? Value() : main.getBody().front().getTerminator()->getOperand(i);
-      if (failed(refuseDynamic(main, tensor, name, output)))
-        return failure();
-      entries.push_back(b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(name)),
-                                             b.getNamedAttr("dtype", b.getI32IntegerAttr(dtype)),
-                                             b.getNamedAttr("dims", b.getDenseI64ArrayAttr(tensor.getShape()))}));
+      // Free dims are -1, with their symbols; what an output's are, the compiled model says (burin_planner).
+      SmallVector<int64_t> dims;
+      SmallVector<Attribute> names;
+      for (unsigned d = 0; d < tensor.getRank(); ++d) {
+        dims.push_back(tensor.isDynamicDim(d) ? -1 : tensor.getDimSize(d));
+        names.push_back(b.getStringAttr(tensor.isDynamicDim(d) ? dimName(tensor, d) : ""));
+      }
+      SmallVector<NamedAttribute> entry{b.getNamedAttr("name", b.getStringAttr(name)),
+                                        b.getNamedAttr("dtype", b.getI32IntegerAttr(dtype)),
+                                        b.getNamedAttr("dims", b.getDenseI64ArrayAttr(dims))};
+      if (!tensor.hasStaticShape())
+        entry.push_back(b.getNamedAttr("dim_names", b.getArrayAttr(names)));
+      entries.push_back(b.getDictionaryAttr(entry));
     }
     return b.getArrayAttr(entries);
   };

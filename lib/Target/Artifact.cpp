@@ -1,5 +1,6 @@
 // Compiles the parts of an artifact side by side and hands them to the linker.
 #include "lib/Target/Artifact.h"
+#include "burin/runtime.h"
 #include "dialects/Foreign/Foreign.h"
 #include "lib/Target/Files.h"
 #include "lib/Target/Link.h"
@@ -84,7 +85,11 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
     case ArtifactKind::StaticLibrary:
       return linkArchive(input, path);
     case ArtifactKind::SharedLibrary: {
-      std::vector<std::string> exports = {model.modelSymbol(), model.runSymbol()};
+      std::vector<std::string> exports = {model.modelSymbol()};
+      if (!(model.flags & BURIN_NEEDS_ALLOCATOR))
+        exports.push_back(model.runSymbol());
+      if (!model.plan.empty())
+        exports.push_back(model.sizesSymbol());
       if (model.isProgram)
         exports.push_back("burin_program_model");
       return linkShared(input, options.soname, exports, path);

@@ -111,6 +111,22 @@ uint64_t burin::bytesOfElement(Type type) {
   return type.isIntOrFloat() ? llvm::divideCeil(type.getIntOrFloatBitWidth(), 8) : 0;
 }
 
+std::vector<burin::SizeParameter> burin::sizeParameters(const ModelDescription &model) {
+  std::vector<SizeParameter> parameters;
+  for (auto [i, input] : llvm::enumerate(model.inputs))
+    for (auto [d, size] : llvm::enumerate(input.dims)) {
+      if (size >= 0)
+        continue;
+      bool isNamed = !input.dimNames.empty() && !input.dimNames[d].empty();
+      std::string name = isNamed ? input.dimNames[d] : input.name + "_dim" + std::to_string(d);
+      auto known = llvm::find_if(parameters, [&](const SizeParameter &p) { return isNamed && p.name == name; });
+      if (known == parameters.end())
+        known = parameters.insert(known, {name, {}});
+      known->places.push_back({unsigned(i), unsigned(d)});
+    }
+  return parameters;
+}
+
 FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
   Reader read(module);
   ModelDescription model;
@@ -149,6 +165,8 @@ FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
   };
   tensors("inputs", model.inputs);
   tensors("outputs", model.outputs);
+  if (module->hasAttr(allocatorAttr))
+    model.flags |= BURIN_NEEDS_ALLOCATOR;
 
   if (auto layers = module->getAttrOfType<ArrayAttr>(layersAttr))
     read.entries(layers, layersAttr, [&](DictionaryAttr entry) {

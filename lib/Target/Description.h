@@ -20,9 +20,11 @@ namespace burin {
 inline constexpr char signatureAttr[] =
     "burin.signature"; // {inputs = [{name, dtype, dims, dim_names}], outputs = [...]}
 inline constexpr char arenaAttr[] = "burin.arena_bytes";
+inline constexpr char allocatorAttr[] = "burin.needs_allocator"; // unit: data decides sizes
 inline constexpr char peakAttr[] = "burin.peak_live_bytes";
-inline constexpr char weightsAttr[] = "burin.weights"; // [{name, offset, source_bytes, encoding, data}]
-inline constexpr char layersAttr[] = "burin.layers";   // [{name, kind, flops, bytes}]
+inline constexpr char weightsAttr[] = "burin.weights";        // [{name, offset, source_bytes, encoding, data}]
+inline constexpr char firstLayerAttr[] = "burin.first_layer"; // i64: where the numbers of this code's layers begin
+inline constexpr char layersAttr[] = "burin.layers";          // [{name, kind, flops, bytes}]
 
 struct TensorDescription {
   std::string name;
@@ -64,8 +66,18 @@ struct ModelDescription {
 
   std::string modelSymbol() const { return name + "_model"; }
   std::string runSymbol() const { return name + "_run"; }
+  std::string sizesSymbol() const { return name + "_sizes"; }
   std::string weightsSymbol() const { return name + "_weights"; }
 };
+
+/// A size that a caller of NAME_run gives: a symbol of the inputs, or a free dim without a name.
+struct SizeParameter {
+  std::string name;                                           // the symbol's, or INPUT_dimN
+  llvm::SmallVector<std::pair<unsigned, unsigned>, 2> places; // input and dim
+};
+
+/// Those of a model, in the order its inputs name them.
+std::vector<SizeParameter> sizeParameters(const ModelDescription &model);
 
 /// burin_dtype of an element type, read with signedness; 0 when there is none.
 int32_t dtypeOf(mlir::Type element);

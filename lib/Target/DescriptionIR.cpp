@@ -84,23 +84,21 @@ public:
     return declared;
   }
 
-  // int NAME_run(const void *in..., void *out..., void *arena): what a C program calls that has one model and wants no
-  // structs. It picks the variant and offers a context without hooks; shapes are the header's business, so there is
-  // nothing to check.
+  // int NAME_run(int64_t size..., const void *in..., void *out..., void *arena): what a C program calls that has one
+  // model and wants no structs. It picks the variant and offers a context without hooks; shapes are the header's
+  // business, so there is nothing to check.
   void run(const burin::ModelDescription &model, llvm::GlobalVariable *description) {
     unsigned inputs = model.inputs.size(), outputs = model.outputs.size();
-    llvm::SmallVector<llvm::Type *> types(inputs + outputs + 1, pointer);
+    auto sizes = burin::sizeParameters(model);
+    llvm::SmallVector<llvm::Type *> types(sizes.size(), i64);
+    types.append(inputs + outputs + 1, pointer);
     auto *function = llvm::Function::Create(llvm::FunctionType::get(i32, types, false),
                                             llvm::GlobalValue::ExternalLinkage, model.runSymbol(), module);
     function->setDoesNotThrow();
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", function));
-    // burin_tensor; the entry of a static model reads the pointers alone.
-    auto *dims = llvm::ArrayType::get(i64, BURIN_MAX_RANK);
-    auto *tensor = llvm::StructType::get(context, {pointer, i32, i32, dims, dims, i64});
-    auto *table = llvm::ArrayType::get(tensor, inputs + outputs + 1);
-    llvm::Value *data = b.CreateAlloca(table);
+    llvm::Value *data = describedTensors(b, model, sizes, function, inputs + outputs + 1);
     for (unsigned i = 0; i < inputs + outputs; ++i)
-      b.CreateStore(function->getArg(i), b.CreateConstInBoundsGEP2_32(table, data, 0, i));
+      b.CreateStore(function->getArg(sizes.size() + i), member(b, data, i, 0));
     auto select =
         module.getOrInsertFunction("burin_select_variant", llvm::FunctionType::get(pointer, {pointer}, false));
     llvm::Value *variant = b.CreateCall(select, {description});
@@ -119,9 +117,52 @@ public:
     // code can reach.
     auto *type = llvm::cast<llvm::StructType>(description->getValueType());
     llvm::Value *weights = b.CreateLoad(pointer, b.CreateStructGEP(type, description, weightsField));
-    b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
-                             {data, b.CreateConstInBoundsGEP2_32(table, data, 0, inputs),
-                              function->getArg(inputs + outputs), weights, call}));
+    b.CreateRet(b.CreateCall(
+        llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
+        {data, member(b, data, inputs, 0), function->getArg(sizes.size() + inputs + outputs), weights, call}));
+  }
+
+  // int NAME_sizes(int64_t size..., int64_t (*dims)[8], uint64_t *arena_bytes) of a model with free dims.
+  void sizes(const burin::ModelDescription &model) {
+    auto given = burin::sizeParameters(model);
+    llvm::SmallVector<llvm::Type *> types(given.size(), i64);
+    types.append(2, pointer);
+    auto *function = llvm::Function::Create(llvm::FunctionType::get(i32, types, false),
+                                            llvm::GlobalValue::ExternalLinkage, model.sizesSymbol(), module);
+    function->setDoesNotThrow();
+    llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", function));
+    llvm::Value *data = describedTensors(b, model, given, function, model.inputs.size() + 1);
+    b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer}, false), symbol(model.plan, 3),
+                             {data, function->getArg(given.size()), function->getArg(given.size() + 1)}));
+  }
+
+  // An array of burin_tensor on the stack, the inputs' dims filled in where the model has free ones: compiled code of a
+  // static model reads the pointers alone.
+  llvm::Value *describedTensors(llvm::IRBuilder<> &b, const burin::ModelDescription &model,
+                                llvm::ArrayRef<burin::SizeParameter> sizes, llvm::Function *function, unsigned count) {
+    llvm::Value *data = b.CreateAlloca(llvm::ArrayType::get(tensorType(), count));
+    if (model.plan.empty())
+      return data;
+    for (auto [i, input] : llvm::enumerate(model.inputs))
+      for (auto [d, size] : llvm::enumerate(input.dims))
+        if (size >= 0)
+          b.CreateStore(u64(size), member(b, data, i, 3, d));
+    for (auto [s, parameter] : llvm::enumerate(sizes))
+      for (auto [i, d] : parameter.places)
+        b.CreateStore(function->getArg(s), member(b, data, i, 3, d));
+    return data;
+  }
+
+  llvm::StructType *tensorType() {
+    auto *dims = llvm::ArrayType::get(i64, BURIN_MAX_RANK);
+    return llvm::StructType::get(context, {pointer, i32, i32, dims, dims, i64}); // burin_tensor
+  }
+
+  llvm::Value *member(llvm::IRBuilder<> &b, llvm::Value *tensors, unsigned index, unsigned field, int dim = -1) {
+    llvm::SmallVector<llvm::Value *> path{u32(index), u32(field)};
+    if (dim >= 0)
+      path.push_back(u32(dim));
+    return b.CreateInBoundsGEP(tensorType(), tensors, path);
   }
 
   Constant *tensors(const std::vector<burin::TensorDescription> &list, const llvm::Twine &name) {
@@ -189,7 +230,10 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
                               model.plan.empty() ? b.null() : b.symbol(model.plan, 3)});
   auto *symbol = new llvm::GlobalVariable(*module, value->getType(), true, llvm::GlobalValue::ExternalLinkage, value,
                                           model.modelSymbol());
-  b.run(model, symbol);
+  if (!(model.flags & BURIN_NEEDS_ALLOCATOR)) // needs a context, and with it burin_run
+    b.run(model, symbol);
+  if (!model.plan.empty())
+    b.sizes(model);
   if (model.isProgram)
     llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol,
                               module.get());

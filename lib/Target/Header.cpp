@@ -130,6 +130,27 @@ static std::string bytesText(uint64_t bytes) {
   return formatv("{0} bytes", bytes);
 }
 
+// How a program calls it, as a comment.
+static void writeExample(const ModelDescription &model, ArrayRef<Parameter> parameters, StringRef call,
+                         StringRef library, raw_ostream &out) {
+  const std::string &name = model.name;
+  std::string upper = StringRef(name).upper();
+  out << formatv(
+      " *\n * It allocates nothing and keeps nothing between calls. The caller lends {0} of memory (the arena); the "
+      "weights, {1},\n"
+      " * are constants of the library. Calls may run at the same time, each with an arena of its own.\n *\n",
+      bytesText(model.arenaBytes), bytesText(model.weightsBytes));
+  out << " *   #include \"" << name << ".h\"\n *\n";
+  out << " *   static _Alignas(64) unsigned char arena[" << upper << "_ARENA_BYTES];\n";
+  for (const Parameter &p : parameters)
+    out << formatv(" *   static {0} {1}[{2}_COUNT];\n", cType(p.tensor->dtype), p.identifier, p.macro);
+  out << " *\n *   int main(void) {\n *     // fill ";
+  interleaveComma(make_filter_range(parameters, [](const Parameter &p) { return p.isInput; }), out,
+                  [&](const Parameter &p) { out << p.identifier; });
+  out << "\n *     return " << name << "_run(" << call << "arena);\n *   }\n *\n *   cc main.c " << library
+      << "\n */\n";
+}
+
 void burin::writeHeader(const ModelDescription &model, StringRef library, StringRef version, raw_ostream &out) {
   const std::string &name = model.name;
   std::string upper = StringRef(name).upper();
@@ -153,8 +174,17 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
   for (const Parameter &p : parameters)
     width = std::max(width, inComment(p.tensor->name).size());
   auto padded = [&](std::string text) { return text + std::string(width - text.size(), ' '); };
-  std::string prototype;
-  std::string call;
+  // Sizes that the caller gives come first.
+  bool isDynamic = !model.plan.empty(), hasRun = !(model.flags & BURIN_NEEDS_ALLOCATOR);
+  std::string prototype, call, sizes;
+  for (const SizeParameter &size : sizeParameters(model)) {
+    std::string identifier = toIdentifier(size.name);
+    while (!taken.insert(identifier).second)
+      identifier += "_size";
+    sizes += "int64_t " + identifier + ", ";
+    call += identifier + ", ";
+  }
+  prototype = sizes;
   for (const Parameter &p : parameters) {
     prototype += formatv("{0}{1} *{2}, ", p.isInput ? "const " : "", cType(p.tensor->dtype), p.identifier).str();
     call += p.identifier + ", ";
@@ -165,37 +195,45 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
   for (const Parameter &p : parameters)
     out << formatv(" *   {0} {1}  {2} {3}{4}\n", p.isInput ? "input " : "output", padded(inComment(p.tensor->name)),
                    cType(p.tensor->dtype), inComment(dimsText(*p.tensor)), remarkOnType(p.tensor->dtype));
-  out << formatv(
-      " *\n * It allocates nothing and keeps nothing between calls. The caller lends {0} of memory (the arena); the "
-      "weights, {1},\n"
-      " * are constants of the library. Calls may run at the same time, each with an arena of its own.\n *\n",
-      bytesText(model.arenaBytes), bytesText(model.weightsBytes));
-  out << " *   #include \"" << name << ".h\"\n *\n";
-  out << " *   static _Alignas(64) unsigned char arena[" << upper << "_ARENA_BYTES];\n";
-  for (const Parameter &p : parameters)
-    out << formatv(" *   static {0} {1}[{2}_COUNT];\n", cType(p.tensor->dtype), p.identifier, p.macro);
-  out << " *\n *   int main(void) {\n *     // fill ";
-  interleaveComma(make_filter_range(parameters, [](const Parameter &p) { return p.isInput; }), out,
-                  [&](const Parameter &p) { out << p.identifier; });
-  out << "\n *     return " << name << "_run(" << call << "arena);\n *   }\n *\n *   cc main.c " << library
-      << "\n */\n";
+  if (!hasRun)
+    out << " *\n * Sizes of outputs depend on data: run it with burin_run of burin/runtime.h and an allocator.\n */\n";
+  else if (isDynamic)
+    out << formatv(" *\n * It allocates nothing and keeps nothing between calls. The caller lends as much memory (the "
+                   "arena) as {0}_sizes says; the\n"
+                   " * weights, {1}, are constants of the library. Calls may run at the same time, each with an arena "
+                   "of its own.\n *\n * cc main.c {2}\n */\n",
+                   name, bytesText(model.weightsBytes), library);
+  else
+    writeExample(model, parameters, call, library, out);
 
   out << "#ifndef " << upper << "_H\n#define " << upper
       << "_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
-  out << "/* Bytes that the arena needs, aligned to 64. */\n#define " << upper << "_ARENA_BYTES "
-      << std::max<uint64_t>(model.arenaBytes, 64) << "\n#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes
-      << "\n\n";
+  if (!isDynamic)
+    out << "/* Bytes that the arena needs, aligned to 64. */\n#define " << upper << "_ARENA_BYTES "
+        << std::max<uint64_t>(model.arenaBytes, 64) << "\n";
+  out << "#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes << "\n\n";
   for (const Parameter &p : parameters) {
+    bool isFree = is_contained(p.tensor->dims, -1);
     out << "/* " << inComment(p.tensor->name) << ": " << cType(p.tensor->dtype) << " " << inComment(dimsText(*p.tensor))
-        << ", row-major */\n#define " << p.macro << "_COUNT " << p.count << "\n#define " << p.macro << "_RANK "
-        << p.tensor->dims.size() << "\n";
+        << ", row-major */\n";
+    if (!isFree)
+      out << "#define " << p.macro << "_COUNT " << p.count << "\n";
+    out << "#define " << p.macro << "_RANK " << p.tensor->dims.size() << "\n";
     for (auto [i, dim] : enumerate(p.tensor->dims))
-      out << "#define " << p.macro << "_DIM" << i << " " << dim << "\n";
+      if (dim >= 0)
+        out << "#define " << p.macro << "_DIM" << i << " " << dim << "\n";
     out << "\n";
   }
-  out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU
-      << " when this CPU lacks instructions that it was compiled for. */\nint " << name << "_run(" << prototype
-      << "void *arena);\n\n";
+  if (isDynamic)
+    out << "/* The dims of each output for these sizes (-1: known after a run only) and the bytes that the arena "
+           "needs, "
+           "aligned to 64. Returns 0, or "
+        << BURIN_ERROR_SHAPE << "\n * when the sizes do not fit one another. */\nint " << name << "_sizes(" << sizes
+        << "int64_t (*output_dims)[8], uint64_t *arena_bytes);\n\n";
+  if (hasRun)
+    out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU
+        << " when this CPU lacks instructions that it was compiled for. */\nint " << name << "_run(" << prototype
+        << "void *arena);\n\n";
   out << "/* The model's own description, for the functions of burin/runtime.h (checks, threads, profile). */\nstruct "
          "burin_model;\n"
       << "extern const struct burin_model " << name << "_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n";

@@ -93,7 +93,7 @@ def MakeEntry : Pass<"cpu-make-entry", "mlir::ModuleOp"> {
     Must run after cpu-outline-kernels.
     Example: test/passes/Cpu/make-entry.mlir#two_layers
   }];
-  let dependentDialects = ["mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect"];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect", "mlir::scf::SCFDialect"];
 }
 
 def OutlineKernels : Pass<"cpu-outline-kernels", "mlir::ModuleOp"> {

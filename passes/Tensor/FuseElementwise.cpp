@@ -32,10 +32,11 @@ bool pays(OpOperand *fused) {
     return false;
   }
   SmallVector<int64_t> fromLoops = from.getStaticLoopRanges(), toLoops = to.getStaticLoopRanges();
+  // A dim that is not known yet counts as a long one.
   auto points = [](ArrayRef<int64_t> loops) {
     int64_t n = 1;
     for (int64_t l : loops)
-      n *= ShapedType::isDynamic(l) ? 1 : l;
+      n *= ShapedType::isDynamic(l) ? 128 : l;
     return n;
   };
   bool cheap = llvm::all_of(from.getBody()->without_terminator(), [](Operation &op) {

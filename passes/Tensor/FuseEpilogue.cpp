@@ -68,8 +68,8 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
     SmallVector<Value> operands(producer->getOperands());
     auto resultType = cast<RankedTensorType>(consumer.getResult(0).getType());
     Value init = producer.getInitOperand().get();
-    if (init.getType() != resultType)
-      init = tensor::EmptyOp::create(rewriter, consumer.getLoc(), resultType.getShape(), resultType.getElementType());
+    if (init.getType() != resultType) // nobody reads what the consumer's holds
+      init = consumer.getDpsInits()[0];
     operands[producer.getInitOperand().getOperandNumber()] = init;
     OperationState state(FusedLoc::get(rewriter.getContext(), {producer.getLoc(), consumer.getLoc()}),
                          producer->getName(), operands, resultType, producer->getAttrs());

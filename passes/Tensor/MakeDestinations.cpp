@@ -1,10 +1,16 @@
 // tensor-make-destinations: results become memrefs of the caller, known before bufferization, so that it can place
 // producers there.
 #include "passes/Tensor/Passes.h"
+#include "passes/Tensor/Sizes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace burin {
 #define GEN_PASS_DEF_MAKEDESTINATIONS
@@ -15,6 +21,38 @@ using namespace mlir;
 using namespace burin;
 
 namespace {
+bool isDynamic(Type type) {
+  auto shaped = dyn_cast<ShapedType>(type);
+  return shaped && !shaped.hasStaticShape();
+}
+
+// The tensor whose buffer `value` lies in, as far as that is told by loops that carry it and operations that write it:
+// one of the same shape, made where its sizes are known.
+Value shapeSource(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    unsigned result = cast<OpResult>(value).getResultNumber();
+    if (auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(op))
+      value = write.getDest();
+    else if (auto loop = dyn_cast<scf::ForOp>(op))
+      value = loop.getInitArgs()[result];
+    else if (auto loop = dyn_cast<scf::WhileOp>(op))
+      value = loop.getInits()[result];
+    else if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+      value = insert.getDest();
+    else if (auto insert = dyn_cast<tensor::InsertOp>(op))
+      value = insert.getDest();
+    else if (auto branch = dyn_cast<scf::IfOp>(op)) {
+      Value source = shapeSource(branch.thenYield()->getOperand(result));
+      if (!source.getParentRegion()->isProperAncestor(&branch.getThenRegion()))
+        return value;
+      value = source;
+    } else {
+      return value;
+    }
+  }
+  return value;
+}
+
 struct MakeDestinationsPass : burin::impl::MakeDestinationsBase<MakeDestinationsPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
@@ -22,27 +60,96 @@ struct MakeDestinationsPass : burin::impl::MakeDestinationsBase<MakeDestinations
       return;
     auto ret = cast<func::ReturnOp>(function.getBody().front().getTerminator());
     OpBuilder builder(ret);
-    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    unsigned inputs = function.getNumArguments();
+    for (unsigned i = 0; i < inputs; ++i)
       function.setArgAttr(i, "bufferization.writable", builder.getBoolAttr(false));
-    for (auto [index, value] : llvm::enumerate(ret.getOperands())) {
-      auto type = dyn_cast<RankedTensorType>(value.getType());
-      if (!type) {
+    for (Value value : ret.getOperands())
+      if (!isa<RankedTensorType>(value.getType())) {
         emitError(function.getLoc()) << "expected results that are ranked tensors, got " << value.getType();
         return signalPassFailure();
       }
+    bool hasPlan =
+        llvm::any_of(function.getArgumentTypes(), isDynamic) || llvm::any_of(function.getResultTypes(), isDynamic);
+    SmallVector<SmallVector<Value>> dims;
+    if (hasPlan && failed(resolveDims(ret, dims)))
+      return signalPassFailure();
+    DimArithmetic arithmetic(function);
+    SmallVector<Value> planned;
+    for (auto [index, value] : llvm::enumerate(ret.getOperands())) {
+      auto type = cast<RankedTensorType>(value.getType());
       unsigned at = function.getNumArguments();
       DictionaryAttr attributes = function.getResultAttrDict(index);
-      if (failed(function.insertArgument(at, MemRefType::get(type.getShape(), type.getElementType()), attributes,
-                                         value.getLoc())))
+      auto memref = MemRefType::get(type.getShape(), type.getElementType());
+      if (failed(function.insertArgument(at, memref, attributes, value.getLoc())))
         return signalPassFailure();
-      auto write = bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), Type(), value,
-                                                                     function.getArgument(at));
+      Value destination = function.getArgument(at);
+      if (hasPlan && !llvm::all_of(dims[index], [&](Value dim) { return arithmetic.holds(dim); })) {
+        destination = makeBuffer(builder, function, memref, index, dims[index]);
+        for (Value &dim : dims[index])
+          if (!arithmetic.holds(dim))
+            dim = arith::ConstantIndexOp::create(builder, value.getLoc(), -1);
+      }
+      builder.setInsertionPoint(ret);
+      auto write =
+          bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), Type(), value, destination);
       write.setRestrict(true);
       write.setWritable(true);
+      if (hasPlan)
+        planned.append(dims[index]);
     }
-    ret->setOperands({});
-    function.setType(builder.getFunctionType(function.getArgumentTypes(), {}));
+    if (hasPlan)
+      function->setAttr("burin.num_inputs", builder.getI64IntegerAttr(inputs));
+    ret->setOperands(planned);
+    function.setType(builder.getFunctionType(function.getArgumentTypes(),
+                                             SmallVector<Type>(planned.size(), builder.getIndexType())));
     function.removeResAttrsAttr();
+  }
+
+  // The dims of what is returned, as arithmetic that does not ask the tensors themselves where that can be avoided.
+  LogicalResult resolveDims(func::ReturnOp ret, SmallVectorImpl<SmallVector<Value>> &dims) {
+    OpBuilder builder(ret);
+    SmallVector<Value> asked;
+    for (Value value : ret.getOperands())
+      for (int64_t d = 0; d < cast<RankedTensorType>(value.getType()).getRank(); ++d)
+        asked.push_back(tensor::DimOp::create(builder, value.getLoc(), shapeSource(value), d));
+    // Kept by the return while patterns run.
+    unsigned tensors = ret.getNumOperands();
+    ret->insertOperands(tensors, asked);
+    RewritePatternSet patterns(&getContext());
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
+    memref::populateResolveShapedTypeResultDimsPatterns(patterns);
+    tensor::DimOp::getCanonicalizationPatterns(patterns, &getContext());
+    bufferization::AllocTensorOp::getCanonicalizationPatterns(patterns, &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return failure();
+    unsigned next = tensors;
+    for (unsigned i = 0; i < tensors; ++i) {
+      dims.emplace_back();
+      for (int64_t d = 0; d < cast<RankedTensorType>(ret.getOperand(i).getType()).getRank(); ++d)
+        dims.back().push_back(ret.getOperand(next++));
+    }
+    ret->eraseOperands(tensors, ret.getNumOperands() - tensors);
+    return success();
+  }
+
+  // Where an output goes whose dims depend on data: memory that is asked for as soon as they are known, so that its
+  // producer can write there.
+  static Value makeBuffer(OpBuilder &builder, func::FuncOp function, MemRefType type, unsigned output,
+                          ArrayRef<Value> dims) {
+    Operation *last = nullptr;
+    SmallVector<Value> sizes;
+    for (auto [size, dim] : llvm::zip(type.getShape(), dims))
+      if (ShapedType::isDynamic(size)) {
+        sizes.push_back(dim);
+        Operation *op = dim.getDefiningOp();
+        if (op && (!last || last->isBeforeInBlock(op)))
+          last = op;
+      }
+    if (last)
+      builder.setInsertionPointAfter(last);
+    auto alloc = memref::AllocOp::create(builder, function.getLoc(), type, sizes);
+    alloc->setAttr("burin.output", builder.getI64IntegerAttr(output));
+    return alloc;
   }
 };
 } // namespace

@@ -21,43 +21,49 @@ namespace {
 // A tensor with `pads` (begins, then ends, of the spatial dims) around `input`, the frame holding `zeroPoint`.
 Value pad(OpBuilder &builder, Location loc, Value input, ArrayRef<int64_t> pads, int64_t zeroPoint) {
   auto type = cast<RankedTensorType>(input.getType());
-  int64_t spatial = pads.size() / 2;
-  SmallVector<int64_t> shape(type.getShape()), begin(type.getRank(), 0);
+  int64_t spatial = pads.size() / 2, rank = type.getRank();
+  auto number = [&](int64_t value) -> OpFoldResult { return builder.getIndexAttr(value); };
+  // a + b, computed at run time where the dim is.
+  auto plus = [&](OpFoldResult a, int64_t b) -> OpFoldResult {
+    if (std::optional<int64_t> known = getConstantIntValue(a))
+      return number(*known + b);
+    if (b == 0)
+      return a;
+    Value amount = arith::ConstantIndexOp::create(builder, loc, b);
+    return arith::AddIOp::create(builder, loc, cast<Value>(a), amount).getResult();
+  };
+  SmallVector<OpFoldResult> inner = tensor::getMixedSizes(builder, loc, input), shape(inner), begin(rank, number(0)),
+                            ones(rank, number(1));
   for (int64_t d = 0; d < spatial; ++d) {
-    begin[d + 1] = pads[d];
-    shape[d + 1] += pads[d] + pads[spatial + d];
+    begin[d + 1] = number(pads[d]);
+    shape[d + 1] = plus(shape[d + 1], pads[d] + pads[spatial + d]);
   }
   Type element = type.getElementType();
   TypedAttr zero = isa<FloatType>(element) ? TypedAttr(builder.getFloatAttr(element, 0.0))
                                            : builder.getIntegerAttr(element, zeroPoint);
   Value fillValue = arith::ConstantOp::create(builder, loc, zero);
   Value padded = tensor::EmptyOp::create(builder, loc, shape, element);
-  SmallVector<int64_t> ones(shape.size(), 1);
-  auto attributes = [&](ArrayRef<int64_t> values) { return getAsIndexOpFoldResult(builder.getContext(), values); };
   // The frame as slabs: those of the first spatial dim span everything inside it, those of the next only what is left
   // between them.
-  SmallVector<int64_t> from(shape.size(), 0), size(shape);
+  SmallVector<OpFoldResult> from(rank, number(0)), size(shape);
   for (int64_t d = 1; d <= spatial; ++d) {
     for (bool end : {false, true}) {
       int64_t width = end ? pads[spatial + d - 1] : pads[d - 1];
       if (width == 0)
         continue;
-      SmallVector<int64_t> slabFrom(from), slabSize(size);
-      slabSize[d] = width;
+      SmallVector<OpFoldResult> slabFrom(from), slabSize(size);
+      slabSize[d] = number(width);
       if (end)
-        slabFrom[d] = shape[d] - width;
+        slabFrom[d] = plus(shape[d], -width);
       // Filled where it lies: equal slabs built apart would be merged, and then copied.
-      Value slab = tensor::ExtractSliceOp::create(builder, loc, padded, attributes(slabFrom), attributes(slabSize),
-                                                  attributes(ones));
+      Value slab = tensor::ExtractSliceOp::create(builder, loc, padded, slabFrom, slabSize, ones);
       slab = linalg::FillOp::create(builder, loc, fillValue, slab).getResult(0);
-      padded = tensor::InsertSliceOp::create(builder, loc, slab, padded, attributes(slabFrom), attributes(slabSize),
-                                             attributes(ones));
+      padded = tensor::InsertSliceOp::create(builder, loc, slab, padded, slabFrom, slabSize, ones);
     }
     from[d] = begin[d];
-    size[d] = type.getDimSize(d);
+    size[d] = inner[d];
   }
-  return tensor::InsertSliceOp::create(builder, loc, input, padded, attributes(begin), attributes(type.getShape()),
-                                       attributes(ones));
+  return tensor::InsertSliceOp::create(builder, loc, input, padded, begin, inner, ones);
 }
 
 struct PadInputsPass : burin::impl::PadInputsBase<PadInputsPass> {
@@ -73,7 +79,7 @@ struct PadInputsPass : burin::impl::PadInputsBase<PadInputsPass> {
 
   template <typename Op> void rewrite(Op op, DenseMap<std::pair<Value, Attribute>, Value> &done) {
     auto type = dyn_cast<RankedTensorType>(op.getInput().getType());
-    if (!type || !type.hasStaticShape() || llvm::all_of(op.getPads(), [](int64_t p) { return p == 0; }))
+    if (!type || llvm::all_of(op.getPads(), [](int64_t p) { return p == 0; }))
       return;
     OpBuilder builder(op);
     int64_t zeroPoint = op.getInputZeroPoint();

@@ -4,6 +4,16 @@
 
 include "mlir/Pass/PassBase.td"
 
+def AlignLoops : Pass<"tensor-align-loops", "mlir::func::FuncOp"> {
+  let summary = "put what a loop carries at the same place on both sides of its condition";
+  let description = [{
+    Reorders the operands of `scf.while` so that each tensor that the condition passes on unchanged is the block argument of the same number, as
+    bufferization in place expects. Canonicalization, which drops unused results, moves them apart. Results stay where they are.
+    Example: test/passes/Tensor/align-loops.mlir#moved_apart
+  }];
+  let dependentDialects = ["mlir::scf::SCFDialect"];
+}
+
 def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
   let summary = "move constant buffers into one weight section";
   let description = [{
@@ -40,10 +50,11 @@ def MakeDestinations : Pass<"tensor-make-destinations", "mlir::func::FuncOp"> {
   let summary = "turn the results of @main into buffers the caller gives";
   let description = [{
     Appends one memref argument a result and materializes each result in it, so that producers can write straight into the caller's memory.
-    Argument attributes of results move along. Must run before bufferization.
+    Argument attributes of results move along. With free dims, @main returns the dims of all results instead, -1 where data decides; such a result gets an
+    allocation with the attribute `burin.output`. Must run before bufferization.
     Example: test/passes/Tensor/make-destinations.mlir#two_results
   }];
-  let dependentDialects = ["mlir::bufferization::BufferizationDialect", "mlir::memref::MemRefDialect"];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect", "mlir::memref::MemRefDialect", "mlir::tensor::TensorDialect"];
 }
 
 def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
@@ -74,10 +85,13 @@ def PlanArena : Pass<"tensor-plan-arena", "mlir::ModuleOp"> {
     Each `memref.alloc` of @main gets an offset in a new argument `%arena: memref<Axi8>`: largest buffers first, each at the lowest offset where
     no buffer alive at the same time lies (greedy by size, Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
     Sets `burin.arena_bytes` and `burin.peak_live_bytes`, the largest sum of bytes alive at once, which no plan can undercut.
-    Dynamic sizes are refused. Must run after bufferization and before tensor-collect-weights, whose argument comes last.
+    Sizes that are arithmetic on dims of the arguments stay arithmetic: which buffer lies below which is decided here, for several sizes at once, and the
+    offsets are computed at the start of @main and in `@plan(inputs...) -> (arena bytes, output dims...)`, which a caller asks first. Checks of such dims
+    move there. Buffers whose size depends on data are allocated where they are made and released after their last use.
+    Must run after bufferization and before tensor-collect-weights, whose argument comes last.
     Example: test/passes/Tensor/plan-arena.mlir#reuse
   }];
-  let dependentDialects = ["mlir::memref::MemRefDialect", "mlir::arith::ArithDialect"];
+  let dependentDialects = ["mlir::memref::MemRefDialect", "mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect"];
 }
 
 def VerifyBufferized : Pass<"verify-bufferized", "mlir::ModuleOp"> {

@@ -33,6 +33,7 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   function.addPass(createPadInputs());
   function.addPass(createCanonicalizerPass());
 
+  function.addPass(createAlignLoops());
   function.addPass(createMakeDestinations());
   // Before bufferization: makes producers write into slices, padded buffers and the caller's outputs.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

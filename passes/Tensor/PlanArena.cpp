@@ -1,8 +1,10 @@
 // tensor-plan-arena: lifetimes of buffers, operations numbered depth first, and an offset for each. Knows memrefs only.
+#include "passes/Tensor/ArenaPlan.h"
 #include "passes/Tensor/Passes.h"
 
 #include "burin/runtime.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -20,18 +22,6 @@ using namespace mlir;
 using namespace burin;
 
 namespace {
-struct Buffer {
-  memref::AllocOp alloc;
-  int64_t bytes, first, last, offset = -1;
-};
-
-int64_t bytesOf(MemRefType type) {
-  int64_t bits = type.getElementType().isIndex() ? 64 : type.getElementTypeBitWidth();
-  return type.getNumElements() * std::max<int64_t>(1, (bits + 7) / 8);
-}
-
-int64_t aligned(int64_t bytes) { return llvm::alignTo(bytes, BURIN_ALIGNMENT); }
-
 struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
@@ -55,14 +45,13 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     for (Operation &op : block)
       number(&op);
 
-    SmallVector<Buffer> buffers;
+    DimArithmetic arithmetic(main);
+    resolveOutputDims(main);
+    SmallVector<ArenaBuffer> buffers, sizedByData;
     WalkResult walked = main.walk([&](memref::AllocOp alloc) {
-      if (!alloc.getType().hasStaticShape()) {
-        alloc.emitError("expected a buffer of static size, got ")
-            << alloc.getType() << "; bind the free dims with --dim or --shape";
-        return WalkResult::interrupt();
-      }
-      Buffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
+      if (alloc->hasAttr("burin.output"))
+        return WalkResult::advance();
+      ArenaBuffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
       // Views keep their source alive, as do memrefs that an operation with regions passes on.
       SmallVector<Value> pending{alloc.getResult()};
       DenseSet<Value> seen;
@@ -95,13 +84,23 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
       }
       if (buffer.last < 0)
         buffer.first = buffer.last = position.lookup(alloc).first;
-      buffers.push_back(buffer);
+      bool isPlanned = llvm::all_of(alloc.getDynamicSizes(), [&](Value size) { return arithmetic.holds(size); });
+      (isPlanned ? buffers : sizedByData).push_back(buffer);
       return WalkResult::advance();
     });
     if (walked.wasInterrupted())
       return signalPassFailure();
+    main.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
+    for (ArenaBuffer &buffer : sizedByData)
+      allocate(buffer.alloc);
+    bool hasOwnOutputs = false;
+    main.walk([&](memref::AllocOp alloc) { hasOwnOutputs |= alloc->hasAttr("burin.output"); });
+    if (hasOwnOutputs || !sizedByData.empty())
+      getOperation()->setAttr("burin.needs_allocator", UnitAttr::get(&getContext()));
+    if (main.getNumResults() != 0)
+      return planAtRunTime(main, arithmetic, buffers, positions);
 
-    int64_t arena = place(buffers), peak = peakLive(buffers, positions);
+    int64_t arena = placeBuffers(buffers), peak = peakLiveBytes(buffers, positions);
     OpBuilder builder(&getContext());
     unsigned at = main.getNumArguments();
     auto arenaType = MemRefType::get({arena}, builder.getI8Type());
@@ -109,62 +108,138 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
       return signalPassFailure();
     builder.setInsertionPointToStart(&block);
     llvm::MapVector<int64_t, Value> offsets;
-    for (Buffer &buffer : buffers) {
+    for (ArenaBuffer &buffer : buffers) {
       if (!offsets.count(buffer.offset))
         offsets[buffer.offset] = arith::ConstantIndexOp::create(builder, main.getLoc(), buffer.offset);
     }
-    for (Buffer &buffer : buffers) {
+    for (ArenaBuffer &buffer : buffers) {
       builder.setInsertionPoint(buffer.alloc);
       auto type = MemRefType::get(buffer.alloc.getType().getShape(), buffer.alloc.getType().getElementType());
       Value view = memref::ViewOp::create(builder, buffer.alloc.getLoc(), type, main.getArgument(at),
                                           offsets[buffer.offset], ValueRange());
       buffer.alloc.replaceAllUsesWith(view);
     }
-    main.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
-    for (Buffer &buffer : buffers)
+    for (ArenaBuffer &buffer : buffers)
       buffer.alloc.erase();
+    setSizes(arena, peak);
+  }
+
+  void setSizes(int64_t arena, int64_t peak) {
+    Builder builder(&getContext());
     getOperation()->setAttr("burin.arena_bytes", builder.getI64IntegerAttr(arena));
     getOperation()->setAttr("burin.peak_live_bytes", builder.getI64IntegerAttr(peak));
   }
 
-  // Offsets for all buffers; returns the arena's size.
-  static int64_t place(SmallVectorImpl<Buffer> &buffers) {
-    SmallVector<Buffer *> order;
-    for (Buffer &buffer : buffers)
-      order.push_back(&buffer);
-    llvm::stable_sort(order, [](Buffer *a, Buffer *b) { return a->bytes > b->bytes; });
-    int64_t arena = 0;
-    SmallVector<Buffer *> placed; // by offset
-    for (Buffer *buffer : order) {
-      int64_t size = aligned(buffer->bytes), end = 0, best = -1, bestGap = INT64_MAX;
-      for (Buffer *other : placed) {
-        if (other->last < buffer->first || buffer->last < other->first)
-          continue;
-        int64_t gap = other->offset - end;
-        if (gap >= size && gap < bestGap) {
-          best = end;
-          bestGap = gap;
+  // What @main asks of its outputs' dims, by what it returns of them.
+  static void resolveOutputDims(func::FuncOp main) {
+    auto inputs = main->getAttrOfType<IntegerAttr>("burin.num_inputs");
+    auto ret = cast<func::ReturnOp>(main.getBody().front().getTerminator());
+    if (!inputs || ret.getNumOperands() == 0)
+      return;
+    DimArithmetic arithmetic(main);
+    unsigned first = 0;
+    for (unsigned i = inputs.getInt(); i < main.getNumArguments(); ++i) {
+      auto type = cast<MemRefType>(main.getArgumentTypes()[i]);
+      for (Operation *user : llvm::make_early_inc_range(main.getArgument(i).getUsers()))
+        if (auto dim = argumentDim(user)) {
+          Value size = ret.getOperand(first + dim->second);
+          if (size == user->getResult(0))
+            continue;
+          arithmetic.hoist(size, &main.getBody().front().front());
+          user->getResult(0).replaceAllUsesWith(size);
         }
-        end = std::max(end, other->offset + aligned(other->bytes));
-      }
-      buffer->offset = best >= 0 ? best : end;
-      arena = std::max(arena, buffer->offset + size);
-      placed.insert(llvm::upper_bound(placed, buffer, [](Buffer *a, Buffer *b) { return a->offset < b->offset; }),
-                    buffer);
+      first += type.getRank();
     }
-    return arena;
   }
 
-  static int64_t peakLive(ArrayRef<Buffer> buffers, int64_t positions) {
-    SmallVector<int64_t> change(positions + 2, 0);
-    for (const Buffer &buffer : buffers) {
-      change[buffer.first] += buffer.bytes;
-      change[buffer.last + 1] -= buffer.bytes;
+  // Memory of its own for a buffer whose size depends on data: from where it is made to its last use in the same block.
+  static void allocate(memref::AllocOp alloc) {
+    OpBuilder builder(alloc);
+    Location loc = alloc.getLoc();
+    MemRefType type = alloc.getType();
+    Value bytes = arith::ConstantIndexOp::create(builder, loc, bytesOf(type));
+    for (Value size : alloc.getDynamicSizes())
+      bytes = arith::MulIOp::create(builder, loc, bytes, size);
+    auto memory = memref::AllocOp::create(builder, loc, MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()),
+                                          ValueRange(bytes));
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value view = memref::ViewOp::create(builder, loc, MemRefType::get(type.getShape(), type.getElementType()), memory,
+                                        zero, alloc.getDynamicSizes());
+    Operation *last = view.getDefiningOp();
+    SmallVector<Value> pending{alloc.getResult()};
+    DenseSet<Value> seen;
+    while (!pending.empty()) {
+      Value value = pending.pop_back_val();
+      if (!seen.insert(value).second)
+        continue;
+      for (Operation *user : value.getUsers()) {
+        if (Operation *here = alloc->getBlock()->findAncestorOpInBlock(*user); here && last->isBeforeInBlock(here))
+          last = here;
+        if (isa<ViewLikeOpInterface>(user) || user->getNumRegions())
+          for (Value result : user->getResults())
+            if (isa<BaseMemRefType>(result.getType()))
+              pending.push_back(result);
+      }
     }
-    int64_t live = 0, peak = 0;
-    for (int64_t delta : change)
-      peak = std::max(peak, live += delta);
-    return peak;
+    builder.setInsertionPointAfter(last);
+    memref::DeallocOp::create(builder, loc, memory);
+    alloc.replaceAllUsesWith(view);
+    alloc.erase();
+  }
+
+  // Sizes and offsets become arithmetic at the top of @main, and @plan tells the caller before the run.
+  void planAtRunTime(func::FuncOp main, DimArithmetic &arithmetic, SmallVectorImpl<ArenaBuffer> &buffers,
+                     int64_t positions) {
+    Block &block = main.getBody().front();
+    Location loc = main.getLoc();
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToStart(&block);
+    Operation *anchor = arith::ConstantIndexOp::create(builder, loc, 0);
+    auto ret = cast<func::ReturnOp>(block.getTerminator());
+    SmallVector<Value> outputDims(ret.getOperands());
+    for (Value dim : outputDims) {
+      if (!arithmetic.holds(dim)) {
+        main.emitError(
+            "expected the dims of outputs to be arithmetic on dims of inputs, as tensor-make-destinations leaves them");
+        return signalPassFailure();
+      }
+      arithmetic.hoist(dim, anchor);
+    }
+    for (ArenaBuffer &buffer : buffers)
+      for (Value size : buffer.alloc.getDynamicSizes())
+        arithmetic.hoist(size, anchor);
+    SmallVector<std::pair<Value, StringAttr>> checks;
+    for (auto check : llvm::make_early_inc_range(block.getOps<cf::AssertOp>())) {
+      if (!arithmetic.holds(check.getArg()))
+        continue;
+      checks.push_back({check.getArg(), check.getMsgAttr()});
+      check.erase(); // burin_run asks @plan first
+    }
+
+    SymbolicPlan symbolic(main, buffers, positions);
+    builder.setInsertionPoint(anchor);
+    Value bytes;
+    SmallVector<Value> offsets = symbolic.build(builder, loc, bytes);
+    auto inputs = main->getAttrOfType<IntegerAttr>("burin.num_inputs");
+    makePlanFunction(main, inputs ? inputs.getInt() : main.getNumArguments(), bytes, outputDims, buffers, checks);
+
+    unsigned at = main.getNumArguments();
+    auto arenaType = MemRefType::get({ShapedType::kDynamic}, builder.getI8Type());
+    if (failed(main.insertArgument(at, arenaType, {}, loc)))
+      return signalPassFailure();
+    for (auto [buffer, offset] : llvm::zip(buffers, offsets)) {
+      builder.setInsertionPoint(buffer.alloc);
+      MemRefType type = buffer.alloc.getType();
+      Value view = memref::ViewOp::create(builder, buffer.alloc.getLoc(),
+                                          MemRefType::get(type.getShape(), type.getElementType()), main.getArgument(at),
+                                          offset, buffer.alloc.getDynamicSizes());
+      buffer.alloc.replaceAllUsesWith(view);
+      buffer.alloc.erase();
+    }
+    ret->setOperands({});
+    main.setType(builder.getFunctionType(main.getArgumentTypes(), {}));
+    anchor->erase();
+    setSizes(symbolic.arenaAtOne, symbolic.peakAtOne);
   }
 };
 } // namespace

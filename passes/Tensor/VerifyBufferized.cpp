@@ -36,8 +36,13 @@ struct VerifyBufferizedPass : burin::impl::VerifyBufferizedBase<VerifyBufferized
     };
     if (count < 2 || !isBytes(main.getArgumentTypes()[count - 1]) || !isBytes(main.getArgumentTypes()[count - 2]))
       return main.emitError("expected arena and weights, both rank-1 memrefs of i8, as the last two arguments");
-    WalkResult result = main.walk([](Operation *op) {
-      if (isa<memref::AllocOp, memref::AllocaOp, memref::GetGlobalOp>(op)) {
+    WalkResult result = main.walk([&](Operation *op) {
+      // Only what data sizes has memory of its own: bytes, or an output.
+      auto alloc = dyn_cast<memref::AllocOp>(op);
+      bool sizedByData =
+          alloc && module->hasAttr("burin.needs_allocator") &&
+          (alloc->hasAttr("burin.output") || (isBytes(alloc.getType()) && !alloc.getType().hasStaticShape()));
+      if (!sizedByData && isa<memref::AllocOp, memref::AllocaOp, memref::GetGlobalOp>(op)) {
         op->emitOpError("is left after the tensor stage");
         return WalkResult::interrupt();
       }

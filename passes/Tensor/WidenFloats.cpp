@@ -147,10 +147,12 @@ struct WidenFloatsPass : burin::impl::WidenFloatsBase<WidenFloatsPass> {
             argument.setType(widened(argument.getType()));
     });
     for (BlockArgument argument : arguments) {
-      Value out = tensor::EmptyOp::create(builder, argument.getLoc(),
-                                          cast<RankedTensorType>(argument.getType()).getShape(), builder.getF32Type());
+      SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, argument.getLoc(), argument);
+      Value out = tensor::EmptyOp::create(builder, argument.getLoc(), sizes, builder.getF32Type());
       Value in = convert(builder, argument, out);
-      argument.replaceAllUsesExcept(in, in.getDefiningOp());
+      argument.replaceUsesWithIf(in, [&](OpOperand &use) {
+        return use.getOwner() != in.getDefiningOp() && !isa<tensor::DimOp>(use.getOwner());
+      });
     }
     for (auto [truncate, type] : roundings) {
       OpBuilder body(truncate);
@@ -168,7 +170,8 @@ struct WidenFloatsPass : burin::impl::WidenFloatsBase<WidenFloatsPass> {
       if (value.getType() == type)
         continue;
       auto shaped = cast<RankedTensorType>(type);
-      Value out = tensor::EmptyOp::create(builder, value.getLoc(), shaped.getShape(), shaped.getElementType());
+      SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(builder, value.getLoc(), value);
+      Value out = tensor::EmptyOp::create(builder, value.getLoc(), sizes, shaped.getElementType());
       ret->setOperand(index, convert(builder, value, out));
     }
     remark::passed(function.getLoc(), remark::RemarkOpts::name("Widened").category("tensor-widen-floats"));

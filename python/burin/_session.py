@@ -1,8 +1,9 @@
 """InferenceSession: ONNX Runtime's interface over models compiled in this process.
 
-The compiler makes code for fixed shapes. A session therefore owns specializations: one for each combination of shapes that
-the feeds bring and, where compiling fails without it, of the values of small inputs (axes, pads, k, ...). The one used last is
-asked first, without any Python in between; a feed it does not fit goes through _choose.
+A model with free dims is compiled once for all sizes. Shapes that come back get a specialization of their own, which is
+faster. Where the compiler cannot leave the dims free, a session owns specializations alone: one for each combination of shapes
+that the feeds bring and, where compiling fails without it, of the values of small inputs (axes, pads, k, ...). The one used last
+is asked first, without any Python in between; a feed it does not fit goes through _choose.
 """
 import ctypes
 import json
@@ -19,6 +20,7 @@ from ._burin import Error
 MAX_VALUE_ELEMENTS = 1024  # of an integer or boolean input whose value may be compiled in
 MAX_FLOAT_ELEMENTS = 64  # the same for scalars and vectors of floats (scales, limits)
 INTEGERS, FLOATS = {2, 3, 4, 5, 6, 7, 9, 12, 13}, {1, 10, 11, 16}  # ONNX's numbers of those types
+REPEATS, RECENT = 3, 8  # shapes that were this often among the last runs are worth code of their own
 
 
 def _dtypes():
@@ -48,7 +50,7 @@ def _settings(options):
         if name == "passes":
             items = [step for v in (value if isinstance(value, (list, tuple)) else [value]) for step in _steps(v)]
         elif isinstance(value, dict):
-            items = ["%s=%s" % (k, v if np.isscalar(v) else "x".join(map(str, v))) for k, v in value.items()]
+            items = ["%s=%s" % (k, v if np.isscalar(v) else ("," if key == "specialize" else "x").join(map(str, v))) for k, v in value.items()]
         elif isinstance(value, (list, tuple)):
             items = list(map(str, value))
         elif value is None or value is False:
@@ -117,12 +119,14 @@ class _Specialization:
 class InferenceSession:
     """A model ready to run. Several threads may call one session.
 
-    model: path, bytes or onnx.ModelProto. threads: of the parallel loops of one call. custom_ops: for "DOMAIN.OP"
-    of a domain that Burin does not know, what computes it: a ctypes function (burin_function of burin/runtime.h) or
-    "FUNCTION:LIBRARY.so". Other options as burin-compile has them, with underscores. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
+    model: path, bytes or onnx.ModelProto. threads: of the parallel loops of one call. max_specializations: how many combinations of
+    shapes may have code of their own. dynamic: whether code for all sizes is tried. custom_ops: for "DOMAIN.OP" of a
+    domain that Burin does not know, what computes it: a ctypes function (burin_function of burin/runtime.h) or
+    "FUNCTION:LIBRARY.so". Other options as burin-compile has them, with
+    underscores. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
     """
 
-    def __init__(self, model, threads=1, *, custom_ops=None, max_specializations=32, **options):
+    def __init__(self, model, threads=1, *, custom_ops=None, max_specializations=32, dynamic=True, **options):
         self._name, self._data = _source(model)
         self._options = _settings(options)
         self._functions = []  # of operators that the caller computes
@@ -137,9 +141,11 @@ class InferenceSession:
         self._pool = _burin.Pool(int(threads))
         self._lock = threading.Lock()
         self._cache = []  # specializations, the last used first
-        self._limit = max(1, max_specializations)
+        self._limit = max_specializations if dynamic else max(1, max_specializations)
         self._by_value, self._needed = frozenset(), frozenset()  # inputs compiled in; those proven to be necessary
         self._fast = None
+        self._dynamic = None  # the specialization for all shapes
+        self._recent = []  # shapes of the last runs of it
         self._has_containers = False
         self._read_signature()
         # Only a model whose shapes are all known can be compiled now; a failure may still be cured by values of the first feed.
@@ -149,6 +155,11 @@ class InferenceSession:
             except Error:
                 if self._args is None or not self._candidates():
                     raise
+        if dynamic and not self._cache and not self._has_containers:
+            try:
+                self._dynamic = _Specialization(self._compile({}, {}), {}, {})
+            except Error:
+                pass  # with shapes at hand it may be possible
         if self._args is None:
             native = self._cache[0].native
             arg = lambda a: _model.NodeArg(a[0], list(a[2]), "tensor(%s)" % _model.TYPES.get(a[1], "undefined"), a[1])
@@ -269,11 +280,19 @@ class InferenceSession:
                     self._fast = None if s.results else s.native.run
                 return result
         with self._lock:
-            s = self._specialize(feed)
+            s = self._dynamic
+            if s is None or self._comes_back(feed):
+                s = self._specialize(feed)
         result = s.run(output_names, feed, out)
         if result is None:
             raise Error("internal error: a specialization does not fit the feed that it was made for")
         return result
+
+    def _comes_back(self, feed):
+        """Whether these shapes have been seen often of late. A sequence that grows by one token a run never is."""
+        shapes = tuple(v.shape for v in feed.values())
+        self._recent = [shapes] + self._recent[:RECENT - 1]
+        return self._recent.count(shapes) >= REPEATS and self._limit > 0
 
     def _specialize(self, feed):
         shapes = {k: v.shape for k, v in feed.items() if k not in self._args or not _is_static(self._args[k])}
@@ -300,11 +319,51 @@ class InferenceSession:
                 self._by_value = names
                 return self._add(native, shapes, fixed, feed.lengths)
             self._needed |= dropped
+            if self._dynamic is not None:
+                self._limit = 0
+                return self._dynamic  # it has done so far
         raise error
 
 
+class OrtValue:
+    """A tensor bound to a session, as ONNX Runtime hands it out."""
+
+    def __init__(self, array):
+        self._array = array
+
+    @staticmethod
+    def ortvalue_from_numpy(array, device_type="cpu", device_id=0):
+        return OrtValue(np.ascontiguousarray(array))
+
+    @staticmethod
+    def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
+        return OrtValue(np.empty(shape, element_type))
+
+    def numpy(self):
+        return self._array
+
+    def shape(self):
+        return list(self._array.shape)
+
+    def data_ptr(self):
+        return self._array.ctypes.data
+
+    def device_name(self):
+        return "cpu"
+
+    def is_tensor(self):
+        return True
+
+
+def _at(pointer, shape, element_type):
+    """An array over memory that the caller owns."""
+    dtype = np.dtype(element_type)
+    buffer = (ctypes.c_char * (int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)).from_address(pointer)
+    return np.frombuffer(buffer, dtype).reshape(shape)
+
+
 class IOBinding:
-    """Inputs and outputs bound once and used in place by run_with_iobinding."""
+    """Inputs and outputs bound once and used in place by run_with_iobinding. Names and arguments are ONNX Runtime's."""
 
     def __init__(self, session):
         self._session, self._feed, self._out, self._names, self._results = session, {}, {}, [], {}
@@ -312,18 +371,35 @@ class IOBinding:
     def bind_cpu_input(self, name, array):
         self._feed[name] = array
 
-    def bind_output(self, name, array=None):
-        """Without an array one is made at each run."""
+    def bind_input(self, name, device_type, device_id, element_type, shape, buffer_ptr):
+        self._feed[name] = _at(buffer_ptr, shape, element_type)
+
+    def bind_ortvalue_input(self, name, value):
+        self._feed[name] = value.numpy()
+
+    def bind_output(self, name, device_type="cpu", device_id=0, element_type=None, shape=None, buffer_ptr=None):
+        """Without a buffer one is made at each run. An array in place of the device is written to."""
         if name not in self._names:
             self._names.append(name)
         self._out.pop(name, None)
-        if array is not None:
-            self._out[name] = array
+        if isinstance(device_type, np.ndarray):
+            self._out[name] = device_type
+        elif buffer_ptr:
+            self._out[name] = _at(buffer_ptr, shape, element_type)
+
+    def bind_ortvalue_output(self, name, value):
+        self.bind_output(name, value.numpy())
 
     def get_outputs(self):
+        return [OrtValue(self._results[n]) for n in self._names]
+
+    def copy_outputs_to_cpu(self):
         return [self._results[n] for n in self._names]
 
-    copy_outputs_to_cpu = get_outputs
+    def synchronize_inputs(self):
+        pass  # everything lies in the host's memory and is ready
+
+    synchronize_outputs = synchronize_inputs
 
     def clear_binding_inputs(self):
         self._feed = {}

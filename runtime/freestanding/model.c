@@ -128,10 +128,11 @@ static burin_status check_output(const burin_model *model, const burin_tensor *i
   if (tensor->rank != info->rank)
     return BURIN_ERROR_RANK;
   int64_t dims[BURIN_MAX_RANK];
+  for (int32_t d = 0; planned && d < info->rank; ++d)
+    if (output_dim(model, inputs, planned, o, d) < 0)
+      return BURIN_OK;
   for (int32_t d = 0; d < info->rank; ++d) {
     int64_t wanted = output_dim(model, inputs, planned, o, d);
-    if (planned && wanted < 0)
-      return BURIN_OK;
     dims[d] = info->dims[d] < 0 && wanted >= 0 ? wanted : tensor->dims[d];
     if (dims[d] < 0 || (wanted >= 0 && dims[d] != wanted)) {
       *error_dim = d;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/cli_internal.h"
+#include "runtime/hosted/explain.h"
 #include "runtime/hosted/host.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
@@ -157,21 +158,24 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
 
 int burin_cli_run_once(burin_cli *cli, burin_error *error) {
   burin_status status = burin_run(cli->model, &cli->context, cli->inputs, cli->output_tensors);
-  if (status == BURIN_OK)
+  if (status == BURIN_OK) {
+    for (uint32_t o = 0; o < cli->model->num_outputs; ++o)
+      cli->outputs[o].tensor = cli->output_tensors[o];
     return 0;
-  if (cli->context.error_tensor < 0)
-    return burin_fail(error, "%s", burin_status_text(status));
-  uint32_t t = (uint32_t)cli->context.error_tensor, n = cli->model->num_inputs;
-  const burin_tensor_info *info = t < n ? &cli->model->inputs[t] : &cli->model->outputs[t - n];
-  return burin_fail(error, "%s '%s': %s", t < n ? "input" : "output", info->name, burin_status_text(status));
+  }
+  char text[sizeof error->text];
+  return burin_fail(
+      error, "%s",
+      burin_explain(text, sizeof text, cli->model, &cli->context, cli->inputs, cli->output_tensors, status));
 }
 
 static int set_up_context(burin_cli *cli, burin_error *error) {
   cli->context.abi_version = BURIN_ABI_VERSION;
-  cli->context.arena_bytes = cli->model->arena_bytes;
-  cli->context.arena = burin_arena_allocate(cli->model->arena_bytes);
+  cli->context.arena_bytes = cli->arena_bytes;
+  cli->context.arena = burin_arena_allocate(cli->arena_bytes);
+  cli->context.allocator = &burin_host_allocator;
   if (!cli->context.arena)
-    return burin_fail(error, "no memory for the arena of %" PRIu64 " bytes", cli->model->arena_bytes);
+    return burin_fail(error, "no memory for the arena of %" PRIu64 " bytes", cli->arena_bytes);
   burin_flush_denormals();
   if (cli->options.threads > 1) {
     cli->pool = burin_pool_create(cli->options.threads);
@@ -246,9 +250,9 @@ int burin_cli_main(const burin_model *model, int argc, char **argv) {
   burin_pool_destroy(cli.pool);
   free(cli.context.arena);
   free(cli.inputs);
-  if (cli.outputs)
+  if (cli.output_tensors)
     for (uint32_t i = 0; i < model->num_outputs; ++i)
-      free(cli.outputs[i].tensor.data);
+      free(cli.output_tensors[i].data);
   free(cli.outputs);
   free(cli.output_tensors);
   burin_arrays_free(&cli.given);

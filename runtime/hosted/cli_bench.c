@@ -46,7 +46,7 @@ int burin_cli_bench(burin_cli *cli, burin_error *error) {
   double median = burin_cli_median(ms, runs);
   printf("{\"median_ms\":%.6f,\"min_ms\":%.6f,\"p90_ms\":%.6f,\"runs\":%zu,\"arena_bytes\":%" PRIu64
          ",\"weights_bytes\":%" PRIu64 ",\"code_bytes\":%" PRIu64 "}\n",
-         median, ms[0], ms[(runs - 1) * 9 / 10], runs, cli->model->arena_bytes, cli->model->weights_bytes,
+         median, ms[0], ms[(runs - 1) * 9 / 10], runs, cli->arena_bytes, cli->model->weights_bytes,
          burin_code_bytes(burin_select_variant(cli->model)->entry));
   free(ms);
   return 0;

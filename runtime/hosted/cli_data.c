@@ -1,6 +1,7 @@
 /* Tensors of the command line: inputs matched to the model or made up, outputs, and their comparison with what was
  * expected. */
 #include "runtime/hosted/cli_internal.h"
+#include "runtime/hosted/explain.h"
 #include "runtime/hosted/npz.h"
 
 #include <inttypes.h>
@@ -159,41 +160,34 @@ int burin_cli_bind_inputs(burin_cli *cli, burin_error *error) {
   return 0;
 }
 
-/* The size that the inputs give to the free dim called `name`; -1 if none does. */
-static int64_t size_of_name(const burin_cli *cli, const char *name) {
-  for (uint32_t i = 0; i < cli->model->num_inputs; ++i) {
-    const burin_tensor_info *info = &cli->model->inputs[i];
-    for (int32_t d = 0; d < info->rank && info->dim_names; ++d)
-      if (info->dims[d] < 0 && info->dim_names[d] && !strcmp(info->dim_names[d], name))
-        return cli->inputs[i].dims[d];
-  }
-  return -1;
-}
-
 int burin_cli_allocate_outputs(burin_cli *cli, burin_error *error) {
   const burin_model *model = cli->model;
   cli->outputs = calloc((size_t)model->num_outputs + 1, sizeof *cli->outputs);
   cli->output_tensors = calloc((size_t)model->num_outputs + 1, sizeof *cli->output_tensors);
-  if (!cli->outputs || !cli->output_tensors)
-    return burin_fail(error, "out of memory");
-  for (uint32_t i = 0; i < model->num_outputs; ++i) {
+  int64_t *dims = calloc((size_t)model->num_outputs * BURIN_MAX_RANK + 1, sizeof *dims);
+  int failed = cli->outputs && cli->output_tensors && dims ? 0 : burin_fail(error, "out of memory");
+  burin_status status = failed ? BURIN_OK : burin_plan(model, &cli->context, cli->inputs, dims, &cli->arena_bytes);
+  if (status != BURIN_OK) {
+    char text[sizeof error->text];
+    failed = burin_fail(error, "%s", burin_explain(text, sizeof text, model, &cli->context, cli->inputs, NULL, status));
+  }
+  for (uint32_t i = 0; i < model->num_outputs && !failed; ++i) {
     const burin_tensor_info *info = &model->outputs[i];
-    burin_tensor *tensor = &cli->outputs[i].tensor;
+    burin_tensor *tensor = &cli->output_tensors[i];
     cli->outputs[i].name = (char *)(uintptr_t)info->name;
     tensor->dtype = info->dtype;
     tensor->rank = info->rank;
+    int known = 1;
     for (int32_t d = 0; d < info->rank; ++d) {
-      const char *name = info->dim_names ? info->dim_names[d] : NULL;
-      tensor->dims[d] = info->dims[d] >= 0 || !name ? info->dims[d] : size_of_name(cli, name);
-      if (tensor->dims[d] < 0)
-        return burin_fail(error, "output '%.200s': the size of dim %d (%s) does not follow from the inputs", info->name,
-                          (int)d, name ? name : "?");
+      tensor->dims[d] = dims[i * BURIN_MAX_RANK + d];
+      known &= tensor->dims[d] >= 0;
     }
-    if (burin_tensor_allocate(tensor, error))
-      return -1;
-    cli->output_tensors[i] = *tensor;
+    /* What data decides is allocated by the run. */
+    failed = known && burin_tensor_allocate(tensor, error) ? -1 : 0;
+    cli->outputs[i].tensor = *tensor;
   }
-  return 0;
+  free(dims);
+  return failed;
 }
 
 static double half_to_double(uint16_t half) {

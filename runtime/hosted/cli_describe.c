@@ -82,7 +82,9 @@ void burin_cli_describe(const burin_cli *cli) {
   if (model->peak_live_bytes)
     printf("; %.3f times the %" PRIu64 " bytes that live at once",
            (double)model->arena_bytes / (double)model->peak_live_bytes, model->peak_live_bytes);
-  printf("\n");
+  printf("%s\n", model->plan ? "; as much as the inputs' dims ask for, here all free ones 1" : "");
+  if (model->flags & BURIN_NEEDS_ALLOCATOR)
+    printf("memory: allocates what only a run's data can size\n");
   describe_weights(model);
   uint64_t flops = 0;
   for (uint32_t i = 0; i < model->num_layers; ++i)

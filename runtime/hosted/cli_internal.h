@@ -20,8 +20,9 @@ typedef struct burin_cli {
   burin_cli_options options;
   burin_arrays given;           /* what --inputs and --input read */
   burin_tensor *inputs;         /* in the model's order; data belongs to `given` */
-  burin_array *outputs;         /* in the model's order; names belong to the model */
-  burin_tensor *output_tensors; /* the same tensors, as burin_run takes them */
+  burin_array *outputs;         /* in the model's order, as of the last run; names and data belong to others */
+  burin_tensor *output_tensors; /* the same, as burin_run takes them; data is owned */
+  uint64_t arena_bytes;         /* for these inputs */
   burin_context context;
   burin_pool *pool;
 } burin_cli;
@@ -33,7 +34,7 @@ int burin_cli_allocate_outputs(burin_cli *cli, burin_error *error);
 int burin_cli_compare(const burin_cli *cli, burin_error *error);
 void burin_cli_summarize(const burin_cli *cli);
 
-/* cli.c */
+/* cli.c: runs, and updates `outputs`. */
 int burin_cli_run_once(burin_cli *cli, burin_error *error);
 
 /* cli_bench.c and cli_profile.c: print to stdout. */

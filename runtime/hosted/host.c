@@ -34,6 +34,19 @@ void *burin_arena_allocate(uint64_t bytes) {
   return arena;
 }
 
+static void *host_allocate(void *user, size_t bytes, size_t alignment) {
+  void *data = NULL;
+  (void)user;
+  return posix_memalign(&data, alignment, bytes) ? NULL : data;
+}
+
+static void host_release(void *user, void *pointer) {
+  (void)user;
+  free(pointer);
+}
+
+const burin_allocator burin_host_allocator = {host_allocate, host_release, NULL};
+
 void burin_flush_denormals(void) {
 #if defined(__x86_64__)
   _mm_setcsr(_mm_getcsr() | 0x8040); /* flush to zero, denormals are zero */

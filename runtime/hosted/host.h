@@ -15,6 +15,9 @@ uint64_t burin_clock(void);
  * NULL when out of memory. Release with free(). */
 void *burin_arena_allocate(uint64_t bytes);
 
+/* malloc and free, aligned. */
+extern const burin_allocator burin_host_allocator;
+
 /* Treats denormal numbers as zero on this thread from now on: they cost up to 100 times more and mean nothing here. */
 void burin_flush_denormals(void);
 

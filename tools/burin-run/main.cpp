@@ -35,6 +35,7 @@ examples:
   burin-run net.onnx --inputs x.npz --outputs y.npz
   burin-run net.onnx --inputs x.npz --expect y.npz --rtol 1e-4
   burin-run net.onnx --dim batch=1 --bench
+  burin-run net.onnx --dynamic --inputs x.npz     one artifact for all sizes: the next shapes need no compilation
   burin-run ./net --profile
 
 data and measuring:
@@ -213,8 +214,9 @@ int main(int argc, char **argv) {
   for (const char *fixed : {"output", "emit", "stop-after", "lora-mode"})
     if (burin_options_has(options.get(), fixed))
       return fail(Twine("--") + fixed + " is burin-compile's; burin-run keeps what it compiles in its cache");
-  if (std::string error = hintShapes(arguments, options.get()); !error.empty())
-    return fail(error);
+  if (!burin_options_has(options.get(), "dynamic"))
+    if (std::string error = hintShapes(arguments, options.get()); !error.empty())
+      return fail(error);
   burin_options_set(options.get(), "emit", "shared");
   burin::CompiledModel compiled = burin::compileCached(options.get(), model, arguments.cacheFolder, arguments.useCache);
   llvm::errs() << compiled.messages;

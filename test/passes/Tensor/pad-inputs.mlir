@@ -27,3 +27,15 @@ func.func @no_pads(%x: tensor<1x4x4x8xf32>, %w: tensor<1x1x8x16xf32>) -> tensor<
     {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>} -> tensor<1x4x4x16xf32>
   return %0 : tensor<1x4x4x16xf32>
 }
+
+// Free dims: the frame's places are computed.
+// CHECK-LABEL: func.func @free_dims
+// CHECK: %[[P:.*]] = tensor.empty(%{{.*}}, %{{.*}}) : tensor<?x?x6x8xf32>
+// CHECK-COUNT-4: linalg.fill
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 1, 1, 0] [%{{.*}}, %{{.*}}, 4, 8] [1, 1, 1, 1]
+// CHECK: nn.conv {{.*}} pads = array<i64: 0, 0, 0, 0>
+func.func @free_dims(%x: tensor<?x?x4x8xf32>, %w: tensor<3x3x8x16xf32>, %e: tensor<?x?x4x16xf32>) -> tensor<?x?x4x16xf32> {
+  %0 = nn.conv ins(%x, %w : tensor<?x?x4x8xf32>, tensor<3x3x8x16xf32>) outs(%e : tensor<?x?x4x16xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>} -> tensor<?x?x4x16xf32>
+  return %0 : tensor<?x?x4x16xf32>
+}

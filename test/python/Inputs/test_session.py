@@ -50,14 +50,31 @@ class Session(unittest.TestCase):
             np.testing.assert_array_equal(burin.InferenceSession(source).run(None, {"x": X})[0], np.maximum(X, 0))
 
     def test_shapes_of_the_feed(self):
-        s = burin.InferenceSession(relu())
+        s = burin.InferenceSession(relu(), dynamic=False)
         for n in (2, 1, 3, 2, 1):
             x = np.resize(X, (n, 4))
             np.testing.assert_array_equal(s.run(["y"], {"x": x})[0], np.maximum(x, 0))
         self.assertEqual(len(s._cache), 3)
 
+    def test_one_artifact_for_all_sizes(self):
+        s = burin.InferenceSession(relu())
+        for n in range(40):  # a sequence that grows
+            x = np.resize(X, (n, 4))
+            np.testing.assert_array_equal(s.run(["y"], {"x": x})[0], np.maximum(x, 0))
+        self.assertEqual(len(s._cache), 0)
+        for _ in range(4):  # one that comes back
+            np.testing.assert_array_equal(s.run(None, {"x": X})[0], np.maximum(X, 0))
+        self.assertEqual([c.shapes["x"] for c in s._cache], [(2, 4)])
+        self.fails("input 'x': expected the shape ['n', 4], got [2, 3]", s.run, None, {"x": X[:, :3]})
+
+    def test_symbols_agree(self):
+        add = model([helper.make_node("Add", ["x", "z"], ["y"])], [("x", FLOAT, ("n", 4)), ("z", FLOAT, ("n", 4))], [("y", FLOAT, ("n", 4))])
+        s = burin.InferenceSession(add)
+        np.testing.assert_array_equal(s.run(None, {"x": X, "z": X})[0], X + X)
+        self.fails("input 'z': dim 0 ('n'): expected 2, as dim 0 of input 'x' has, got 1", s.run, None, {"x": X, "z": X[:1]})
+
     def test_least_recently_used(self):
-        s = burin.InferenceSession(relu(), max_specializations=2)
+        s = burin.InferenceSession(relu(), max_specializations=2, dynamic=False)
         for n in (1, 2, 1, 3):
             s.run(None, {"x": np.resize(X, (n, 4))})
         self.assertEqual([c.shapes["x"][0] for c in s._cache], [3, 1])
@@ -140,8 +157,19 @@ class Session(unittest.TestCase):
         binding.bind_output("y", out)
         out[:] = 0
         s.run_with_iobinding(binding)
-        self.assertIs(binding.get_outputs()[0], out)
+        self.assertIs(binding.get_outputs()[0].numpy(), out)
         np.testing.assert_array_equal(out, np.maximum(X, 0))
+        binding = s.io_binding()
+        binding.bind_input("x", "cpu", 0, np.float32, X.shape, X.ctypes.data)
+        out[:] = 0
+        binding.bind_output("y", "cpu", 0, np.float32, out.shape, out.ctypes.data)
+        s.run_with_iobinding(binding)
+        np.testing.assert_array_equal(out, np.maximum(X, 0))
+        self.assertEqual(binding.get_outputs()[0].data_ptr(), out.ctypes.data)
+        binding.bind_ortvalue_input("x", burin.OrtValue.ortvalue_from_numpy(-X))
+        binding.bind_output("y")
+        s.run_with_iobinding(binding)
+        np.testing.assert_array_equal(binding.copy_outputs_to_cpu()[0], np.maximum(-X, 0))
 
     def test_bfloat16(self):
         import ml_dtypes
@@ -169,7 +197,12 @@ class Session(unittest.TestCase):
         np.savez(os.path.join(FOLDER, "x.npz"), x=X)
         subprocess.run([os.path.join(FOLDER, "relu"), "--inputs", os.path.join(FOLDER, "x.npz"), "--outputs", os.path.join(FOLDER, "y.npz")], check=True, stdout=subprocess.DEVNULL)
         np.testing.assert_array_equal(np.load(os.path.join(FOLDER, "y.npz"))["y"], np.maximum(X, 0))
-        self.fails("dim 0 ('n') of input 'x' is not bound", burin.compile, relu(), os.path.join(FOLDER, "none"))
+        burin.compile(relu(), os.path.join(FOLDER, "all_sizes"))
+        for n in (1, 7):
+            x = np.resize(X, (n, 4))
+            np.savez(os.path.join(FOLDER, "x.npz"), x=x)
+            subprocess.run([os.path.join(FOLDER, "all_sizes"), "--inputs", os.path.join(FOLDER, "x.npz"), "--outputs", os.path.join(FOLDER, "y.npz")], check=True, stdout=subprocess.DEVNULL)
+            np.testing.assert_array_equal(np.load(os.path.join(FOLDER, "y.npz"))["y"], np.maximum(x, 0))
         self.assertRegex(burin.__version__, r"^\d+\.\d+\.\d+$")
 
 

@@ -1,0 +1,19 @@
+/* What burin_run or burin_plan complained about, for people. */
+#ifndef BURIN_RUNTIME_HOSTED_EXPLAIN_H
+#define BURIN_RUNTIME_HOSTED_EXPLAIN_H
+
+#include "burin/runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One line: which tensor, which dim and its symbol, what was expected and what came. `context` as the failed call left
+ * it, `inputs` and `outputs` (NULL after burin_plan) as it got them. Returns buffer. */
+const char *burin_explain(char *buffer, size_t size, const burin_model *model, const burin_context *context,
+                          const burin_tensor *inputs, const burin_tensor *outputs, burin_status status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
