@@ -116,6 +116,53 @@ Last lastOf(StringRef name) {
   return best;
 }
 
+// The original Stable Diffusion code numbers a UNet's blocks through, three a level; diffusers, which exports come
+// from, names level and layer. Rows: what a block or layer is called there and here.
+const std::pair<StringRef, StringRef> fixedBlocks[] = {
+    {"time_embed_0", "time_embedding_linear_1"},
+    {"time_embed_2", "time_embedding_linear_2"},
+    {"label_emb_0_0", "add_embedding_linear_1"},
+    {"label_emb_0_2", "add_embedding_linear_2"},
+    {"input_blocks_0_0", "conv_in"},
+    {"out_2", "conv_out"},
+    {"middle_block_0_", "mid_block_resnets_0_"},
+    {"middle_block_1_", "mid_block_attentions_0_"},
+    {"middle_block_2_", "mid_block_resnets_1_"},
+};
+const std::pair<StringRef, StringRef> resnetLayers[] = {{"in_layers_2", "conv1"},
+                                                        {"emb_layers_1", "time_emb_proj"},
+                                                        {"out_layers_3", "conv2"},
+                                                        {"skip_connection", "conv_shortcut"}};
+
+// Empty where the name is not of that kind.
+std::string fromNumberedBlocks(StringRef name) {
+  std::string result;
+  for (auto [theirs, ours] : fixedBlocks)
+    if (theirs.ends_with("_") ? name.starts_with(theirs) : name == theirs)
+      result = (ours + name.drop_front(theirs.size())).str();
+  bool isInput = name.consume_front("input_blocks_");
+  unsigned block, part;
+  if (result.empty() && (isInput || name.consume_front("output_blocks_"))) {
+    if (name.consumeInteger(10, block) || !name.consume_front("_") || name.consumeInteger(10, part) ||
+        !name.consume_front("_") || (isInput && block == 0))
+      return "";
+    // The first input block is the stem.
+    block -= isInput;
+    std::string level = (isInput ? "down_blocks_" : "up_blocks_") + std::to_string(block / 3) + "_";
+    std::string layer = "_" + std::to_string(block % 3) + "_";
+    if (name == "op")
+      result = level + "downsamplers_0_conv";
+    else if (name == "conv")
+      result = level + "upsamplers_0_conv";
+    else
+      result = level + (part == 0 ? "resnets" : "attentions") + layer + name.str();
+  }
+  for (auto [theirs, ours] : resnetLayers)
+    if (size_t at = result.rfind(theirs.str()); at != std::string::npos && at + theirs.size() == result.size())
+      result.replace(at, theirs.size(), ours.str());
+  return result;
+}
+
 } // namespace
 
 std::optional<Key> parseKey(StringRef key, std::string &why) {
@@ -151,6 +198,8 @@ std::optional<Key> parseKey(StringRef key, std::string &why) {
       result.module = rest.str();
     result.candidates.push_back(joined(rest));
   }
+  if (std::string named = fromNumberedBlocks(result.candidates.back()); !named.empty())
+    result.candidates.push_back(named);
   return result;
 }
 

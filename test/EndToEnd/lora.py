@@ -241,6 +241,21 @@ def diffusion_cases(suite):
     save(c, third)
     suite.check("unet, kohya keys, LoCon and Tucker", paths["unet"], [c], [(unet.feed, merged_outputs(unet, delta_third))])
 
+    # kohya's files for models in the original numbering of blocks, three a level.
+    numbered = {"down_blocks.0.attentions.0": "input_blocks_1_1", "down_blocks.1.attentions.0": "input_blocks_4_1", "mid_block.attentions.0": "middle_block_1", "up_blocks.0.attentions.0": "output_blocks_0_1",
+                "down_blocks.0.resnets.0.conv1": "input_blocks_1_0_in_layers_2", "up_blocks.0.resnets.1.time_emb_proj": "output_blocks_1_0_emb_layers_1", "mid_block.resnets.1.conv2": "middle_block_2_out_layers_3",
+                "down_blocks.0.downsamplers.0.conv": "input_blocks_3_0_op", "time_embedding.linear_2": "time_embed_2", "conv_out": "out_2"}
+    fifth, delta_fifth = {}, {}
+    for module, w in unet.weights.items():
+        block = next((b for b in numbered if module == b or module.startswith(b + ".")), None)
+        if block:
+            key = "lora_unet_" + numbered[block] + module[len(block):].replace(".", "_")
+            fifth[key + ".lora_down.weight"], fifth[key + ".lora_up.weight"] = factors(random, w.shape, 2)
+            delta_fifth[module] = product(fifth[key + ".lora_down.weight"], fifth[key + ".lora_up.weight"])
+    e = os.path.join(folder, "numbered.safetensors")
+    save(e, fifth)
+    suite.check("unet, kohya keys in the original block numbers", paths["unet"], [e], [(unet.feed, merged_outputs(unet, delta_fifth))])
+
     # PEFT with an embedding, alpha_pattern and rank-stabilized scaling.
     fourth, delta_fourth = {}, {}
     for module, w in text.weights.items():
