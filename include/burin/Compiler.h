@@ -121,8 +121,8 @@ const char *burin_session_error(const burin_session *session);
 const burin_model *burin_session_model(const burin_session *session);
 
 /* Runs with an arena that the session owns and that grows with the inputs, so one call at a time. `outputs` are the
- * caller's memory, as burin_run takes them; what data sizes is allocated with malloc when its data is NULL or too small,
- * and is the caller's to free. */
+ * caller's memory, as burin_run takes them; what data sizes is allocated with malloc when its data is NULL or too
+ * small, and is the caller's to free. */
 burin_status burin_session_run(burin_session *session, const burin_tensor *inputs, burin_tensor *outputs);
 
 void burin_session_destroy(burin_session *session);

@@ -399,15 +399,14 @@ LogicalResult Compilation::runTo(Stage last) {
     return result;
   };
   auto tensor = [&] {
-    bool good = succeeded(forAll(runTensor)) &&
-                (specializations.empty() || succeeded(shareWeights(*module, specializations)));
+    bool good =
+        succeeded(forAll(runTensor)) && (specializations.empty() || succeeded(shareWeights(*module, specializations)));
     if (isReported && good)
       page["memory"] = memoryOf(*module);
     return success(good);
   };
   return success(succeeded(specializeAll()) && succeeded(run(Stage::Graph, graph)) &&
-                 succeeded(run(Stage::Lower, [&] { return forAll(lower); })) &&
-                 succeeded(run(Stage::Tensor, tensor)) &&
+                 succeeded(run(Stage::Lower, [&] { return forAll(lower); })) && succeeded(run(Stage::Tensor, tensor)) &&
                  succeeded(run(Stage::Target, [&] { return runTargetForAll(); })));
 }
 

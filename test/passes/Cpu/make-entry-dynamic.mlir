@@ -2,6 +2,13 @@
 
 // Free dims: dims come from burin_tensor, a check of data guards what follows, memory is released on every path, an output that data sizes gets its dims and its
 // place, and @plan becomes a burin_planner.
+// CHECK-LABEL: func.func @plan
+// CHECK-SAME: (%[[INPUTS:.*]]: !llvm.ptr, %[[DIMS:.*]]: !llvm.ptr, %[[BYTES:.*]]: !llvm.ptr) -> i32
+// CHECK: %[[WELL:.*]] = arith.select
+// CHECK: llvm.store %{{.*}}, %[[BYTES]]
+// CHECK: llvm.getelementptr %[[DIMS]][0]
+// CHECK: llvm.getelementptr %[[DIMS]][8]
+// CHECK: return %[[WELL]]
 // CHECK-LABEL: func.func @entry
 // CHECK-SAME: (%[[INPUTS:.*]]: !llvm.ptr, %[[OUTPUTS:.*]]: !llvm.ptr, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr, %[[CONTEXT:.*]]: !llvm.ptr) -> i32
 // CHECK: %[[STATUS:.*]] = llvm.alloca
@@ -21,13 +28,6 @@
 // CHECK-NEXT: }
 // CHECK: llvm.load %[[STATUS]]
 // CHECK: return
-// CHECK-LABEL: func.func @plan
-// CHECK-SAME: (%[[INPUTS:.*]]: !llvm.ptr, %[[DIMS:.*]]: !llvm.ptr, %[[BYTES:.*]]: !llvm.ptr) -> i32
-// CHECK: %[[WELL:.*]] = arith.select
-// CHECK: llvm.store %{{.*}}, %[[BYTES]]
-// CHECK: llvm.getelementptr %[[DIMS]][0]
-// CHECK: llvm.getelementptr %[[DIMS]][8]
-// CHECK: return %[[WELL]]
 // CHECK: llvm.func internal @burin_allocate
 // CHECK: llvm.func internal @burin_release
 // CHECK: llvm.func internal @burin_output
