@@ -24,7 +24,7 @@ Argument broadcastArgument(Lowering &l, Value operand, ArrayRef<int64_t> shape) 
   if (l.shape(operand) == shape)
     return plain;
   auto [tensor, map] = l.broadcast(operand, shape, identityOrder(shape.size()));
-  plain.tensor = l.map(RankedTensorType::get(shape, l.element(operand)), tensor, map,
+  plain.tensor = l.map(Shaped(shape, l.element(operand)), tensor, map,
                        [](ImplicitLocOpBuilder &, ValueRange args) { return args[0]; });
   return plain;
 }
@@ -66,6 +66,31 @@ static SmallVector<Value> makeCall(Lowering &l, StringRef callee, ArrayRef<Argum
   return SmallVector<Value>(call.getResults().drop_back());
 }
 
+/// Dims that only the function knows: it is asked for them in a call of their own, before that for the data.
+static void askDims(Lowering &l, StringRef callee, ArrayRef<Argument> inputs, ArrayRef<Value> results,
+                    ArrayRef<int32_t> dtypes, DictionaryAttr attributes) {
+  SmallVector<int32_t> ranks;
+  int64_t total = 0;
+  for (Value result : results) {
+    ranks.push_back(cast<RankedTensorType>(result.getType()).getRank());
+    total += ranks.back();
+  }
+  Value init = l.empty(RankedTensorType::get({total}, l.b.getI64Type()));
+  Value told = makeCall(l, callee, inputs, init, dtypes, l.b.getDenseI32ArrayAttr(ranks), attributes).front();
+  int64_t next = 0;
+  for (auto [result, rank] : llvm::zip_equal(results, ranks)) {
+    Dims shape(l.shape(result));
+    for (int32_t d = 0; d < rank; ++d, ++next) {
+      if (!ShapedType::isDynamic(shape[d]))
+        continue;
+      Value at = arith::ConstantIndexOp::create(l.b, next);
+      Value size = tensor::ExtractOp::create(l.b, told, at);
+      shape[d] = l.extents.symbol(arith::IndexCastOp::create(l.b, l.b.getIndexType(), size));
+    }
+    l.setShape(result, shape);
+  }
+}
+
 LogicalResult callFunction(Lowering &l, Operation *op, StringRef callee, ArrayRef<Argument> inputs, ValueRange results,
                            DictionaryAttr attributes) {
   SmallVector<Value> present, inits;
@@ -79,6 +104,8 @@ LogicalResult callFunction(Lowering &l, Operation *op, StringRef callee, ArrayRe
     present.push_back(result);
     dtypes.push_back(onnx::getDataType(type.getElementType()));
   }
+  if (llvm::any_of(present, [&](Value v) { return ShapedType::isDynamicShape(l.shape(v)); }))
+    askDims(l, callee, inputs, present, dtypes, attributes);
   for (Value result : present)
     inits.push_back(l.empty(l.typeIn(result, identityOrder(l.rank(result)))));
   for (auto [result, value] : llvm::zip_equal(present, makeCall(l, callee, inputs, inits, dtypes, {}, attributes)))
@@ -92,7 +119,7 @@ Value stringConstant(Lowering &l, Value v, ArrayRef<int64_t> order) {
   SmallVector<StringRef> texts;
   if (attr)
     texts.assign(attr.getValues<StringRef>().begin(), attr.getValues<StringRef>().end());
-  Value init = l.empty(RankedTensorType::get(shape, l.element(v)));
+  Value init = l.empty(shape, l.element(v));
   auto attributes = l.b.getDictionaryAttr(l.b.getNamedAttr("value", l.b.getStrArrayAttr(texts)));
   Value whole = makeCall(l, "burin_string_constant", {}, init, {BURIN_STRING}, {}, attributes).front();
   return l.transpose(whole, order);

@@ -134,6 +134,14 @@ int burin_cli_random_inputs(burin_cli *cli, burin_error *error) {
 int burin_cli_bind_inputs(burin_cli *cli, burin_error *error) {
   const burin_model *model = cli->model;
   char text[600], other[300];
+  for (uint32_t i = 0; i < model->num_inputs + model->num_outputs; ++i) {
+    int is_input = i < model->num_inputs;
+    const burin_tensor_info *info = is_input ? &model->inputs[i] : &model->outputs[i - model->num_inputs];
+    if (info->dtype == BURIN_STRING)
+      return burin_fail(
+          error, "%s '%.200s' is a tensor of strings, which npz files do not hold; run this model from Python or C",
+          is_input ? "input" : "output", info->name);
+  }
   for (size_t g = 0; g < cli->given.count; ++g) {
     uint32_t i = 0;
     while (i < model->num_inputs && strcmp(model->inputs[i].name, cli->given.items[g].name))
