@@ -265,6 +265,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
                                             "CumSum",
                                             "LSTM",
                                             "Resize",
+                                            "TensorScatter",
                                             "GRU",
                                             "RNN"};
     StringRef name = onnx::getOpType(op);

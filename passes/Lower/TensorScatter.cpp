@@ -51,7 +51,10 @@ Value combine(ImplicitLocOpBuilder &b, Combine kind, Value old, Value update, bo
 // for each point of `loops`: target[place(point)] = combine(target[...], updates[point]).
 using Place = llvm::function_ref<SmallVector<Value>(ImplicitLocOpBuilder &b, ArrayRef<Value> point)>;
 Value scatter(Lowering &l, Value target, Value updates, Combine kind, bool isUnsigned, Place place) {
-  ArrayRef<int64_t> loops = l.typeOf(updates).getShape();
+  Dims loops = l.extentsOf(updates);
+  SmallVector<Value> ends;
+  for (int64_t extent : loops)
+    ends.push_back(l.index(extent));
   SmallVector<Value> point;
   std::function<Value(ImplicitLocOpBuilder &, Value)> nest = [&](ImplicitLocOpBuilder &b, Value current) -> Value {
     if (point.size() == loops.size()) {
@@ -61,7 +64,7 @@ Value scatter(Lowering &l, Value target, Value updates, Combine kind, bool isUns
         update = combine(b, kind, extract(b, current, at), update, isUnsigned);
       return tensor::InsertOp::create(b, update, current, at);
     }
-    Value zero = constantIndex(b, 0), end = constantIndex(b, loops[point.size()]), one = constantIndex(b, 1);
+    Value zero = constantIndex(b, 0), end = ends[point.size()], one = constantIndex(b, 1);
     auto loop = scf::ForOp::create(b, zero, end, one, current,
                                    [&](OpBuilder &builder, Location loc, Value index, ValueRange carried) {
                                      ImplicitLocOpBuilder inner(loc, builder);
@@ -72,7 +75,7 @@ Value scatter(Lowering &l, Value target, Value updates, Combine kind, bool isUns
                                    });
     return loop.getResult(0);
   };
-  return nest(l.b, target);
+  return l.built(nest(l.b, target), l.extentsOf(target));
 }
 
 LogicalResult lowerScatterElements(Lowering &l, onnx::ScatterElementsOp op) {
@@ -87,8 +90,8 @@ LogicalResult lowerScatterElements(Lowering &l, onnx::ScatterElementsOp op) {
     l.set(result, data);
     return success();
   }
-  int64_t rank = data.order.size(), axis = positionOf(data.order, normalizeAxis(op.getAxis(), rank)),
-          extent = l.typeOf(data.value).getDimSize(axis);
+  int64_t rank = data.order.size(), axis = positionOf(data.order, normalizeAxis(op.getAxis(), rank));
+  Value extent = l.index(l.typeOf(data.value).getDimSize(axis));
   Value indices = l.getIn(op.getIndices(), data.order), updates = l.getIn(op.getUpdates(), data.order);
   l.set(result,
         scatter(l, data.value, updates, *kind, l.isUnsigned(result),
@@ -116,6 +119,8 @@ std::optional<Box> findBox(ArrayRef<int64_t> indices, ArrayRef<int64_t> shape, A
     int64_t index = indices[offset + component];
     return index < 0 ? index + dataShape[component] : index;
   };
+  if (anyFree(dataShape.take_front(depth)) || anyFree(shape))
+    return std::nullopt;
   Box box;
   for (int64_t component = 0; component < depth; ++component) {
     box.base.push_back(at(0, component));
@@ -186,23 +191,26 @@ LogicalResult lowerScatterND(Lowering &l, onnx::ScatterNDOp op) {
       sizes.append(shape.begin() + depth, shape.end());
       Placed data = l.get(op.getData());
       Value source = inOrder(l, regrouped(l, transposed(updates, permutation), sizes), data.order);
-      auto fold = [&](ArrayRef<int64_t> values) {
-        return getAsIndexOpFoldResult(l.b.getContext(), permuted(values, data.order));
-      };
-      l.set(result, tensor::InsertSliceOp::create(l.b, source, data.value, fold(offsets), fold(sizes), fold(strides)),
-            data.order);
+      auto fold = [&](ArrayRef<int64_t> values) { return l.fold(permuted(values, data.order)); };
+      Value whole = tensor::InsertSliceOp::create(l.b, source, data.value, fold(offsets), fold(sizes), fold(strides));
+      l.set(result, l.built(whole, l.extentsOf(data.value)), data.order);
       return success();
     }
   }
 
+  if (isFree(depth))
+    return l.unsupported(op, "indices whose last dim is free");
   Value indices = l.getIdentity(op.getIndices());
+  SmallVector<Value> extents;
+  for (int64_t component = 0; component < depth; ++component)
+    extents.push_back(l.index(shape[component]));
   l.set(result, scatter(l, l.getIdentity(op.getData()), l.getIdentity(op.getUpdates()), *kind, l.isUnsigned(result),
                         [&](ImplicitLocOpBuilder &b, ArrayRef<Value> point) {
                           SmallVector<Value> place;
                           for (int64_t component = 0; component < depth; ++component) {
                             SmallVector<Value> tuple(point.take_front(outer));
                             tuple.push_back(constantIndex(b, component));
-                            place.push_back(safeIndex(b, extract(b, indices, tuple), shape[component]));
+                            place.push_back(safeIndex(b, extract(b, indices, tuple), extents[component]));
                           }
                           llvm::append_range(place, point.drop_front(outer));
                           return place;
@@ -230,11 +238,10 @@ LogicalResult lowerTensorScatter(Lowering &l, onnx::TensorScatterOp op) {
   if (!l.isAbsent(op.getWriteIndices()))
     starts = l.getIdentity(op.getWriteIndices());
   if (!circular && !starts) {
-    SmallVector<OpFoldResult> zeros(rank, l.b.getIndexAttr(0)), ones(rank, l.b.getIndexAttr(1));
-    auto sizes = getAsIndexOpFoldResult(l.b.getContext(), l.typeOf(update).getShape());
-    l.set(result, tensor::InsertSliceOp::create(l.b, update, target, zeros, sizes, ones), cache.order);
+    l.set(result, l.insert(update, target, Dims(rank, 0)), cache.order);
     return success();
   }
+  Value end = l.index(extent);
   // Loops, not slices at positions known at run time: targets want every view static.
   l.set(result,
         scatter(l, target, update, Combine::Replace, false,
@@ -245,8 +252,8 @@ LogicalResult lowerTensorScatter(Lowering &l, onnx::TensorScatterOp op) {
                     at[axis] = arith::AddIOp::create(b, at[axis], start);
                   }
                   if (circular)
-                    at[axis] = arith::RemUIOp::create(b, at[axis], constantIndex(b, extent));
-                  at[axis] = safeIndex(b, at[axis], extent);
+                    at[axis] = arith::RemUIOp::create(b, at[axis], end);
+                  at[axis] = safeIndex(b, at[axis], end);
                   return at;
                 }),
         cache.order);
