@@ -86,6 +86,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
             add_file("burin/lib/" + library, os.path.join(BUILD, "lib", library))
         for source in sorted(glob.glob(os.path.join(BUILD, "lib", "burin", "runtime", "*", "*.a"))):
             add_file("burin/lib/" + os.path.relpath(source, os.path.join(BUILD, "lib")), source)
+        # What --patterns gives to mlir-pdll.
+        for source in ("Onnx.td", "OnnxPatterns.td", "Patterns.pdll", "OnnxOps.td"):
+            add_file("burin/include/dialects/Onnx/" + source, os.path.join(BUILD, "dialects", "Onnx", source))
         for text in ("LICENSE", "NOTICES.md"):
             add_file(info + text, os.path.join(ROOT, text))
         add(info + "METADATA", METADATA.encode())
