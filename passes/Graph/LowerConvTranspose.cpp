@@ -245,7 +245,10 @@ bool visit(Operation *op, int64_t lanes) {
   if (!isa<onnx::ConvTransposeOp>(op) && !isActivation(op))
     return false;
   Operation *first = op;
-  while (first && isActivation(first)) {
+  // A chain of activations this long is no layer's.
+  for (unsigned steps = 0; first && isActivation(first); ++steps) {
+    if (steps == 8)
+      return false;
     first = first->getOperand(0).getDefiningOp();
     if (first && (!first->getResult(0).hasOneUse() || first->getBlock() != op->getBlock()))
       return false;

@@ -19,7 +19,7 @@ using namespace graph;
 
 constexpr StringLiteral passName = "MergeBranches";
 // Bounds the walk, which is done again for each operator of a sum.
-constexpr unsigned maxBranches = 64, maxChain = 4;
+constexpr unsigned maxBranches = 64, maxParts = 96, maxChain = 4;
 
 // scale * f(root): `chain` are the operators of f from the root on (none: the root itself).
 struct Branch {
@@ -65,6 +65,10 @@ bool collect(Value value, bool isTop, ArrayRef<double> scale, int64_t count, Sum
   Operation *op = value.getDefiningOp();
   if (!type || type.getRank() < 3 || type.getDimSize(1) != count) {
     sum.why = "a branch has other channels";
+    return false;
+  }
+  if (sum.parts.size() > maxParts) {
+    sum.why = "the sum is longer than it looks at";
     return false;
   }
   bool inside = isTop || (op && value.hasOneUse() && op->getBlock() == sum.parts.front()->getBlock());
@@ -183,6 +187,24 @@ bool unite(Sum &sum, RankedTensorType in, RankedTensorType out, Stencil &window)
   return true;
 }
 
+// A sum of values, under a few scales and shifts at most: looked at before anything is computed, so that long chains of
+// arithmetic cost nothing.
+bool hasSum(Operation *op) {
+  for (unsigned steps = 0; steps < 8 && op && isSumPart(op); ++steps) {
+    Value x;
+    unsigned values = 0;
+    for (Value operand : op->getOperands())
+      if (!onnx::getConstantAttr(operand)) {
+        x = operand;
+        ++values;
+      }
+    if (values != 1)
+      return values > 1;
+    op = x.getDefiningOp();
+  }
+  return false;
+}
+
 // Is `op` the last of a sum that can be one convolution? Fills `sum` and `window`; the weights are not read yet.
 //  - at least two branches, one of them a convolution, all over one value; nothing else uses what lies between
 //  - equal strides and channels, and output sizes that are equal for every input
@@ -190,7 +212,7 @@ bool unite(Sum &sum, RankedTensorType in, RankedTensorType out, Stencil &window)
 bool matches(Operation *op, Sum &sum, Stencil &window) {
   RankedTensorType type = op->getNumResults() == 1 ? rankedType(op->getResult(0)) : RankedTensorType();
   if (!type || type.getRank() < 3 || type.getDimSize(1) == ShapedType::kDynamic ||
-      !isa<FloatType>(type.getElementType()))
+      !isa<FloatType>(type.getElementType()) || !hasSum(op))
     return false;
   int64_t count = type.getDimSize(1);
   sum.parts.push_back(op);
