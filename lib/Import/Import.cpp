@@ -185,6 +185,7 @@ OwningOpRef<ModuleOp> importModel(StringRef bytes, StringRef name, std::shared_p
     model.skeleton.bytes.clear();
     model.skeleton.bytes.shrink_to_fit();
     model.nameNodes();
+    claimRuntimeOperators(model);
     if (failed(resolveExternalData(model, options.externalFolder)) || failed(checkModel(model)))
       return nullptr;
     Declared declared = readInterface(model);

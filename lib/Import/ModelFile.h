@@ -61,6 +61,9 @@ mlir::LogicalResult resolveExternalData(ModelFile &model, llvm::StringRef folder
 void forEachTensor(::onnx::ModelProto &model,
                    llvm::function_ref<void(::onnx::TensorProto &, const ::onnx::NodeProto *)> body);
 
+/// Operators that ONNX Runtime keeps in ONNX's domain go to its own; before checkModel.
+void claimRuntimeOperators(ModelFile &model);
+
 /// Local functions inlined, sparse tensors dense, the working opset reached.
 mlir::LogicalResult upgradeModel(ModelFile &model);
 

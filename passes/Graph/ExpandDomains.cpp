@@ -248,13 +248,14 @@ const Expanders &getExpanders() {
     addMicrosoftAttentionExpanders(t);
     addMicrosoftQuantExpanders(t);
     addPreviewExpanders(t);
+    addTextExpanders(t);
     return t;
   }();
   return table;
 }
 
 Expander find(Operation *op) {
-  if (!isa<onnx::OnnxDialect>(op->getDialect()) || onnx::getDomain(op).empty())
+  if (!isa<onnx::OnnxDialect>(op->getDialect()) || (onnx::getDomain(op).empty() && !isa<onnx::TfIdfVectorizerOp>(op)))
     return nullptr;
   return getExpanders().lookup((onnx::getDomain(op) + ":" + onnx::getOpType(op)).str());
 }

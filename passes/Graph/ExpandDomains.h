@@ -121,6 +121,8 @@ void addMicrosoftAttentionExpanders(Expanders &table); // com.microsoft: attenti
 void addMicrosoftQuantExpanders(Expanders &table);     // com.microsoft: quantized operators
 void addPreviewExpanders(Expanders &table);            // ai.onnx.preview, ai.onnx.preview.training
 
+void addTextExpanders(Expanders &table); // TfIdfVectorizer, though it is ONNX's own
+
 /// ONNX's number of an element type; 0 for one without.
 int64_t elementNumber(mlir::Type element);
 mlir::Type elementOfNumber(mlir::MLIRContext *context, int64_t number);

@@ -85,8 +85,8 @@ def ExpandDomains : Pass<"graph-expand-domains", "::mlir::ModuleOp"> {
   let summary = "Replace operators of com.microsoft, ai.onnx.ml and ONNX's preview domains by standard ones";
   let description = [{
     Matches operators of `com.microsoft` (fused layers, attention, quantized operators), those of `ai.onnx.ml` that are
-    arithmetic on numbers or older forms of tree ensembles, and of ONNX's preview domains FlexAttention and the
-    optimizers' steps. Makes standard operators, types inferred on the way, since what follows an operator of another
+    arithmetic on numbers or older forms of tree ensembles, of ONNX's preview domains FlexAttention and the
+    optimizers' steps, and TfIdfVectorizer. Makes standard operators, types inferred on the way, since what follows an operator of another
     domain has none before. Must not guess: a form that is not understood stays as it is (with `strict`, it is a located
     error), and so does an operator whose operands have no known type. Example: test/passes/Graph/expand-domains.mlir#fused_matmul
   }];

@@ -171,3 +171,4 @@ nbits("_zeros_odd", (3,), 48, 8, 16, zeros="packed")
 nbits("_zeros_float", (3,), 32, 8, 16, zeros="float")
 nbits("_short", (3,), 40, 8, 16)
 nbits("_8", (3,), 32, 8, 16, bits=8, zeros="packed")
+CASES("ms_simplifiedlayernorm", "SimplifiedLayerNormalization", f(2, 3, 8), f(8), outputs=1, epsilon=1e-6)  # in ONNX's domain, as ONNX Runtime writes it
