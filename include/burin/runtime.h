@@ -205,8 +205,8 @@ typedef struct burin_call {
 } burin_call;
 
 /* Computes a node: an operator bound by --custom-op, and what Burin itself has no code for (strings, image files).
- * Tensors lie row-major without gaps; an absent input has dtype BURIN_UNDEFINED. Where the compiler cannot tell the dims
- * of the outputs, it is called first with their data NULL, to write them into `dims`; then again with data of that
+ * Tensors lie row-major without gaps; an absent input has dtype BURIN_UNDEFINED. Where the compiler cannot tell the
+ * dims of the outputs, it is called first with their data NULL, to write them into `dims`; then again with data of that
  * size, when it must decide the same. Returns BURIN_OK, or else the run ends with BURIN_ERROR_CALL. */
 typedef int32_t (*burin_function)(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs,
                                   burin_tensor *outputs, uint32_t num_outputs);
