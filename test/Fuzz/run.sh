@@ -23,6 +23,7 @@ run() {  # run NAME CORPUS-COMMAND...
 
 run import "$python" test/lib/Import/models.py
 run npz "$python" test/Fuzz/make_npz_corpus.py
+run image "$python" test/Fuzz/make_image_corpus.py
 run safetensors "$python" test/Fuzz/make_safetensors_corpus.py
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
