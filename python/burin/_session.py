@@ -283,7 +283,17 @@ class InferenceSession:
             s = self._dynamic
             if s is None or self._comes_back(feed):
                 s = self._specialize(feed)
-        result = s.run(output_names, feed, out)
+        try:
+            result = s.run(output_names, feed, out)
+        except Error as e:
+            # Code for all sizes takes dims of which nothing is known as equal; shapes that broadcast need code of their own.
+            if s is not self._dynamic or not str(e).startswith("the shapes of the inputs do not fit"):
+                raise
+            with self._lock:
+                s = self._specialize(feed)
+            if s is self._dynamic:
+                raise
+            result = s.run(output_names, feed, out)
         if result is None:
             raise Error("internal error: a specialization does not fit the feed that it was made for")
         return result
