@@ -2,7 +2,7 @@
 #include "burin/runtime.h"
 #include <string.h>
 
-int32_t scale_run(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs,
+int32_t acme_scale(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs,
                   uint32_t num_outputs) {
   float alpha = 1;
   int64_t count = 1;

@@ -39,9 +39,9 @@ def check():
     session = burin.InferenceSession(scale(2.0), custom_ops={"com.acme.Scale": run})
     np.testing.assert_array_equal(session.run(None, {"x": X})[0], -5 * X)
     library = os.path.join(FOLDER, "libscale.so")
-    session = burin.InferenceSession(scale(2.0), custom_ops={"com.acme.Scale": "scale_run:" + library})
+    session = burin.InferenceSession(scale(2.0), custom_ops={"com.acme.Scale": "acme_scale:" + library})
     np.testing.assert_array_equal(session.run(None, {"x": X})[0], -2 * X)
-    session = burin.InferenceSession(scale(0.0), custom_ops={"com.acme.Scale": "scale_run:" + library})
+    session = burin.InferenceSession(scale(0.0), custom_ops={"com.acme.Scale": "acme_scale:" + library})
     try:
         session.run(None, {"x": X})
         raise AssertionError("a function that fails must end the run")
