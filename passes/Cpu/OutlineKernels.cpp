@@ -136,9 +136,11 @@ public:
     eraseDead(main.front());
     for (auto &[kernel, facts] : kernels)
       annotate(kernel, facts);
-    // Arguments are inputs, outputs, arena, weights; outputs are those that something writes.
+    // Arguments are inputs, outputs, arena, weights; outputs are those that something writes, where the tensor stage
+    // has not said it: an output that the run allocates has an argument that nothing uses.
     unsigned fixed = main.getNumArguments() - 2;
-    main->setAttr("burin.num_inputs", builder.getI64IntegerAttr(std::min(firstWritten, fixed)));
+    if (!main->hasAttr("burin.num_inputs"))
+      main->setAttr("burin.num_inputs", builder.getI64IntegerAttr(std::min(firstWritten, fixed)));
     module->setAttr("burin.layers", builder.getArrayAttr(layers));
     return success();
   }

@@ -23,24 +23,38 @@ struct Counted {
   Value tensor, count; // count: tensor<1xi64>
 };
 
-/// Answers `result` with the first `count` positions. Its size is what the graph says (an output declares it), and the
-/// program checks that the data agrees. `order` is that of the tensor's dims.
+/// Answers `result` with the first `count` positions, or, where the graph declares how many there are, with as many,
+/// and the program checks that the data agrees. `order` is that of the tensor's dims.
 void setCounted(Lowering &l, Value result, const Counted &counted, ArrayRef<int64_t> order) {
-  auto type = cast<RankedTensorType>(counted.tensor.getType());
-  int64_t given = l.shape(result)[order[0]];
+  Shaped type = l.typeOf(counted.tensor);
   Value count = extract(l.b, counted.count, constantIndex(l.b, 0));
-  Value fits =
-      arith::CmpIOp::create(l.b, arith::CmpIPredicate::eq, count, arith::ConstantIntOp::create(l.b, given, 64));
-  cf::AssertOp::create(l.b, fits, "a result has another size than the model declares");
-  Dims sizes(type.getShape());
-  if (given > sizes[0]) { // never as many: the check above has failed
-    Value none = l.filled(RankedTensorType::get(permuted(l.shape(result), order), type.getElementType()),
-                          l.zero(type.getElementType()));
-    l.set(result, none, order);
-    return;
+  auto declared = dyn_cast<RankedTensorType>(result.getType());
+  int64_t given = declared ? declared.getDimSize(order[0]) : ShapedType::kDynamic;
+  Dims sizes = type.shape;
+  if (ShapedType::isDynamic(given)) {
+    sizes[0] = l.extents.symbol(arith::IndexCastOp::create(l.b, l.b.getIndexType(), count));
+  } else {
+    Value fits =
+        arith::CmpIOp::create(l.b, arith::CmpIPredicate::eq, count, arith::ConstantIntOp::create(l.b, given, 64));
+    cf::AssertOp::create(l.b, fits, "a result has another size than the model declares");
+    bool never = !isFree(sizes[0]) && given > sizes[0]; // the check above has failed
+    sizes[0] = given;
+    if (never)
+      return l.set(result, l.filled({sizes, type.element}, l.zero(type.element)), order);
   }
-  sizes[0] = given;
+  Dims shape(sizes.size());
+  for (auto [position, dim] : llvm::enumerate(order))
+    shape[dim] = sizes[position];
+  l.setShape(result, shape);
   l.set(result, l.slice(counted.tensor, Dims(sizes.size(), 0), sizes), order);
+}
+
+/// Operators whose bounds are computed here as numbers.
+LogicalResult requireNumbers(Lowering &l, Operation *op) {
+  for (Value v : op->getOperands())
+    if (!l.isAbsent(v) && anyFree(l.shape(v)))
+      return l.unsupported(op, "operands with free dims; bind them with --dim or --shape");
+  return success();
 }
 
 using LoopBody = llvm::function_ref<SmallVector<Value>(ImplicitLocOpBuilder &b, Value i, ValueRange carried)>;
@@ -90,9 +104,7 @@ Value isNotZero(ImplicitLocOpBuilder &b, Value v) {
   return negated(b, s.equal(v, s.like(v, 0)));
 }
 
-Value room(Lowering &l, ArrayRef<int64_t> shape, Type element) {
-  return l.fresh(RankedTensorType::get(shape, element));
-}
+Value room(Lowering &l, ArrayRef<int64_t> shape, Type element) { return l.fresh({shape, element}); }
 
 /// A count of 0 in memory of its own.
 Value counter(Lowering &l) {
@@ -109,7 +121,7 @@ Value recounted(ImplicitLocOpBuilder &b, Value counter, Value count) {
 // Before the k-th element at most k - 1 were found, so the place of the next one is always inside.
 LogicalResult lowerNonZero(Lowering &l, onnx::NonZeroOp op) {
   Value result = op.getY(), x = l.getIdentity(op.getX());
-  int64_t rank = l.rank(op.getX()), most = product(l.shape(op.getX()));
+  int64_t rank = l.rank(op.getX()), most = l.product(l.shape(op.getX()));
   if (rank == 0)
     return l.unsupported(op, "a scalar; a Reshape to [1] before it works");
   SmallVector<Value> point;
@@ -156,15 +168,14 @@ LogicalResult lowerCompress(Lowering &l, onnx::CompressOp op) {
     order.insert(order.begin(), axis);
     data = l.getIn(input, order);
   } else {
-    data = l.reshape(l.getIdentity(input), {product(shape)});
+    data = l.reshape(l.getIdentity(input), {l.product(shape)});
   }
   int64_t given = l.shape(op.getCondition())[0];
   Counted where = chosen(l, l.getIdentity(op.getCondition()), given);
-  auto type = cast<RankedTensorType>(data.getType());
-  Dims all(type.getShape());
-  int64_t length = all[0];
+  Dims all = l.extentsOf(data);
+  Value length = l.index(all[0]);
   all[0] = given;
-  Value taken = mapIndexed(l, RankedTensorType::get(all, type.getElementType()), {}, {},
+  Value taken = mapIndexed(l, {all, getElementTypeOrSelf(data.getType())}, {}, {},
                            [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) {
                              SmallVector<Value> from(indices);
                              from[0] = safeIndex(b, extract(b, where.tensor, indices[0]), length);
@@ -249,6 +260,8 @@ Value sortedItems(Lowering &l, Value items, int64_t count, bool isUnsigned) {
 }
 
 LogicalResult lowerUnique(Lowering &l, onnx::UniqueOp op) {
+  if (failed(requireNumbers(l, op)))
+    return failure();
   Value x = op.getX(), y = op.getY();
   int64_t rank = l.rank(x), axis = op.getAxis() ? normalizeAxis(*op.getAxis(), rank) : 0;
   Dims order = identityOrder(op.getAxis() ? rank : 1);
@@ -378,6 +391,8 @@ Value overlap(ImplicitLocOpBuilder &b, Value boxes, Value batch, Value i, Value 
 // For each batch and class: the boxes above the score threshold, then as often as boxes are wanted the best that is
 // left (the first among equals), with all that overlap it struck out. Rows of the result: batch, class, box.
 LogicalResult lowerNonMaxSuppression(Lowering &l, onnx::NonMaxSuppressionOp op) {
+  if (failed(requireNumbers(l, op)))
+    return failure();
   Dims scoresShape(l.shape(op.getScores()));
   int64_t batches = scoresShape[0], classes = scoresShape[1], count = scoresShape[2];
   Value boxes = l.getIdentity(op.getBoxes()), scores = l.getIdentity(op.getScores());

@@ -2,6 +2,7 @@
 // placed before it is asked for, so nothing is ever patched up. It builds a new block beside the old one and drops the
 // old one at the end; on an error the function stays as it was.
 #include "dialects/Onnx/Bridge.h"
+#include "passes/Lower/Calls.h"
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Narrow.h"
 #include "passes/Lower/Passes.h"
@@ -43,6 +44,8 @@ const Registry &getRegistry() {
     populateSignalLowerings(r);
     populateDetectionLowerings(r);
     populateMiscLowerings(r);
+    populateCallLowerings(r);
+    populateTextLowerings(r); // takes strings out of what those before have
     return r;
   }();
   return registry;
@@ -99,6 +102,7 @@ static int64_t dtypeNumber(Type type) {
   if (auto complex = dyn_cast<ComplexType>(type))
     return complex.getElementType().isF32() ? 14 : 15;
   return llvm::TypeSwitch<Type, int64_t>(type)
+      .Case<onnx::StringType>([](auto) { return 8; })
       .Case<Float32Type>([](auto) { return 1; })
       .Case<Float16Type>([](auto) { return 10; })
       .Case<Float64Type>([](auto) { return 11; })
@@ -114,7 +118,7 @@ static int64_t dtypeNumber(Type type) {
 
 static bool isNumeric(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.getElementType().isIntOrFloat();
+  return tensor && (tensor.getElementType().isIntOrFloat() || isString(tensor));
 }
 
 namespace {
@@ -274,8 +278,9 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
 
   /// Operators whose result is as long as their data says: their lowering tells the shape (`Lowering::setShape`).
   static bool tellsOwnShape(Operation *op) {
-    static const llvm::StringSet<> names = {"Compress", "NonMaxSuppression", "NonZero", "Unique"};
-    return onnx::getDomain(op).empty() && names.contains(onnx::getOpType(op));
+    static const llvm::StringSet<> names = {
+        "Compress", "ImageDecoder", "NonMaxSuppression", "NonZero", "StringNormalizer", "StringSplit", "Unique"};
+    return isa<onnx::CustomOp>(op) || (onnx::getDomain(op).empty() && names.contains(onnx::getOpType(op)));
   }
 
   /// Shapes that the graph does not know, in extents. `done`: nothing is left to compute.
@@ -355,11 +360,16 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
           if (Type element = getElementTypeOrSelf(v.getType()); isNarrow(element))
             return onnx::emitNodeError(op) << "operator is not supported by the CPU target yet: elements of type "
                                            << element << "; cast to a wider type before it";
+    if (!takesStrings(op))
+      for (auto values : {ValueRange(op->getOperands()), ValueRange(op->getResults())})
+        if (llvm::any_of(values.getTypes(), isString))
+          return onnx::emitNodeError(op)
+                 << "operator is not supported by the CPU target yet: elements that are strings";
     for (OpResult result : op->getResults()) {
       if (onnx::isNone(result))
         continue;
       auto tensor = dyn_cast<TensorType>(result.getType()); // of a rank that inference has told, if not the type
-      if (!tensor || !tensor.getElementType().isIntOrFloat())
+      if (!tensor || !(tensor.getElementType().isIntOrFloat() || isString(tensor)))
         return onnx::emitNodeError(op) << "expected result " << result.getResultNumber()
                                        << " to be a tensor of numbers of known rank, got " << result.getType();
     }
@@ -478,7 +488,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     l.b.setLoc(old.getTerminator()->getLoc());
     for (auto [i, v] : llvm::enumerate(old.getTerminator()->getOperands())) {
       auto tensor = dyn_cast<TensorType>(v.getType());
-      if (!tensor || !tensor.getElementType().isIntOrFloat())
+      if (!tensor || !(tensor.getElementType().isIntOrFloat() || isString(tensor)))
         return main.emitError("output ") << i << ": expected a tensor of numbers, got " << v.getType();
       results.push_back(l.getIdentity(v));
       if (Attribute names = dimNames(attrs, v.getType()))

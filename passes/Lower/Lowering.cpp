@@ -1,5 +1,6 @@
 // Orders, constants and the building blocks that all lowering families share (see Lowering.h for the idea).
 // Nothing here knows an operator.
+#include "passes/Lower/Calls.h"
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Narrow.h"
 #include "passes/Lower/Tensor.h"
@@ -93,6 +94,8 @@ Shaped::operator RankedTensorType() const {
 Type storageType(Type element) {
   if (isNarrow(element))
     return IntegerType::get(element.getContext(), 8);
+  if (isString(element)) // a pointer
+    return IntegerType::get(element.getContext(), 64);
   if (auto type = dyn_cast<IntegerType>(element); type && !type.isSignless())
     return IntegerType::get(type.getContext(), type.getWidth());
   return element;
@@ -371,6 +374,8 @@ Value Lowering::materializeScalars(Value v) {
 Value Lowering::materialize(Value v, ArrayRef<int64_t> order) {
   if (!burin::lower::product(shape(v)))
     return empty(typeIn(v, order));
+  if (isString(v.getType()))
+    return stringConstant(*this, v, order);
   ElementsAttr attr = constant(v);
   RankedTensorType type = typeIn(v, order);
   if (TypedAttr scalar = splat(v))

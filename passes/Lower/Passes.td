@@ -24,7 +24,7 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
 
     Example: test/passes/Lower/lower-onnx.mlir#transposes_once
   }];
-  let dependentDialects = ["arith::ArithDialect", "bufferization::BufferizationDialect", "cf::ControlFlowDialect", "func::FuncDialect", "linalg::LinalgDialect", "math::MathDialect",
+  let dependentDialects = ["arith::ArithDialect", "bufferization::BufferizationDialect", "cf::ControlFlowDialect", "foreign::ForeignDialect", "func::FuncDialect", "linalg::LinalgDialect", "math::MathDialect",
                            "nn::NnDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
 

@@ -42,7 +42,8 @@ struct VerifyLowered : impl::VerifyLoweredBase<VerifyLowered> {
         return WalkResult::advance();
       Dialect *dialect = op->getDialect();
       if (!dialect ||
-          !(llvm::is_contained({"nn", "linalg", "tensor", "arith", "math", "scf", "affine"}, dialect->getNamespace()) ||
+          !(llvm::is_contained({"nn", "foreign", "linalg", "tensor", "arith", "math", "scf", "affine"},
+                               dialect->getNamespace()) ||
             isa<bufferization::AllocTensorOp, bufferization::MaterializeInDestinationOp, cf::AssertOp>(op))) {
         op->emitError("expected only nn, linalg, tensor, arith, math and scf operations after the lower stage, got '")
             << op->getName() << "'";
