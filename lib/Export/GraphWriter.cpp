@@ -209,8 +209,8 @@ LogicalResult GraphWriter::writeBlock(Block &block, GraphProto &graph, ValueRang
     Operation *op = value.getDefiningOp();
     // A branch may give back an initializer of its own.
     bool held = isa_and_nonnull<onnx::ConstantOp>(op) && isa_and_nonnull<onnx::IfOp>(block.getParentOp());
-    bool own = op && op->getBlock() == &block && (held || !isa<onnx::ConstantOp, onnx::NoValueOp>(op)) &&
-               !names.count(value);
+    bool own =
+        op && op->getBlock() == &block && (held || !isa<onnx::ConstantOp, onnx::NoValueOp>(op)) && !names.count(value);
     if (own)
       names[value] = name;
     direct.push_back(own);

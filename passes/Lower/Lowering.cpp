@@ -1,7 +1,7 @@
 // Orders, constants and the building blocks that all lowering families share (see Lowering.h for the idea).
 // Nothing here knows an operator.
-#include "passes/Lower/Calls.h"
 #include "passes/Lower/Lowering.h"
+#include "passes/Lower/Calls.h"
 #include "passes/Lower/Narrow.h"
 #include "passes/Lower/Tensor.h"
 
@@ -669,6 +669,7 @@ std::pair<Value, AffineMap> Lowering::broadcast(Value v, ArrayRef<int64_t> shape
     int64_t extent = this->shape(v)[dim - offset];
     if (extent == 1 && shape[dim] != 1)
       continue;
+    agree(extent, shape[dim]); // read outside otherwise
     kept.push_back(extent);
     exprs.push_back(b.getAffineDimExpr(position));
   }

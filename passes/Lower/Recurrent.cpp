@@ -70,7 +70,7 @@ public:
   LogicalResult run() {
     Value x = op->getOperand(0), r = op->getOperand(2);
     if (l.rank(x) != 3)
-      return l.error(op) << "expected X of rank 3, got rank " << l.rank(x);
+      return l.impossible = true, l.error(op) << "expected X of rank 3, got rank " << l.rank(x);
     if (l.rank(op->getOperand(1)) != 3 || l.rank(r) != 3)
       return l.error(op) << "expected W and R of rank 3, got ranks " << l.rank(op->getOperand(1)) << " and "
                          << l.rank(r);

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -53,6 +54,39 @@ Value shapeSource(Value value) {
   return value;
 }
 
+// The operand whose buffer `value` is made in, null where it begins one.
+Value madeIn(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return {};
+  unsigned result = cast<OpResult>(value).getResultNumber();
+  if (auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(op))
+    return write.getDest();
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return loop.getInitArgs()[result];
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return insert.getDest();
+  if (auto insert = dyn_cast<tensor::InsertOp>(op))
+    return insert.getDest();
+  if (auto compute = dyn_cast<DestinationStyleOpInterface>(op))
+    return compute.getDpsInits()[result];
+  return {};
+}
+
+// Whether two writers begin with one tensor on the way to `value`, as when equal frames are shared. The caller's buffer
+// must not stand for that tensor: the other writer's result would lie in it too.
+bool sharesBeginning(Value value) {
+  for (Value start = madeIn(value); start; start = madeIn(start)) {
+    unsigned writers = 0;
+    for (OpOperand &use : start.getUses())
+      for (Value result : use.getOwner()->getResults())
+        writers += isa<RankedTensorType>(result.getType()) && madeIn(result) == start;
+    if (writers > 1 && !start.getDefiningOp<tensor::EmptyOp>())
+      return true;
+  }
+  return false;
+}
+
 struct MakeDestinationsPass : burin::impl::MakeDestinationsBase<MakeDestinationsPass> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
@@ -90,6 +124,14 @@ struct MakeDestinationsPass : burin::impl::MakeDestinationsBase<MakeDestinations
             dim = arith::ConstantIndexOp::create(builder, value.getLoc(), -1);
       }
       builder.setInsertionPoint(ret);
+      if (sharesBeginning(value)) {
+        SmallVector<Value> sizes;
+        for (int64_t dim = 0; dim < type.getRank(); ++dim)
+          if (type.isDynamicDim(dim))
+            sizes.push_back(tensor::DimOp::create(builder, value.getLoc(), value, dim));
+        Value own = tensor::EmptyOp::create(builder, value.getLoc(), type.getShape(), type.getElementType(), sizes);
+        value = linalg::CopyOp::create(builder, value.getLoc(), value, own).getResult(0);
+      }
       auto write =
           bufferization::MaterializeInDestinationOp::create(builder, value.getLoc(), Type(), value, destination);
       write.setRestrict(true);

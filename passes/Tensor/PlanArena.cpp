@@ -97,7 +97,8 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     main.walk([&](memref::AllocOp alloc) { hasOwnOutputs |= alloc->hasAttr("burin.output"); });
     if (hasOwnOutputs || !sizedByData.empty())
       getOperation()->setAttr("burin.needs_allocator", UnitAttr::get(&getContext()));
-    if (main.getNumResults() != 0)
+    if (main->hasAttr("burin.num_inputs") ||
+        main.getNumResults() != 0) // tensor-make-destinations says so where dims are free
       return planAtRunTime(main, arithmetic, buffers, positions);
 
     int64_t arena = placeBuffers(buffers), peak = peakLiveBytes(buffers, positions);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 int32_t acme_scale(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs,
-                  uint32_t num_outputs) {
+                   uint32_t num_outputs) {
   float alpha = 1;
   int64_t count = 1;
   for (uint32_t i = 0; i < call->num_attributes; ++i)
