@@ -306,9 +306,8 @@ struct Iteration {
       }
       pieces.push_back(piece);
     }
-    for (auto [i, value] : llvm::enumerate(values))
-      if (value != inside[i]) // a copy: a producer that wrote the old state's memory would write what others still read
-        value = linalg::CopyOp::create(l.b, value, inside[i]).getResult(0);
+    // Before the states: what is stacked may be an old one.
+    SmallVector<Value> stacks;
     for (auto [i, piece] : llvm::enumerate(pieces)) {
       Dims shape = stackShape(i);
       SmallVector<OpFoldResult> offsets(shape.size(), l.b.getIndexAttr(0)), strides(shape.size(), l.b.getIndexAttr(1));
@@ -317,9 +316,13 @@ struct Iteration {
         at = arith::SubIOp::create(l.b, l.index(l.sub(length, 1)), index);
       offsets[axisOf(i)] = at;
       shape[axisOf(i)] = 1;
-      values.push_back(
+      stacks.push_back(
           tensor::InsertSliceOp::create(l.b, piece, inside[states.size() + i], offsets, l.fold(shape), strides));
     }
+    for (auto [i, value] : llvm::enumerate(values))
+      if (value != inside[i]) // a copy: a producer that wrote the old state's memory would write what others still read
+        value = linalg::CopyOp::create(l.b, value, inside[i]).getResult(0);
+    values.append(stacks);
     return values;
   }
 

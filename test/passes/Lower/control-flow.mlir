@@ -24,8 +24,8 @@ func.func @main(%c: tensor<i1>, %x: tensor<2xf32>) -> tensor<2xf32> {
 // CHECK-LABEL: func.func @main
 // CHECK: scf.for %[[I:.*]] = %{{.*}} iter_args(%[[S:.*]] = %{{.*}}, %[[Y:.*]] = %{{.*}}) -> (tensor<3xf32>, tensor<4x3xf32>)
 // CHECK: tensor.extract_slice %{{.*}}[%[[I]], 0] [1, 3]
-// CHECK: linalg.copy {{.*}} outs(%[[S]] : tensor<3xf32>)
 // CHECK: tensor.insert_slice %{{.*}} into %[[Y]][%[[I]], 0] [1, 3]
+// CHECK: linalg.copy {{.*}} outs(%[[S]] : tensor<3xf32>)
 func.func @main(%s: tensor<3xf32>, %x: tensor<4x3xf32>) -> (tensor<3xf32>, tensor<4x3xf32>) {
   %r:2 = onnx.Scan(%s, %x) : (tensor<3xf32>, tensor<4x3xf32>) -> (tensor<3xf32>, tensor<4x3xf32>) attributes {num_scan_inputs = 1 : i64} {
   ^bb0(%a: tensor<3xf32>, %b: tensor<3xf32>):
