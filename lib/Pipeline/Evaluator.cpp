@@ -3,11 +3,16 @@
 #include "lib/Pipeline/Evaluator.h"
 #include "burin/runtime.h"
 #include "dialects/Foreign/Foreign.h"
+#include "dialects/Onnx/Bridge.h"
 #include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "lib/Target/Jit.h"
 #include "lib/Target/WeightSection.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Graph/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace burin;
@@ -53,6 +58,21 @@ ElementsAttr toAttribute(RankedTensorType type, Memory memory) {
   return DenseResourceElementsAttr::get(type, "folded", std::move(blob));
 }
 
+// Operators without a lowering become their ONNX function bodies, whose sizes the small folders then find.
+LogicalResult expandUnlowered(ModuleOp module) {
+  GraphOptions graph;
+  for (std::string &name : getLoweredOperators())
+    graph.lowered.push_back(std::move(name));
+  llvm::StringSet<> lowered(llvm::from_range, graph.lowered);
+  bool any = false;
+  module.walk([&](Operation *op) { any |= onnx::hasFunctionBody(op) && !lowered.contains(onnx::getOpType(op)); });
+  if (!any)
+    return success();
+  PassManager passes(module.getContext(), ModuleOp::getOperationName());
+  finishGraphPipeline(passes, graph, nullptr);
+  return passes.run(module);
+}
+
 class CompilingEvaluator : public Evaluator {
 public:
   FailureOr<SmallVector<ElementsAttr>> evaluate(func::FuncOp function) override {
@@ -80,14 +100,18 @@ public:
     CompileOptions options;
     options.optLevel = 0;
     StageOptions stage{options, *machine};
-    if (failed(captureSignature(*module)) || failed(runLower(*module, stage)) || failed(runTensor(*module, stage)) ||
-        failed(runTarget(*module, stage)))
+    if (failed(expandUnlowered(*module)) || failed(captureSignature(*module)) || failed(runLower(*module, stage)))
+      return failure();
+    // Types above are facts: a body that tells its sizes by data alone would lose them.
+    auto lowered = module->lookupSymbol<func::FuncOp>("main");
+    if (!llvm::all_of(lowered.getResultTypes(), [](Type type) { return cast<ShapedType>(type).hasStaticShape(); }) ||
+        failed(runTensor(*module, stage)) || failed(runTarget(*module, stage)))
       return failure();
     if ((*module)->hasAttr(
             foreign::calleesAttr)) // what a user binds may be anything; strings have no life of their own
       return failure();
     FailureOr<ModelDescription> model = describeModel(*module);
-    if (failed(model))
+    if (failed(model) || !model->plan.empty()) // sizes of results are fixed above; here only data would tell them
       return failure();
     auto objects = compileToObjects(*module, *machine, {"folded", options.optLevel});
     if (failed(objects))
@@ -110,8 +134,13 @@ public:
       outputs.push_back({});
       outputs.back().data = results.back().get();
     }
+    // For what data sizes inside.
+    burin_allocator allocator{};
+    allocator.allocate = [](void *, size_t bytes, size_t) { return allocate(bytes).release(); };
+    allocator.release = [](void *, void *memory) { std::free(memory); };
     burin_context context{};
     context.abi_version = BURIN_ABI_VERSION;
+    context.allocator = &allocator;
     if (reinterpret_cast<burin_entry>(*entry)(nullptr, outputs.data(), arena.get(), weights.get(), &context) !=
         BURIN_OK)
       return failure();
