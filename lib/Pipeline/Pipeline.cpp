@@ -387,7 +387,10 @@ LogicalResult Compilation::runTo(Stage last) {
     return success();
   };
   auto lower = [](ModuleOp m, const StageOptions &stage) {
-    return success(succeeded(captureSignature(m)) && succeeded(runLower(m, stage)));
+    if (failed(captureSignature(m)) || failed(runLower(m, stage)))
+      return failure();
+    refineSignature(m);
+    return success();
   };
   bool isReported = !options.reportFolder.empty();
   if (isReported && reached == Stage::Import)

@@ -137,6 +137,8 @@ inline constexpr char lengthsAttr[] = "burin.lengths";
 /// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s. Free dims are -1, with their
 /// symbols' names.
 mlir::LogicalResult captureSignature(mlir::ModuleOp module);
+/// Puts into it the sizes of outputs that lowering has found.
+void refineSignature(mlir::ModuleOp module);
 
 } // namespace burin
 
