@@ -3,6 +3,7 @@
 #include "lib/CAPI/Options.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
+#include "lib/Target/SharedFile.h"
 #include "lib/Target/WeightSection.h"
 #include "runtime/hosted/explain.h"
 #include "runtime/hosted/functions.h"
@@ -144,6 +145,10 @@ burin_session *burin_session_compile_buffer(const burin_options *options, const 
 
 burin_session *burin_session_load(const char *path) {
   auto *session = new burin_session;
+  if (llvm::Error damage = checkSharedFile(path)) {
+    session->error = std::string(path) + ": " + llvm::toString(std::move(damage));
+    return session;
+  }
   session->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!session->library) {
     session->error = dlerror();

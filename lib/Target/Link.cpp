@@ -1,6 +1,7 @@
 // See Link.h. Each link is deterministic: no build ids from paths, no timestamps, members in the order given.
 #include "lib/Target/Link.h"
 #include "lib/Target/Files.h"
+#include "lib/Target/SharedFile.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallString.h"
@@ -161,7 +162,9 @@ Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::
     arguments.push_back(*hosted);
   }
   arguments.push_back(*runtime);
-  return runLld(arguments);
+  if (Error error = runLld(arguments))
+    return error;
+  return sealSharedFile(output);
 }
 
 Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output) {
