@@ -407,8 +407,11 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     }
     if (done)
       return success();
-    if (!hasBodies && op->getNumResults() &&
-        llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !product(l.shape(v)); })) {
+    // Nothing to compute; a size that data decides is the operator's to say.
+    auto holdsNothing = [&](Value v) {
+      return !l.isAbsent(v) && !llvm::is_contained(l.shape(v), ShapedType::kDynamic) && !product(l.shape(v));
+    };
+    if (!hasBodies && op->getNumResults() && llvm::all_of(op->getResults(), holdsNothing)) {
       for (Value v : op->getResults())
         l.set(v, l.empty(l.typeIn(v, identityOrder(l.rank(v)))));
       return success();
