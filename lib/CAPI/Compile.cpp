@@ -22,6 +22,8 @@ static std::string toJson(const CompileReport &report) {
                             {"seconds", report.seconds},
                             {"peak_memory_bytes", report.peakMemory},
                             {"layers", report.layers},
+                            {"winograd_layers", report.winogradLayers},
+                            {"winograd_error", report.winogradError},
                             {"arena_bytes", report.arenaBytes},
                             {"peak_live_bytes", report.peakLiveBytes},
                             {"weights_bytes", report.weightsBytes},

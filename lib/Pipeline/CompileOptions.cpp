@@ -32,6 +32,10 @@ const OptionInfo table[] = {
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
+    {"winograd", "MODE",
+     "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
+    {"winograd-error", "E",
+     "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
     {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
@@ -220,6 +224,13 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value.getAsInteger(10, level) || level > 3)
       return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
     options.optLevel = level;
+  } else if (key == "winograd") {
+    if (!is_contained({"off", "f2", "f4", "auto"}, value))
+      return createStringError("--winograd: unknown '%s', expected one of off, f2, f4, auto", value.str().c_str());
+    options.winograd = value.str();
+  } else if (key == "winograd-error") {
+    if (value.getAsDouble(options.winogradError) || !(options.winogradError >= 0))
+      return createStringError("--winograd-error: expected a number >= 0, got '%s'", value.str().c_str());
   } else if (key == "passes") {
     return addPasses(options.steps, value);
   } else if (key == "patterns") {
@@ -266,6 +277,7 @@ std::string burin::optionsText(const CompileOptions &options) {
     interleave(sizes, out, ",");
     out << "\n";
   }
+  out << "winograd=" << options.winograd << " " << options.winogradError << "\n";
   printModelEdits(options.edits, out);
   for (const UserStep &step : options.steps)
     out << "step=" << step.point << ":" << step.origin << ":" << step.stamp << "\n";

@@ -37,6 +37,8 @@ struct CompileOptions {
   };
   std::vector<CustomOp> customOps;
   unsigned optLevel = 2;
+  std::string winograd = "auto"; // from -O2 on; see tensor-choose-winograd
+  double winogradError = 1e-4;
   ModelEdits edits;                 // adapters, pre- and postprocessing
   std::string name;                 // prefix of every symbol; empty: made from the file's name
   std::string header;               // of libraries and objects; empty: NAME.h beside the output; "none": no header

@@ -4,6 +4,7 @@
 #include "burin/InitAll.h"
 #include "burin/runtime.h"
 #include "dialects/Foreign/Foreign.h"
+#include "dialects/Nn/Nn.h"
 #include "dialects/Onnx/DataType.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Export/Export.h"
@@ -11,6 +12,7 @@
 #include "lib/Pipeline/Evaluator.h"
 #include "lib/Report/Report.h"
 #include "lib/Support/Diagnostics.h"
+#include "lib/Support/Winograd.h"
 #include "lib/Target/Artifact.h"
 #include "lib/Target/Files.h"
 #include "lib/Target/Header.h"
@@ -99,7 +101,15 @@ LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildTensorPipeline(pm, stage.machine); });
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    TensorOptions tensor;
+    if (stage.options.optLevel < 2)
+      tensor.winograd = "off";
+    else
+      tensor.winograd = stage.options.winograd;
+    tensor.winogradError = stage.options.winogradError;
+    buildTensorPipeline(pm, stage.machine, tensor);
+  });
 }
 
 LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
@@ -404,6 +414,12 @@ LogicalResult Compilation::runTo(Stage last) {
   auto tensor = [&] {
     bool good =
         succeeded(forAll(runTensor)) && (specializations.empty() || succeeded(shareWeights(*module, specializations)));
+    (*module)->walk([&](nn::ConvOp conv) {
+      if (!conv.getWinograd())
+        return;
+      ++report.winogradLayers;
+      report.winogradError = std::max(report.winogradError, winogradError(*conv.getWinograd()));
+    });
     if (isReported && good)
       page["memory"] = memoryOf(*module);
     return success(good);

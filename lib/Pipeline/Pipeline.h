@@ -34,7 +34,8 @@ struct CompileReport {
   uint64_t peakMemory = 0; // of the whole process, bytes
   uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0,
            artifactBytes = 0;
-  uint64_t layers = 0;
+  uint64_t layers = 0, winogradLayers = 0;
+  double winogradError = 0;   // to expect of the worst of them
   std::string output, header; // files written
 };
 

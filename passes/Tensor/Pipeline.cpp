@@ -16,7 +16,7 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
-void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
+void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const TensorOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
   if (!machine.narrowFloatArithmetic)
@@ -25,6 +25,7 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   // loop.
   function.addPass(createFuseElementwise());
   function.addPass(createFuseEpilogue());
+  function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
   function.addPass(createPackWeights({machine.name.str()}));
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
@@ -37,11 +38,11 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   function.addPass(createMakeDestinations());
   // Before bufferization: makes producers write into slices, padded buffers and the caller's outputs.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  bufferization::OneShotBufferizePassOptions options;
-  options.bufferizeFunctionBoundaries = true;
-  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
-  options.bufferAlignment = 64;
-  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  bufferize.bufferAlignment = 64;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 
