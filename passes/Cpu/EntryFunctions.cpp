@@ -79,26 +79,29 @@ void cpu::makeHook(ModuleOp module) {
 
 void cpu::makeFork(ModuleOp module) {
   addFunctions(module, R"(
-    llvm.func internal @burin_fork(%context: !llvm.ptr, %caller: !llvm.ptr, %data: !llvm.ptr, %count: i64) attributes {no_inline} {
+    llvm.func internal @burin_fork(%context: !llvm.ptr, %caller: !llvm.ptr, %data: !llvm.ptr, %shift: i64) attributes {no_inline} {
       %null = llvm.mlir.zero : !llvm.ptr
       %none = llvm.mlir.constant(0 : i64) : i64
       %one = llvm.mlir.constant(1 : i64) : i64
       %has = llvm.icmp "ne" %context, %null : !llvm.ptr
-      llvm.cond_br %has, ^look, ^alone
+      %several = llvm.icmp "ne" %shift, %none : i64
+      %may = llvm.and %has, %several : i1
+      llvm.cond_br %may, ^look, ^alone
     ^look:
       %slot = llvm.getelementptr %context[0, 5] : (!llvm.ptr) -> !llvm.ptr, !llvm.struct<(i32, i32, ptr, i64, ptr, ptr, ptr)>
       %parallel = llvm.load %slot : !llvm.ptr -> !llvm.ptr
       %helps = llvm.icmp "ne" %parallel, %null : !llvm.ptr
       llvm.cond_br %helps, ^fork, ^alone
     ^fork:
-      llvm.store %count, %data : i64, !llvm.ptr
+      llvm.store %shift, %data : i64, !llvm.ptr
+      %count = llvm.shl %one, %shift : i64
       %function = llvm.load %parallel : !llvm.ptr -> !llvm.ptr
       %at = llvm.getelementptr %parallel[0, 1] : (!llvm.ptr) -> !llvm.ptr, !llvm.struct<(ptr, ptr)>
       %user = llvm.load %at : !llvm.ptr -> !llvm.ptr
       llvm.call %function(%user, %caller, %data, %count) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr, i64) -> ()
       llvm.return
     ^alone:
-      llvm.store %one, %data : i64, !llvm.ptr
+      llvm.store %none, %data : i64, !llvm.ptr
       llvm.call %caller(%data, %none) : !llvm.ptr, (!llvm.ptr, i64) -> ()
       llvm.return
     })");

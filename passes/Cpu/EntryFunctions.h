@@ -21,8 +21,8 @@ mlir::Value loadDim(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value te
 inline constexpr char hookName[] = "burin_layer_hook";
 void makeHook(mlir::ModuleOp module);
 
-/// void burin_fork(context, ptr caller, ptr data, i64 count): runs caller(data, i) for all i < count through the
-/// context's parallel hook, having stored `count` in data[0]; without a hook caller(data, 0), having stored 1.
+/// void burin_fork(context, ptr caller, ptr data, i64 shift): runs caller(data, i) for all i < 1 << shift through the
+/// context's parallel hook, having stored `shift` in data[0]; without a hook caller(data, 0), having stored 0.
 inline constexpr char forkName[] = "burin_fork";
 void makeFork(mlir::ModuleOp module);
 

@@ -17,17 +17,21 @@ constexpr double instruction = 0.13, memoryAccess = 0.3;
 constexpr double polynomial = 20, division = 6;
 constexpr int64_t guess = 64;
 
-int64_t cpu::guessedTrips(scf::ForOp loop) {
+std::optional<int64_t> cpu::tripsOf(scf::ForOp loop) {
   auto lower = getConstantIntValue(loop.getLowerBound()), upper = getConstantIntValue(loop.getUpperBound()),
        step = getConstantIntValue(loop.getStep());
   if (!lower || !upper || !step || *step <= 0)
-    return guess;
+    return std::nullopt;
   return *upper > *lower ? (*upper - *lower + *step - 1) / *step : 0;
 }
 
+int64_t cpu::guessedTrips(scf::ForOp loop) { return tripsOf(loop).value_or(guess); }
+
+double KernelCost::ofIteration() const { return 2 * instruction; }
+
 double KernelCost::of(Operation *op) const {
   if (auto loop = dyn_cast<scf::ForOp>(op)) {
-    double body = 2 * instruction;
+    double body = ofIteration();
     for (Operation &inner : *loop.getBody())
       body += of(&inner);
     return double(guessedTrips(loop)) * body;

@@ -7,7 +7,8 @@
 
 namespace burin::cpu {
 
-/// How often a loop runs; a guess where that is known at run time only.
+/// How often a loop runs; nothing, or a guess, where that is known at run time only.
+std::optional<int64_t> tripsOf(mlir::scf::ForOp loop);
 int64_t guessedTrips(mlir::scf::ForOp loop);
 
 /// Counts instructions: every operation on registers takes its share of a cycle, memory is taken to be in the L2 cache.
@@ -16,6 +17,8 @@ public:
   explicit KernelCost(const Machine &machine) : machine(machine) {}
   /// Nanoseconds on one core, everything inside included.
   double of(mlir::Operation *op) const;
+  /// Of a loop whose body is empty.
+  double ofIteration() const;
 
 private:
   const Machine &machine;

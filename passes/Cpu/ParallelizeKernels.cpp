@@ -2,10 +2,11 @@
 // iterations, and the kernel gives the parts to the hook for parallel loops in the context.
 //
 // The idea: a loop nest is one run of units (its outermost loops counted through, until there are plenty), and part
-// `index` of `count` takes the units from units * index / count on. Neither who runs a part nor how many there are
+// `index` of 2^shift takes the units from (units * index) >> shift on. Neither who runs a part nor how many there are
 // decides how a result is summed, so results are the same bits for any number of threads. What a kernel keeps on its
-// stack for one unit at a time is on the part's own stack. A loop too short to be worth a fork stays as it is. Must not
-// look into what the loops compute; must run before math functions become arithmetic, for the estimate of their cost.
+// stack for one unit at a time is on the part's own stack. A loop too short to be worth a fork stays as it is, which is
+// decided at run time where sizes are known only then. Must not look into what the loops compute; must run before math
+// functions become arithmetic, for the estimate of their cost.
 #include "passes/Cpu/EntryFunctions.h"
 #include "passes/Cpu/KernelCost.h"
 #include "passes/Cpu/ParallelLoops.h"
@@ -31,8 +32,8 @@ using namespace burin::cpu;
 
 namespace {
 
-// Loops are counted through together until there are this many units: few enough for whole rows to stay together, and
-// enough for parts of nearly equal size.
+// Loops are counted through together until parts of equal size are possible or there are this many units: few enough
+// for whole rows to stay together, and enough for parts of nearly equal size.
 constexpr int64_t plentyOfUnits = 96;
 
 std::optional<int64_t> markOf(Operation *op) {
@@ -49,20 +50,23 @@ struct Nest {
 // Neighbouring loops of one operation: one fork.
 struct Region {
   int64_t operation;
-  SmallVector<Nest> nests;
+  SmallVector<scf::ForOp> loops;
+  SmallVector<Nest> nests; // the same with what is counted through with them
 };
 
 class Parallelizer {
 public:
-  Parallelizer(func::FuncOp kernel, const Machine &machine) : kernel(kernel), builder(kernel), cost(machine) {}
+  /// `minimalPart`: nanoseconds.
+  Parallelizer(func::FuncOp kernel, const Machine &machine, int64_t minimalPart, int64_t maximalParts)
+      : kernel(kernel), builder(kernel), cost(machine), minimalPart(minimalPart), maximalParts(maximalParts) {}
 
   /// Whether any loop was split.
-  bool run(int64_t minimalPart, int64_t maximalParts) {
+  bool run() {
     SmallVector<Region> regions;
     collect(kernel.getBody().front(), regions);
     bool changed = false;
     for (Region &region : regions)
-      changed |= split(region, minimalPart, maximalParts);
+      changed |= split(region);
     return changed;
   }
 
@@ -81,8 +85,8 @@ private:
         if (open && open->operation != *mark)
           close();
         if (!open)
-          open = Region{*mark, {}};
-        open->nests.push_back(nestOf(cast<scf::ForOp>(op)));
+          open = Region{*mark, {}, {}};
+        open->loops.push_back(cast<scf::ForOp>(op));
         continue;
       }
       if (isMemoryEffectFree(&op) && !op.getNumRegions())
@@ -104,10 +108,15 @@ private:
            llvm::all_of(op->getOperands(), [&](Value operand) { return isKnownBefore(operand, loop); });
   }
 
-  Nest nestOf(scf::ForOp outermost) {
+  static bool areBoundsKnownBefore(scf::ForOp loop, scf::ForOp outermost) {
+    return llvm::all_of(ValueRange{loop.getLowerBound(), loop.getUpperBound(), loop.getStep()},
+                        [&](Value bound) { return isKnownBefore(bound, outermost); });
+  }
+
+  Nest nestOf(scf::ForOp outermost, int64_t parts) {
     Nest nest{{outermost}};
     int64_t units = unitsOf(outermost);
-    while (units < plentyOfUnits) {
+    while (units < plentyOfUnits && (units < parts || units % parts != 0 || !tripsOf(outermost))) {
       scf::ForOp inner;
       for (Operation &op : nest.loops.back().getBody()->without_terminator()) {
         if (isMemoryEffectFree(&op) && !op.getNumRegions())
@@ -116,8 +125,7 @@ private:
           return nest;
         inner = cast<scf::ForOp>(op);
       }
-      if (!inner || !llvm::all_of(ValueRange{inner.getLowerBound(), inner.getUpperBound(), inner.getStep()},
-                                  [&](Value bound) { return isKnownBefore(bound, outermost); }))
+      if (!inner || !areBoundsKnownBefore(inner, outermost))
         return nest;
       nest.loops.push_back(inner);
       units *= unitsOf(inner);
@@ -127,6 +135,12 @@ private:
 
   static int64_t unitsOf(scf::ForOp loop) {
     return std::max<int64_t>(1, guessedTrips(loop) - (loop->hasAttr(overlapsAttr) ? 1 : 0));
+  }
+
+  // Is the number of iterations of a loop, or of one inside, known at run time only?
+  static bool isDynamic(Operation *op) {
+    return op->walk([](scf::ForOp loop) { return tripsOf(loop) ? WalkResult::advance() : WalkResult::interrupt(); })
+        .wasInterrupted();
   }
 
   // --- splitting them ---
@@ -197,25 +211,33 @@ private:
     });
   }
 
-  bool split(Region &region, int64_t minimalPart, int64_t maximalParts) {
-    SmallVector<Operation *> loops =
-        llvm::map_to_vector(region.nests, [](Nest &nest) { return nest.loops.front().getOperation(); });
+  bool split(Region &region) {
     auto options = remark::RemarkOpts::name("ParallelizeKernels")
                        .category("cpu-parallelize-kernels")
                        .function(kernel.getSymName());
-    Location loc = loops.front()->getLoc();
+    Location loc = region.loops.front().getLoc();
     double nanoseconds = 0;
-    for (Operation *loop : loops)
+    bool dynamic = false;
+    SmallVector<Operation *> loops;
+    for (scf::ForOp loop : region.loops) {
       nanoseconds += cost.of(loop);
-    int64_t units = 1;
-    for (Nest &nest : region.nests) {
-      int64_t product = 1;
-      for (scf::ForOp loop : nest.loops)
-        product *= unitsOf(loop);
-      units = std::max(units, product);
+      dynamic |= isDynamic(loop);
+      loops.push_back(loop);
     }
-    int64_t parts = std::min<int64_t>({int64_t(nanoseconds / minimalPart), units, maximalParts});
-    if (parts < 2) {
+    auto partsOf = [&](int64_t units) {
+      return llvm::bit_floor(uint64_t(std::min({int64_t(nanoseconds / minimalPart), units, maximalParts})));
+    };
+    int64_t units = 1;
+    for (scf::ForOp loop : region.loops) {
+      Nest nest = nestOf(loop, partsOf(maximalParts));
+      int64_t product = 1;
+      for (scf::ForOp counted : nest.loops)
+        product *= unitsOf(counted);
+      units = std::max(units, product);
+      region.nests.push_back(nest);
+    }
+    int64_t parts = partsOf(units);
+    if (parts < 2 && !dynamic) {
       remark::missed(loc, options) << remark::reason("too short for a fork")
                                    << remark::metric("nanoseconds", int64_t(nanoseconds))
                                    << remark::metric("units", units);
@@ -234,12 +256,59 @@ private:
         return false;
       }
     func::FuncOp part = makePart(region, captured);
-    emitFork(loops.front(), part, captured, parts);
+    builder.setInsertionPoint(loops.front());
+    Value shift = dynamic ? emitShift(region)
+                          : LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(llvm::Log2_64(parts)));
+    emitFork(loc, part, captured, shift);
     for (Operation *loop : llvm::reverse(loops))
       loop->erase();
-    remark::passed(loc, options) << remark::metric("parts", parts) << remark::metric("units", units)
+    remark::passed(loc, options) << remark::metric("parts", dynamic ? 0 : parts) << remark::metric("units", units)
                                  << remark::metric("nanoseconds", int64_t(nanoseconds));
     return true;
+  }
+
+  // --- how many parts, where sizes are known at run time only ---
+
+  Value emitShift(const Region &region) {
+    Location loc = kernel.getLoc();
+    IRMapping here;
+    Value time = constant(loc, 0), units = constant(loc, 1);
+    for (const Nest &nest : region.nests) {
+      time = add(loc, time, emitTime(nest.loops.front(), nest.loops.front(), here));
+      units = max(loc, units, levelsOf(nest, here).units);
+    }
+    Value parts = builder.createOrFold<arith::DivUIOp>(loc, time, constant(loc, 1000 * minimalPart));
+    parts = max(loc, min(loc, min(loc, parts, units), constant(loc, maximalParts)), constant(loc, 1));
+    Value word = toWord(loc, parts), last = LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(63));
+    Value zeros = LLVM::CountLeadingZerosOp::create(builder, loc, word.getType(), word, /*is_zero_poison=*/true);
+    return LLVM::SubOp::create(builder, loc, last, zeros);
+  }
+
+  // Picoseconds that a loop takes. Bounds that change inside of `outermost` are guessed.
+  Value emitTime(scf::ForOp loop, scf::ForOp outermost, IRMapping &here) {
+    Location loc = loop.getLoc();
+    double fixed = cost.ofIteration();
+    Value inside = constant(loc, 0);
+    for (Operation &op : *loop.getBody()) {
+      auto inner = dyn_cast<scf::ForOp>(op);
+      if (inner && isDynamic(inner))
+        inside = add(loc, inside, emitTime(inner, outermost, here));
+      else
+        fixed += cost.of(&op);
+    }
+    bool known = areBoundsKnownBefore(loop, outermost);
+    Value trips = known ? emitTrips(loop, here) : constant(loc, guessedTrips(loop));
+    return builder.createOrFold<arith::MulIOp>(loc, trips, add(loc, inside, constant(loc, int64_t(fixed * 1000))));
+  }
+
+  Value emitTrips(scf::ForOp loop, IRMapping &mapping) {
+    Location loc = loop.getLoc();
+    if (std::optional<int64_t> trips = tripsOf(loop))
+      return constant(loc, *trips);
+    Value step = known(loop.getStep(), mapping),
+          distance = sub(loc, known(loop.getUpperBound(), mapping), known(loop.getLowerBound(), mapping));
+    Value padded = max(loc, add(loc, distance, sub(loc, step, constant(loc, 1))), constant(loc, 0));
+    return builder.createOrFold<arith::DivUIOp>(loc, padded, step);
   }
 
   // --- the function of a part ---
@@ -272,9 +341,15 @@ private:
       builder.clone(*op, mapping);
     unsigned arguments = entry->getNumArguments();
     Value index = toIndex(loc, entry->getArgument(arguments - 2)),
-          count = toIndex(loc, entry->getArgument(arguments - 1));
-    for (Nest &nest : region.nests)
-      emitUnits(nest, index, count, mapping);
+          shift = toIndex(loc, entry->getArgument(arguments - 1));
+    for (const Nest &nest : region.nests) {
+      Levels levels = levelsOf(nest, mapping);
+      auto border = [&](Value at) -> Value {
+        return arith::ShRUIOp::create(builder, loc, builder.createOrFold<arith::MulIOp>(loc, levels.units, at), shift);
+      };
+      Value begin = border(index), end = border(add(loc, index, constant(loc, 1)));
+      emitLevel(levels.each, 0, begin, end, mapping);
+    }
     builder.setInsertionPointToEnd(entry);
     func::ReturnOp::create(builder, loc);
     return part;
@@ -285,42 +360,35 @@ private:
     Value lower, upper, step, units, inside; // inside: units of all loops within one iteration
     bool overlaps;
   };
+  struct Levels {
+    SmallVector<Level> each;
+    Value units; // of all of them
+  };
 
-  // for units from units * index / count up to units * (index + 1) / count
-  void emitUnits(Nest &nest, Value index, Value count, IRMapping &mapping) {
-    Location loc = nest.loops.front().getLoc();
-    SmallVector<Level> levels;
+  Levels levelsOf(const Nest &nest, IRMapping &mapping) {
+    scf::ForOp outermost = nest.loops.front();
+    Location loc = outermost.getLoc();
+    Levels levels;
     for (scf::ForOp loop : nest.loops) {
       Level level{loop,
                   known(loop.getLowerBound(), mapping),
                   known(loop.getUpperBound(), mapping),
                   known(loop.getStep(), mapping),
-                  {},
+                  emitTrips(loop, mapping),
                   {},
                   loop->hasAttr(overlapsAttr)};
-      Value one = constant(loc, 1), distance = builder.createOrFold<arith::SubIOp>(loc, level.upper, level.lower);
-      Value padded =
-          builder.createOrFold<arith::AddIOp>(loc, distance, builder.createOrFold<arith::SubIOp>(loc, level.step, one));
-      padded = builder.createOrFold<arith::MaxSIOp>(loc, padded, constant(loc, 0));
-      level.units = builder.createOrFold<arith::DivUIOp>(loc, padded, level.step);
       if (level.overlaps) { // the last two iterations are one unit
-        Value some = builder.createOrFold<arith::MinSIOp>(loc, level.units, one);
-        level.units = builder.createOrFold<arith::SubIOp>(loc, level.units, one);
-        level.units = builder.createOrFold<arith::MaxSIOp>(loc, level.units, some);
+        Value some = min(loc, level.units, constant(loc, 1));
+        level.units = max(loc, sub(loc, level.units, constant(loc, 1)), some);
       }
-      levels.push_back(level);
+      levels.each.push_back(level);
     }
-    Value total = constant(loc, 1);
-    for (Level &level : llvm::reverse(levels)) {
-      level.inside = total;
-      total = builder.createOrFold<arith::MulIOp>(loc, total, level.units);
+    levels.units = constant(loc, 1);
+    for (Level &level : llvm::reverse(levels.each)) {
+      level.inside = levels.units;
+      levels.units = builder.createOrFold<arith::MulIOp>(loc, levels.units, level.units);
     }
-    auto border = [&](Value at) -> Value {
-      return arith::DivUIOp::create(builder, loc, builder.createOrFold<arith::MulIOp>(loc, total, at), count);
-    };
-    Value next = arith::AddIOp::create(builder, loc, index, constant(loc, 1));
-    Value begin = border(index), end = border(next);
-    emitLevel(levels, 0, begin, end, mapping);
+    return levels;
   }
 
   // Units [begin, end) of the loops from levels[depth] on.
@@ -330,16 +398,17 @@ private:
     bool innermost = depth + 1 == levels.size();
     Value one = constant(loc, 1), first = begin, last = end;
     if (!innermost) {
-      Value round = builder.createOrFold<arith::SubIOp>(loc, level.inside, one);
       first = builder.createOrFold<arith::DivUIOp>(loc, begin, level.inside);
-      last =
-          builder.createOrFold<arith::DivUIOp>(loc, builder.createOrFold<arith::AddIOp>(loc, end, round), level.inside);
+      last = builder.createOrFold<arith::DivUIOp>(loc, add(loc, end, sub(loc, level.inside, one)), level.inside);
     }
     auto place = [&](Value unit) {
-      return builder.createOrFold<arith::AddIOp>(loc, level.lower,
-                                                 builder.createOrFold<arith::MulIOp>(loc, unit, level.step));
+      return add(loc, level.lower, builder.createOrFold<arith::MulIOp>(loc, unit, level.step));
     };
-    Value from = place(first), to = builder.createOrFold<arith::MinSIOp>(loc, place(last), level.upper);
+    // The last step may be cut short.
+    auto lower = getConstantIntValue(level.lower), upper = getConstantIntValue(level.upper),
+         step = getConstantIntValue(level.step);
+    bool whole = lower && upper && step && (*upper - *lower) % *step == 0;
+    Value from = place(first), to = whole && !level.overlaps ? place(last) : min(loc, place(last), level.upper);
     if (level.overlaps) {
       Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, last, level.units);
       // Whoever has no unit of this loop has its last iteration neither.
@@ -356,36 +425,32 @@ private:
         builder.clone(op, mapping);
         continue;
       }
-      Value unit = builder.createOrFold<arith::DivUIOp>(
-          loc, builder.createOrFold<arith::SubIOp>(loc, variable, level.lower), level.step);
+      Value unit = builder.createOrFold<arith::DivUIOp>(loc, sub(loc, variable, level.lower), level.step);
       if (level.overlaps)
-        unit =
-            builder.createOrFold<arith::MinSIOp>(loc, unit, builder.createOrFold<arith::SubIOp>(loc, level.units, one));
+        unit = min(loc, unit, sub(loc, level.units, one));
       Value before = builder.createOrFold<arith::MulIOp>(loc, unit, level.inside);
-      Value lo = builder.createOrFold<arith::MaxSIOp>(loc, builder.createOrFold<arith::SubIOp>(loc, begin, before),
-                                                      constant(loc, 0));
-      Value hi = builder.createOrFold<arith::MinSIOp>(loc, builder.createOrFold<arith::SubIOp>(loc, end, before),
-                                                      level.inside);
+      Value lo = max(loc, sub(loc, begin, before), constant(loc, 0)),
+            hi = min(loc, sub(loc, end, before), level.inside);
       emitLevel(levels, depth + 1, lo, hi, mapping);
     }
   }
 
-  // A bound of a loop, computed before the outermost one.
+  // A bound of a loop, computed before the outermost one: in the part, or, with nothing mapped, in the kernel.
   Value known(Value value, IRMapping &mapping) {
     if (Value found = mapping.lookupOrNull(value))
       return found;
     Operation *op = value.getDefiningOp();
+    if (!op || !isMemoryEffectFree(op) || op->getNumRegions()) // in the kernel itself, before the loops
+      return value;
     for (Value operand : op->getOperands())
-      (void)known(operand, mapping);
+      mapping.map(operand, known(operand, mapping));
     builder.clone(*op, mapping);
     return mapping.lookup(value);
   }
 
   // --- the call of the hook ---
 
-  void emitFork(Operation *at, func::FuncOp part, const Captured &captured, int64_t parts) {
-    OpBuilder::InsertionGuard guard(builder);
-    Location loc = at->getLoc();
+  void emitFork(Location loc, func::FuncOp part, const Captured &captured, Value shift) {
     Type i64 = builder.getI64Type(), pointer = LLVM::LLVMPointerType::get(builder.getContext());
     if (!context) {
       unsigned last = kernel.getNumArguments();
@@ -393,10 +458,9 @@ private:
       context = kernel.getArgument(last);
     }
     unsigned words = captured.buffers.size() + captured.words.size();
-    builder.setInsertionPointToStart(&kernel.getBody().front());
-    Value data = LLVM::AllocaOp::create(builder, loc, pointer, LLVM::LLVMArrayType::get(i64, words + 2),
-                                        LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(1)));
-    builder.setInsertionPoint(at);
+    OpBuilder first = OpBuilder::atBlockBegin(&kernel.getBody().front());
+    Value data = LLVM::AllocaOp::create(first, loc, pointer, LLVM::LLVMArrayType::get(i64, words + 2),
+                                        LLVM::ConstantOp::create(first, loc, builder.getI64IntegerAttr(1)));
     auto store = [&](Value value, int32_t slot) {
       LLVM::StoreOp::create(builder, loc, value,
                             LLVM::GEPOp::create(builder, loc, pointer, i64, data, LLVM::GEPArg(slot)));
@@ -411,13 +475,16 @@ private:
             slot++);
     for (Value word : captured.words)
       store(toWord(loc, word), slot++);
-    Value count = LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(parts));
     std::string caller =
         makeCaller(kernel->getParentOfType<ModuleOp>(), captured.buffers.size(), captured.words.size());
     Value body = LLVM::AddressOfOp::create(builder, loc, pointer, caller);
-    LLVM::CallOp::create(builder, loc, TypeRange(), forkName, ValueRange{context, body, data, count});
+    LLVM::CallOp::create(builder, loc, TypeRange(), forkName, ValueRange{context, body, data, shift});
   }
 
+  Value add(Location loc, Value a, Value b) { return builder.createOrFold<arith::AddIOp>(loc, a, b); }
+  Value sub(Location loc, Value a, Value b) { return builder.createOrFold<arith::SubIOp>(loc, a, b); }
+  Value min(Location loc, Value a, Value b) { return builder.createOrFold<arith::MinSIOp>(loc, a, b); }
+  Value max(Location loc, Value a, Value b) { return builder.createOrFold<arith::MaxSIOp>(loc, a, b); }
   Value constant(Location loc, int64_t value) { return arith::ConstantIndexOp::create(builder, loc, value); }
   Value toIndex(Location loc, Value word) {
     return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), word);
@@ -444,6 +511,7 @@ private:
   func::FuncOp kernel;
   OpBuilder builder;
   KernelCost cost;
+  int64_t minimalPart, maximalParts;
   Value context;
   unsigned numParts = 0;
 };
@@ -467,7 +535,7 @@ struct ParallelizeKernels : burin::impl::ParallelizeKernelsBase<ParallelizeKerne
     entry.walk([&](func::CallOp call) { calls[module.lookupSymbol<func::FuncOp>(call.getCallee())].push_back(call); });
     bool forks = false;
     for (auto &[kernel, callers] : calls) {
-      if (!kernel || kernel.isExternal() || !Parallelizer(kernel, *machine).run(minimalPart, maximalParts))
+      if (!kernel || kernel.isExternal() || !Parallelizer(kernel, *machine, minimalPart, maximalParts).run())
         continue;
       forks = true;
       for (func::CallOp call : callers)
