@@ -36,6 +36,9 @@ namespace {
 // for whole rows to stay together, and enough for parts of nearly equal size.
 constexpr int64_t plentyOfUnits = 96;
 
+// How many times as long as guessed a loop of free sizes may well be.
+constexpr double sizesBeyondGuess = 8;
+
 std::optional<int64_t> markOf(Operation *op) {
   auto loop = dyn_cast<scf::ForOp>(op);
   auto mark = loop ? loop->getAttrOfType<IntegerAttr>(parallelAttr) : IntegerAttr();
@@ -237,7 +240,8 @@ private:
       region.nests.push_back(nest);
     }
     int64_t parts = partsOf(units);
-    if (parts < 2 && !dynamic) {
+    bool mayBeLong = dynamic && nanoseconds * sizesBeyondGuess > 2 * minimalPart;
+    if (parts < 2 && !mayBeLong) {
       remark::missed(loc, options) << remark::reason("too short for a fork")
                                    << remark::metric("nanoseconds", int64_t(nanoseconds))
                                    << remark::metric("units", units);
