@@ -17,6 +17,10 @@ namespace burin {
 /// "packed"), data (elements)} in the order they lie in the section.
 void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine);
 
+/// For targets that place memory themselves: fusion and bufferization alone. Contract out: @main(inputs..., outputs...)
+/// on memrefs, buffers as memref.alloc, constants as globals, weights as the lower stage left them.
+void buildBufferPipeline(mlir::OpPassManager &pm);
+
 void registerTensorPasses();
 
 } // namespace burin
