@@ -3,6 +3,7 @@
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
 #include "dialects/Onnx/Onnx.h"
+#include "dialects/Vpu/Vpu.h"
 #include "lib/Pipeline/Evaluator.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -22,7 +23,7 @@ using namespace mlir;
 void burin::registerAllDialects(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<onnx::OnnxDialect, nn::NnDialect, foreign::ForeignDialect>();
+  registry.insert<onnx::OnnxDialect, nn::NnDialect, foreign::ForeignDialect, vpu::VpuDialect>();
   foreign::registerBufferizableOpInterface(registry);
   nn::registerBufferizableOpInterface(registry);
   registerBuiltinDialectTranslation(registry);

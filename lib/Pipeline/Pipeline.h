@@ -74,6 +74,7 @@ private:
   mlir::LogicalResult bindHints();
   mlir::LogicalResult bindFunctions();
   mlir::FailureOr<ModelDescription> describe();
+  mlir::LogicalResult emitBlob(llvm::StringRef output);
 
   /// One instruction set: its row, and from the target stage on its code.
   struct Variant {
