@@ -50,6 +50,9 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   function.addPass(createMakeDestinations());
   addBufferization(pm);
 
+  // Copies that bufferization could not avoid, since it takes buffers as they are. Machines without a second cache are
+  // those where each byte of memory counts.
+  pm.addPass(createElideCopies({machine.l2Bytes ? 10u : 0u}));
   // The arena before the weights: the contract puts its argument first.
   pm.addPass(createPlanArena());
   pm.addPass(createCollectWeights());
