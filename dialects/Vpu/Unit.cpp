@@ -7,7 +7,13 @@ using namespace llvm;
 using namespace burin::vpu;
 
 static const Unit units[] = {
-    {"myriad", 16, 19, 3, 128 * 1024, 100 * 1024},
+    {/*name=*/"myriad", /*maxShaves=*/16, /*maxSlices=*/19, /*maxThreads=*/3, /*sliceBytes=*/128 * 1024,
+     /*shaveBufferBytes=*/100 * 1024, /*megahertz=*/700, /*engineSustained=*/0.88,
+     /*modes=*/{{1, 256, 0}, {2, 128, 5}, {4, 64, 11}, {8, 32, 19}, {16, 16, 31}}, /*engineCoefficients=*/256,
+     /*engineBytes=*/128 * 1024, /*engineChannels=*/2048, /*engineWidth=*/16, /*engineNarrow=*/8,
+     /*layerMilliseconds=*/0.05, /*gigabytesPerSecond=*/2.6, /*postShaves=*/2, /*shaveMove=*/1.0, /*shaveSimple=*/0.25,
+     /*shaveFunction=*/2.0, /*shaveMacs=*/4, /*threadShare=*/0.88, /*picojoulesPerMac=*/1.2, /*picojoulesPerByte=*/60,
+     /*picojoulesPerShaveCycle=*/50, /*watts=*/0.4},
 };
 
 int64_t UnitConfig::dataBytes() const {

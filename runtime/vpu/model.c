@@ -120,11 +120,13 @@ static int check(const loaded *self, const char *name, burin_error *error) {
 }
 
 const burin_model *burin_vpu_model(const void *bytes, uint64_t size, const char *name, burin_error *error) {
-  loaded *self = calloc(1, sizeof *self);
+  /* The contract wants weights aligned, and ours point here. */
+  loaded *self = aligned_alloc(BURIN_ALIGNMENT, aligned(sizeof *self));
   if (!self) {
     burin_fail(error, "%s: out of memory", name);
     return NULL;
   }
+  memset(self, 0, sizeof *self);
   const char *fault = burin_vpu_open(bytes, size, &self->blob);
   const burin_vpu_header *h = self->blob.header;
   if (!fault && (h->num_inputs > 256 || h->num_outputs > 256))
