@@ -14,6 +14,23 @@ def ExpandUnlowered : Pass<"lower-expand-unlowered", "mlir::ModuleOp"> {
   }];
 }
 
+def FuseQdq : Pass<"lower-fuse-qdq", "mlir::ModuleOp"> {
+  let summary = "Turn quantized operators in float form (DequantizeLinear, operator, QuantizeLinear) into integer ones";
+  let description = [{
+    Conv, MatMul and Gemm of dequantized bytes become ConvInteger or MatMulInteger, a scale and a bias; where only Relu and Clip lie before a QuantizeLinear,
+    its scale is part of that one, and they become bounds of the integers. Operators that only move elements (Reshape, Transpose, Slice, MaxPool, Pad with zeros,
+    ...) and Concat take the integers; QuantizeLinear of DequantizeLinear with one scale goes. Between two integer tensors nothing else is left but
+    elementwise steps, which later stages fuse. int8 that nothing but DequantizeLinear sees becomes uint8. Small constants that stay are dequantized.
+
+    Scales and zero points must be constant; weights have one zero point, and one scale or one an output channel.
+
+    Rounding: sums are exact, the scales' product is rounded to f32, and so is each step after it; QuantizeLinear rounds to nearest even, then adds the zero point,
+    then saturates.
+
+    Example: test/passes/Lower/fuse-qdq.mlir#conv
+  }];
+}
+
 def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
   let summary = "Lower @main from onnx to nn, linalg and tensor, images channels last";
   let description = [{

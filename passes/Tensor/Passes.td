@@ -90,7 +90,9 @@ def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
   let summary = "lay constant weights out in the blocks the machine's kernels read";
   let description = [{
     Constant filters of ungrouped `nn.conv` and constant rank-2 right sides of `nn.matmul` become [blocks, ..., B] with the last block filled
-    up with zeros, B from lib/Support/Packing.h. Element types other than f32, f16 and bf16 are left as they are.
+    up with zeros, B from lib/Support/Packing.h. Where the machine has products of bytes, 8-bit weights that are signed or become so by their zero point
+    are packed for dot products (nn::DotLayout), the input's zero point folded into what each sum begins with; also of grouped convolutions.
+    Other element types are left as they are.
     Example: test/passes/Tensor/pack-weights.mlir#conv
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
