@@ -10,16 +10,17 @@ using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx", "custom-header"};
+const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx", "custom-header", "blob"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
-     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx or custom-header (what --custom-op asks for); without it "
+     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, blob or custom-header (what --custom-op asks for); "
+     "without it "
      "the extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
-     "time"},
+     "time; or a vision unit, myriad[:shaves=N,cmx=N,threads=N]"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"specialize", "NAME=N,N...",
@@ -32,6 +33,10 @@ const OptionInfo table[] = {
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
+    {"winograd", "MODE",
+     "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
+    {"winograd-error", "E",
+     "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
     {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
@@ -155,7 +160,7 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
-    if (is_contained({"ptx", "cubin", "blob", "wasm"}, value))
+    if (is_contained({"ptx", "cubin", "wasm"}, value))
       return createStringError("--emit=%s is not supported by this version", value.str().c_str());
     Expected<EmitKind> kind = parseEnum<EmitKind>(emitNames, key, value);
     if (!kind)
@@ -167,6 +172,16 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
       return stage.takeError();
     options.stopAfter = *stage;
   } else if (key == "target") {
+    options.targets.clear();
+    options.unitText.clear();
+    if (vpu::isUnit(value)) {
+      Expected<vpu::UnitConfig> unit = vpu::parseUnit(value);
+      if (!unit)
+        return unit.takeError();
+      options.unit = *unit;
+      options.unitText = value.str();
+      return Error::success();
+    }
     SmallVector<StringRef> names;
     value.split(names, ',');
     for (StringRef target : names)
@@ -220,6 +235,13 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value.getAsInteger(10, level) || level > 3)
       return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
     options.optLevel = level;
+  } else if (key == "winograd") {
+    if (!is_contained({"off", "f2", "f4", "auto"}, value))
+      return createStringError("--winograd: unknown '%s', expected one of off, f2, f4, auto", value.str().c_str());
+    options.winograd = value.str();
+  } else if (key == "winograd-error") {
+    if (value.getAsDouble(options.winogradError) || !(options.winogradError >= 0))
+      return createStringError("--winograd-error: expected a number >= 0, got '%s'", value.str().c_str());
   } else if (key == "passes") {
     return addPasses(options.steps, value);
   } else if (key == "patterns") {
@@ -254,6 +276,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "emit=" << (options.emit ? emitName(*options.emit) : "")
       << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
+  out << "unit=" << options.unitText << "\n";
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);
@@ -266,6 +289,7 @@ std::string burin::optionsText(const CompileOptions &options) {
     interleave(sizes, out, ",");
     out << "\n";
   }
+  out << "winograd=" << options.winograd << " " << options.winogradError << "\n";
   printModelEdits(options.edits, out);
   for (const UserStep &step : options.steps)
     out << "step=" << step.point << ":" << step.origin << ":" << step.stamp << "\n";

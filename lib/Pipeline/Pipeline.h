@@ -34,7 +34,8 @@ struct CompileReport {
   uint64_t peakMemory = 0; // of the whole process, bytes
   uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0,
            artifactBytes = 0;
-  uint64_t layers = 0;
+  uint64_t layers = 0, winogradLayers = 0;
+  double winogradError = 0;   // to expect of the worst of them
   std::string output, header; // files written
 };
 
@@ -73,6 +74,7 @@ private:
   mlir::LogicalResult bindHints();
   mlir::LogicalResult bindFunctions();
   mlir::FailureOr<ModelDescription> describe();
+  mlir::LogicalResult emitBlob(llvm::StringRef output);
 
   /// One instruction set: its row, and from the target stage on its code.
   struct Variant {
@@ -137,6 +139,8 @@ inline constexpr char lengthsAttr[] = "burin.lengths";
 /// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s. Free dims are -1, with their
 /// symbols' names.
 mlir::LogicalResult captureSignature(mlir::ModuleOp module);
+/// Puts into it the sizes of outputs that lowering has found.
+void refineSignature(mlir::ModuleOp module);
 
 } // namespace burin
 

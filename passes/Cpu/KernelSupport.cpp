@@ -345,7 +345,7 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
 }
 
 Value Epilogue::apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra) const {
-  return cloneEpilogue(e, op, accumulator, extra);
+  return op ? cloneEpilogue(e, op, accumulator, extra) : accumulator;
 }
 
 void cpu::storeElement(Emitter &e, nn::ComputeOp op, Value accumulator, ValueRange at) {

@@ -114,7 +114,7 @@ struct Flat {
 /// Fails for negative strides, and for buffers known to be empty.
 mlir::FailureOr<Flat> flatten(Emitter &e, Value memref);
 
-/// The epilogue of an op with its extra operands as linear functions of the result's indices.
+/// The epilogue of an op with its extra operands as linear functions of the result's indices; without an op, none.
 class Epilogue {
 public:
   struct Extra {

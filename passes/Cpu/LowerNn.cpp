@@ -69,7 +69,10 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
       std::string reason = "no fast kernel";
       LogicalResult done =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
-              .Case([&](nn::ConvOp o) { return cpu::emitConv(e, *machine, o, reason); })
+              .Case([&](nn::ConvOp o) {
+                return o.getWinograd() ? cpu::emitWinograd(e, *machine, o, reason)
+                                       : cpu::emitConv(e, *machine, o, reason);
+              })
               .Case([&](nn::ConvTransposeOp o) { return cpu::emitConvTranspose(e, *machine, o, reason); })
               .Case([&](nn::MatmulOp o) { return cpu::emitMatmul(e, *machine, o, reason); })
               .Case([&](nn::DepthwiseConvOp o) { return cpu::emitDepthwiseConv(e, *machine, o, reason); })

@@ -53,6 +53,7 @@ def LowerNn : Pass<"cpu-lower-nn", "mlir::func::FuncOp"> {
   let description = [{
     Convolutions and matrix products become one kind of micro-kernel: pixels x channel vectors in registers, carried through a rolled reduction, tile chosen for
     the machine's registers and the layer's extents; epilogues run on the registers. Depthwise convolutions, pools and softmax have vectors along channels.
+    Weights of 8 bits packed for dot products are multiplied four at a time by what the machine has for them (vpdpbusd, vpmaddwd, sdot, ...).
     Where the number of pixels, rows, columns or products is known at run time only, narrower tiles take what wide ones leave. Channels of a convolution or its
     kernel that are not known, channels that are not contiguous and epilogue operands that are not linear in the indices become the loops of
     cpu-lower-nn-to-loops.
@@ -60,7 +61,7 @@ def LowerNn : Pass<"cpu-lower-nn", "mlir::func::FuncOp"> {
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
   let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
-                           "mlir::scf::SCFDialect", "mlir::vector::VectorDialect"];
+                           "mlir::scf::SCFDialect", "mlir::vector::VectorDialect", "mlir::LLVM::LLVMDialect"];
 }
 
 def LowerNnToLoops : Pass<"cpu-lower-nn-to-loops", "mlir::func::FuncOp"> {

@@ -14,6 +14,22 @@ def AlignLoops : Pass<"tensor-align-loops", "mlir::func::FuncOp"> {
   let dependentDialects = ["mlir::scf::SCFDialect"];
 }
 
+def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
+  let summary = "transform the filters of 3x3 convolutions that are faster as Winograd convolutions";
+  let description = [{
+    A constant f32 filter [3, 3, ic, oc] of an `nn.conv` with steps and dilations of 1, one group and a result of known size becomes
+    [(M+2)^2, ic, oc], and the op gets `winograd = M`: M = 2 or 4 as the mode says, or whichever the cost model of lib/Support/Winograd.h finds
+    fastest. Does nothing where the plain kernel is estimated to be as fast, or where the rounding error to expect exceeds the bound.
+    The filter grows to 16/9 or 4 times its size. Must run before tensor-pack-weights.
+    Example: test/passes/Tensor/choose-winograd.mlir#large
+  }];
+  let options = [
+    Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
+    Option<"mode", "mode", "std::string", "\"auto\"", "off, f2, f4 (wherever it is possible) or auto (where it is estimated to gain)">,
+    Option<"maxError", "max-error", "double", "1e-4", "auto: largest rounding error to expect, as a share of a layer's largest result">];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect"];
+}
+
 def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
   let summary = "move constant buffers into one weight section";
   let description = [{
@@ -22,6 +38,19 @@ def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
     The globals go. Must run after bufferization.
     Example: test/passes/Tensor/collect-weights.mlir#two_constants
   }];
+  let dependentDialects = ["mlir::memref::MemRefDialect"];
+}
+
+def ElideCopies : Pass<"tensor-elide-copies", "mlir::ModuleOp"> {
+  let summary = "make two buffers, one of which is copied into the other, windows of one";
+  let description = [{
+    Matches a `memref.copy` between windows of two static buffers of @main: parts of a concatenation that are read elsewhere too, values in a
+    convolution's frame. Makes one buffer that holds both where the windows lie on each other, so that the copy is nothing; operations then write and read slices
+    of it. Must not run where one buffer is written while what the other holds there is still read, where a buffer is used through
+    other views or in nested regions, or where the arena would have to hold more at its peak than `growth` allows.
+    Example: test/passes/Tensor/elide-copies.mlir#ghost
+  }];
+  let options = [Option<"growth", "growth", "unsigned", "0", "percent by which the arena may grow for it, 0 or more">];
   let dependentDialects = ["mlir::memref::MemRefDialect"];
 }
 
@@ -51,7 +80,7 @@ def MakeDestinations : Pass<"tensor-make-destinations", "mlir::func::FuncOp"> {
   let description = [{
     Appends one memref argument a result and materializes each result in it, so that producers can write straight into the caller's memory.
     Argument attributes of results move along. With free dims, @main returns the dims of all results instead, -1 where data decides; such a result gets an
-    allocation with the attribute `burin.output`. Must run before bufferization.
+    allocation with the attribute `burin.output`. Each use of an empty tensor gets one of its own. Must run before bufferization.
     Example: test/passes/Tensor/make-destinations.mlir#two_results
   }];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect", "mlir::memref::MemRefDialect", "mlir::tensor::TensorDialect"];
@@ -61,7 +90,9 @@ def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
   let summary = "lay constant weights out in the blocks the machine's kernels read";
   let description = [{
     Constant filters of ungrouped `nn.conv` and constant rank-2 right sides of `nn.matmul` become [blocks, ..., B] with the last block filled
-    up with zeros, B from lib/Support/Packing.h. Element types other than f32, f16 and bf16 are left as they are.
+    up with zeros, B from lib/Support/Packing.h. Where the machine has products of bytes, 8-bit weights that are signed or become so by their zero point
+    are packed for dot products (nn::DotLayout), the input's zero point folded into what each sum begins with; also of grouped convolutions.
+    Other element types are left as they are.
     Example: test/passes/Tensor/pack-weights.mlir#conv
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
