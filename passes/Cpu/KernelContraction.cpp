@@ -550,6 +550,22 @@ struct ContractionBuilder {
     return pixelOuter < blockOuter;
   }
 
+  /// Than inputs and results together: what threads had better read twice.
+  bool weightsAreSmaller() const {
+    double weights = c.channels.estimate(guessedPixels), inputs = 1, results = weights;
+    for (const Parallel &p : c.parallels) {
+      double extent = p.extent.estimate(guessedPixels);
+      weights *= p.rhs.is(0) ? 1 : extent;
+      inputs *= p.lhs.is(0) ? 1 : extent;
+      results *= extent;
+    }
+    for (const Reduction &r : c.reductions) {
+      weights *= r.extent.estimate(guessedPixels);
+      inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
+    }
+    return weights < inputs + results;
+  }
+
   LogicalResult run(std::string &reason) {
     if (llvm::any_of(c.reductions, [](const Reduction &r) { return r.extent.is(0); })) {
       noProducts = true;
@@ -608,7 +624,7 @@ struct ContractionBuilder {
               }
               body(channels);
             },
-            /*overlaps=*/!c.block && allChannels % width != 0);
+            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/weightsAreSmaller());
     };
     auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
       if (rest > 0)

@@ -24,12 +24,13 @@ void Emitter::loop(Value lo, Value hi, int64_t step, llvm::function_ref<void(Val
   });
 }
 
-void Emitter::parallel(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps) {
+void Emitter::parallel(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps,
+                       bool sharesInput) {
   auto first = constantIndex(lo), last = constantIndex(hi);
   overlaps |= step > 1 && (!first || !last || (*last - *first) % step != 0);
   loop(lo, hi, step, [&](Value i) {
     if (scf::ForOp loop = scf::getForInductionVarOwner(i))
-      markParallel(loop, operation, overlaps);
+      markParallel(loop, operation, overlaps, sharesInput);
     body(i);
   });
 }

@@ -62,10 +62,12 @@ struct Emitter {
   }
   /// The same where iterations depend neither on one another nor on those of other such loops, so that they may run on
   /// several threads: loops over results. `overlaps`: the last iteration does again what the one before it has done, as
-  /// it does wherever a last step is cut short.
-  void parallel(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps = false);
-  void parallel(int64_t lo, const Size &hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps = false) {
-    parallel(index(lo), index(hi), step, body, overlaps);
+  /// it does wherever a last step is cut short. `sharesInput`: see ParallelLoops.h.
+  void parallel(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps = false,
+                bool sharesInput = false);
+  void parallel(int64_t lo, const Size &hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps = false,
+                bool sharesInput = false) {
+    parallel(index(lo), index(hi), step, body, overlaps, sharesInput);
   }
   /// Tiles that cover [0, extent) for an extent known at run time only: body(begin, width) with widths of `widths`,
   /// which descend to 1. Narrower ones take what wider ones leave; where that is little less than a tile, one that

@@ -17,11 +17,16 @@ inline constexpr char parallelAttr[] = "burin.parallel";
 
 /// Present where the last two iterations overlap.
 inline constexpr char overlapsAttr[] = "burin.overlaps";
+/// Present where every iteration reads the same input: threads had better share the iterations of the loop inside, each
+/// with the part of the input that it has written itself.
+inline constexpr char sharesInputAttr[] = "burin.shares_input";
 
-inline void markParallel(mlir::scf::ForOp loop, int64_t operation, bool overlaps) {
+inline void markParallel(mlir::scf::ForOp loop, int64_t operation, bool overlaps, bool sharesInput = false) {
   loop->setAttr(parallelAttr, mlir::IntegerAttr::get(mlir::IntegerType::get(loop.getContext(), 64), operation));
   if (overlaps)
     loop->setAttr(overlapsAttr, mlir::UnitAttr::get(loop.getContext()));
+  if (sharesInput)
+    loop->setAttr(sharesInputAttr, mlir::UnitAttr::get(loop.getContext()));
 }
 
 /// A number that no loop of the function has.

@@ -35,6 +35,8 @@ namespace {
 // Loops are counted through together until parts of equal size are possible or there are this many units: few enough
 // for whole rows to stay together, and enough for parts of nearly equal size.
 constexpr int64_t plentyOfUnits = 96;
+// As many parts must at least be possible for an inner loop to be preferred.
+constexpr int64_t fewUnits = 8;
 
 // How many times as long as guessed a loop of free sizes may well be.
 constexpr double sizesBeyondGuess = 8;
@@ -48,6 +50,7 @@ std::optional<int64_t> markOf(Operation *op) {
 // Loops nested perfectly, index arithmetic aside, outermost first.
 struct Nest {
   SmallVector<scf::ForOp> loops;
+  unsigned first = 0; // the outermost that is split; those around it every part runs through
 };
 
 // Neighbouring loops of one operation: one fork.
@@ -116,24 +119,44 @@ private:
                         [&](Value bound) { return isKnownBefore(bound, outermost); });
   }
 
+  // The one loop of the same operation inside, when all else there is arithmetic; null for none.
+  static scf::ForOp onlyLoopIn(scf::ForOp outer) {
+    scf::ForOp inner;
+    for (Operation &op : outer.getBody()->without_terminator()) {
+      if (isMemoryEffectFree(&op) && !op.getNumRegions())
+        continue;
+      if (inner || markOf(&op) != markOf(outer))
+        return nullptr;
+      inner = cast<scf::ForOp>(op);
+    }
+    return inner;
+  }
+
   Nest nestOf(scf::ForOp outermost, int64_t parts) {
     Nest nest{{outermost}};
-    int64_t units = unitsOf(outermost);
-    while (units < plentyOfUnits && (units < parts || units % parts != 0 || !tripsOf(outermost))) {
-      scf::ForOp inner;
-      for (Operation &op : nest.loops.back().getBody()->without_terminator()) {
-        if (isMemoryEffectFree(&op) && !op.getNumRegions())
-          continue;
-        if (inner || markOf(&op) != markOf(outermost))
-          return nest;
-        inner = cast<scf::ForOp>(op);
-      }
+    scf::ForOp inner;
+    if (outermost->hasAttr(sharesInputAttr) && (inner = onlyLoopIn(outermost)) &&
+        areBoundsKnownBefore(inner, outermost)) {
+      Nest inside{{outermost, inner}, 1};
+      if (countThrough(inside, parts) >= std::min(parts, fewUnits))
+        return inside;
+    }
+    (void)countThrough(nest, parts);
+    return nest;
+  }
+
+  // Takes loops inside until there are enough units; gives their number.
+  static int64_t countThrough(Nest &nest, int64_t parts) {
+    scf::ForOp outermost = nest.loops.front(), last = nest.loops.back();
+    int64_t units = unitsOf(last);
+    while (units < plentyOfUnits && (units < parts || units % parts != 0 || !tripsOf(nest.loops[nest.first]))) {
+      scf::ForOp inner = onlyLoopIn(last);
       if (!inner || !areBoundsKnownBefore(inner, outermost))
-        return nest;
-      nest.loops.push_back(inner);
+        break;
+      nest.loops.push_back(last = inner);
       units *= unitsOf(inner);
     }
-    return nest;
+    return units;
   }
 
   static int64_t unitsOf(scf::ForOp loop) {
@@ -228,13 +251,14 @@ private:
       loops.push_back(loop);
     }
     auto partsOf = [&](int64_t units) {
-      return llvm::bit_floor(uint64_t(std::min({int64_t(nanoseconds / minimalPart), units, maximalParts})));
+      int64_t most = std::min({int64_t(nanoseconds / minimalPart), units, maximalParts});
+      return int64_t(llvm::bit_floor(uint64_t(std::max<int64_t>(1, most))));
     };
     int64_t units = 1;
     for (scf::ForOp loop : region.loops) {
       Nest nest = nestOf(loop, partsOf(maximalParts));
       int64_t product = 1;
-      for (scf::ForOp counted : nest.loops)
+      for (scf::ForOp counted : ArrayRef(nest.loops).drop_front(nest.first))
         product *= unitsOf(counted);
       units = std::max(units, product);
       region.nests.push_back(nest);
@@ -362,7 +386,7 @@ private:
   struct Level {
     scf::ForOp loop;
     Value lower, upper, step, units, inside; // inside: units of all loops within one iteration
-    bool overlaps;
+    bool overlaps, split;
   };
   struct Levels {
     SmallVector<Level> each;
@@ -380,7 +404,8 @@ private:
                   known(loop.getStep(), mapping),
                   emitTrips(loop, mapping),
                   {},
-                  loop->hasAttr(overlapsAttr)};
+                  loop->hasAttr(overlapsAttr),
+                  levels.each.size() >= nest.first};
       if (level.overlaps) { // the last two iterations are one unit
         Value some = min(loc, level.units, constant(loc, 1));
         level.units = max(loc, sub(loc, level.units, constant(loc, 1)), some);
@@ -390,7 +415,8 @@ private:
     levels.units = constant(loc, 1);
     for (Level &level : llvm::reverse(levels.each)) {
       level.inside = levels.units;
-      levels.units = builder.createOrFold<arith::MulIOp>(loc, levels.units, level.units);
+      if (level.split)
+        levels.units = builder.createOrFold<arith::MulIOp>(loc, levels.units, level.units);
     }
     return levels;
   }
@@ -401,7 +427,7 @@ private:
     Location loc = level.loop.getLoc();
     bool innermost = depth + 1 == levels.size();
     Value one = constant(loc, 1), first = begin, last = end;
-    if (!innermost) {
+    if (level.split && !innermost) {
       first = builder.createOrFold<arith::DivUIOp>(loc, begin, level.inside);
       last = builder.createOrFold<arith::DivUIOp>(loc, add(loc, end, sub(loc, level.inside, one)), level.inside);
     }
@@ -413,7 +439,10 @@ private:
          step = getConstantIntValue(level.step);
     bool whole = lower && upper && step && (*upper - *lower) % *step == 0;
     Value from = place(first), to = whole && !level.overlaps ? place(last) : min(loc, place(last), level.upper);
-    if (level.overlaps) {
+    if (!level.split) {
+      from = level.lower;
+      to = level.upper;
+    } else if (level.overlaps) {
       Value isLast = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, last, level.units);
       // Whoever has no unit of this loop has its last iteration neither.
       Value any = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, first, last);
@@ -427,6 +456,10 @@ private:
     for (Operation &op : level.loop.getBody()->without_terminator()) {
       if (innermost || &op != scf::ForOp(levels[depth + 1].loop).getOperation()) {
         builder.clone(op, mapping);
+        continue;
+      }
+      if (!level.split) {
+        emitLevel(levels, depth + 1, begin, end, mapping);
         continue;
       }
       Value unit = builder.createOrFold<arith::DivUIOp>(loc, sub(loc, variable, level.lower), level.step);
@@ -550,6 +583,7 @@ struct ParallelizeKernels : burin::impl::ParallelizeKernelsBase<ParallelizeKerne
     module.walk([](scf::ForOp loop) {
       loop->removeAttr(parallelAttr);
       loop->removeAttr(overlapsAttr);
+      loop->removeAttr(sharesInputAttr);
     });
   }
 };
