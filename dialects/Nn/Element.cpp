@@ -215,9 +215,51 @@ struct ElementBuilder {
     });
   }
 
+  /// A weight packed in a DotLayout: element `i` of tap `row`.
+  Value loadPacked(Value filter, const DotLayout &layout, Value block, Value lane, Value row, Value i) {
+    Value last = index(layout.words() - 1), word = div(i, index(DotLayout::group));
+    Value inLast = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, word, last);
+    Value start = arith::SelectOp::create(b, loc, inLast, index(layout.start(layout.words() - 1)),
+                                          mul(word, index(DotLayout::group)));
+    Value at = add(add(index(1), mul(row, index(layout.words()))), word);
+    at = add(mul(add(mul(at, index(layout.block)), lane), index(DotLayout::group)), sub(i, start));
+    return load(filter, {block, at});
+  }
+
+  Value accumulateDots(ConvOp conv) {
+    ArrayRef<int64_t> kernel = *conv.getKernel();
+    DotLayout layout = dotLayout(conv, kernel, *conv.getPacked());
+    bool merged = dotRunHasColumns(conv, kernel);
+    SmallVector<Value> extents;
+    for (int64_t k : kernel)
+      extents.push_back(index(k));
+    Window w = window(conv, conv.getInput(), extents);
+    int64_t inGroup = cast<ShapedType>(conv.getInput().getType()).getShape().back() / conv.getGroups();
+    int64_t outGroup = initType.getShape().back() / conv.getGroups();
+    Value group = div(at.back(), index(outGroup)), channel = rem(at.back(), index(outGroup));
+    Value block = add(mul(group, index(llvm::divideCeil(outGroup, layout.block))), div(channel, index(layout.block)));
+    Value lane = rem(channel, index(layout.block));
+    w.lo.push_back(index(0));
+    w.hi.push_back(index(inGroup));
+    return reduce(w.lo, w.hi, zero(), [&](ArrayRef<Value> k, Value sum) {
+      Value x =
+          load(conv.getInput(), inputIndices(w, k, conv.getDilations(), add(mul(group, index(inGroup)), k.back())),
+               conv.getInputUnsigned(), conv.getInputZeroPoint());
+      Value row = index(0), i = k.back();
+      for (auto [s, extent] : llvm::enumerate(kernel))
+        if (!merged || s + 1 < kernel.size())
+          row = add(mul(row, index(extent)), k[s]);
+      if (merged)
+        i = add(mul(k[kernel.size() - 1], index(inGroup)), i);
+      return multiplyAdd(x, loadPacked(conv.getFilter(), layout, block, lane, row, i), sum);
+    });
+  }
+
   Value accumulate(ConvOp conv) {
     if (conv.getWinograd())
       return accumulateWinograd(conv);
+    if (isPackedForDots(conv))
+      return accumulateDots(conv);
     unsigned spatial = conv.getStrides().size(), packed = conv.getPacked() ? 1 : 0;
     Value filter = conv.getFilter(), channel = at.back(), groups = index(conv.getGroups());
     Window w = window(conv, conv.getInput(), extents(filter, packed, spatial));
@@ -317,6 +359,9 @@ struct ElementBuilder {
     return reduce({index(0)}, {extent(lhs, rank - 1)}, zero(), [&](ArrayRef<Value> k, Value sum) {
       SmallVector<Value> left = batch(lhs), right;
       left.append({m, k[0]});
+      if (isPackedForDots(matmul))
+        return multiplyAdd(load(lhs, left, matmul.getLhsUnsigned(), matmul.getLhsZeroPoint()),
+                           loadPacked(rhs, dotLayout(matmul, *matmul.getPacked()), block, lane, index(0), k[0]), sum);
       if (matmul.getPacked()) {
         right = {block, k[0], lane};
       } else {

@@ -72,6 +72,30 @@ Value burin::nn::convertAccumulator(OpBuilder &builder, Location loc, Value acc,
   return arith::FPToSIOp::create(builder, loc, element, acc);
 }
 
+bool burin::nn::dotRunHasColumns(ConvOp conv, ArrayRef<int64_t> kernel) {
+  int64_t channels = cast<ShapedType>(conv.getInput().getType()).getShape().back();
+  return conv.getGroups() == 1 && conv.getDilations().back() == 1 && kernel.back() > 1 &&
+         channels % DotLayout::group != 0;
+}
+
+DotLayout burin::nn::dotLayout(ConvOp conv, ArrayRef<int64_t> kernel, int64_t block) {
+  int64_t run = cast<ShapedType>(conv.getInput().getType()).getShape().back() / conv.getGroups(), rows = 1;
+  for (int64_t k : kernel)
+    rows *= k;
+  return dotRunHasColumns(conv, kernel) ? DotLayout{block, run * kernel.back(), rows / kernel.back()}
+                                        : DotLayout{block, run, rows};
+}
+
+DotLayout burin::nn::dotLayout(MatmulOp matmul, int64_t block) {
+  return {block, cast<ShapedType>(matmul.getLhs().getType()).getShape().back(), 1};
+}
+
+bool burin::nn::isPackedForDots(ConvOp conv) { return conv.getPacked() && conv.getKernel(); }
+bool burin::nn::isPackedForDots(MatmulOp matmul) {
+  auto type = cast<ShapedType>(matmul.getRhs().getType());
+  return matmul.getPacked() && type.getElementType().isInteger(8) && type.hasRank() && type.getRank() == 2;
+}
+
 // Effects exist on buffers only: every operand but the destination is read, the destination is overwritten.
 static void addEffects(Operation *op, OpOperand &init, SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
   for (OpOperand &operand : op->getOpOperands()) {
@@ -122,6 +146,8 @@ static ArrayRef<int64_t> shapeOf(Value value) { return cast<ShapedType>(value.ge
 int64_t ConvOp::getFlops() {
   if (elements(getFilter()) == 0)
     return 0;
+  if (isPackedForDots(*this))
+    return 2 * elements(getInit()) * product(*getKernel()) * shapeOf(getInput()).back() / (int64_t)getGroups();
   // A packed filter has its block dim last; the taps of one output channel are the dims between.
   ArrayRef<int64_t> taps =
       getPacked() ? shapeOf(getFilter()).drop_front().drop_back() : shapeOf(getFilter()).drop_back();

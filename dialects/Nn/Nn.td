@@ -91,7 +91,7 @@ defvar IntegerAttrs = (ins
 
 def Nn_ConvOp : Nn_ComputeOp<"conv", (ins AnyShaped:$input, AnyShaped:$filter),
     !con(WindowAttrs, (ins DefaultValuedAttr<I64Attr, "1">:$groups, OptionalAttr<I64Attr>:$packed,
-                            OptionalAttr<I64Attr>:$winograd), IntegerAttrs),
+                            OptionalAttr<I64Attr>:$winograd, OptionalAttr<DenseI64ArrayAttr>:$kernel), IntegerAttrs),
     "$input `,` $filter `:` type($input) `,` type($filter)"> {
   let summary = "convolution, grouped or not, of 1 to 3 spatial dims";
   let description = [{
@@ -102,6 +102,8 @@ def Nn_ConvOp : Nn_ComputeOp<"conv", (ins AnyShaped:$input, AnyShaped:$filter),
     With `winograd = M` (2 or 4; two spatial dims, 3x3 taps, steps of 1, one group, f32) the filter is transformed: [(M+2)^2, ic, oc], or
     [ceil(oc/B), (M+2)^2, ic, B] where packed, holding G g G^T of Winograd.h. Results are those of the plain filter but for rounding: any tiling of
     the result by M x M, computed by that header's formula.
+    With `packed = B` and `kernel` (the extents k...) it is packed for integer dot products, see DotLayout in Nn.h:
+    [groups * ceil(oc/groups/B), bytes] of i8.
   }];
 }
 
@@ -128,7 +130,8 @@ def Nn_MatmulOp : Nn_ComputeOp<"matmul", (ins AnyShaped:$lhs, AnyShaped:$rhs),
   let summary = "matrix product, batched or not";
   let description = [{
     lhs [b..., m, k], rhs [b..., k, n] (or [b..., n, k] with `transpose_rhs`), result [b..., m, n]. A batch dim of 1 in lhs or rhs
-    is repeated. A rhs of rank 2 serves all batches. With `packed = B` rhs is [ceil(n/B), k, B], rank 3, the last block filled up with zeros.
+    is repeated. A rhs of rank 2 serves all batches. With `packed = B` rhs is [ceil(n/B), k, B], rank 3, the last block filled up with zeros;
+    with integers it is packed for dot products, see DotLayout in Nn.h: [ceil(n/B), bytes], rank 2, of i8.
   }];
 }
 

@@ -77,12 +77,33 @@ template <typename Op> static LogicalResult verifyImages(Op op, Value input) {
   return verifyWindow(op, in.getRank(), op.getStrides(), op.getDilations(), op.getPads());
 }
 
+// A filter packed for integer dot products.
+static LogicalResult verifyDotFilter(ConvOp op) {
+  auto in = cast<ShapedType>(op.getInput().getType()), out = cast<ShapedType>(op.getInit().getType()),
+       filter = cast<ShapedType>(op.getFilter().getType());
+  int64_t groups = op.getGroups(), ic = in.getShape().back(), oc = out.getShape().back();
+  ArrayRef<int64_t> kernel = *op.getKernel();
+  if (!op.getPacked() || *op.getPacked() < 1 || (int64_t)kernel.size() != in.getRank() - 2 || groups < 1 ||
+      ShapedType::isDynamic(ic) || ShapedType::isDynamic(oc) || ic % groups || oc % groups)
+    return op.emitOpError("expected a block, ")
+           << in.getRank() - 2 << " kernel dims and known channels that groups divide, got kernel " << kernel << " for "
+           << in << " -> " << out;
+  int64_t blocks = groups * llvm::divideCeil(oc / groups, *op.getPacked());
+  int64_t bytes = dotLayout(op, kernel, *op.getPacked()).blockBytes();
+  if (filter.getShape() != ArrayRef<int64_t>{blocks, bytes} || !filter.getElementType().isInteger(8))
+    return op.emitOpError("expected a filter packed for dot products, ")
+           << blocks << "x" << bytes << "xi8, got " << filter;
+  return success();
+}
+
 LogicalResult ConvOp::verify() {
   if (failed(verifyImages(*this, getInput())) || failed(verifyEpilogue(*this)))
     return failure();
   auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()),
        filter = cast<ShapedType>(getFilter().getType());
   int64_t rank = in.getRank(), groups = getGroups();
+  if (getKernel())
+    return verifyDotFilter(*this);
   int64_t filterRank = rank + (getPacked() ? 1 : 0) - (getWinograd() ? 1 : 0);
   if (!filter.hasRank() || filter.getRank() != filterRank)
     return emitOpError("expected a filter of rank ") << filterRank << ", got " << filter;
@@ -157,7 +178,12 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("expected lhs and destination of one rank >= 2, got ") << lhs << " and " << out;
   int64_t rank = lhs.getRank(), k = lhs.getDimSize(rank - 1), n = out.getDimSize(rank - 1);
   bool fits = agree(lhs.getDimSize(rank - 2), out.getDimSize(rank - 2));
-  if (getPacked()) {
+  if (isPackedForDots(*this)) {
+    int64_t block = *getPacked();
+    fits &= !getTransposeRhs() && rhs.getRank() == 2 && block >= 1 && !ShapedType::isDynamic(k) &&
+            agree(rhs.getDimSize(1), dotLayout(*this, block).blockBytes()) &&
+            (ShapedType::isDynamic(n) || agree(rhs.getDimSize(0), llvm::divideCeil(n, block)));
+  } else if (getPacked()) {
     int64_t block = *getPacked();
     fits &= !getTransposeRhs() && rhs.getRank() == 3 && block >= 1 && agree(rhs.getDimSize(1), k) &&
             agree(rhs.getDimSize(2), block) &&

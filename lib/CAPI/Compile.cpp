@@ -1,4 +1,5 @@
 // burin_compile_*: the C face of burin::compile.
+#include "lib/CAPI/Compilation.h"
 #include "lib/CAPI/Options.h"
 #include "lib/Cost/Cost.h"
 #include "lib/Import/Import.h"
@@ -6,11 +7,6 @@
 #include "llvm/Support/JSON.h"
 
 using namespace burin;
-
-struct burin_compilation {
-  bool ok = false;
-  std::string messages, json;
-};
 
 static std::string toJson(const CompileReport &report) {
   llvm::json::Array stages;

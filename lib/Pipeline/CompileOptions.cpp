@@ -10,16 +10,17 @@ using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx", "custom-header"};
+const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx", "custom-header", "blob"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
-     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx or custom-header (what --custom-op asks for); without it "
+     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, blob or custom-header (what --custom-op asks for); "
+     "without it "
      "the extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
-     "time"},
+     "time; or a vision unit, myriad[:shaves=N,cmx=N,threads=N]"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"specialize", "NAME=N,N...",
@@ -159,7 +160,7 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
-    if (is_contained({"ptx", "cubin", "blob", "wasm"}, value))
+    if (is_contained({"ptx", "cubin", "wasm"}, value))
       return createStringError("--emit=%s is not supported by this version", value.str().c_str());
     Expected<EmitKind> kind = parseEnum<EmitKind>(emitNames, key, value);
     if (!kind)
@@ -171,6 +172,16 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
       return stage.takeError();
     options.stopAfter = *stage;
   } else if (key == "target") {
+    options.targets.clear();
+    options.unitText.clear();
+    if (vpu::isUnit(value)) {
+      Expected<vpu::UnitConfig> unit = vpu::parseUnit(value);
+      if (!unit)
+        return unit.takeError();
+      options.unit = *unit;
+      options.unitText = value.str();
+      return Error::success();
+    }
     SmallVector<StringRef> names;
     value.split(names, ',');
     for (StringRef target : names)
@@ -265,6 +276,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "emit=" << (options.emit ? emitName(*options.emit) : "")
       << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
+  out << "unit=" << options.unitText << "\n";
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);

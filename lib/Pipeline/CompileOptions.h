@@ -3,6 +3,7 @@
 #ifndef BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 #define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 
+#include "dialects/Vpu/Unit.h"
 #include "lib/Pipeline/ModelEdits.h"
 #include "lib/Pipeline/Plugins.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -17,7 +18,7 @@ namespace burin {
 /// The road, in order. Each is one function of Pipeline.cpp, one --stop-after name and one line of -v.
 enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
 
-enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader };
+enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob };
 
 llvm::StringRef stageName(Stage stage);
 llvm::StringRef emitName(EmitKind kind);
@@ -27,6 +28,8 @@ struct CompileOptions {
   std::optional<EmitKind> emit; // else by the output's extension, a program where that says nothing
   std::optional<Stage> stopAfter;
   std::vector<std::string> targets; // rows of the machine table; empty: host
+  std::string unitText;             // the vision unit as --target names it, or empty
+  vpu::UnitConfig unit;             // what that means
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
   std::vector<std::string> dims;    // NAME=N
   std::vector<std::string> lengths; // INPUT=N or INPUT=none, of sequences and optionals

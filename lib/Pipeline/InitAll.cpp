@@ -3,6 +3,7 @@
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
 #include "dialects/Onnx/Onnx.h"
+#include "dialects/Vpu/Vpu.h"
 #include "lib/Pipeline/Evaluator.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -13,6 +14,7 @@
 #include "passes/Cuda/Passes.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Quant/Passes.h"
 #include "passes/Tensor/Passes.h"
 #include "passes/Vpu/Passes.h"
 
@@ -21,7 +23,7 @@ using namespace mlir;
 void burin::registerAllDialects(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<onnx::OnnxDialect, nn::NnDialect, foreign::ForeignDialect>();
+  registry.insert<onnx::OnnxDialect, nn::NnDialect, foreign::ForeignDialect, vpu::VpuDialect>();
   foreign::registerBufferizableOpInterface(registry);
   nn::registerBufferizableOpInterface(registry);
   registerBuiltinDialectTranslation(registry);
@@ -81,6 +83,7 @@ burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, OpPassMa
 void burin::registerAllPasses() {
   mlir::registerAllPasses();
   registerGraphPasses(createEvaluator());
+  quant::registerQuantPasses();
   registerLowerPasses();
   registerTensorPasses();
   registerCpuPasses();

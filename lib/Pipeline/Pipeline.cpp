@@ -14,12 +14,14 @@
 #include "lib/Support/Diagnostics.h"
 #include "lib/Support/Winograd.h"
 #include "lib/Target/Artifact.h"
+#include "lib/Target/Blob.h"
 #include "lib/Target/Files.h"
 #include "lib/Target/Header.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Tensor/Passes.h"
+#include "passes/Vpu/Passes.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/IR/Verifier.h"
@@ -102,6 +104,11 @@ LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
   return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    if (stage.options.unit.unit) {
+      vpu::buildVpuTensorPipeline(pm);
+      buildBufferPipeline(pm);
+      return;
+    }
     TensorOptions tensor;
     if (stage.options.optLevel < 2)
       tensor.winograd = "off";
@@ -115,7 +122,12 @@ LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
 LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
   if (failed(runSteps("before-target", module, stage.options)))
     return failure();
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildCpuPipeline(pm, stage.machine); });
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    if (stage.options.unit.unit)
+      vpu::buildVpuPipeline(pm, stage.options.unit.dataBytes());
+    else
+      buildCpuPipeline(pm, stage.machine);
+  });
 }
 
 LogicalResult burin::settleShapes(ModuleOp module, const CompileOptions &options) {
@@ -333,6 +345,8 @@ std::string Compilation::variantPrefix(const Variant &variant) const {
 }
 
 LogicalResult Compilation::runTargetForAll() {
+  if (options.unit.unit)
+    return runTarget(*module, {options, *base});
   for (Variant &variant : variants) {
     if (&variant != &variants.front())
       variant.code = module->clone();
@@ -397,7 +411,10 @@ LogicalResult Compilation::runTo(Stage last) {
     return success();
   };
   auto lower = [](ModuleOp m, const StageOptions &stage) {
-    return success(succeeded(captureSignature(m)) && succeeded(runLower(m, stage)));
+    if (failed(captureSignature(m)) || failed(runLower(m, stage)))
+      return failure();
+    refineSignature(m);
+    return success();
   };
   bool isReported = !options.reportFolder.empty();
   if (isReported && reached == Stage::Import)
@@ -528,6 +545,32 @@ FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &de
   return objects;
 }
 
+LogicalResult Compilation::emitBlob(StringRef output) {
+  const vpu::UnitConfig &unit = options.unit;
+  BlobOptions blob;
+  blob.unit = unit.unit->name.str();
+  blob.name = options.name;
+  blob.shaves = unit.shaves;
+  blob.slices = unit.slices;
+  blob.threads = unit.threads;
+  llvm::json::Object manifest{{"compiler", ("burin " + version()).str()},
+                              {"name", options.name},
+                              {"target", options.unitText},
+                              {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}}};
+  llvm::raw_string_ostream(blob.manifest) << llvm::json::Value(std::move(manifest));
+  LogicalResult wrote = success();
+  llvm::Error error = writeFile(output, [&](llvm::raw_ostream &out) {
+    wrote = writeBlob(*module, blob, out);
+    return llvm::Error::success();
+  });
+  if (error)
+    return module->emitError() << llvm::toString(std::move(error));
+  uint64_t size = 0;
+  if (!llvm::sys::fs::file_size(output, size))
+    report.artifactBytes = size;
+  return wrote;
+}
+
 LogicalResult Compilation::emit(StringRef output, StringRef header) {
   Clock clock(report, progress, Stage::Emit);
   auto write = [&](llvm::function_ref<LogicalResult(llvm::raw_ostream &)> body, StringRef path) -> LogicalResult {
@@ -554,6 +597,9 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
           return success();
         },
         output);
+
+  if (kind == EmitKind::Blob)
+    return emitBlob(output);
 
   FailureOr<ModelDescription> model = describe();
   if (failed(model))
@@ -613,7 +659,10 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
                        .Case(".o", EmitKind::Obj)
                        .Case(".s", EmitKind::Asm)
                        .Case(".ll", EmitKind::LLVM)
-                       .Default(stopsEarly ? EmitKind::MLIR : EmitKind::Exe);
+                       .Case(".blob", EmitKind::Blob)
+                       .Default(stopsEarly          ? EmitKind::MLIR
+                                : options.unit.unit ? EmitKind::Blob
+                                                    : EmitKind::Exe);
   }
   StringRef model = llvm::sys::path::stem(modelPath), out = llvm::sys::path::stem(options.output);
   bool isLibrary =
@@ -629,7 +678,8 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
       options.name = "burin_";
   }
   if (options.output.empty()) {
-    static const char *const suffixes[] = {"", ".a", ".so", ".o", ".s", ".ll", ".mlir", ".opt.onnx", "_custom.h"};
+    static const char *const suffixes[] = {"",    ".a",    ".so",       ".o",        ".s",
+                                           ".ll", ".mlir", ".opt.onnx", "_custom.h", ".blob"};
     options.output =
         (*options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared ? "lib" + options.name : model.str()) +
         suffixes[static_cast<int>(*options.emit)];
@@ -640,6 +690,12 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
 // What stages and kinds do not go together; empty when all is well.
 static std::string conflict(const CompileOptions &options) {
   EmitKind kind = *options.emit;
+  bool ofUnit = kind == EmitKind::Blob || kind == EmitKind::MLIR || kind == EmitKind::Onnx;
+  if (kind == EmitKind::Blob && !options.unit.unit)
+    return "--emit=blob is of a vision unit: give --target=myriad[:shaves=N,cmx=N,threads=N]";
+  if (options.unit.unit && !ofUnit)
+    return ("--emit=" + emitName(kind) + " is of a processor; --target=" + options.unitText + " makes --emit=blob")
+        .str();
   if (kind == EmitKind::Onnx && options.stopAfter && *options.stopAfter > Stage::Graph)
     return ("--stop-after=" + stageName(*options.stopAfter) +
             " leaves nothing that ONNX can hold; --emit=onnx ends with graph at the latest")

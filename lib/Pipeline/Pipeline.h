@@ -74,6 +74,7 @@ private:
   mlir::LogicalResult bindHints();
   mlir::LogicalResult bindFunctions();
   mlir::FailureOr<ModelDescription> describe();
+  mlir::LogicalResult emitBlob(llvm::StringRef output);
 
   /// One instruction set: its row, and from the target stage on its code.
   struct Variant {
@@ -138,6 +139,8 @@ inline constexpr char lengthsAttr[] = "burin.lengths";
 /// Sets the module attribute `burin.signature` from @main's types and `onnx.name`s. Free dims are -1, with their
 /// symbols' names.
 mlir::LogicalResult captureSignature(mlir::ModuleOp module);
+/// Puts into it the sizes of outputs that lowering has found.
+void refineSignature(mlir::ModuleOp module);
 
 } // namespace burin
 

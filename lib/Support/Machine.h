@@ -10,6 +10,16 @@
 
 namespace burin {
 
+/// What multiplies bytes into sums of 32 bits, none of them with saturation.
+enum class ByteProducts {
+  None,       // nothing better than widened elements
+  WordPairs,  // x86 pmaddwd: pairs of 16 bits
+  Vnni,       // x86 vpdpbusd: four unsigned by four signed bytes
+  NeonPairs,  // Arm smull, saddlp: pairs of bytes
+  NeonDot,    // Arm sdot: four signed bytes
+  NeonMixed,  // Arm sdot and usdot: the first four may be unsigned
+};
+
 struct Machine {
   llvm::StringRef name;       // as given to --target
   llvm::StringRef triple;     // LLVM's
@@ -22,6 +32,7 @@ struct Machine {
   bool maskedMemory;          // masked loads and stores cost about as much as plain ones
   unsigned l1Bytes, l2Bytes;  // data caches of one core; what loop blocking assumes
   bool narrowFloatArithmetic; // computes in f16 and bf16, not only converts them
+  ByteProducts byteProducts;  // dot products of 8-bit integers
   uint64_t runtimeFeatures;   // burin_cpu_feature bits the code needs at run time
 
   unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }

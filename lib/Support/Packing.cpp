@@ -86,8 +86,9 @@ PixelTile burin::choosePixelTile(const Machine &machine, unsigned elementBits, l
   return best;
 }
 
-int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsigned elementBits) {
-  (void)k;
+// The block of channels that takes the fewest estimated cycles for all `n`; only whole registers, or also parts of
+// them.
+static int64_t bestBlock(const Machine &machine, int64_t n, unsigned elementBits, bool whole) {
   int64_t lanes = std::max<int64_t>(1, machine.lanes(elementBits)), quantum = std::max<int64_t>(1, lanes / 4);
   // What a block of `width` channels costs at its best tile, on a map large enough for any.
   auto blockCycles = [&](int64_t width) {
@@ -111,10 +112,58 @@ int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsign
   };
   for (int64_t block = lanes; block <= std::min(n, 6 * lanes); block += lanes)
     consider(block);
+  if (whole)
+    return best;
   for (int64_t block = quantum; block <= std::min(n, 4 * lanes); block += quantum)
     if (n % block == 0)
       consider(block);
   if (n <= 4 * lanes)
     consider(n);
   return best;
+}
+
+int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsigned elementBits) {
+  (void)k;
+  return bestBlock(machine, n, elementBits, /*whole=*/false);
+}
+
+int64_t burin::dotBlock(const Machine &machine, int64_t n) {
+  int64_t lanes = machine.lanes(32);
+  return machine.byteProducts == ByteProducts::None ? 0
+                                                    : bestBlock(machine, llvm::alignTo(n, lanes), 32, /*whole=*/true);
+}
+
+int64_t burin::depthwiseDotBlock(const Machine &machine, int64_t channels) {
+  if (machine.byteProducts == ByteProducts::None)
+    return 0;
+  int64_t best = 16;
+  for (int64_t block = 32; block <= machine.lanes(8) && block <= channels; block *= 2)
+    if (llvm::alignTo(channels, block) * 8 <= llvm::alignTo(channels, best) * 9)
+      best = block;
+  return best;
+}
+
+int64_t burin::dotShift(const Machine &machine, bool inputUnsigned) {
+  switch (machine.byteProducts) {
+  case ByteProducts::Vnni:
+    return inputUnsigned ? 0 : 128;
+  case ByteProducts::NeonPairs:
+  case ByteProducts::NeonDot:
+    return inputUnsigned ? -128 : 0;
+  case ByteProducts::None:
+  case ByteProducts::WordPairs:
+  case ByteProducts::NeonMixed:
+    return 0;
+  }
+  return 0;
+}
+
+llvm::SmallVector<ChannelVector> burin::dotVectors(int64_t maxLanes, int64_t width) {
+  llvm::SmallVector<ChannelVector> vectors;
+  int64_t offset = 0;
+  for (; offset + maxLanes <= width; offset += maxLanes)
+    vectors.push_back({offset, maxLanes});
+  if (offset < width)
+    vectors.push_back({offset, std::max<int64_t>(4, llvm::PowerOf2Ceil(width - offset))});
+  return vectors;
 }

@@ -8,6 +8,7 @@
 #include "passes/Cpu/KernelContraction.h"
 
 #include "lib/Support/Packing.h"
+#include "passes/Cpu/KernelInteger.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <numeric>
 
@@ -47,6 +48,8 @@ constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a 
 struct Channels {
   Value rhs, channel;
   ArrayRef<ChannelVector> vectors;
+  int64_t width = 0; // channels in all where the last vector may be wider; 0 where it is not
+  int64_t valid(const ChannelVector &v) const { return width ? std::min(v.lanes, width - v.offset) : v.lanes; }
 };
 
 struct ContractionBuilder {
@@ -55,6 +58,7 @@ struct ContractionBuilder {
   Contraction &c;
   unsigned bits = c.acc.getIntOrFloatBitWidth();
   int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
+  ByteDots dots{e, machine, c.lhsUnsigned};
   bool noProducts = false;  // a sum over nothing: zero
   int64_t wholeVectors = 0; // registers a pixel takes in a whole block of channels
 
@@ -78,7 +82,9 @@ struct ContractionBuilder {
           r.window = -1;
       }
     llvm::erase_if(c.parallels, [&](const Parallel &p) { return p.extent.is(1) && !windowed(p); });
-    llvm::erase_if(c.reductions, [&](const Reduction &r) { return r.extent.is(1) && r.window < 0; });
+    llvm::erase_if(c.reductions, [&](const Reduction &r) {
+      return r.extent.is(1) && r.window < 0 && !(c.dotTail.second && &r == &c.reductions.back());
+    });
     for (size_t i = 0; i + 1 < c.parallels.size();) {
       Parallel &a = c.parallels[i], &b = c.parallels[i + 1];
       bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent &&
@@ -94,7 +100,8 @@ struct ContractionBuilder {
     }
     for (size_t i = 0; i + 1 < c.reductions.size();) {
       Reduction &a = c.reductions[i], &b = c.reductions[i + 1];
-      if (a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
+      bool odd = c.dots && i + 2 == c.reductions.size() && (c.dotTail.second || c.dotBytes != 4);
+      if (odd || a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
         ++i;
         continue;
       }
@@ -195,7 +202,10 @@ struct ContractionBuilder {
     SmallVector<Value> sums;
     for (int64_t i = 0; i < sets * pixels; ++i)
       for (int64_t j = 0; j < count; ++j)
-        sums.push_back(e.constant(VectorType::get({across ? lanes : channels.vectors[j].lanes}, c.acc), 0));
+        sums.push_back(
+            c.dots && i < pixels
+                ? dots.words(c.rhs, e.add(rhs, 4 * (channels.vectors[j].offset - c.block)), channels.vectors[j].lanes)
+                : e.constant(VectorType::get({across ? lanes : channels.vectors[j].lanes}, c.acc), 0));
     auto along = [&](Value x, Value w, int64_t width, ValueRange carried) {
       SmallVector<Value> next(carried.begin(), carried.end()), weights;
       for (int64_t j = 0; j < count; ++j)
@@ -207,7 +217,30 @@ struct ContractionBuilder {
       }
       return next;
     };
+    auto dotBody = [&](Value x, Value w, int64_t steps, ValueRange carried) {
+      SmallVector<Value> next(carried.begin(), carried.end());
+      for (int64_t u = 0; u < steps; ++u) {
+        SmallVector<ByteDots::Parts> weights;
+        for (ChannelVector v : channels.vectors)
+          weights.push_back(dots.weights(c.rhs, e.advance(w, c.reductions.back().rhs, u, 4 * v.offset), v.lanes));
+        for (int64_t p = 0; p < pixels; ++p) {
+          Value at = inputOf(x, p, c.reductions.back().lhs, u);
+          llvm::SmallDenseMap<int64_t, ByteDots::Parts> inputs;
+          for (int64_t j = 0; j < count; ++j) {
+            int64_t width = channels.vectors[j].lanes;
+            ByteDots::Parts &input = inputs[width];
+            if (input.empty())
+              input = dots.input(c.lhs, at, c.dotBytes, width);
+            Value &sum = next[((u % sets) * pixels + p) * count + j];
+            sum = dots.multiplyAdd(input, weights[j], sum);
+          }
+        }
+      }
+      return next;
+    };
     auto body = [&](Value x, Value w, int64_t steps, ValueRange carried) {
+      if (c.dots)
+        return dotBody(x, w, steps, carried);
       SmallVector<Value> next(carried.begin(), carried.end());
       for (int64_t u = 0; u < steps; ++u) {
         SmallVector<Value> weights;
@@ -261,11 +294,15 @@ struct ContractionBuilder {
         }
         return result;
       }
+      auto tail = [&](SmallVector<Value> values) {
+        return innermost && c.dotTail.second ? body(e.add(x, c.dotTail.first), e.add(w, c.dotTail.second), 1, values)
+                                             : values;
+      };
       if (!innermost || factor == 1)
-        return run(lo, hi, 1, carried);
+        return tail(run(lo, hi, 1, carried));
       Value whole = r.extent.isStatic() ? e.index(r.extent.value() / factor * factor) : e.wholeOf(hi, factor);
       SmallVector<Value> result = run(lo, whole, factor, carried);
-      return r.extent.isStatic() && r.extent.value() % factor == 0 ? result : run(whole, hi, 1, result);
+      return tail(r.extent.isStatic() && r.extent.value() % factor == 0 ? result : run(whole, hi, 1, result));
     };
     if (!c.reductions.empty()) {
       sums = nest(0, lhs, rhs, sums);
@@ -306,10 +343,10 @@ struct ContractionBuilder {
     finish(out, extras, shape, rows, columns, stored, sums);
   }
 
-  Value loadExtra(unsigned x, llvm::function_ref<Value(int64_t)> at, ChannelVector v) {
+  Value loadExtra(unsigned x, llvm::function_ref<Value(int64_t)> at, ChannelVector v, int64_t valid) {
     const Epilogue::Extra &extra = c.epilogue->extras()[x];
     if (extra.coefficients.back().is(1))
-      return extra.flat.load(e, at(v.offset), v.lanes);
+      return loadPart(e, machine, extra.flat, at(v.offset), valid, v.lanes);
     return e.broadcast(extra.flat.load(e, at(0)), v.lanes);
   }
 
@@ -338,9 +375,10 @@ struct ContractionBuilder {
         if (!apart)
           result = c.epilogue->apply(e, result, [&](unsigned x) {
             auto extraOf = [&](const Parallel &q) { return q.extras[x]; };
-            return loadExtra(x, [&](int64_t more) { return placeOf(extras[x], extraOf, row, column, more); }, v);
+            return loadExtra(
+                x, [&](int64_t more) { return placeOf(extras[x], extraOf, row, column, more); }, v, channels.valid(v));
           });
-        c.out.store(e, result, placeOf(out, outOf, row, column, v.offset));
+        storePart(e, machine, c.out, result, placeOf(out, outOf, row, column, v.offset), channels.valid(v));
       }
     }
     if (!apart)
@@ -354,13 +392,13 @@ struct ContractionBuilder {
         // All loads before the first store: the vectors of a block may overlap.
         SmallVector<Value> raw;
         for (ChannelVector v : channels.vectors)
-          raw.push_back(c.out.load(e, e.add(to, v.offset), v.lanes));
+          raw.push_back(loadPart(e, machine, c.out, e.add(to, v.offset), channels.valid(v), v.lanes));
         for (auto [value, v] : llvm::zip(raw, channels.vectors)) {
           Value result = c.epilogue->apply(e, value, [&, v = v](unsigned x) {
             Value place = at(extras[x], [&](const Parallel &q) { return q.extras[x]; });
-            return loadExtra(x, [&](int64_t more) { return e.add(place, more); }, v);
+            return loadExtra(x, [&](int64_t more) { return e.add(place, more); }, v, channels.valid(v));
           });
-          c.out.store(e, result, e.add(to, v.offset));
+          storePart(e, machine, c.out, result, e.add(to, v.offset), channels.valid(v));
         }
       });
     });
@@ -374,7 +412,7 @@ struct ContractionBuilder {
   void overPixels(PixelTile shape, const Parallel *rows, const Parallel *columns, Pixel body) {
     SmallVector<Value> at(c.parallels.size());
     auto tiled = [&](Value &index, int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void()> inner) {
-      e.loop(lo, hi, step, [&](Value i) {
+      e.parallel(e.index(lo), e.index(hi), step, [&](Value i) {
         index = (hi - lo) % step ? e.min(i, e.index(hi - step)) : i;
         inner();
       });
@@ -384,7 +422,7 @@ struct ContractionBuilder {
         return body(at, shape, false);
       const Parallel &p = c.parallels[d];
       auto single = [&](llvm::function_ref<void()> inner) {
-        e.loop(e.index(0), e.index(p.extent), 1, [&](Value i) {
+        e.parallel(0, p.extent, 1, [&](Value i) {
           at[d] = i;
           inner();
         });
@@ -472,7 +510,12 @@ struct ContractionBuilder {
       auto [lo, hi] = interior(*columns);
       width = std::max<int64_t>(1, windowed(*columns) ? hi - lo : columns->extent.value());
     }
-    return choosePixelTile(machine, bits, vectors, rows ? rows->extent.value() : 1, width);
+    // Inputs are no memory operands of byte products, and LLVM loads some of them early. Halves of words are two
+    // registers each.
+    Machine room = machine;
+    if (c.dots)
+      room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2 : 4;
+    return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width);
   }
 
   /// Block outside or pixels outside? Whichever reads less from beyond L2.
@@ -538,7 +581,8 @@ struct ContractionBuilder {
       reason = llvm::formatv("blocks of {0} channels do not fit {1} registers", width, machine.vectorRegisters).str();
       return failure();
     }
-    SmallVector<ChannelVector> vectors = splitChannels(lanes, width), last = splitChannels(lanes, rest);
+    SmallVector<ChannelVector> vectors = c.dots ? dotVectors(lanes, width) : splitChannels(lanes, width),
+                               last = c.dots ? dotVectors(lanes, rest) : splitChannels(lanes, rest);
     if (c.acrossStride) {
       whole = 1;
       rest = 0;
@@ -549,23 +593,26 @@ struct ContractionBuilder {
     PixelTile shape = chooseTile(vectors, rows, columns);
     auto overWhole = [&](llvm::function_ref<void(const Channels &)> body) {
       if (whole > 0)
-        e.loop(0, whole, 1, [&](Value i) {
-          Channels channels{nullptr, nullptr, vectors};
-          if (c.block) {
-            channels.rhs = e.mul(i, c.blockStride);
-            channels.channel = e.mul(i, c.block);
-          } else {
-            channels.channel = e.mul(i, width);
-            if (allChannels % width)
-              channels.channel = e.min(channels.channel, e.index(allChannels - width));
-            channels.rhs = channels.channel;
-          }
-          body(channels);
-        });
+        e.parallel(
+            0, whole, 1,
+            [&](Value i) {
+              Channels channels{nullptr, nullptr, vectors};
+              if (c.block) {
+                channels.rhs = e.mul(i, c.blockStride);
+                channels.channel = e.mul(i, c.block);
+              } else {
+                channels.channel = e.mul(i, width);
+                if (allChannels % width)
+                  channels.channel = e.min(channels.channel, e.index(allChannels - width));
+                channels.rhs = channels.channel;
+              }
+              body(channels);
+            },
+            /*overlaps=*/!c.block && allChannels % width != 0);
     };
     auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
       if (rest > 0)
-        body({e.index(whole * c.blockStride), e.index(whole * c.block), last});
+        body({e.index(whole * c.blockStride), e.index(whole * c.block), last, c.dots ? rest : 0});
     };
     if (pixelsOutside(whole + (rest ? 1 : 0), shape)) {
       if (whole == 0)
@@ -657,7 +704,7 @@ static Contraction part(Emitter &e, Contraction c, Value from, Value to, bool in
 // few channels.
 static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
   int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
-  if (!c.channels.isStatic() || c.rhsOffset)
+  if (!c.channels.isStatic() || c.rhsOffset || c.dots)
     return;
   int64_t channels = c.channels.value();
   for (const Parallel &p : c.parallels) {

@@ -32,6 +32,66 @@ static bool prepare(Emitter &e, nn::ComputeOp op, Value lhs, Value rhs, Contract
 
 static bool contiguous(const Flat &flat) { return flat.strides.back().is(1) || flat.sizes.back().is(1); }
 
+// What a DotLayout makes of the innermost reduction: words of the run, whole ones and the last.
+static Contraction::Reduction wordsOf(Contraction &c, const nn::DotLayout &layout) {
+  Contraction::Reduction r;
+  int64_t step = nn::DotLayout::group * layout.block;
+  c.dots = true;
+  c.block = layout.block;
+  c.blockStride = layout.blockBytes();
+  c.rhsBase += step; // behind the sums' first values
+  r.extent = std::max<int64_t>(1, layout.run / nn::DotLayout::group);
+  r.lhs = nn::DotLayout::group;
+  r.rhs = step;
+  c.dotBytes = std::min(layout.run, nn::DotLayout::group);
+  if (layout.run % nn::DotLayout::group && layout.run > nn::DotLayout::group)
+    c.dotTail = {layout.start(layout.words() - 1), (layout.words() - 1) * step};
+  return r;
+}
+
+// A convolution whose filter is packed for dot products. Its input is padded already.
+static LogicalResult emitDotConv(Emitter &e, const Machine &machine, nn::ConvOp op, Contraction c,
+                                 std::string &reason) {
+  ArrayRef<int64_t> kernel = *op.getKernel();
+  nn::DotLayout layout = nn::dotLayout(op, kernel, *op.getPacked());
+  bool merged = nn::dotRunHasColumns(op, kernel);
+  unsigned spatial = kernel.size();
+  int64_t groups = op.getGroups(), inGroup = c.lhs.sizes.back().value() / groups,
+          outGroup = c.out.sizes.back().value() / groups;
+  if (!c.lhs.strides.back().is(1) || (merged && !c.lhs.strides[spatial].is(inGroup))) {
+    reason = "a row of products does not lie side by side in the input";
+    return failure();
+  }
+  if (llvm::any_of(op.getPads(), [](int64_t pad) { return pad != 0; })) {
+    reason = "padding is not part of the input";
+    return failure();
+  }
+  c.channels = outGroup;
+  c.lhsUnsigned = op.getInputUnsigned();
+  Contraction::Reduction words = wordsOf(c, layout);
+  c.addParallel(c.out.sizes[0], c.lhs.strides[0], 0, c.out.strides[0], 0);
+  if (groups > 1)
+    c.addParallel(groups, inGroup, llvm::divideCeil(outGroup, layout.block) * layout.blockBytes(), outGroup,
+                  spatial + 1, outGroup);
+  int64_t rowStep = layout.words() * nn::DotLayout::group * layout.block;
+  for (unsigned s = 0; s < spatial; ++s) {
+    c.addParallel(c.out.sizes[s + 1], c.lhs.strides[s + 1] * Size(op.getStrides()[s]), 0, c.out.strides[s + 1], s + 1,
+                  1, s);
+    if (merged && s + 1 == spatial)
+      continue;
+    Contraction::Reduction r;
+    r.extent = kernel[s];
+    r.lhs = c.lhs.strides[s + 1] * Size(op.getDilations()[s]);
+    int64_t rows = 1;
+    for (unsigned inner = s + 1; inner < spatial - merged; ++inner)
+      rows *= kernel[inner];
+    r.rhs = rows * rowStep;
+    c.reductions.push_back(r);
+  }
+  c.reductions.push_back(words);
+  return emitContraction(e, machine, std::move(c), reason);
+}
+
 LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, std::string &reason) {
   Contraction c;
   std::optional<Epilogue> epilogue;
@@ -51,6 +111,8 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
   }
   int64_t groups = op.getGroups(), channels = out.back().value() / groups;
   c.channels = channels;
+  if (nn::isPackedForDots(op))
+    return emitDotConv(e, machine, op, std::move(c), reason);
   c.lhsUnsigned = op.getInputUnsigned();
   c.rhsUnsigned = op.getFilterUnsigned();
   c.lhsZeroPoint = op.getInputZeroPoint();
@@ -273,7 +335,7 @@ struct Matmul {
     std::function<void(int64_t)> nest = [&](int64_t d) {
       if (d == rank - 2)
         return body(at);
-      e.loop(0, c.out.sizes[d], 1, [&](Value i) {
+      e.parallel(0, c.out.sizes[d], 1, [&](Value i) {
         at[d] = i;
         nest(d + 1);
       });
@@ -285,6 +347,18 @@ struct Matmul {
     for (auto [d, i] : llvm::enumerate(at))
       sum = e.add(sum, e.mul(i, step(d)));
     return sum;
+  }
+
+  /// rhs packed for dot products.
+  LogicalResult packedDots(std::string &reason) {
+    if (!c.lhs.strides[rank - 1].is(1)) {
+      reason = "a row of products does not lie side by side in lhs";
+      return failure();
+    }
+    c.channels = n;
+    direct(c, true, 0);
+    c.reductions = {wordsOf(c, nn::dotLayout(op, *op.getPacked()))};
+    return emitContraction(e, machine, std::move(c), reason);
   }
 
   void direct(Contraction &target, bool batches, const Size &rowStep) {
@@ -308,10 +382,13 @@ struct Matmul {
       if (!n.isStatic())
         return e.tiles(e.index(n), unknown, body);
       int64_t extent = n.value();
-      e.loop(0, llvm::divideCeil(extent, width), 1, [&](Value block) {
-        Value column = e.mul(block, width);
-        body(extent % width ? e.min(column, e.index(extent - width)) : column, width);
-      });
+      e.parallel(
+          0, llvm::divideCeil(extent, width), 1,
+          [&](Value block) {
+            Value column = e.mul(block, width);
+            body(extent % width ? e.min(column, e.index(extent - width)) : column, width);
+          },
+          /*overlaps=*/extent % width != 0);
     };
     batchLoops([&](ArrayRef<Value> at) {
       blocks([&](Value column, int64_t width) {
@@ -364,8 +441,8 @@ struct Matmul {
     auto tiled = [&](const Size &extent, int64_t step, llvm::function_ref<void(Value, int64_t)> body) {
       if (!extent.isStatic())
         return e.tiles(e.index(extent), step > 1 ? ArrayRef<int64_t>{step, 1} : ArrayRef<int64_t>{1}, body);
-      e.loop(0, extent, step,
-             [&](Value i) { body(extent.value() % step ? e.min(i, e.index(extent.value() - step)) : i, step); });
+      e.parallel(0, extent, step,
+                 [&](Value i) { body(extent.value() % step ? e.min(i, e.index(extent.value() - step)) : i, step); });
     };
     batchLoops([&](ArrayRef<Value> at) {
       Value lhs0 = offset(at, [&](int64_t d) { return lhsBatch(d); }),
@@ -434,6 +511,8 @@ struct Matmul {
         reason = "packed columns of a number known at run time only";
         return failure();
       }
+      if (nn::isPackedForDots(op))
+        return packedDots(reason);
       c.channels = n;
       c.block = *op.getPacked();
       c.blockStride = c.rhs.strides[0].value();

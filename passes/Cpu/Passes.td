@@ -53,6 +53,7 @@ def LowerNn : Pass<"cpu-lower-nn", "mlir::func::FuncOp"> {
   let description = [{
     Convolutions and matrix products become one kind of micro-kernel: pixels x channel vectors in registers, carried through a rolled reduction, tile chosen for
     the machine's registers and the layer's extents; epilogues run on the registers. Depthwise convolutions, pools and softmax have vectors along channels.
+    Weights of 8 bits packed for dot products are multiplied four at a time by what the machine has for them (vpdpbusd, vpmaddwd, sdot, ...).
     Where the number of pixels, rows, columns or products is known at run time only, narrower tiles take what wide ones leave. Channels of a convolution or its
     kernel that are not known, channels that are not contiguous and epilogue operands that are not linear in the indices become the loops of
     cpu-lower-nn-to-loops.
@@ -60,7 +61,7 @@ def LowerNn : Pass<"cpu-lower-nn", "mlir::func::FuncOp"> {
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
   let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
-                           "mlir::scf::SCFDialect", "mlir::vector::VectorDialect"];
+                           "mlir::scf::SCFDialect", "mlir::vector::VectorDialect", "mlir::LLVM::LLVMDialect"];
 }
 
 def LowerNnToLoops : Pass<"cpu-lower-nn-to-loops", "mlir::func::FuncOp"> {
@@ -105,6 +106,23 @@ def OutlineKernels : Pass<"cpu-outline-kernels", "mlir::ModuleOp"> {
     Example: test/passes/Cpu/outline-kernels.mlir#shared
   }];
   let dependentDialects = ["mlir::func::FuncDialect", "mlir::memref::MemRefDialect", "mlir::arith::ArithDialect"];
+}
+
+def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
+  let summary = "split the loops of kernels into parts for several threads";
+  let description = [{
+    Neighbouring loops over the results of one operation become a function of a part of their iterations, @<kernel>_part<n>, and the kernel hands its address and
+    what it captures to the context's hook for parallel loops (burin_parallel); without one, the whole is one part. Nested loops are counted through as one where
+    the outer ones are short. No sum is split, so results do not depend on the number of parts. Loops that take less than two parts' time, that use buffers which
+    may overlap, or whose values from before are no scalars stay as they are.
+    Must run after cpu-make-entry.
+    Example: test/passes/Cpu/parallelize-kernels.mlir#add
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
+                 Option<"minimalPart", "minimal-part", "int64_t", "2500", "nanoseconds that a part takes at least, as far as is known">,
+                 Option<"maximalParts", "maximal-parts", "int64_t", "32", "parts of one loop at most">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect", "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect"];
 }
 
 #endif

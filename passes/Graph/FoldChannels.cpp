@@ -280,12 +280,112 @@ bool foldDown(onnx::ConvOp conv) {
   return true;
 }
 
+// Whether `value` goes through operators that work channel by channel to one convolution whose columns can be
+// reordered.
+bool reachesColumns(Value value) {
+  for (unsigned step = 0; step < maxSteps && value.hasOneUse(); ++step) {
+    OpOperand &use = *value.use_begin();
+    auto conv = dyn_cast<onnx::ConvOp>(use.getOwner());
+    if (conv && use.getOperandNumber() == 0 && conv.getGroup() == 1 && onnx::getConstantAttr(conv.getW()))
+      return true;
+    auto operand = valueOperand(use.getOwner());
+    if (!operand || *operand != use.getOperandNumber())
+      return false;
+    value = use.getOwner()->getResult(0);
+  }
+  return false;
+}
+
+// The channels of another value that a part of it begins and ends with.
+struct Part {
+  Value whole;
+  int64_t begin, end;
+};
+
+std::optional<Part> readPart(Value value) {
+  RankedTensorType type = rankedType(value);
+  if (auto split = value.getDefiningOp<onnx::SplitOp>()) {
+    int64_t begin = 0, axis = split.getAxis();
+    for (Value before : split.getResults()) {
+      RankedTensorType part = rankedType(before);
+      if (!part || part.getRank() < 2 || part.isDynamicDim(1) || (axis != 1 && axis != 1 - part.getRank()))
+        return std::nullopt;
+      if (before == value)
+        return Part{split.getInput(), begin, begin + part.getDimSize(1)};
+      begin += part.getDimSize(1);
+    }
+  }
+  auto slice = value.getDefiningOp<onnx::SliceOp>();
+  auto selection = slice ? readSlice(slice) : std::nullopt;
+  if (!selection || selection->index.empty() ||
+      selection->index.back() - selection->index.front() + 1 != type.getDimSize(1))
+    return std::nullopt;
+  return Part{selection->x, selection->index.front(), selection->index.back() + 1};
+}
+
+// Concat(Conv(%x[:8]), %x[8:])   ->   Gather(Concat(%x[8:], Conv(%x[:8])), order), for foldDown
+// so that the part that is passed on can stay where it lies: behind what else of %x is read, and the new part behind
+// it.
+//  - the largest part is the end of a value with other uses, and not the first, or the beginning of one, and not the
+//  last
+//  - a convolution's weights can take the order
+bool orderParts(onnx::ConcatOp concat) {
+  RankedTensorType type = rankedType(concat.getResult());
+  if (!type || type.getRank() < 2 || type.isDynamicDim(1) ||
+      (concat.getAxis() != 1 && concat.getAxis() != 1 - type.getRank()))
+    return false;
+  std::optional<Part> kept;
+  unsigned at = 0;
+  for (auto [i, input] : llvm::enumerate(concat.getInputs())) {
+    auto part = readPart(input);
+    if (part && (!kept || part->end - part->begin > kept->end - kept->begin)) {
+      kept = part;
+      at = i;
+    }
+  }
+  if (!kept)
+    return false;
+  bool isEnd = kept->end == rankedType(kept->whole).getDimSize(1);
+  unsigned wanted = isEnd ? 0 : concat.getInputs().size() - 1;
+  if (at == wanted || (!isEnd && kept->begin != 0) || kept->whole.hasOneUse())
+    return false;
+  if (!reachesColumns(concat.getResult()))
+    return missed(concat, passName, "Parts", "no weights behind it can take another order");
+  // Where the channels of each input begin, and those of the result in the new order.
+  SmallVector<Value> inputs(concat.getInputs());
+  SmallVector<int64_t> begin{0};
+  for (Value input : inputs) {
+    RankedTensorType part = rankedType(input);
+    if (!part || part.getRank() != type.getRank() || part.isDynamicDim(1))
+      return false;
+    begin.push_back(begin.back() + part.getDimSize(1));
+  }
+  SmallVector<unsigned> order(llvm::to_vector(llvm::seq<unsigned>(0, inputs.size())));
+  order.erase(order.begin() + at);
+  order.insert(order.begin() + wanted, at);
+  SmallVector<int64_t> index(begin.back());
+  int64_t next = 0;
+  for (unsigned i : order)
+    for (int64_t channel = begin[i]; channel < begin[i + 1]; ++channel)
+      index[channel] = next++;
+  SmallVector<Value> ordered(llvm::map_range(order, [&](unsigned i) { return inputs[i]; }));
+  OpBuilder builder(concat);
+  Value joined = build<onnx::ConcatOp>(builder, concat.getLoc(), ordered, concat->getAttrs());
+  Value gather = joined ? build<onnx::GatherOp>(builder, concat.getLoc(),
+                                                {joined, onnx::createI64s(builder, concat.getLoc(), index)},
+                                                builder.getNamedAttr("axis", builder.getI64IntegerAttr(1)))
+                        : Value();
+  return replaceBy(concat, gather, passName, "Parts");
+}
+
 class FoldChannels : public impl::FoldChannelsBase<FoldChannels> {
 public:
   void runOnOperation() override {
     unsigned count = rewriteForward(getOperation(), [](Operation *op) {
       if (auto conv = dyn_cast<onnx::ConvOp>(op))
         return foldDown(conv);
+      if (auto concat = dyn_cast<onnx::ConcatOp>(op))
+        return orderParts(concat);
       auto selection = readSelection(op);
       return selection && foldUp(op, *selection);
     });

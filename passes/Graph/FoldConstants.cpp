@@ -36,7 +36,7 @@ uint64_t bytesOf(Type type) {
 bool isFoldable(Operation *op) {
   return isa<onnx::OnnxDialect>(op->getDialect()) && !op->hasTrait<OpTrait::ConstantLike>() &&
          !op->hasTrait<OpTrait::IsTerminator>() && op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
-         !onnx::getOpType(op).contains("Quantize") && !isa<onnx::CustomOp>(op);
+         !onnx::getOpType(op).contains_insensitive("quantize") && !isa<onnx::CustomOp>(op);
 }
 
 // What a folder here knows and still refuses has no defined result: an index out of range, a division by zero. Running

@@ -123,8 +123,9 @@ def FoldChannels : Pass<"graph-fold-channels", "::mlir::ModuleOp"> {
   let description = [{
     Matches Gather and Slice along the channels, and channel shuffles (Reshape, Transpose, Reshape), behind a Conv, ConvTranspose
     or Gemm with constant weights, and new orders of all channels before a Conv; activations, pools, depthwise convolutions and
-    arithmetic with constants may lie between. Makes the same without them, rows or columns of the weights in that order. Must
-    not run past groups, where a value between has other users, or where more channels would be computed.
+    arithmetic with constants may lie between; and, before a Conv, Concat of a value's part with what another part became. Makes the
+    same without them, rows or columns of the weights in that order, the untouched part at the end where it lies. Must not run
+    past groups, where a value between has other users, or where more channels would be computed.
     Example: test/passes/Graph/fold-channels.mlir#rows
   }];
 }

@@ -14,13 +14,30 @@ def ExpandUnlowered : Pass<"lower-expand-unlowered", "mlir::ModuleOp"> {
   }];
 }
 
+def FuseQdq : Pass<"lower-fuse-qdq", "mlir::ModuleOp"> {
+  let summary = "Turn quantized operators in float form (DequantizeLinear, operator, QuantizeLinear) into integer ones";
+  let description = [{
+    Conv, MatMul and Gemm of dequantized bytes become ConvInteger or MatMulInteger, a scale and a bias; where only Relu and Clip lie before a QuantizeLinear,
+    its scale is part of that one, and they become bounds of the integers. Operators that only move elements (Reshape, Transpose, Slice, MaxPool, Pad with zeros,
+    ...) and Concat take the integers; QuantizeLinear of DequantizeLinear with one scale goes. Between two integer tensors nothing else is left but
+    elementwise steps, which later stages fuse. int8 that nothing but DequantizeLinear sees becomes uint8. Small constants that stay are dequantized.
+
+    Scales and zero points must be constant; weights have one zero point, and one scale or one an output channel.
+
+    Rounding: sums are exact, the scales' product is rounded to f32, and so is each step after it; QuantizeLinear rounds to nearest even, then adds the zero point,
+    then saturates.
+
+    Example: test/passes/Lower/fuse-qdq.mlir#conv
+  }];
+}
+
 def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
   let summary = "Lower @main from onnx to nn, linalg and tensor, images channels last";
   let description = [{
     One walk over `@main` in order. Each value becomes a tensor with signless elements and the order its dims lie in, so
     that transpositions cost nothing until two orders meet; convolutions and pools work channels last. Inputs and
-    results keep the graph's own shapes and orders. All shapes must be static: a free dim, a shape that depends on
-    data and an operator without a lowering are each one located error.
+    results keep the graph's own shapes and orders. Free dims become index values and the program checks what types do
+    not prove; an operator without a lowering, or one that takes no free dims, is one located error.
 
     Example: test/passes/Lower/lower-onnx.mlir#transposes_once
   }];
@@ -31,7 +48,7 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
 def VerifyLowered : Pass<"verify-lowered", "mlir::ModuleOp"> {
   let summary = "Check the contract of the door behind the lower stage";
   let description = [{
-    `@main` holds only nn, linalg, tensor, arith and math operations on static tensors with signless elements and no
+    `@main` holds only nn, linalg, tensor, arith and math operations on tensors with signless elements and no
     encoding; its arguments and results carry `onnx.name` and `burin.dtype`; nothing of onnx is left in the module.
 
     Example: test/passes/Lower/verify-lowered.mlir#lowered

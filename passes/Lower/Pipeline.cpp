@@ -19,6 +19,7 @@ namespace burin {
 void burin::buildLowerPipeline(mlir::OpPassManager &pm) {
   // The caller folds between the two where it can: function bodies compute with shapes.
   pm.addPass(createExpandUnlowered());
+  pm.addPass(createFuseQdq());
   pm.addPass(createLowerOnnx());
 
   pm.addPass(mlir::createCSEPass());

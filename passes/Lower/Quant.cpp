@@ -56,7 +56,9 @@ FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRe
     return parameter;
   }
   axis = normalizeAxis(axis, rank);
-  if (shape.size() == 1 && axis >= 0 && axis < rank && shape[0] == whole[axis]) {
+  bool perIndex = shape.size() == 1 && axis >= 0 && axis < rank;
+  if (perIndex && (shape[0] == whole[axis] || isFree(shape[0]) || isFree(whole[axis]))) {
+    l.agree(shape[0], whole[axis]);
     parameter.tensor = l.getIdentity(v);
     parameter.map = selectDims(l, rank, positionOf(order, axis));
     return parameter;
@@ -147,13 +149,16 @@ LogicalResult lowerQuantizeLinear(Lowering &l, onnx::QuantizeLinearOp op) {
   if (!isa<FloatType>(precision) || precision.getIntOrFloatBitWidth() < 16)
     return l.unsupported(op, "a scale that is not float32, float16, bfloat16, float64 or float8e8m0");
   bool isUnsigned = l.isUnsigned(result), inputUnsigned = l.isUnsigned(op.getX()), saturate = op.getSaturate();
+  auto known = dyn_cast_or_null<FloatAttr>(scale->constant);
+  bool isOne = known && known.getValue().isExactlyValue(1.0);
   l.set(result,
         mapQuant(l, l.typeIn(result, x.order), x.value, *scale, zeroPoint,
                  [&](ImplicitLocOpBuilder &b, Value x, Value scale, Value zero) {
                    Scalars own(b, inputUnsigned), s(b, isUnsigned);
                    Type compute = computeType(precision);
-                   Value quotient = s.div(s.cast(own.cast(x, precision), compute),
-                                          s.cast(s.cast(numberOf(b, scale, scaleType), precision), compute));
+                   Value quotient = s.cast(own.cast(x, precision), compute);
+                   if (!isOne)
+                     quotient = s.div(quotient, s.cast(s.cast(numberOf(b, scale, scaleType), precision), compute));
                    quotient = s.cast(s.cast(quotient, precision), compute);
                    Value offset = zero ? s.cast(numberOf(b, zero, target), compute) : Value();
                    if (!isNarrow(target))

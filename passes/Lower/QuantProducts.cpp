@@ -27,6 +27,9 @@ struct Operand {
 };
 Operand spread(Lowering &l, Value tensor, ArrayRef<int64_t> shape) {
   Dims own = l.extentsOf(tensor), kept;
+  // As it is where nothing repeats: a product's own result then takes this loop as its epilogue.
+  if (ArrayRef<int64_t>(own) == shape)
+    return {tensor, l.b.getMultiDimIdentityMap(shape.size())};
   SmallVector<AffineExpr> exprs;
   int64_t offset = int64_t(shape.size()) - own.size();
   for (auto [dim, extent] : llvm::enumerate(own))
@@ -56,6 +59,37 @@ Value combine(Lowering &l, const Shaped &type, ArrayRef<Value> tensors, Body bod
     maps.push_back(operand.map);
   }
   return l.map(type, operands, maps, body);
+}
+
+// What sums are multiplied by: x's scale * w's / y's, rounded after each step; at compile time where all are known. One
+// number, or one an output channel (w's). Nothing where x or y has several scales.
+std::optional<Value> scaleOfSums(Lowering &l, Value x, Value w, Value y) {
+  if (product(l.shape(x)) != 1 || product(l.shape(y)) != 1 || l.rank(w) > 1)
+    return std::nullopt;
+  auto type = Shaped(product(l.shape(w)) == 1 ? Dims{} : Dims(l.shape(w)), l.b.getF32Type());
+  std::optional<SmallVector<float>> xs = onnx::getConstantFloats(x), ws = onnx::getConstantFloats(w),
+                                    ys = onnx::getConstantFloats(y);
+  if (xs && ws && ys && l.element(x).isF32()) {
+    for (float &scale : *ws)
+      scale = (*xs)[0] * scale / (*ys)[0];
+    return l.makeTensor(onnx::makeFloats(type, *ws));
+  }
+  auto one = [&](Value v) {
+    return l.reshape(l.getIdentity(v), type.getShape().empty() || v != w ? Dims{} : type.shape);
+  };
+  return combine(l, type, {one(w), one(x), one(y)}, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, false);
+    Type f32 = b.getF32Type();
+    return s.div(s.mul(s.cast(args[1], f32), s.cast(args[0], f32)), s.cast(args[2], f32));
+  });
+}
+
+// A zero point as a float inside a body that got `given` for it; null where it is 0.
+Value zeroPointAsFloat(Lowering &l, Value zero, Scalars &s, Value given) {
+  std::optional<int64_t> known = constantZero(l, zero);
+  if (!known)
+    return s.cast(given, s.b.getF32Type());
+  return *known ? s.constant(s.b.getF32Type(), double(*known)) : Value();
 }
 
 struct Side {
@@ -169,6 +203,20 @@ LogicalResult lowerQLinearMatMul(Lowering &l, onnx::QLinearMatMulOp op) {
     return l.unsupported(op, "a result that is neither int8 nor uint8");
   Value sum = multiply(l, op.getA(), op.getAZeroPoint(), op.getB(), op.getBZeroPoint());
   auto type = Shaped(l.extentsOf(sum), element);
+  if (std::optional<Value> scale = scaleOfSums(l, op.getAScale(), op.getBScale(), op.getYScale());
+      scale && product(l.shape(op.getYZeroPoint())) == 1) {
+    bool isUnsigned = l.isUnsigned(y);
+    SmallVector<Value> tensors{sum, *scale};
+    if (!constantZero(l, op.getYZeroPoint()))
+      tensors.push_back(l.reshape(l.getIdentity(op.getYZeroPoint()), {}));
+    Value result = combine(l, type, tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+      Scalars s(b, isUnsigned), own(b, false);
+      Value zero = zeroPointAsFloat(l, op.getYZeroPoint(), s, args.back());
+      return requantize(s, s.mul(own.cast(args[0], b.getF32Type()), args[1]), zero, element, isUnsigned);
+    });
+    l.set(y, l.reshape(result, l.shape(y)));
+    return success();
+  }
   SmallVector<Value> tensors{sum, parameter(l, op.getAScale(), true), parameter(l, op.getBScale(), false),
                              parameter(l, op.getYScale(), true), parameter(l, op.getYZeroPoint(), true)};
   bool isUnsigned = l.isUnsigned(y);
@@ -253,15 +301,19 @@ LogicalResult lowerQLinearConv(Lowering &l, onnx::QLinearConvOp op) {
   Type element = l.element(y), f32 = l.b.getF32Type();
   bool isUnsigned = l.isUnsigned(y), hasBias = !l.isAbsent(op.getB());
   auto one = [&](Value v) { return product(l.shape(v)) == 1 ? l.reshape(l.getIdentity(v), {}) : l.getIdentity(v); };
-  SmallVector<Value> tensors{*sum, one(op.getXScale()), one(op.getWScale()), one(op.getYScale()),
-                             one(op.getYZeroPoint())};
+  std::optional<Value> scale = scaleOfSums(l, op.getXScale(), op.getWScale(), op.getYScale());
+  if (!scale)
+    return l.unsupported(op, "scales of input and result that are not one number each");
+  SmallVector<Value> tensors{*sum, *scale};
   if (hasBias)
     tensors.push_back(one(op.getB()));
+  if (!constantZero(l, op.getYZeroPoint()))
+    tensors.push_back(one(op.getYZeroPoint()));
   Value result = combine(l, Shaped(l.extentsOf(*sum), element), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, isUnsigned), own(b, false);
-    Value total = hasBias ? own.add(args[0], args[5]) : args[0];
-    Value scale = s.div(s.mul(args[1], args[2]), args[3]);
-    return requantize(s, s.mul(own.cast(total, f32), scale), s.cast(args[4], f32), element, isUnsigned);
+    Value total = hasBias ? own.add(args[0], args[2]) : args[0];
+    Value zero = zeroPointAsFloat(l, op.getYZeroPoint(), s, args.back());
+    return requantize(s, s.mul(own.cast(total, f32), args[1]), zero, element, isUnsigned);
   });
   l.set(y, result, channelsLast(l.rank(y)));
   return success();

@@ -18,6 +18,23 @@ using namespace burin;
 
 namespace {
 
+// What reads one tensor of bytes and makes wider numbers of them in a few instructions: less work to do again than to
+// store and load.
+bool widensBytes(linalg::GenericOp op) {
+  if (op.getNumDpsInputs() == 0 || op->getNumResults() != 1)
+    return false;
+  auto bitsOf = [](Value v) { return getElementTypeOrSelf(v.getType()).getIntOrFloatBitWidth(); };
+  unsigned operations = 0;
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    if (isa<arith::ConstantOp>(inner))
+      continue;
+    if (!isa<arith::ExtSIOp, arith::ExtUIOp, arith::SubIOp, arith::SIToFPOp, arith::UIToFPOp, arith::MulFOp>(inner))
+      return false;
+    ++operations;
+  }
+  return bitsOf(op.getDpsInputs()[0]) == 8 && bitsOf(op->getResult(0)) > 8 && operations <= 5;
+}
+
 // A producer inside a consumer runs once for each point of the consumer's loops, so the consumer must not be larger
 // than it unless it is nearly free.
 bool pays(OpOperand *fused) {
@@ -26,7 +43,7 @@ bool pays(OpOperand *fused) {
   auto to = dyn_cast<linalg::GenericOp>(consumer);
   if (!from || !to || from.getNumReductionLoops() != 0)
     return false;
-  if (llvm::any_of(producer->getUsers(), [&](Operation *user) { return user != consumer; })) {
+  if (!widensBytes(from) && llvm::any_of(producer->getUsers(), [&](Operation *user) { return user != consumer; })) {
     remark::missed(producer->getLoc(), remark::RemarkOpts::name("NoFusion").category("tensor-fuse-elementwise"))
         << remark::reason("the result has several users");
     return false;

@@ -27,34 +27,7 @@ bool isDynamic(Type type) {
   return shaped && !shaped.hasStaticShape();
 }
 
-// The tensor whose buffer `value` lies in, as far as that is told by loops that carry it and operations that write it:
-// one of the same shape, made where its sizes are known.
-Value shapeSource(Value value) {
-  while (Operation *op = value.getDefiningOp()) {
-    unsigned result = cast<OpResult>(value).getResultNumber();
-    if (auto write = dyn_cast<bufferization::MaterializeInDestinationOp>(op))
-      value = write.getDest();
-    else if (auto loop = dyn_cast<scf::ForOp>(op))
-      value = loop.getInitArgs()[result];
-    else if (auto loop = dyn_cast<scf::WhileOp>(op))
-      value = loop.getInits()[result];
-    else if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
-      value = insert.getDest();
-    else if (auto insert = dyn_cast<tensor::InsertOp>(op))
-      value = insert.getDest();
-    else if (auto branch = dyn_cast<scf::IfOp>(op)) {
-      Value source = shapeSource(branch.thenYield()->getOperand(result));
-      if (!source.getParentRegion()->isProperAncestor(&branch.getThenRegion()))
-        return value;
-      value = source;
-    } else {
-      return value;
-    }
-  }
-  return value;
-}
-
-// The operand whose buffer `value` is made in, null where it begins one.
+// The operand whose buffer `value` is made in, and whose shape it has; null where it begins one.
 Value madeIn(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op)
@@ -64,6 +37,8 @@ Value madeIn(Value value) {
     return write.getDest();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return loop.getInitArgs()[result];
+  if (auto loop = dyn_cast<scf::WhileOp>(op))
+    return loop.getInits()[result];
   if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
     return insert.getDest();
   if (auto insert = dyn_cast<tensor::InsertOp>(op))
@@ -71,6 +46,48 @@ Value madeIn(Value value) {
   if (auto compute = dyn_cast<DestinationStyleOpInterface>(op))
     return compute.getDpsInits()[result];
   return {};
+}
+
+// The tensor where the sizes of `value` are first known, as far as loops, branches and writes tell.
+Value shapeSource(Value value) {
+  while (true) {
+    if (Value start = madeIn(value)) {
+      value = start;
+      continue;
+    }
+    auto branch = value.getDefiningOp<scf::IfOp>();
+    if (!branch)
+      return value;
+    Value source = shapeSource(branch.thenYield()->getOperand(cast<OpResult>(value).getResultNumber()));
+    if (!source.getParentRegion()->isProperAncestor(&branch.getThenRegion()))
+      return value;
+    value = source;
+  }
+}
+
+// Values that begin with one empty tensor would share its buffer, which would live as long as any of them does. An
+// elementwise loop keeps the one that an operand lies in, so that it can work in place.
+void separateEmpties(func::FuncOp function) {
+  function.walk([](DestinationStyleOpInterface op) {
+    auto loop = dyn_cast<linalg::GenericOp>(op.getOperation());
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      auto empty = init.get().getDefiningOp<tensor::EmptyOp>();
+      // Slabs of a frame are filled where they lie: its slices and what is inserted belong together.
+      bool isFrame = empty && llvm::any_of(empty->getUsers(), llvm::IsaPred<tensor::ExtractSliceOp>);
+      if (!empty || empty->hasOneUse() || isFrame || empty->getBlock() != op->getBlock())
+        continue;
+      Value own;
+      for (OpOperand *input : loop ? loop.getDpsInputOperands() : SmallVector<OpOperand *>()) {
+        Value begin = input->get();
+        while (Value start = madeIn(begin))
+          begin = start;
+        if (input->get().hasOneUse() && begin.getDefiningOp<tensor::EmptyOp>() && begin.getType() == empty.getType() &&
+            loop.getMatchingIndexingMap(input) == loop.getMatchingIndexingMap(&init))
+          own = begin;
+      }
+      init.set(own ? own : OpBuilder(empty).clone(*empty)->getResult(0));
+    }
+  });
 }
 
 // Whether two writers begin with one tensor on the way to `value`, as when equal frames are shared. The caller's buffer
@@ -93,6 +110,7 @@ struct MakeDestinationsPass : burin::impl::MakeDestinationsBase<MakeDestinations
     if (function.isExternal() || function.getNumResults() == 0)
       return;
     auto ret = cast<func::ReturnOp>(function.getBody().front().getTerminator());
+    separateEmpties(function);
     OpBuilder builder(ret);
     unsigned inputs = function.getNumArguments();
     for (unsigned i = 0; i < inputs; ++i)

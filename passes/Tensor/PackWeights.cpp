@@ -2,6 +2,7 @@
 // computes nothing.
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/Packing.h"
+#include "passes/Tensor/PackDots.h"
 #include "passes/Tensor/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -59,6 +60,8 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
     }
     getOperation().walk([&](Operation *op) {
       if (auto conv = dyn_cast<nn::ConvOp>(op)) {
+        if (!conv.getPacked() && getElementTypeOrSelf(conv.getFilter().getType()).isInteger(8))
+          return packDots(*machine, conv);
         if (conv.getGroups() != 1 || conv.getPacked())
           return;
         auto shape = cast<ShapedType>(conv.getFilter().getType()).getShape();
@@ -66,12 +69,24 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
           conv.setPacked(block);
       } else if (auto matmul = dyn_cast<nn::MatmulOp>(op)) {
         auto type = cast<ShapedType>(matmul.getRhs().getType());
+        if (!matmul.getPacked() && type.getElementType().isInteger(8))
+          return packDots(*machine, matmul);
         if (matmul.getTransposeRhs() || matmul.getPacked() || type.getRank() != 2)
           return;
         if (int64_t block = pack(*machine, matmul, matmul.getRhsMutable(), type.getShape()))
           matmul.setPacked(block);
       }
     });
+  }
+
+  template <typename Op> void packDots(const Machine &machine, Op op) {
+    OpBuilder constants = OpBuilder::atBlockBegin(&getOperation().getBody().front());
+    auto options = remark::RemarkOpts::name("Packed").category("tensor-pack-weights");
+    std::string reason;
+    if (succeeded(packForDots(machine, op, constants, reason)))
+      remark::passed(op->getLoc(), options) << remark::metric("block", *op.getPacked());
+    else
+      remark::missed(op->getLoc(), options) << remark::reason("{0}", reason);
   }
 
   // Packs the constant behind `operand`, of the given shape with the output channels last. Returns the block, 0 if left

@@ -22,6 +22,10 @@ struct TensorOptions {
 /// "packed"), data (elements)} in the order they lie in the section.
 void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine, const TensorOptions &options = {});
 
+/// For targets that place memory themselves: fusion and bufferization alone. Contract out: @main(inputs..., outputs...)
+/// on memrefs, buffers as memref.alloc, constants as globals, weights as the lower stage left them.
+void buildBufferPipeline(mlir::OpPassManager &pm);
+
 void registerTensorPasses();
 
 } // namespace burin

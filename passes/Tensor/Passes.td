@@ -52,6 +52,19 @@ def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
   let dependentDialects = ["mlir::memref::MemRefDialect"];
 }
 
+def ElideCopies : Pass<"tensor-elide-copies", "mlir::ModuleOp"> {
+  let summary = "make two buffers, one of which is copied into the other, windows of one";
+  let description = [{
+    Matches a `memref.copy` between windows of two static buffers of @main: parts of a concatenation that are read elsewhere too, values in a
+    convolution's frame. Makes one buffer that holds both where the windows lie on each other, so that the copy is nothing; operations then write and read slices
+    of it. Must not run where one buffer is written while what the other holds there is still read, where a buffer is used through
+    other views or in nested regions, or where the arena would have to hold more at its peak than `growth` allows.
+    Example: test/passes/Tensor/elide-copies.mlir#ghost
+  }];
+  let options = [Option<"growth", "growth", "unsigned", "0", "percent by which the arena may grow for it, 0 or more">];
+  let dependentDialects = ["mlir::memref::MemRefDialect"];
+}
+
 def FuseElementwise : Pass<"tensor-fuse-elementwise", "mlir::func::FuncOp"> {
   let summary = "fuse chains of elementwise operations into one loop";
   let description = [{
@@ -78,7 +91,7 @@ def MakeDestinations : Pass<"tensor-make-destinations", "mlir::func::FuncOp"> {
   let description = [{
     Appends one memref argument a result and materializes each result in it, so that producers can write straight into the caller's memory.
     Argument attributes of results move along. With free dims, @main returns the dims of all results instead, -1 where data decides; such a result gets an
-    allocation with the attribute `burin.output`. Must run before bufferization.
+    allocation with the attribute `burin.output`. Each use of an empty tensor gets one of its own. Must run before bufferization.
     Example: test/passes/Tensor/make-destinations.mlir#two_results
   }];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect", "mlir::memref::MemRefDialect", "mlir::tensor::TensorDialect"];
@@ -88,7 +101,9 @@ def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
   let summary = "lay constant weights out in the blocks the machine's kernels read";
   let description = [{
     Constant filters of ungrouped `nn.conv` and constant rank-2 right sides of `nn.matmul` become [blocks, ..., B] with the last block filled
-    up with zeros, B from lib/Support/Packing.h. Element types other than f32, f16 and bf16 are left as they are.
+    up with zeros, B from lib/Support/Packing.h. Where the machine has products of bytes, 8-bit weights that are signed or become so by their zero point
+    are packed for dot products (nn::DotLayout), the input's zero point folded into what each sum begins with; also of grouped convolutions.
+    Other element types are left as they are.
     Example: test/passes/Tensor/pack-weights.mlir#conv
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];

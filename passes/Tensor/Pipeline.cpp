@@ -16,6 +16,18 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
+static void addBufferization(OpPassManager &pm) {
+  // Before bufferization: makes producers write into slices, padded buffers and the caller's outputs.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  options.bufferAlignment = 64;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
 void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const TensorOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
@@ -38,22 +50,27 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
 
   function.addPass(createAlignLoops());
   function.addPass(createMakeDestinations());
-  // Before bufferization: makes producers write into slices, padded buffers and the caller's outputs.
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
-  bufferize.bufferAlignment = 64;
-  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
+  addBufferization(pm);
 
+  // Copies that bufferization could not avoid, since it takes buffers as they are. Machines without a second cache are
+  // those where each byte of memory counts.
+  pm.addPass(createElideCopies({machine.l2Bytes ? 10u : 0u}));
   // The arena before the weights: the contract puts its argument first.
   pm.addPass(createPlanArena());
   pm.addPass(createCollectWeights());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createVerifyBufferized());
+}
+
+void burin::buildBufferPipeline(OpPassManager &pm) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  function.addPass(createFuseElementwise());
+  function.addPass(createFuseEpilogue());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+  function.addPass(createMakeDestinations());
+  addBufferization(pm);
 }
 
 void burin::registerTensorPasses() {

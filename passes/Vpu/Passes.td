@@ -4,12 +4,59 @@
 
 include "mlir/Pass/PassBase.td"
 
+def InsertBarriers : Pass<"vpu-insert-barriers", "mlir::func::FuncOp"> {
+  let summary = "hold tasks until what they depend on in other queues is finished";
+  let description = [{
+    A task that reads or writes bytes which a task of another queue wrote, or writes what one read, gets a `vpu.barrier` before it that names how many tasks
+    of each queue must be finished. Nothing is inserted where a barrier before, of this queue or one it waited for, says as much. Boxes count as the run of bytes
+    from their first to their last element.
+    Example: test/passes/Vpu/insert-barriers.mlir#load_compute_store
+  }];
+  let dependentDialects = ["burin::vpu::VpuDialect"];
+}
+
+def MakeTasks : Pass<"vpu-make-tasks", "mlir::func::FuncOp"> {
+  let summary = "turn nn and linalg operations and copies into records of the vision unit";
+  let description = [{
+    Copies become vpu.dma. nn operations become engine tasks with as much of their epilogue as the engine has: scale and bias a channel, leaky slope, clamp, in this
+    order; what follows becomes a vpu.shave in place, in half precision. `linalg.generic`, fill and transpose become vpu.shave; indices with
+    `d floordiv k` or `d mod k` become linear by splitting the loop. Fails where an op has no task.
+    Example: test/passes/Vpu/make-tasks.mlir#conv_bias_silu
+  }];
+  let dependentDialects = ["burin::vpu::VpuDialect", "mlir::arith::ArithDialect"];
+}
+
+def NarrowFloats : Pass<"vpu-narrow-floats", "mlir::func::FuncOp"> {
+  let summary = "compute f32 graphs in f16";
+  let description = [{
+    Every f32 tensor between arguments and results becomes f16, to nearest even; finite constants stay finite. Results of reductions, and what is computed of those
+    alone, stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result.
+    Fails on integer networks and on control flow.
+    Example: test/passes/Vpu/narrow-floats.mlir#conv_bias
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::linalg::LinalgDialect", "mlir::tensor::TensorDialect"];
+}
+
+def PlaceBuffers : Pass<"vpu-place-buffers", "mlir::func::FuncOp"> {
+  let summary = "give every buffer a place in CMX or main memory by lifetime";
+  let description = [{
+    Each `memref.alloc` becomes a `vpu.buffer`: in CMX behind the first `scratchpad-bytes`, which tiles pass through, where one fits for as long as it lives, those
+    with the smallest product of size and lifetime first; otherwise in main memory, largest first. Views follow their buffer's memory space.
+    Must run before vpu-plan-tasks, which cuts what does not lie in CMX.
+    Example: test/passes/Vpu/place-buffers.mlir#chain
+  }];
+  let options = [
+    Option<"cmxBytes", "cmx-bytes", "int64_t", "842752", "bytes of CMX for data">,
+    Option<"scratchpadBytes", "scratchpad-bytes", "int64_t", "421376", "bytes of it at its start that tiles pass through">];
+  let dependentDialects = ["burin::vpu::VpuDialect"];
+}
+
 def PlanTasks : Pass<"vpu-plan-tasks", "mlir::func::FuncOp"> {
   let summary = "turn nn operations on main memory into transfers and operations on a scratchpad";
   let description = [{
     Each operation on static memrefs is cut into tiles of output rows, and of output channels where rows alone do not fit: `memref.copy` of each tile's
     input rows (with halo), filter and extras into views of one scratchpad buffer (memory space 1), the same operation on the views, `memref.copy` of the result back.
-    Operands that change from tile to tile alternate between two places, so that a transfer may run beside the computation before it;
+    Operands that lie in memory space 1 already are read and written where they are. Operands that change from tile to tile alternate between two places, so that a transfer may run beside the computation before it;
     what does not change is loaded once. Softmax and operations that are not nn's stay.
     Example: test/passes/Vpu/plan-tasks.mlir#conv_bias_relu_residual
   }];
@@ -17,6 +64,15 @@ def PlanTasks : Pass<"vpu-plan-tasks", "mlir::func::FuncOp"> {
     Option<"scratchpadBytes", "scratchpad-bytes", "int64_t", "1048576", "bytes of scratchpad, at least 64">,
     Option<"doubleBuffer", "double-buffer", "bool", "true", "give operands that change from tile to tile two places where they fit">];
   let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect", "mlir::memref::MemRefDialect"];
+}
+
+def VerifyMemory : Pass<"vpu-verify-memory", "mlir::func::FuncOp"> {
+  let summary = "check places of buffers and operands of the engine";
+  let description = [{
+    Fails where a buffer reaches outside its memory, where two overlap that are in use at once, and where the engine reads or writes main memory.
+    Example: test/passes/Vpu/verify-memory-errors.mlir#overlap
+  }];
+  let dependentDialects = ["burin::vpu::VpuDialect"];
 }
 
 #endif

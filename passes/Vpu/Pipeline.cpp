@@ -1,13 +1,33 @@
-// Registration of the vision unit's passes. There is no pipeline yet: a list of tasks is not an artifact.
+// The vision unit's stage as a flat list of passes; comments only where the order matters.
 #include "dialects/Nn/Nn.h"
+#include "dialects/Vpu/Vpu.h"
 #include "passes/Vpu/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 
 namespace burin::vpu {
 #define GEN_PASS_REGISTRATION
 #include "passes/Vpu/Passes.h.inc"
 } // namespace burin::vpu
 
-void burin::vpu::registerVpuPasses() { registerBurinVpuPasses(); }
+using namespace mlir;
+using namespace burin;
+
+void vpu::buildVpuTensorPipeline(OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createNarrowFloats()); }
+
+void vpu::buildVpuPipeline(OpPassManager &pm, int64_t cmxBytes) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  // Half for tiles that pass through, half for tensors that stay.
+  int64_t scratchpad = llvm::alignTo(cmxBytes / 2, 64);
+  function.addPass(createPlaceBuffers({cmxBytes, scratchpad}));
+  function.addPass(createPlanTasks({scratchpad, /*doubleBuffer=*/true}));
+  function.addPass(createMakeTasks());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createInsertBarriers());
+  function.addPass(createVerifyMemory());
+}
+
+void vpu::registerVpuPasses() { registerBurinVpuPasses(); }

@@ -21,6 +21,8 @@ namespace {
 // Every place in the scratchpad begins where transfers and vectors of any element type may.
 constexpr int64_t alignment = 64;
 
+bool isResident(Value memref) { return cast<MemRefType>(memref.getType()).getMemorySpaceAsInt() == scratchpadSpace; }
+
 int64_t bytesOf(Type element, const Box &box) {
   int64_t bytes = llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
   for (int64_t size : box.sizes)
@@ -31,7 +33,7 @@ int64_t bytesOf(Type element, const Box &box) {
 /// How an op is cut, and where its operands lie meanwhile.
 struct Plan {
   SmallVector<Tile> tiles;                 // in running order
-  SmallVector<SmallVector<int64_t>> slots; // one or two offsets in the scratchpad an operand
+  SmallVector<SmallVector<int64_t>> slots; // one or two offsets in the scratchpad an operand; none: it lies there
   int64_t bytes = 0;                       // of scratchpad, all slots together
   int64_t rows = 0, channels = 0;          // of the largest tile
 };
@@ -69,7 +71,9 @@ FailureOr<Plan> makePlan(nn::ComputeOp op, int64_t rows, int64_t channels, bool 
         if (failed(tile))
           return failure();
         for (unsigned i = 0; i < operands; ++i) {
-          bytes[i] = std::max(bytes[i], bytesOf(getElementTypeOrSelf(op->getOperand(i).getType()), tile->operands[i]));
+          if (!isResident(op->getOperand(i)))
+            bytes[i] =
+                std::max(bytes[i], bytesOf(getElementTypeOrSelf(op->getOperand(i).getType()), tile->operands[i]));
           alternates[i] = alternates[i] || (!first && !(tile->operands[i] == plan.tiles.back().operands[i]));
         }
         first = false;
@@ -79,7 +83,7 @@ FailureOr<Plan> makePlan(nn::ComputeOp op, int64_t rows, int64_t channels, bool 
   }
   for (unsigned i = 0; i < operands; ++i) {
     SmallVector<int64_t> &slots = plan.slots.emplace_back();
-    for (unsigned n = doubleBuffer && alternates[i] ? 2 : 1; n > 0; --n) {
+    for (unsigned n = isResident(op->getOperand(i)) ? 0 : doubleBuffer && alternates[i] ? 2 : 1; n > 0; --n) {
       slots.push_back(plan.bytes);
       plan.bytes += llvm::alignTo(bytes[i], alignment);
     }
@@ -149,6 +153,10 @@ int64_t emit(nn::ComputeOp op, const Plan &plan, Value scratchpad) {
     SmallVector<Value> views;
     for (unsigned i = 0; i < operands; ++i) {
       const Box &box = tile.operands[i];
+      if (isResident(op->getOperand(i))) {
+        views.push_back(partOf(b, loc, op->getOperand(i), box));
+        continue;
+      }
       Type element = getElementTypeOrSelf(op->getOperand(i).getType());
       bool load = i != init && !(loaded[i] && *loaded[i] == box);
       uses[i] += load || i == init;
@@ -165,7 +173,8 @@ int64_t emit(nn::ComputeOp op, const Plan &plan, Value scratchpad) {
     IRMapping mapping;
     op.getEpilogueRegion().cloneInto(state.addRegion(), mapping);
     b.create(state);
-    memref::CopyOp::create(b, loc, views[init], partOf(b, loc, op->getOperand(init), tile.operands[init]));
+    if (!isResident(op->getOperand(init)))
+      memref::CopyOp::create(b, loc, views[init], partOf(b, loc, op->getOperand(init), tile.operands[init]));
   }
   op.erase();
   return moved;
@@ -217,8 +226,6 @@ struct PlanTasksPass : vpu::impl::PlanTasksBase<PlanTasksPass> {
       auto memref = dyn_cast<MemRefType>(type);
       if (!memref || !memref.hasStaticShape() || memref.getNumElements() == 0)
         return "operands are not static memrefs that hold something";
-      if (memref.getMemorySpaceAsInt() != 0)
-        return "operands lie in the scratchpad already";
     }
     return isa<nn::SoftmaxOp>(*op) ? "softmax is not cut into tiles yet" : "";
   }

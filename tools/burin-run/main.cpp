@@ -3,9 +3,11 @@
 // has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
+#include "lib/Target/SharedFile.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
+#include "runtime/vpu/model.h"
 #include "tools/burin-run/Cache.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -26,7 +28,8 @@ using llvm::StringRef;
 using llvm::Twine;
 
 namespace {
-const char usage[] = R"(usage: burin-run MODEL.onnx|PROGRAM|LIBRARY.so [--inputs X.npz] [--outputs Y.npz] [options]
+const char usage[] =
+    R"(usage: burin-run MODEL.onnx|PROGRAM|LIBRARY.so|UNIT.blob [--inputs X.npz] [--outputs Y.npz] [options]
 
 Runs a model, or what burin-compile made of one. A model is compiled for the shapes of the given inputs and for this CPU; the result is kept
 in a cache, so the next run starts at once.
@@ -138,6 +141,8 @@ bool isElf(StringRef path) {
 
 // Runs the model in a shared library.
 int runLibrary(const std::string &path, Arguments &arguments) {
+  if (llvm::Error damage = burin::checkSharedFile(path))
+    return fail(path + ": " + toString(std::move(damage)));
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     return fail(dlerror());
@@ -145,6 +150,19 @@ int runLibrary(const std::string &path, Arguments &arguments) {
   if (!model)
     return fail(path + ": holds no Burin model; expected what burin-compile --emit=shared makes");
   return burin_cli_main(model, arguments.forwarded.size(), arguments.forwarded.data());
+}
+
+// Runs a blob of the vision unit in its emulator.
+int runBlob(const std::string &path, Arguments &arguments) {
+  burin_error error;
+  const burin_model *model = burin_vpu_load(path.c_str(), &error);
+  if (!model)
+    return fail(error.text);
+  int status = burin_cli_main(model, arguments.forwarded.size(), arguments.forwarded.data());
+  for (const char *word : arguments.forwarded)
+    if (status == 0 && StringRef(word) == "--describe")
+      burin_vpu_describe(model);
+  return status;
 }
 
 // The comparison is a Python program of the package, since that is where ONNX Runtime is: it gets the rest of the line.
@@ -167,6 +185,8 @@ int compare(int argc, char **argv, StringRef with) {
 int runArtifact(const std::string &path, Arguments &arguments) {
   if (llvm::sys::path::extension(path) == ".so" || !llvm::sys::fs::can_execute(path))
     return runLibrary(path, arguments);
+  if (llvm::Error damage = burin::checkSharedFile(path))
+    return fail(path + ": " + toString(std::move(damage)));
   if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) { // refused for programs
     dlclose(library);
     return runLibrary(path, arguments);
@@ -204,6 +224,8 @@ int main(int argc, char **argv) {
   std::string model = arguments.model;
   if (!llvm::sys::fs::exists(model))
     return fail(model + ": no such file");
+  if (burin_vpu_is_blob(model.c_str()))
+    return runBlob(model, arguments);
   if (isElf(model)) {
     llvm::SmallString<256> path;
     if (llvm::sys::fs::real_path(model, path))

@@ -71,6 +71,49 @@ func.func @shuffle(%x: tensor<?x4x2x2xf32>) -> tensor<?x1x2x2xf32> {
 
 // -----
 
+// A partial convolution: what is passed on comes first, as it lies in the value that is added later, and the weights behind take
+// the order (columns 0 to 2 hold 1 to 3).
+// CHECK-LABEL: @parts
+// CHECK: %[[P:.*]]:2 = onnx.Split(%arg0
+// CHECK: %[[N:.*]] = onnx.Conv(%[[P]]#0
+// CHECK: %[[C:.*]] = onnx.Concat(%[[P]]#1, %[[N]])
+// CHECK: %[[W:.*]] = onnx.Constant dense<{{\[\[\[\[}}2.000000e+00]], {{\[\[}}3.000000e+00]], {{\[\[}}1.000000e+00]]]]> : tensor<1x3x1x1xf32>
+// CHECK: %[[R:.*]] = onnx.Relu(%[[C]])
+// CHECK: onnx.Conv(%[[R]], %[[W]]
+// REMARK: [Passed] Parts
+// REMARK: [Passed] Columns
+func.func @parts(%x: tensor<?x3x4x4xf32>) -> tensor<?x3x4x4xf32> {
+  %none = onnx.NoValue
+  %w = onnx.Constant dense<5.0> : tensor<1x1x1x1xf32>
+  %v = onnx.Constant dense<[[[[1.0]], [[2.0]], [[3.0]]]]> : tensor<1x3x1x1xf32>
+  %sizes = onnx.Constant dense<[1, 2]> : tensor<2xi64>
+  %0:2 = onnx.Split(%x, %sizes) {axis = 1 : i64} : (tensor<?x3x4x4xf32>, tensor<2xi64>) -> (tensor<?x1x4x4xf32>, tensor<?x2x4x4xf32>)
+  %1 = onnx.Conv(%0#0, %w, %none) : (tensor<?x1x4x4xf32>, tensor<1x1x1x1xf32>, none) -> tensor<?x1x4x4xf32>
+  %2 = onnx.Concat(%1, %0#1) {axis = 1 : i64} : (tensor<?x1x4x4xf32>, tensor<?x2x4x4xf32>) -> tensor<?x3x4x4xf32>
+  %3 = onnx.Relu(%2) : (tensor<?x3x4x4xf32>) -> tensor<?x3x4x4xf32>
+  %4 = onnx.Conv(%3, %v, %none) : (tensor<?x3x4x4xf32>, tensor<1x3x1x1xf32>, none) -> tensor<?x1x4x4xf32>
+  %5 = onnx.Add(%x, %4) : (tensor<?x3x4x4xf32>, tensor<?x1x4x4xf32>) -> tensor<?x3x4x4xf32>
+  return %5 : tensor<?x3x4x4xf32>
+}
+
+// -----
+
+// Near miss: the result leaves the graph, so its order counts.
+// CHECK-LABEL: @parts_seen
+// CHECK: onnx.Concat(%{{.*}}, %{{.*}}#1)
+// CHECK-NEXT: return
+// REMARK: [Missed] Parts | {{.*}}no weights behind it can take another order
+func.func @parts_seen(%x: tensor<1x3x4x4xf32>) -> (tensor<1x3x4x4xf32>, tensor<1x3x4x4xf32>) {
+  %sizes = onnx.Constant dense<[1, 2]> : tensor<2xi64>
+  %0:2 = onnx.Split(%x, %sizes) {axis = 1 : i64} : (tensor<1x3x4x4xf32>, tensor<2xi64>) -> (tensor<1x1x4x4xf32>, tensor<1x2x4x4xf32>)
+  %1 = onnx.Relu(%0#0) : (tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32>
+  %2 = onnx.Exp(%x) : (tensor<1x3x4x4xf32>) -> tensor<1x3x4x4xf32>
+  %3 = onnx.Concat(%1, %0#1) {axis = 1 : i64} : (tensor<1x1x4x4xf32>, tensor<1x2x4x4xf32>) -> tensor<1x3x4x4xf32>
+  return %2, %3 : tensor<1x3x4x4xf32>, tensor<1x3x4x4xf32>
+}
+
+// -----
+
 // Near misses: several uses, more channels than there were, a choice before the convolution.
 // CHECK-LABEL: @near_misses
 // CHECK-COUNT-3: onnx.Gather

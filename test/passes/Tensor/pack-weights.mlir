@@ -22,3 +22,29 @@ func.func @computed(%x: tensor<1x4x4x8xf32>, %w: tensor<1x1x8x16xf32>) -> tensor
     {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>} -> tensor<1x4x4x16xf32>
   return %0 : tensor<1x4x4x16xf32>
 }
+
+// Integers: in groups of four; the filter becomes signed, and zero points part of the sums' first values.
+// CHECK-LABEL: func.func @bytes
+// CHECK: %[[P:.*]] = arith.constant dense_resource<packed{{.*}}> : tensor<{{[0-9]+}}x{{[0-9]+}}xi8>
+// CHECK: nn.conv ins(%{{.*}}, %[[P]]
+// CHECK-SAME: input_zero_point = 3 : i64, kernel = array<i64: 3, 3>, packed = {{[0-9]+}}
+// CHECK-NOT: filter_unsigned
+func.func @bytes(%x: tensor<1x4x4x8xi8>) -> tensor<1x2x2x40xi32> {
+  %w = arith.constant dense<-125> : tensor<3x3x8x40xi8>
+  %e = tensor.empty() : tensor<1x2x2x40xi32>
+  %0 = nn.conv ins(%x, %w : tensor<1x4x4x8xi8>, tensor<3x3x8x40xi8>) outs(%e : tensor<1x2x2x40xi32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, input_zero_point = 3 : i64, filter_unsigned,
+     filter_zero_point = 128 : i64} -> tensor<1x2x2x40xi32>
+  return %0 : tensor<1x2x2x40xi32>
+}
+
+// Near miss: less their zero point, these need nine bits.
+// CHECK-LABEL: func.func @nine_bits
+// CHECK-NOT: packed =
+// CHECK: return
+func.func @nine_bits(%x: tensor<5x8xi8>) -> tensor<5x16xi32> {
+  %w = arith.constant dense<-100> : tensor<8x16xi8>
+  %e = tensor.empty() : tensor<5x16xi32>
+  %0 = nn.matmul ins(%x, %w : tensor<5x8xi8>, tensor<8x16xi8>) outs(%e : tensor<5x16xi32>) {rhs_zero_point = 100 : i64} -> tensor<5x16xi32>
+  return %0 : tensor<5x16xi32>
+}

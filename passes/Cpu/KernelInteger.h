@@ -1,0 +1,43 @@
+// Dot products of 8-bit integers: four products a 32-bit lane and step, by whatever the machine has for them. What the
+// contraction kernel does where its weights are packed for that (nn::DotLayout); holds no schedule.
+#ifndef BURIN_PASSES_CPU_KERNELINTEGER_H
+#define BURIN_PASSES_CPU_KERNELINTEGER_H
+
+#include "passes/Cpu/KernelSupport.h"
+
+namespace burin::cpu {
+
+struct ByteDots {
+  Emitter &e;
+  const Machine &machine;
+  bool inputUnsigned;
+
+  /// A vector of groups of four bytes as the machine's instruction takes it: itself, or the halves of each group as 16
+  /// bits.
+  using Parts = llvm::SmallVector<Value, 2>;
+
+  /// Four input bytes at `at`, `valid` of them there and the rest zero, for each of `lanes` sums.
+  Parts input(const Flat &flat, Value at, int64_t valid, int64_t lanes);
+  /// Four weights for each of `lanes` sums.
+  Parts weights(const Flat &flat, Value at, int64_t lanes);
+  /// A vector of bytes, which holds inputs or weights.
+  Parts parts(Value bytes, bool isInput);
+  /// acc + the products of each group.
+  Value multiplyAdd(const Parts &input, const Parts &weights, Value acc);
+  /// Words of 32 bits in a buffer of bytes, as many as lanes.
+  Value words(const Flat &flat, Value at, int64_t lanes);
+
+private:
+  Value intrinsic(llvm::StringRef name, Type type, mlir::ValueRange operands);
+  Value bitcast(Value vector, int64_t lanes, unsigned bits);
+  Parts halves(Value bytes, int64_t lanes, bool isUnsigned);
+};
+
+/// `valid` elements from `at` in a vector of `lanes`, whatever in the others; reads nothing beyond them.
+Value loadPart(Emitter &e, const Machine &machine, const Flat &flat, Value at, int64_t valid, int64_t lanes);
+/// Stores the first `valid` elements.
+void storePart(Emitter &e, const Machine &machine, const Flat &flat, Value vector, Value at, int64_t valid);
+
+} // namespace burin::cpu
+
+#endif

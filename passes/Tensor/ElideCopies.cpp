@@ -1,0 +1,411 @@
+// tensor-elide-copies: two buffers, one of which is copied into the other, become windows of one, so that the copy is
+// nothing. Knows boxes of buffers and the order in which operations read and write them, not what they compute.
+#include "passes/Tensor/ArenaPlan.h"
+#include "passes/Tensor/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+
+namespace burin {
+#define GEN_PASS_DEF_ELIDECOPIES
+#include "passes/Tensor/Passes.h.inc"
+} // namespace burin
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+
+// Elements from `low` to before `high`, dim by dim.
+struct Box {
+  SmallVector<int64_t> low, high;
+
+  bool isEmpty() const {
+    return llvm::any_of(llvm::zip(low, high), [](auto dim) { return std::get<0>(dim) >= std::get<1>(dim); });
+  }
+  int64_t volume() const {
+    int64_t points = 1;
+    for (auto [from, to] : llvm::zip(low, high))
+      points *= to - from;
+    return points;
+  }
+  bool operator==(const Box &other) const { return low == other.low && high == other.high; }
+};
+
+Box intersect(const Box &a, const Box &b) {
+  Box both = a;
+  for (unsigned d = 0; d < a.low.size(); ++d) {
+    both.low[d] = std::max(a.low[d], b.low[d]);
+    both.high[d] = std::min(a.high[d], b.high[d]);
+  }
+  return both;
+}
+
+Box hull(const Box &a, const Box &b) {
+  Box all = a;
+  for (unsigned d = 0; d < a.low.size(); ++d) {
+    all.low[d] = std::min(a.low[d], b.low[d]);
+    all.high[d] = std::max(a.high[d], b.high[d]);
+  }
+  return all;
+}
+
+Box shifted(const Box &box, ArrayRef<int64_t> by) {
+  Box moved = box;
+  for (unsigned d = 0; d < by.size(); ++d) {
+    moved.low[d] += by[d];
+    moved.high[d] += by[d];
+  }
+  return moved;
+}
+
+// Takes `taken` out of every box, cutting what is left of one into up to two boxes a dim.
+void subtract(SmallVectorImpl<Box> &boxes, const Box &taken) {
+  SmallVector<Box> left;
+  for (Box box : boxes) {
+    Box both = intersect(box, taken);
+    if (both.isEmpty()) {
+      left.push_back(box);
+      continue;
+    }
+    for (unsigned d = 0; d < box.low.size(); ++d) {
+      Box before = box, after = box;
+      before.high[d] = both.low[d];
+      after.low[d] = both.high[d];
+      for (const Box &part : {before, after})
+        if (!part.isEmpty())
+          left.push_back(part);
+      box.low[d] = both.low[d];
+      box.high[d] = both.high[d];
+    }
+  }
+  boxes.assign(left.begin(), left.end());
+}
+
+// One operand of an operation that reads or writes a box of a buffer.
+struct Access {
+  OpOperand *operand;
+  int64_t position;
+  Box box;
+  bool reads, writes;
+  bool covers;        // writes all of the box
+  Attribute constant; // what a fill writes
+};
+
+struct Buffer {
+  SmallVector<memref::AllocOp> allocs; // the one it was, or those it replaces
+  Box box;                             // negative where a buffer grew to that side
+  SmallVector<Access> accesses;
+  SmallVector<memref::SubViewOp> views;
+  Type element;
+
+  int64_t bytes() const { return box.volume() * llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
+};
+
+// The copies of one block, in order; each merge counts for those after it.
+class CopyElision {
+public:
+  explicit CopyElision(Block *block) : block(block) {}
+
+  // The arena may grow by `growth` percent.
+  void run(unsigned growth) {
+    int64_t positions = 0;
+    SmallVector<memref::CopyOp> copies;
+    for (Operation &op : *block) {
+      position[&op] = positions++;
+      if (auto copy = dyn_cast<memref::CopyOp>(op))
+        copies.push_back(copy);
+    }
+    if (copies.empty())
+      return;
+    live.assign(positions, 0);
+    for (auto alloc : block->getOps<memref::AllocOp>())
+      collect(alloc);
+    peak = *llvm::max_element(live);
+    limit = peak * (100 + growth) / 100;
+    // Twice, since one merge may make room for another.
+    for (bool isLast : {false, true})
+      llvm::erase_if(copies, [&](memref::CopyOp copy) { return elide(copy, isLast); });
+    for (auto &buffer : buffers)
+      if (buffer->allocs.size() > 1)
+        materialize(*buffer);
+  }
+
+private:
+  // What happens to a static buffer, if all of it can be told.
+  void collect(memref::AllocOp alloc) {
+    if (!alloc.getType().hasStaticShape() || !alloc.getType().getLayout().isIdentity() ||
+        !alloc.getType().getElementType().isIntOrFloat())
+      return;
+    auto buffer = std::make_unique<Buffer>();
+    buffer->allocs.push_back(alloc);
+    buffer->element = alloc.getType().getElementType();
+    buffer->box.low.assign(alloc.getType().getRank(), 0);
+    llvm::append_range(buffer->box.high, alloc.getType().getShape());
+    bool isKnown = collect(alloc, buffer->box, *buffer);
+    auto [first, last] = lifetime(alloc);
+    for (int64_t at = first; at <= last; ++at)
+      live[at] += buffer->bytes();
+    if (isKnown && !alloc->hasAttr("burin.output")) {
+      bufferOf[alloc] = buffer.get();
+      buffers.push_back(std::move(buffer));
+    }
+  }
+
+  bool collect(Value value, const Box &box, Buffer &buffer) {
+    for (OpOperand &use : value.getUses()) {
+      Operation *op = use.getOwner();
+      if (op->getBlock() != block)
+        return false;
+      if (auto view = dyn_cast<memref::SubViewOp>(op)) {
+        if (view.getType().getRank() != view.getSourceType().getRank() || !view.getOffsets().empty() ||
+            !view.getSizes().empty() || !view.getStrides().empty() ||
+            llvm::any_of(view.getStaticStrides(), [](int64_t stride) { return stride != 1; }))
+          return false;
+        Box inner = box;
+        for (auto [d, at, size] : llvm::enumerate(view.getStaticOffsets(), view.getStaticSizes())) {
+          inner.low[d] += at;
+          inner.high[d] = inner.low[d] + size;
+        }
+        if (!collect(view, inner, buffer))
+          return false;
+        buffer.views.push_back(view);
+        continue;
+      }
+      std::optional<Access> access = describe(use);
+      if (!access)
+        return false;
+      access->box = box;
+      buffer.accesses.push_back(*access);
+    }
+    return true;
+  }
+
+  std::optional<Access> describe(OpOperand &use) {
+    Operation *op = use.getOwner();
+    Access access{&use, position.lookup(op), {}, false, false, false, {}};
+    if (auto copy = dyn_cast<memref::CopyOp>(op)) {
+      access.reads = use.get() == copy.getSource();
+      access.writes = access.covers = !access.reads;
+      return access;
+    }
+    auto compute = dyn_cast<DestinationStyleOpInterface>(op);
+    auto effects = dyn_cast<MemoryEffectOpInterface>(op);
+    if (!compute || !effects || op->getNumResults())
+      return std::nullopt;
+    access.reads = effects.getEffectOnValue<MemoryEffects::Read>(use.get()).has_value();
+    access.writes = compute.isDpsInit(&use);
+    access.covers = access.writes;
+    if (auto loops = dyn_cast<linalg::LinalgOp>(op))
+      access.covers &= loops.getMatchingIndexingMap(&use).isPermutation();
+    if (auto fill = dyn_cast<linalg::FillOp>(op); fill && access.writes)
+      matchPattern(fill.value(), m_Constant(&access.constant));
+    return access;
+  }
+
+  // The positions between which a buffer is used, whatever uses it.
+  std::pair<int64_t, int64_t> lifetime(memref::AllocOp alloc) {
+    int64_t first = position.lookup(alloc), last = first;
+    bool isUsed = false;
+    SmallVector<Value> pending{alloc.getResult()};
+    while (!pending.empty())
+      for (Operation *user : pending.pop_back_val().getUsers()) {
+        if (isa<ViewLikeOpInterface>(user)) {
+          pending.push_back(user->getResult(0));
+          continue;
+        }
+        int64_t at = position.lookup(block->findAncestorOpInBlock(*user));
+        first = isUsed ? std::min(first, at) : at;
+        last = std::max(last, at);
+        isUsed = true;
+      }
+    return {first, last};
+  }
+
+  static std::pair<int64_t, int64_t> lifetime(const Buffer &buffer) {
+    std::pair<int64_t, int64_t> life{INT64_MAX, -1};
+    for (const Access &access : buffer.accesses) {
+      life.first = std::min(life.first, access.position);
+      life.second = std::max(life.second, access.position);
+    }
+    return life;
+  }
+
+  // The buffer that an operand of a copy is a window of, and that window.
+  std::pair<Buffer *, const Access *> find(OpOperand &operand) {
+    Value root = operand.get();
+    while (auto view = root.getDefiningOp<memref::SubViewOp>())
+      root = view.getSource();
+    Buffer *buffer = bufferOf.lookup(root.getDefiningOp<memref::AllocOp>());
+    if (!buffer)
+      return {};
+    for (const Access &access : buffer->accesses)
+      if (access.operand == &operand)
+        return {buffer, &access};
+    return {};
+  }
+
+  //   memref.copy %a[4..8], %b[0..4]      the same elements of one buffer, %b beginning 4 later than %a, and no copy
+  // Legal where both are static and all that reads or writes them is known, where nothing that one still reads is
+  // written through the other, and where the arena's peak stays within the limit and
+  // grows by less than is copied. True where the copy is gone.
+  bool elide(memref::CopyOp copy, bool isLast) {
+    auto [from, read] = find(copy->getOpOperand(0));
+    auto [to, write] = find(copy->getOpOperand(1));
+    auto missed = [&](StringRef reason) {
+      if (isLast)
+        remark::missed(copy.getLoc(), remark::RemarkOpts::name("Copy").category("tensor-elide-copies"))
+            << remark::reason("{0}", reason);
+      return false;
+    };
+    if (!from || !to)
+      return missed("a side is used in ways that are not told, or its size is known at run time only");
+    auto isCopy = [&](const Access &access) { return access.operand->getOwner() == copy; };
+    if (from == to) {
+      if (!(read->box == write->box)) // else it is written in place
+        return missed("both sides are parts of one buffer");
+      llvm::erase_if(from->accesses, isCopy);
+      copy.erase();
+      return true;
+    }
+    if (from->element != to->element || from->accesses.size() + to->accesses.size() > maxAccesses)
+      return missed("the buffers have too many uses");
+    SmallVector<int64_t> by;
+    for (auto [target, source] : llvm::zip(read->box.low, write->box.low))
+      by.push_back(target - source);
+    if (interfere(*from, *to, by, copy))
+      return missed("one side is written while the other is still read");
+
+    // As many bytes more or less where the one buffer lives instead of the two.
+    Buffer merged;
+    merged.element = from->element;
+    merged.box = hull(from->box, shifted(to->box, by));
+    auto [fromFirst, fromLast] = lifetime(*from);
+    auto [toFirst, toLast] = lifetime(*to);
+    int64_t first = std::min(fromFirst, toFirst), last = std::max(fromLast, toLast), highest = 0;
+    auto change = [&](int64_t at) {
+      return merged.bytes() - (at >= fromFirst && at <= fromLast ? from->bytes() : 0) -
+             (at >= toFirst && at <= toLast ? to->bytes() : 0);
+    };
+    for (int64_t at = first; at <= last; ++at)
+      highest = std::max(highest, live[at] + change(at));
+    if (highest > limit || highest - peak > read->box.volume() * (merged.bytes() / merged.box.volume()))
+      return missed("one buffer for both would need a larger arena");
+    for (int64_t at = first; at <= last; ++at)
+      live[at] += change(at);
+    peak = std::max(peak, highest);
+
+    llvm::erase_if(from->accesses, isCopy);
+    llvm::erase_if(to->accesses, isCopy);
+    for (Access access : to->accesses) {
+      access.box = shifted(access.box, by);
+      from->accesses.push_back(access);
+    }
+    from->box = merged.box;
+    from->views.append(to->views);
+    for (memref::AllocOp alloc : to->allocs)
+      bufferOf[alloc] = from;
+    from->allocs.append(to->allocs);
+    to->allocs.clear();
+    remark::passed(copy.getLoc(), remark::RemarkOpts::name("Copy").category("tensor-elide-copies"));
+    copy.erase();
+    return true;
+  }
+
+  // Whether a write through one of the buffers, `b` being `by` later, changes what is read through the other.
+  bool interfere(const Buffer &a, const Buffer &b, ArrayRef<int64_t> by, memref::CopyOp copy) {
+    SmallVector<Access> moved(b.accesses);
+    for (Access &access : moved)
+      access.box = shifted(access.box, by);
+    return clobbers(a.accesses, moved, copy) || clobbers(moved, a.accesses, copy);
+  }
+
+  // Whether a write of `writer` destroys what `reader` reads then or later. The copy writes what is there already.
+  static bool clobbers(ArrayRef<Access> writer, ArrayRef<Access> reader, memref::CopyOp copy) {
+    for (const Access &write : writer) {
+      if (!write.writes || write.operand->getOwner() == copy)
+        continue;
+      for (const Access &read : reader) {
+        Box both = intersect(write.box, read.box);
+        if (!read.reads || read.position < write.position || both.isEmpty())
+          continue;
+        // Elements that get their value after that write, or had the same constant before it.
+        SmallVector<Box> open{both};
+        for (const Access &other : reader)
+          if (other.covers && ((other.position > write.position && other.position < read.position) ||
+                               (other.position < write.position && other.constant && isSame(other, write, reader))))
+            subtract(open, other.box);
+        if (!open.empty())
+          return true;
+      }
+    }
+    return false;
+  }
+
+  // Whether both fill with one constant, and nothing else of the reader changes that until the write.
+  static bool isSame(const Access &fill, const Access &write, ArrayRef<Access> reader) {
+    return fill.constant == write.constant && llvm::none_of(reader, [&](const Access &other) {
+             return other.writes && other.position > fill.position && other.position < write.position &&
+                    !intersect(other.box, fill.box).isEmpty();
+           });
+  }
+
+  void materialize(const Buffer &buffer) {
+    memref::AllocOp first = buffer.allocs.front();
+    OpBuilder builder(first.getContext());
+    SmallVector<int64_t> shape, none(buffer.box.low.size(), 1);
+    for (auto [from, to] : llvm::zip(buffer.box.low, buffer.box.high))
+      shape.push_back(to - from);
+    builder.setInsertionPointToStart(block);
+    Value whole = memref::AllocOp::create(builder, first.getLoc(), MemRefType::get(shape, buffer.element),
+                                          first.getAlignmentAttr());
+    SmallVector<std::pair<Box, Value>> windows{{buffer.box, whole}};
+    for (const Access &access : buffer.accesses) {
+      auto known = llvm::find_if(windows, [&](auto &window) { return window.first == access.box; });
+      if (known == windows.end()) {
+        SmallVector<int64_t> at, size;
+        for (auto [from, to, start] : llvm::zip(access.box.low, access.box.high, buffer.box.low)) {
+          at.push_back(from - start);
+          size.push_back(to - from);
+        }
+        auto type =
+            cast<MemRefType>(memref::SubViewOp::inferResultType(cast<MemRefType>(whole.getType()), at, size, none));
+        Value window = memref::SubViewOp::create(builder, first.getLoc(), type, whole, ValueRange(), ValueRange(),
+                                                 ValueRange(), at, size, none);
+        windows.push_back({access.box, window});
+        known = std::prev(windows.end());
+      }
+      access.operand->set(known->second);
+    }
+    for (memref::SubViewOp view : buffer.views)
+      view.erase();
+    for (memref::AllocOp alloc : buffer.allocs)
+      alloc.erase();
+  }
+
+  static constexpr size_t maxAccesses = 512; // pairs of them are compared
+  Block *block;
+  DenseMap<Operation *, int64_t> position;
+  SmallVector<int64_t> live; // bytes at each position
+  int64_t peak = 0, limit = 0;
+  SmallVector<std::unique_ptr<Buffer>> buffers;
+  DenseMap<memref::AllocOp, Buffer *> bufferOf;
+};
+
+struct ElideCopiesPass : burin::impl::ElideCopiesBase<ElideCopiesPass> {
+  using ElideCopiesBase::ElideCopiesBase;
+
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (main && main.getBody().hasOneBlock())
+      CopyElision(&main.getBody().front()).run(growth);
+  }
+};
+} // namespace

@@ -1,0 +1,335 @@
+// vpu-narrow-floats: the unit computes in half precision. Every f32 value becomes f16 but the results of reductions and
+// what is computed of those alone (means, variances, norms): they are small, and sums in f16 lose what they sum.
+// nn operations keep their f32 epilogues between a widened accumulator and one rounding, as the engine has them.
+#include "dialects/Nn/Nn.h"
+#include "passes/Vpu/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Remarks.h"
+
+namespace burin::vpu {
+#define GEN_PASS_DEF_NARROWFLOATS
+#include "passes/Vpu/Passes.h.inc"
+} // namespace burin::vpu
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+
+bool isWide(Type type) { return getElementTypeOrSelf(type).isF32(); }
+bool isHalf(Type type) { return getElementTypeOrSelf(type).isF16(); }
+
+/// What rounding weights to f16 did to them.
+struct Losses {
+  int64_t clamped = 0, vanished = 0;
+};
+
+/// To nearest even, subnormals kept; finite numbers stay finite, since 0 * infinity would be no number.
+APFloat toHalf(APFloat value, Losses &losses) {
+  bool lost, isFinite = value.isFinite(), isZero = value.isZero();
+  value.convert(APFloat::IEEEhalf(), APFloat::rmNearestTiesToEven, &lost);
+  if (isFinite && value.isInfinity()) {
+    ++losses.clamped;
+    value = APFloat::getLargest(APFloat::IEEEhalf(), value.isNegative());
+  }
+  losses.vanished += value.isZero() && !isZero;
+  return value;
+}
+
+/// A constant as f16; null when its bytes are not at hand.
+TypedAttr narrowed(TypedAttr value, Losses &losses) {
+  Type half = Float16Type::get(value.getContext());
+  if (auto number = dyn_cast<FloatAttr>(value))
+    return FloatAttr::get(half, toHalf(number.getValue(), losses));
+  auto type = cast<ShapedType>(value.getType()).clone(half);
+  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
+    if (dense.isSplat())
+      return DenseElementsAttr::get(type, toHalf(dense.getSplatValue<APFloat>(), losses));
+    SmallVector<APFloat> numbers;
+    for (APFloat number : dense.getValues<APFloat>())
+      numbers.push_back(toHalf(number, losses));
+    return DenseElementsAttr::get(type, numbers);
+  }
+  auto resource = dyn_cast<DenseResourceElementsAttr>(value);
+  AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;
+  int64_t count = type.getNumElements();
+  if (!blob || (int64_t)blob->getData().size() < 4 * count)
+    return nullptr;
+  AsmResourceBlob half16 = HeapAsmResourceBlob::allocate(count * sizeof(uint16_t), 64);
+  auto *target = reinterpret_cast<uint16_t *>(half16.getMutableData().data());
+  for (int64_t i = 0; i < count; ++i) {
+    float number; // the file's bytes may lie at any address
+    std::memcpy(&number, blob->getData().data() + 4 * i, sizeof(number));
+    target[i] = toHalf(APFloat(number), losses).bitcastToAPInt().getZExtValue();
+  }
+  return DenseResourceElementsAttr::get(type, "half", std::move(half16));
+}
+
+class Narrower {
+public:
+  explicit Narrower(func::FuncOp function) : function(function), half(Float16Type::get(function.getContext())) {}
+
+  LogicalResult run() {
+    Block &entry = function.getBody().front();
+    OpBuilder builder = OpBuilder::atBlockBegin(&entry);
+    SmallVector<Operation *> ops;
+    for (Operation &op : entry)
+      ops.push_back(&op);
+    for (BlockArgument argument : entry.getArguments())
+      if (isWide(argument.getType())) {
+        Value in = convert(builder, argument, half);
+        argument.replaceAllUsesExcept(in, in.getDefiningOp());
+      }
+    for (Operation *op : ops)
+      if (failed(narrow(op)))
+        return failure();
+    for (Operation *op : llvm::reverse(ops))
+      if (isOpTriviallyDead(op))
+        op->erase();
+    return success();
+  }
+
+  Losses losses;
+
+private:
+  LogicalResult narrow(Operation *op) {
+    OpBuilder builder(op);
+    if (isa<arith::ConstantOp, tensor::EmptyOp, linalg::FillOp>(op))
+      return success(); // made anew in the type that each use wants
+    if (auto ret = dyn_cast<func::ReturnOp>(op)) {
+      for (auto [operand, type] : llvm::zip(ret->getOpOperands(), function.getResultTypes()))
+        if (operand.get().getType() != type)
+          operand.set(as(builder, operand.get(), getElementTypeOrSelf(type)));
+      return success();
+    }
+    if (auto compute = dyn_cast<nn::ComputeOp>(op))
+      return narrowCompute(builder, compute);
+    if (auto generic = dyn_cast<linalg::GenericOp>(op))
+      return narrowGeneric(builder, generic);
+    bool any = llvm::any_of(op->getOperandTypes(), [](Type t) { return isWide(t) || isHalf(t); });
+    if (!any && !llvm::any_of(op->getResultTypes(), isWide))
+      return success();
+    if (op->getNumRegions() && !isa<tensor::PadOp, linalg::LinalgOp>(op))
+      return op->emitOpError("is not supported on the vision unit: it has no control flow; compile the part before or "
+                             "after it with --extract");
+    // Movement: all operands of the first one's type, or of f16 where they differ.
+    Type element = movedType(op);
+    for (OpOperand &operand : op->getOpOperands())
+      if (isa<TensorType>(operand.get().getType()) &&
+          (isWide(operand.get().getType()) || isHalf(operand.get().getType())))
+        operand.set(as(builder, operand.get(), element));
+    for (Value result : op->getResults())
+      if (isWide(result.getType()))
+        retype(result, element);
+    if (auto pad = dyn_cast<tensor::PadOp>(op); pad && element == half)
+      narrowBody(pad.getRegion().front(), half);
+    if (isa<linalg::LinalgOp>(op) && op->getNumRegions())
+      for (BlockArgument argument : op->getRegion(0).front().getArguments())
+        if (isWide(argument.getType()))
+          argument.setType(element);
+    return success();
+  }
+
+  Type movedType(Operation *op) {
+    Type element;
+    for (Value operand : op->getOperands()) {
+      Operation *source = operand.getDefiningOp();
+      if (!isa<TensorType>(operand.getType()) ||
+          isa_and_nonnull<tensor::EmptyOp, arith::ConstantOp, linalg::FillOp>(source))
+        continue;
+      if (isHalf(operand.getType()))
+        return half;
+      if (isWide(operand.getType()))
+        element = getElementTypeOrSelf(operand.getType());
+    }
+    return element ? element : half;
+  }
+
+  LogicalResult narrowCompute(OpBuilder &builder, nn::ComputeOp op) {
+    Value init = op.getInitOperand().get();
+    if (!isWide(init.getType()) && !isHalf(init.getType()))
+      return op->emitOpError(
+          "of integers is not supported on the vision unit, which computes in f16: compile the model "
+          "before quantization, or leave this part to the host");
+    SmallVector<bool> widened;
+    for (OpOperand &operand : op->getOpOperands())
+      if (isWide(operand.get().getType()) || isHalf(operand.get().getType()))
+        operand.set(as(builder, operand.get(), half));
+    if (op->getNumResults() && isWide(op->getResult(0).getType()))
+      retype(op->getResult(0), half);
+    if (op.getEpilogueRegion().empty())
+      return success();
+    Block &block = op.getEpilogueRegion().front();
+    OpBuilder body = OpBuilder::atBlockBegin(&block);
+    for (BlockArgument argument : block.getArguments().drop_front())
+      if (isWide(argument.getType())) {
+        argument.setType(half);
+        auto wide = arith::ExtFOp::create(body, argument.getLoc(), body.getF32Type(), argument);
+        argument.replaceAllUsesExcept(wide, wide);
+      }
+    Operation *yield = block.getTerminator();
+    if (isWide(yield->getOperand(0).getType())) {
+      body.setInsertionPoint(yield);
+      yield->setOperand(0, arith::TruncFOp::create(body, yield->getLoc(), half, yield->getOperand(0)));
+    }
+    return success();
+  }
+
+  LogicalResult narrowGeneric(OpBuilder &builder, linalg::GenericOp op) {
+    bool reduces = op.getNumReductionLoops() > 0, anyHalf = false, anyWide = false;
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      Operation *source = input->get().getDefiningOp();
+      bool isConstant = isa_and_nonnull<arith::ConstantOp>(source);
+      anyHalf |= isHalf(input->get().getType());
+      anyWide |= isWide(input->get().getType()) && !isConstant;
+    }
+    op.getBody()->walk([&](tensor::ExtractOp extract) { anyHalf |= isHalf(extract.getTensor().getType()); });
+    // What reductions gave stays wide until it meets something that is not.
+    Type element = reduces || (anyWide && !anyHalf) ? Type(builder.getF32Type()) : half;
+    Block &block = *op.getBody();
+    OpBuilder body = OpBuilder::atBlockBegin(&block);
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      if (!isWide(input->get().getType()) && !isHalf(input->get().getType()))
+        continue;
+      if (Operation *source = input->get().getDefiningOp(); source && isa<arith::ConstantOp, linalg::FillOp>(source))
+        input->set(as(builder, input->get(), half));
+      BlockArgument argument = op.getMatchingBlockArgument(input);
+      Type stored = getElementTypeOrSelf(input->get().getType());
+      argument.setType(stored);
+      if (stored == element)
+        continue;
+      Value changed = changeType(body, argument.getLoc(), argument, element);
+      argument.replaceAllUsesExcept(changed, changed.getDefiningOp());
+    }
+    // Tensors read by index.
+    block.walk([&](tensor::ExtractOp extract) {
+      if (!isWide(extract.getTensor().getType()) && !isHalf(extract.getTensor().getType()))
+        return;
+      builder.setInsertionPoint(op);
+      if (Operation *source = extract.getTensor().getDefiningOp();
+          source && isa<arith::ConstantOp, linalg::FillOp>(source))
+        extract.getTensorMutable().assign(as(builder, extract.getTensor(), half));
+      Type stored = getElementTypeOrSelf(extract.getTensor().getType());
+      extract.getResult().setType(stored);
+      if (stored == element)
+        return;
+      OpBuilder here(extract);
+      here.setInsertionPointAfter(extract);
+      Value changed = changeType(here, extract.getLoc(), extract.getResult(), element);
+      extract.getResult().replaceAllUsesExcept(changed, changed.getDefiningOp());
+    });
+    for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
+      if (!isWide(init.get().getType()) && !isHalf(init.get().getType()))
+        continue;
+      builder.setInsertionPoint(op);
+      init.set(as(builder, init.get(), element));
+      op.getMatchingBlockArgument(&init).setType(element);
+      retype(op->getResult(i), element);
+    }
+    if (element == half)
+      narrowBody(block, half);
+    return success();
+  }
+
+  /// All arithmetic of a body in `element`: its f32 results, constants from outside included.
+  void narrowBody(Block &block, Type element) {
+    SmallVector<Operation *> ops;
+    block.walk([&](Operation *op) { ops.push_back(op); });
+    for (Operation *op : ops) {
+      for (OpOperand &operand : op->getOpOperands()) {
+        auto constant = operand.get().getDefiningOp<arith::ConstantOp>();
+        if (!constant || !constant.getType().isF32())
+          continue;
+        OpBuilder builder(op);
+        operand.set(arith::ConstantOp::create(builder, constant.getLoc(), narrowed(constant.getValue(), losses)));
+      }
+      if (isa<arith::ConstantOp>(op))
+        continue;
+      if (isa<arith::ExtFOp, arith::TruncFOp>(op) && op->getOperand(0).getType().isF16() &&
+          !op->getResult(0).getType().isF64()) {
+        op->getResult(0).replaceAllUsesWith(op->getOperand(0));
+        op->erase();
+        continue;
+      }
+      bool keeps = isa<arith::TruncFOp>(op) && op->getOperand(0).getType().isF32(); // a wide operand's own rounding
+      for (Value result : op->getResults())
+        if (result.getType().isF32() && !keeps)
+          result.setType(element);
+    }
+  }
+
+  static Value changeType(OpBuilder &builder, Location loc, Value value, Type type) {
+    if (type.isF32())
+      return arith::ExtFOp::create(builder, loc, type, value);
+    return arith::TruncFOp::create(builder, loc, type, value);
+  }
+
+  static void retype(Value value, Type element) { value.setType(cast<ShapedType>(value.getType()).clone(element)); }
+
+  /// `value` with elements of `element`, made anew where it is a constant or holds nothing yet.
+  Value as(OpBuilder &builder, Value value, Type element) {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getElementType() == element)
+      return value;
+    auto wanted = cast<RankedTensorType>(type.clone(element));
+    Location loc = value.getLoc();
+    OpBuilder::InsertionGuard guard(builder);
+    if (auto empty = value.getDefiningOp<tensor::EmptyOp>())
+      return tensor::EmptyOp::create(builder, loc, wanted.getShape(), element);
+    if (auto fill = value.getDefiningOp<linalg::FillOp>()) {
+      Value scalar = fill.value();
+      if (auto constant = scalar.getDefiningOp<arith::ConstantOp>(); constant && element == half)
+        scalar = arith::ConstantOp::create(builder, loc, narrowed(constant.getValue(), losses));
+      else if (scalar.getType() != element)
+        scalar = changeType(builder, loc, scalar, element);
+      Value out = tensor::EmptyOp::create(builder, loc, wanted.getShape(), element);
+      return linalg::FillOp::create(builder, loc, scalar, out).getResult(0);
+    }
+    if (auto constant = value.getDefiningOp<arith::ConstantOp>(); constant && element == half) {
+      Value &made = constants[constant];
+      if (!made) {
+        OpBuilder there(constant);
+        if (TypedAttr attr = narrowed(constant.getValue(), losses))
+          made = arith::ConstantOp::create(there, loc, attr);
+      }
+      if (made)
+        return made;
+    }
+    return convert(builder, value, element);
+  }
+
+  // An elementwise loop from one float type to another.
+  static Value convert(OpBuilder &builder, Value in, Type element) {
+    auto type = cast<RankedTensorType>(in.getType());
+    Value out = tensor::EmptyOp::create(builder, in.getLoc(), type.getShape(), element);
+    SmallVector<AffineMap> maps(2, builder.getMultiDimIdentityMap(type.getRank()));
+    SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
+    return linalg::GenericOp::create(builder, in.getLoc(), out.getType(), in, out, maps, loops,
+                                     [&](OpBuilder &body, Location loc, ValueRange arguments) {
+                                       linalg::YieldOp::create(body, loc, changeType(body, loc, arguments[0], element));
+                                     })
+        .getResult(0);
+  }
+
+  func::FuncOp function;
+  Type half;
+  DenseMap<Operation *, Value> constants;
+};
+
+struct NarrowFloatsPass : vpu::impl::NarrowFloatsBase<NarrowFloatsPass> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    if (function.isExternal() || !function.getBody().hasOneBlock())
+      return;
+    Narrower narrower(function);
+    if (failed(narrower.run()))
+      return signalPassFailure();
+    remark::passed(function.getLoc(), remark::RemarkOpts::name("Narrowed").category("vpu-narrow-floats"))
+        << remark::metric("clamped", narrower.losses.clamped) << remark::metric("vanished", narrower.losses.vanished);
+  }
+};
+} // namespace

@@ -1,0 +1,146 @@
+// RUN: burin-opt %s -split-input-file --tensor-elide-copies --canonicalize | FileCheck %s
+// RUN: burin-opt %s -split-input-file --tensor-elide-copies --remarks-filter=tensor-elide-copies 2>&1 >/dev/null | FileCheck %s --check-prefix=WHY
+
+// Case ghost: a value in a frame is also the first half of a concatenation, whose second half is made from it: all is one
+// buffer with a frame.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[ALL:.*]] = memref.alloc() : memref<1x10x10x8xf32>
+// CHECK-NOT: memref.alloc
+// CHECK-DAG: %[[FIRST:.*]] = memref.subview %[[ALL]][0, 1, 1, 0] [1, 8, 8, 4]
+// CHECK-DAG: %[[SECOND:.*]] = memref.subview %[[ALL]][0, 1, 1, 4] [1, 8, 8, 4]
+// CHECK-DAG: %[[FRAMED:.*]] = memref.subview %[[ALL]][0, 0, 0, 0] [1, 10, 10, 4]
+// CHECK-DAG: %[[BOTH:.*]] = memref.subview %[[ALL]][0, 1, 1, 0] [1, 8, 8, 8]
+// CHECK: linalg.exp ins(%{{.*}}) outs(%[[FIRST]]
+// CHECK: nn.depthwise_conv ins(%[[FRAMED]], {{.*}} outs(%[[SECOND]]
+// CHECK-NOT: memref.copy
+// CHECK: linalg.exp ins(%[[BOTH]]
+// WHY: remark: [Passed] Copy
+module {
+  func.func @main(%x: memref<1x8x8x4xf32>, %w: memref<3x3x4xf32>, %out: memref<1x8x8x8xf32>) {
+    %zero = arith.constant 0.0 : f32
+    %frame = memref.alloc() : memref<1x10x10x4xf32>
+    linalg.fill ins(%zero : f32) outs(%frame : memref<1x10x10x4xf32>)
+    %a = memref.subview %frame[0, 1, 1, 0] [1, 8, 8, 4] [1, 1, 1, 1] : memref<1x10x10x4xf32> to memref<1x8x8x4xf32, strided<[400, 40, 4, 1], offset: 44>>
+    linalg.exp ins(%x : memref<1x8x8x4xf32>) outs(%a : memref<1x8x8x4xf32, strided<[400, 40, 4, 1], offset: 44>>)
+    %c = memref.alloc() : memref<1x8x8x8xf32>
+    %c0 = memref.subview %c[0, 0, 0, 0] [1, 8, 8, 4] [1, 1, 1, 1] : memref<1x8x8x8xf32> to memref<1x8x8x4xf32, strided<[512, 64, 8, 1]>>
+    %c1 = memref.subview %c[0, 0, 0, 4] [1, 8, 8, 4] [1, 1, 1, 1] : memref<1x8x8x8xf32> to memref<1x8x8x4xf32, strided<[512, 64, 8, 1], offset: 4>>
+    memref.copy %a, %c0 : memref<1x8x8x4xf32, strided<[400, 40, 4, 1], offset: 44>> to memref<1x8x8x4xf32, strided<[512, 64, 8, 1]>>
+    nn.depthwise_conv ins(%frame, %w : memref<1x10x10x4xf32>, memref<3x3x4xf32>) outs(%c1 : memref<1x8x8x4xf32, strided<[512, 64, 8, 1], offset: 4>>)
+      {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+    linalg.exp ins(%c : memref<1x8x8x8xf32>) outs(%out : memref<1x8x8x8xf32>)
+    return
+  }
+}
+
+// -----
+
+// Several uses: the frame of one and the larger frame of the other are filled with one value, so that their order does not count.
+// CHECK-LABEL: func.func @main
+// CHECK: memref.alloc() : memref<8xf32>
+// CHECK-NOT: memref.alloc
+// CHECK-NOT: memref.copy
+// WHY: remark: [Passed] Copy
+module {
+  func.func @main(%x: memref<4xf32>, %out: memref<6xf32>, %wide: memref<8xf32>) {
+    %zero = arith.constant 0.0 : f32
+    %small = memref.alloc() : memref<6xf32>
+    %large = memref.alloc() : memref<8xf32>
+    linalg.fill ins(%zero : f32) outs(%large : memref<8xf32>)
+    linalg.fill ins(%zero : f32) outs(%small : memref<6xf32>)
+    %a = memref.subview %small[1] [4] [1] : memref<6xf32> to memref<4xf32, strided<[1], offset: 1>>
+    %b = memref.subview %large[2] [4] [1] : memref<8xf32> to memref<4xf32, strided<[1], offset: 2>>
+    linalg.exp ins(%x : memref<4xf32>) outs(%a : memref<4xf32, strided<[1], offset: 1>>)
+    memref.copy %a, %b : memref<4xf32, strided<[1], offset: 1>> to memref<4xf32, strided<[1], offset: 2>>
+    linalg.exp ins(%small : memref<6xf32>) outs(%out : memref<6xf32>)
+    linalg.exp ins(%large : memref<8xf32>) outs(%wide : memref<8xf32>)
+    return
+  }
+}
+
+// -----
+
+// Near miss: what was copied is changed, and the original read after that.
+// CHECK-LABEL: func.func @main
+// CHECK: memref.copy
+// WHY: remark: [Missed] Copy{{.*}}one side is written while the other is still read
+module {
+  func.func @main(%x: memref<4xf32>, %out: memref<4xf32>, %other: memref<4xf32>) {
+    %a = memref.alloc() : memref<4xf32>
+    %b = memref.alloc() : memref<4xf32>
+    linalg.exp ins(%x : memref<4xf32>) outs(%a : memref<4xf32>)
+    memref.copy %a, %b : memref<4xf32> to memref<4xf32>
+    linalg.exp ins(%x : memref<4xf32>) outs(%b : memref<4xf32>)
+    linalg.exp ins(%a : memref<4xf32>) outs(%out : memref<4xf32>)
+    linalg.exp ins(%b : memref<4xf32>) outs(%other : memref<4xf32>)
+    return
+  }
+}
+
+// -----
+
+// Near miss: frames of different values.
+// CHECK-LABEL: func.func @main
+// CHECK: memref.copy
+// WHY: remark: [Missed] Copy{{.*}}one side is written while the other is still read
+module {
+  func.func @main(%x: memref<4xf32>, %out: memref<6xf32>, %wide: memref<8xf32>) {
+    %zero = arith.constant 0.0 : f32
+    %one = arith.constant 1.0 : f32
+    %small = memref.alloc() : memref<6xf32>
+    %large = memref.alloc() : memref<8xf32>
+    linalg.fill ins(%one : f32) outs(%large : memref<8xf32>)
+    linalg.fill ins(%zero : f32) outs(%small : memref<6xf32>)
+    %a = memref.subview %small[1] [4] [1] : memref<6xf32> to memref<4xf32, strided<[1], offset: 1>>
+    %b = memref.subview %large[2] [4] [1] : memref<8xf32> to memref<4xf32, strided<[1], offset: 2>>
+    linalg.exp ins(%x : memref<4xf32>) outs(%a : memref<4xf32, strided<[1], offset: 1>>)
+    memref.copy %a, %b : memref<4xf32, strided<[1], offset: 1>> to memref<4xf32, strided<[1], offset: 2>>
+    linalg.exp ins(%small : memref<6xf32>) outs(%out : memref<6xf32>)
+    linalg.exp ins(%large : memref<8xf32>) outs(%wide : memref<8xf32>)
+    return
+  }
+}
+
+// -----
+
+// Near miss: a short-lived large buffer and a long-lived small one would be a long-lived large one, at a peak.
+// CHECK-LABEL: func.func @main
+// CHECK: memref.copy
+// WHY: remark: [Missed] Copy{{.*}}one buffer for both would need a larger arena
+module {
+  func.func @main(%x: memref<4xf32>, %out: memref<64xf32>, %y: memref<80xf32>) {
+    %a = memref.alloc() : memref<4xf32>
+    %b = memref.alloc() : memref<64xf32>
+    %t = memref.alloc() : memref<80xf32>
+    linalg.exp ins(%x : memref<4xf32>) outs(%a : memref<4xf32>)
+    linalg.exp ins(%y : memref<80xf32>) outs(%t : memref<80xf32>)
+    linalg.exp ins(%t : memref<80xf32>) outs(%y : memref<80xf32>)
+    %b0 = memref.subview %b[0] [4] [1] : memref<64xf32> to memref<4xf32, strided<[1]>>
+    memref.copy %a, %b0 : memref<4xf32> to memref<4xf32, strided<[1]>>
+    linalg.exp ins(%b : memref<64xf32>) outs(%out : memref<64xf32>)
+    return
+  }
+}
+
+// -----
+
+// Dynamic shape, or a view that is no window: left alone.
+// CHECK-LABEL: func.func @main
+// CHECK-COUNT-2: memref.copy
+// WHY-COUNT-2: remark: [Missed] Copy{{.*}}a side is used in ways that are not told, or its size is known at run time only
+module {
+  func.func @main(%x: memref<?xf32>, %n: index, %v: memref<4xf32>, %out: memref<?xf32>, %square: memref<2x2xf32>) {
+    %a = memref.alloc(%n) : memref<?xf32>
+    %b = memref.alloc(%n) : memref<?xf32>
+    linalg.exp ins(%x : memref<?xf32>) outs(%a : memref<?xf32>)
+    memref.copy %a, %b : memref<?xf32> to memref<?xf32>
+    linalg.exp ins(%b : memref<?xf32>) outs(%out : memref<?xf32>)
+    %c = memref.alloc() : memref<4xf32>
+    %d = memref.alloc() : memref<4xf32>
+    linalg.exp ins(%v : memref<4xf32>) outs(%c : memref<4xf32>)
+    memref.copy %c, %d : memref<4xf32> to memref<4xf32>
+    %e = memref.expand_shape %d [[0, 1]] output_shape [2, 2] : memref<4xf32> into memref<2x2xf32>
+    linalg.exp ins(%e : memref<2x2xf32>) outs(%square : memref<2x2xf32>)
+    return
+  }
+}
