@@ -73,7 +73,8 @@ FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
   Frame frame;
   frame.format = words[0].str();
   if (!llvm::is_contained(formats, words[0]))
-    return refuse(main, text) << "expected a format of " << llvm::join(ArrayRef<StringRef>(formats), ", ") << ", got '" << words[0] << "'",
+    return refuse(main, text) << "expected a format of " << llvm::join(ArrayRef<StringRef>(formats), ", ") << ", got '"
+                              << words[0] << "'",
            failure();
   // Beyond this no camera goes, and sums of sizes stay small.
   constexpr int64_t most = 1 << 15;
