@@ -21,6 +21,8 @@ namespace burin::foreign {
 
 /// On a module: the symbols that its code calls beside its own, an array of strings.
 inline constexpr char calleesAttr[] = "burin.callees";
+/// On a module: C functions that the compiler itself makes (lib/Image), each with what it computes.
+inline constexpr char imageStagesAttr[] = "burin.image_stages";
 
 /// Registers how calls become calls on memrefs (for one-shot bufferization).
 void registerBufferizableOpInterface(mlir::DialectRegistry &registry);

@@ -49,8 +49,11 @@ const OptionInfo table[] = {
     {"input-type", "T", "element type of the image input: u8, f16 or f32"},
     {"layout", "L", "order of the image input's dims: NHWC or NCHW"},
     {"source-size", "HxW", "size of the image input, which is resized to the network's"},
+    {"image-input", "NAME=FMT:WxH",
+     "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
+     "[:range=full][:region=X,Y,WxH]; the options from fit to scale say how it becomes what the network takes"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
-    {"resize-mode", "M", "linear (default), cubic or nearest"},
+    {"resize-mode", "M", "linear (default), cubic, nearest or, with image-input, area"},
     {"pad-value", "V", "what letterbox pads with, default 0"},
     {"reverse-channels", "", "the image holds its channels in reverse order (BGR for RGB)"},
     {"mean", "A,B,C", "subtracted from the image, one or one a channel in the network's order"},
@@ -78,7 +81,7 @@ const OptionInfo table[] = {
 
 // Flags that the design names and that no code stands behind yet: said so, rather than unknown.
 bool isPlanned(StringRef name) {
-  static const StringRef planned[] = {"image-input", "weights", "strict-precision"};
+  static const StringRef planned[] = {"weights", "strict-precision"};
   return is_contained(planned, name);
 }
 

@@ -65,7 +65,7 @@ static llvm::Error setEdit(ModelEdits &edits, StringRef name, StringRef value, b
     if (name == "fit")
       return oneOf(name, value, {"stretch", "letterbox", "crop"});
     if (name == "resize-mode")
-      return oneOf(name, value, {"linear", "cubic", "nearest"});
+      return oneOf(name, value, {"linear", "cubic", "nearest", "area"});
     if (name == "precision" && value != "f32" && value != "f16" && value != "bf16")
       return createStringError("--precision=%s is not supported by this version, expected f32, f16 or bf16",
                                value.str().c_str());
@@ -77,6 +77,8 @@ static llvm::Error setEdit(ModelEdits &edits, StringRef name, StringRef value, b
     edits.earlyExits.push_back(value.str());
   else if (name == "append")
     edits.append.push_back(value.str());
+  else if (name == "image-input")
+    edits.imageInputs.push_back(value.str());
   else if (name == "keep-f32")
     split(value, edits.keepF32);
   else if (name == "mean")
@@ -134,6 +136,7 @@ void burin::printModelEdits(const ModelEdits &edits, raw_ostream &out) {
   llvm::interleaveComma(edits.mean, out);
   out << " scale ";
   llvm::interleaveComma(edits.scale, out);
+  out << "\nimage-input=" << llvm::join(edits.imageInputs, " ");
   out << "\nearly-exit=" << llvm::join(edits.earlyExits, " ") << "\nappend=" << llvm::join(edits.append, " ")
       << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",") << "\n";
 }
@@ -165,8 +168,9 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
     pm.addPass(createBuildEarlyExit(options));
   }
   // Later passes fold what of these can be folded.
-  bool preprocesses = !edits.inputType.empty() || !edits.layout.empty() || !edits.sourceSize.empty() ||
-                      !edits.mean.empty() || !edits.scale.empty() || edits.reverseChannels;
+  bool preprocesses =
+      edits.imageInputs.empty() && (!edits.inputType.empty() || !edits.layout.empty() || !edits.sourceSize.empty() ||
+                                    !edits.mean.empty() || !edits.scale.empty() || edits.reverseChannels);
   if (preprocesses) {
     InsertPreprocessingOptions options;
     options.input = edits.preprocessInput;
@@ -186,6 +190,19 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
     options.append.assign(edits.append.begin(), edits.append.end());
     pm.addPass(createAppendPostprocessing(options));
   }
+}
+
+void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits) {
+  InsertImageStageOptions options;
+  options.inputs.assign(edits.imageInputs.begin(), edits.imageInputs.end());
+  options.fit = edits.fit;
+  options.resizeMode = edits.resizeMode;
+  options.padValue = edits.padValue;
+  options.mean.assign(edits.mean.begin(), edits.mean.end());
+  options.scale.assign(edits.scale.begin(), edits.scale.end());
+  options.reverseChannels = edits.reverseChannels;
+  options.layout = edits.layout;
+  pm.addPass(createInsertImageStage(options));
 }
 
 std::string burin::writeAdapterValues(ModuleOp module, StringRef stem) {

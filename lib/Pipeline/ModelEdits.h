@@ -26,6 +26,7 @@ struct ModelEdits {
   std::vector<double> mean, scale;
   double padValue = 0;
   bool reverseChannels = false;
+  std::vector<std::string> imageInputs; // NAME=NV12:1920x1080...: the above then describes what the network takes
 
   std::vector<std::string> earlyExits; // HEAD[:threshold=T]
   std::vector<std::string> append;     // postprocessing
@@ -51,6 +52,8 @@ mlir::LogicalResult loadModelEdits(mlir::ModuleOp module, const ModelEdits &edit
 
 /// The passes of the edits, to run before the graph stage.
 void addModelEdits(mlir::OpPassManager &pm, const ModelEdits &edits, bool verbose);
+/// What ends the graph stage of a model that is compiled: image stages, which ONNX cannot hold.
+void addImageStages(mlir::OpPassManager &pm, const ModelEdits &edits);
 /// What runs after it: the precision, as fusion computes in f32.
 void addPrecision(mlir::OpPassManager &pm, const ModelEdits &edits);
 

@@ -8,6 +8,7 @@
 #include "dialects/Onnx/DataType.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Export/Export.h"
+#include "lib/Image/Image.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
 #include "lib/Report/Report.h"
@@ -91,11 +92,17 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
       failed(bindBatch(module, edits, graph.shapes, graph.dims)) || failed(runPasses(module, stage.options, build)) ||
       failed(watch.finish(module.getLoc())) || failed(runSteps("after-graph", module, stage.options)))
     return failure();
-  if (leaves || !hasStepsAt("after-graph", stage.options.steps))
-    return success();
   // What the user's steps made may be what nobody lowers.
-  return runPasses(module, stage.options,
-                   [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); });
+  if (!leaves && hasStepsAt("after-graph", stage.options.steps) &&
+      failed(runPasses(module, stage.options,
+                       [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); })))
+    return failure();
+  if (edits.imageInputs.empty())
+    return success();
+  if (stage.options.emit == EmitKind::Onnx)
+    return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
+                                 "--source-size make preprocessing that --emit=onnx can write";
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits); });
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
@@ -357,12 +364,15 @@ LogicalResult Compilation::runTargetForAll() {
     ModuleOp code = variant.code ? *variant.code : *module;
     if (failed(runTarget(code, {options, *variant.machine})))
       return failure();
+    prefixImageStages(code, variantPrefix(variant));
     // Layers are numbered on from those of the code before.
     SmallVector<Attribute> layers(code->getAttrOfType<ArrayAttr>(layersAttr).getValue());
     for (auto [s, specialized] : llvm::zip(specializations, variant.specialized)) {
       (*specialized)->setAttr(firstLayerAttr, IntegerAttr::get(IntegerType::get(context.get(), 64), layers.size()));
-      if (failed(runTarget(*specialized, {options, *variant.machine})) ||
-          failed(addDispatch(code, *specialized, s, variantPrefix(variant) + "_" + s.suffix())))
+      if (failed(runTarget(*specialized, {options, *variant.machine})))
+        return failure();
+      prefixImageStages(*specialized, variantPrefix(variant));
+      if (failed(addDispatch(code, *specialized, s, variantPrefix(variant) + "_" + s.suffix())))
         return failure();
       llvm::append_range(layers, (*specialized)->getAttrOfType<ArrayAttr>(layersAttr));
       if ((*specialized)->hasAttr(allocatorAttr))
@@ -527,10 +537,14 @@ FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &de
     return failure();
   description = std::move(*model);
   description.variants.resize(1); // the best that was asked for
+  auto images = compileImageStages(*module, *variants.front().machine, variantPrefix(variants.front()));
+  if (failed(images))
+    return failure();
   auto objects =
       compileToObjects(*module, *variants.front().machine, {variantPrefix(variants.front()), options.optLevel});
   if (failed(objects))
     return failure();
+  llvm::move(*images, std::back_inserter(*objects));
   for (auto [s, code] : llvm::zip(specializations, variants.front().specialized)) {
     auto more = compileToObjects(*code, *variants.front().machine,
                                  {variantPrefix(variants.front()) + "_" + s.suffix(), options.optLevel});
@@ -627,11 +641,15 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
       artifact.files.push_back(op.file);
   std::vector<VariantCode> all;
   for (Variant &v : variants) {
+    auto images = compileImageStages(v.code ? *v.code : *module, *v.machine, variantPrefix(v));
+    if (failed(images))
+      return failure();
+    llvm::move(*images, std::back_inserter(artifact.objects));
     all.push_back({v.code ? *v.code : *module, v.machine, {variantPrefix(v), options.optLevel}});
     for (auto [s, code] : llvm::zip(specializations, v.specialized))
       all.push_back({*code, v.machine, {variantPrefix(v) + "_" + s.suffix(), options.optLevel}});
   }
-  FailureOr<uint64_t> code = writeArtifact(all, *base, *model, artifact, output);
+  FailureOr<uint64_t> code = writeArtifact(all, *base, *model, std::move(artifact), output);
   if (failed(code))
     return failure();
   report.codeBytes = *code;

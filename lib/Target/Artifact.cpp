@@ -27,8 +27,7 @@ static uint64_t codeBytes(const burin::ObjectCode &object) {
 }
 
 FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
-                                         const ModelDescription &model, const ArtifactOptions &options,
-                                         StringRef path) {
+                                         const ModelDescription &model, ArtifactOptions options, StringRef path) {
   ModuleOp module = variants.front().module;
   if (model.weightsBytes > maxWeightBytes)
     return module.emitError() << "the weights take " << model.weightsBytes << " bytes, and at most " << maxWeightBytes
@@ -38,8 +37,10 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
   if (!folder)
     return module.emitError() << llvm::toString(folder.takeError()), failure();
 
-  std::vector<ObjectCode> objects;
+  std::vector<ObjectCode> objects = std::move(options.objects);
   uint64_t code = 0;
+  for (const ObjectCode &object : objects)
+    code += codeBytes(object);
   for (const VariantCode &variant : variants) {
     FailureOr<std::vector<ObjectCode>> compiled = compileToObjects(variant.module, *variant.machine, variant.codegen);
     if (failed(compiled))

@@ -10,10 +10,11 @@ enum class ArtifactKind { Object, StaticLibrary, SharedLibrary, Program };
 
 struct ArtifactOptions {
   ArtifactKind kind = ArtifactKind::Program;
-  bool isStatic = false;          // programs: libc inside
-  std::string runtimeFolder;      // see LinkInput
-  std::string soname;             // shared libraries
-  std::vector<std::string> files; // see LinkInput
+  bool isStatic = false;           // programs: libc inside
+  std::string runtimeFolder;       // see LinkInput
+  std::string soname;              // shared libraries
+  std::vector<std::string> files;  // see LinkInput
+  std::vector<ObjectCode> objects; // made already
 };
 
 /// The code of one instruction set. All variants of an artifact read the same weights, arena layout and layers.
@@ -27,8 +28,7 @@ struct VariantCode {
 /// the machine that everything outside the variants is compiled for. Returns the bytes of machine code, without the
 /// runtime's. Each failure is one error at the first module's location.
 mlir::FailureOr<uint64_t> writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
-                                        const ModelDescription &model, const ArtifactOptions &options,
-                                        llvm::StringRef path);
+                                        const ModelDescription &model, ArtifactOptions options, llvm::StringRef path);
 
 } // namespace burin
 

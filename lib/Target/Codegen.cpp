@@ -205,7 +205,7 @@ std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &cont
   return result;
 }
 
-bool emit(llvm::Module &module, llvm::TargetMachine &target, llvm::CodeGenFileType kind, SmallVector<char, 0> &bytes) {
+bool emit(llvm::Module &module, llvm::TargetMachine &target, llvm::CodeGenFileType kind, SmallVectorImpl<char> &bytes) {
   llvm::raw_svector_ostream out(bytes);
   llvm::legacy::PassManager passes;
   if (target.addPassesToEmitFile(passes, out, nullptr, kind, /*DisableVerify=*/true))
@@ -298,6 +298,36 @@ FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp modul
       return failure();
   }
   return objects;
+}
+
+bool burin::compileLLVM(llvm::Module &module, const Machine &machine, SmallVectorImpl<char> &object, std::string &why) {
+  auto target = makeTargetMachine(machine, 2, why);
+  if (!target)
+    return false;
+  target->Options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  module.setTargetTriple(target->getTargetTriple());
+  module.setDataLayout(target->createDataLayout());
+  module.setPICLevel(llvm::PICLevel::BigPIC);
+  optimize(module, *target, 3);
+  if (!emit(module, *target, llvm::CodeGenFileType::ObjectFile, object)) {
+    why = "the back end writes no object files";
+    return false;
+  }
+  auto parsed =
+      llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(StringRef(object.data(), object.size()), ""));
+  if (!parsed) {
+    why = llvm::toString(parsed.takeError());
+    return false;
+  }
+  for (const llvm::object::SymbolRef &symbol : (*parsed)->symbols()) {
+    uint32_t flags = llvm::cantFail(symbol.getFlags());
+    StringRef name = llvm::cantFail(symbol.getName());
+    if ((flags & llvm::object::SymbolRef::SF_Undefined) && !name.empty() && !isAllowedCall(name)) {
+      why = ("internal error: code calls '" + name + "'").str();
+      return false;
+    }
+  }
+  return true;
 }
 
 FailureOr<burin::ObjectCode> burin::describeToObject(ModuleOp module, const Machine &machine,

@@ -9,6 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace llvm {
+class Module;
+}
+
 namespace burin {
 
 struct CodegenOptions {
@@ -33,6 +37,10 @@ mlir::FailureOr<std::vector<ObjectCode>> compileToObjects(mlir::ModuleOp module,
 /// The object of the model's description.
 mlir::FailureOr<ObjectCode> describeToObject(mlir::ModuleOp module, const Machine &machine,
                                              const ModelDescription &model);
+
+/// Optimizes LLVM IR that another compiler made and writes its object: all inlined that says so, floats as they stand.
+/// False with a reason where that fails or the object would call anything but memcpy, memmove and memset.
+bool compileLLVM(llvm::Module &module, const Machine &machine, llvm::SmallVectorImpl<char> &object, std::string &why);
 
 enum class TextKind { LLVM, Assembly };
 

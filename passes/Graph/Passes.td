@@ -238,6 +238,27 @@ def InferShapes : Pass<"graph-infer-shapes", "::mlir::ModuleOp"> {
   }];
 }
 
+def InsertImageStage : Pass<"graph-insert-image-stage", "::mlir::ModuleOp"> {
+  let summary = "Let an image input take a camera's frames";
+  let description = [{
+    Matches the inputs named by `inputs`, of one image of 1 or 3 channels and known size. Makes each an input of a frame's bytes
+    and a node before it that a C function computes, made for these sizes (lib/Image): decode, resize the region, place it as
+    `fit` says, (x - mean) / scale, layout and type of the network. `mean` and `scale` are in the order of the network's
+    channels. What it computes stands in `burin.image_stages`. Must run last: ONNX has no such operator.
+    Example: test/passes/Graph/insert-image-stage.mlir#letterbox
+  }];
+  let options = [
+    ListOption<"inputs", "inputs", "std::string",
+               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=X,Y,WxH]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
+    Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
+    Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "nearest, linear, cubic or area">,
+    Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the frame (0 to 255)">,
+    ListOption<"mean", "mean", "double", "1 value or one a channel, in units of the frame">,
+    ListOption<"scale", "scale", "double", "1 value or one a channel, not 0: y = (x - mean) / scale">,
+    Option<"reverseChannels", "reverse-channels", "bool", "false", "the network takes blue first">,
+    Option<"layout", "layout", "std::string", "", "NHWC or NCHW: of the network's input; empty: as its dims say">];
+}
+
 def InsertPreprocessing : Pass<"graph-insert-preprocessing", "::mlir::ModuleOp"> {
   let summary = "Give an image input the type, layout, size and range an application has";
   let description = [{

@@ -1,7 +1,7 @@
 // Layer normalization spelled out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, recognised from its last
 // division; scale and bias join as they are met. Must not change which dims are normalized or what epsilon is.
+#include "passes/Graph/Norms.h"
 #include "passes/Graph/Passes.h"
-#include "passes/Graph/Rewriting.h"
 
 using namespace mlir;
 
@@ -14,21 +14,6 @@ using namespace graph;
 
 constexpr StringLiteral passName = "RaiseLayerNorm";
 
-// The first of the trailing dims a ReduceMean with keepdims goes over.
-std::optional<int64_t> trailingAxis(onnx::ReduceMeanOp op) {
-  RankedTensorType type = rankedType(op.getData());
-  auto axes = onnx::isNone(op.getAxes()) ? std::nullopt : onnx::getConstantInts(op.getAxes());
-  if (!type || !axes || axes->empty() || op.getKeepdims() == 0)
-    return std::nullopt;
-  for (int64_t &axis : *axes)
-    axis = axis < 0 ? axis + type.getRank() : axis;
-  llvm::sort(*axes);
-  for (auto [i, axis] : llvm::enumerate(*axes))
-    if (axis != type.getRank() - int64_t(axes->size()) + int64_t(i))
-      return std::nullopt;
-  return axes->front();
-}
-
 // value = x - mean(x), and the mean.
 onnx::ReduceMeanOp centered(Value value, Value &x) {
   auto sub = definedBy<onnx::SubOp>(value);
@@ -39,31 +24,8 @@ onnx::ReduceMeanOp centered(Value value, Value &x) {
   return mean;
 }
 
-// value = d * d.
-Value squareOf(Value value) {
-  if (auto pow = definedBy<onnx::PowOp>(value))
-    return uniform(pow.getY()) == std::optional<double>(2) ? Value(pow.getX()) : Value();
-  auto mul = definedBy<onnx::MulOp>(value);
-  return mul && mul.getA() == mul.getB() ? Value(mul.getA()) : Value();
-}
-
-// value = 1 / r, as Reciprocal or Div: that r.
-Value reciprocated(Value value) {
-  if (auto reciprocal = definedBy<onnx::ReciprocalOp>(value))
-    return reciprocal.getX();
-  auto div = definedBy<onnx::DivOp>(value);
-  return div && uniform(div.getA()) == std::optional<double>(1) ? Value(div.getB()) : Value();
-}
-
-struct Core {
-  Value x;
-  int64_t axis = 0;
-  double epsilon = 0;
-  SmallVector<Operation *> parts;
-};
-
 // value = (x - mean) / sqrt(mean((x - mean)^2) + epsilon), the division also as a product with a Reciprocal.
-std::optional<Core> coreOf(Value value) {
+std::optional<NormCore> coreOf(Value value) {
   Value numerator, root;
   Operation *op = value.getDefiningOp();
   if (auto div = dyn_cast_or_null<onnx::DivOp>(op)) {
@@ -78,29 +40,24 @@ std::optional<Core> coreOf(Value value) {
   }
   auto sqrt = root ? definedBy<onnx::SqrtOp>(root) : onnx::SqrtOp();
   auto add = sqrt ? definedBy<onnx::AddOp>(sqrt.getX()) : onnx::AddOp();
-  if (!add)
-    return std::nullopt;
-  Core core;
-  auto epsilon = uniform(add.getB());
-  auto variance = definedBy<onnx::ReduceMeanOp>(epsilon ? add.getA() : add.getB());
-  if (!epsilon)
-    epsilon = uniform(add.getA());
-  Value square = variance && epsilon ? squareOf(variance.getData()) : Value();
+  NormCore core;
+  auto variance = readMeanAndEpsilon(add);
+  Value square = variance ? squareOf(variance->mean.getData()) : Value();
   Value x, other;
   onnx::ReduceMeanOp mean = square ? centered(numerator, x) : onnx::ReduceMeanOp();
   // Exporters write x - mean once or twice.
   onnx::ReduceMeanOp again = mean ? centered(square, other) : onnx::ReduceMeanOp();
   if (!again || x != other)
     return std::nullopt;
-  auto axis = trailingAxis(mean), squareAxis = trailingAxis(variance), otherAxis = trailingAxis(again);
+  auto axis = trailingAxis(mean), squareAxis = trailingAxis(variance->mean), otherAxis = trailingAxis(again);
   if (!axis || axis != squareAxis || axis != otherAxis) {
     missed(op, passName, "LayerNormalization", "the means are not over the same last dims");
     return std::nullopt;
   }
   core.x = x;
   core.axis = *axis;
-  core.epsilon = *epsilon;
-  core.parts = {mean, numerator.getDefiningOp(), variance, add, sqrt, op};
+  core.epsilon = variance->epsilon;
+  core.parts = {mean, numerator.getDefiningOp(), variance->mean, add, sqrt, op};
   return core;
 }
 
@@ -112,7 +69,7 @@ bool spansNormalized(Value value, Value x, int64_t axis) {
 }
 
 // The operator in place of `op`, whose parts `core` names.
-bool normalize(Operation *op, Core &core, Value scale, Value bias = {}) {
+bool normalize(Operation *op, NormCore &core, Value scale, Value bias = {}) {
   OpBuilder builder(op);
   Location loc = fuse(core.parts);
   Operation *made =
@@ -149,24 +106,11 @@ bool raiseBare(Operation *op) {
         if (held && onnx::getConstantAttr(operand) && held.getShape() == type.getShape().drop_front(core->axis))
           return false;
       }
-  ArrayRef<int64_t> shape = type.getShape().drop_front(core->axis);
-  if (llvm::is_contained(shape, ShapedType::kDynamic))
-    return missed(op, passName, "LayerNormalization", "the normalized dims are not static");
   OpBuilder builder(op);
-  auto ones = DenseElementsAttr::get(RankedTensorType::get(shape, type.getElementType()),
-                                     builder.getFloatAttr(type.getElementType(), 1.0));
-  return normalize(op, *core, constant(builder, op->getLoc(), ones));
-}
-
-// value = Cast(%n : f32 -> T) with %n made of x = Cast(%source : T -> f32): that source, or null.
-Value narrowSource(onnx::CastOp back, Value x) {
-  auto widen = definedBy<onnx::CastOp>(x);
-  RankedTensorType narrow = widen ? rankedType(widen.getInput()) : RankedTensorType();
-  RankedTensorType result = rankedType(back.getOutput()), wide = rankedType(x);
-  bool fits = narrow && result && wide && wide.getElementType().isF32() &&
-              narrow.getElementType() == result.getElementType() &&
-              (narrow.getElementType().isF16() || narrow.getElementType().isBF16());
-  return fits ? Value(widen.getInput()) : Value();
+  Value ones = onesFrom(builder, op->getLoc(), core->x, core->axis);
+  if (!ones)
+    return missed(op, passName, "LayerNormalization", "the normalized dims are not static");
+  return normalize(op, *core, ones);
 }
 
 // %n = core(%x); %y = Mul(%n, scale)                   ->   %y = LayerNormalization(%x, scale)
@@ -220,21 +164,20 @@ bool raiseFolded(onnx::AddOp op) {
       Value root = reciprocated(scaleFirst ? scaled.getB() : scaled.getA());
       auto sqrt = root ? definedBy<onnx::SqrtOp>(root) : onnx::SqrtOp();
       auto add = sqrt ? definedBy<onnx::AddOp>(sqrt.getX()) : onnx::AddOp();
-      auto epsilon = add ? uniform(add.getB()) : std::nullopt;
-      auto variance = add ? definedBy<onnx::ReduceMeanOp>(epsilon ? add.getA() : add.getB()) : onnx::ReduceMeanOp();
-      epsilon = epsilon || !add ? epsilon : uniform(add.getA());
-      Value square = variance ? squareOf(variance.getData()) : Value(), other;
+      auto variance = readMeanAndEpsilon(add);
+      Value square = variance ? squareOf(variance->mean.getData()) : Value(), other;
       onnx::ReduceMeanOp again = square ? centered(square, other) : onnx::ReduceMeanOp();
-      if (!epsilon || !again || other != x)
+      if (!again || other != x)
         continue;
       auto axis = trailingAxis(mean);
-      if (!axis || trailingAxis(variance) != axis || trailingAxis(again) != axis)
+      if (!axis || trailingAxis(variance->mean) != axis || trailingAxis(again) != axis)
         return missed(op, passName, "LayerNormalization", "the means are not over the same last dims");
       if (!spansNormalized(scale, x, *axis) || !spansNormalized(shift.getA(), x, *axis))
         return missed(op, passName, "LayerNormalization", "scale or bias is not of the normalized dims' shape");
       if (!llvm::all_of(gain.getUsers(), [&](Operation *user) { return user == straight || user == shifted; }))
         return missed(op, passName, "LayerNormalization", "a part has several uses");
-      Core core{x, *axis, *epsilon, {mean, variance, add, sqrt, scaled, straight, shifted, shift, op}};
+      NormCore core{
+          x, *axis, variance->epsilon, {mean, variance->mean, add, sqrt, scaled, straight, shifted, shift, op}};
       return normalize(op, core, scale, shift.getA());
     }
   }

@@ -1,8 +1,8 @@
 // RMS normalization spelled out as a square, ReduceMean, Add, a root and a division, recognised from the scale that
 // follows (or from the division where that scale was 1). The Casts of half-precision exports around it are the
 // operator's own stash type. Must not change which dims are normalized, what epsilon is, or where a result is rounded.
+#include "passes/Graph/Norms.h"
 #include "passes/Graph/Passes.h"
-#include "passes/Graph/Rewriting.h"
 
 using namespace mlir;
 
@@ -15,28 +15,6 @@ using namespace graph;
 
 constexpr StringLiteral passName = "RaiseRmsNorm";
 
-// The first of the trailing dims a ReduceMean with keepdims goes over.
-std::optional<int64_t> trailingAxis(onnx::ReduceMeanOp op) {
-  RankedTensorType type = rankedType(op.getData());
-  auto axes = onnx::isNone(op.getAxes()) ? std::nullopt : onnx::getConstantInts(op.getAxes());
-  if (!type || !axes || axes->empty() || op.getKeepdims() == 0)
-    return std::nullopt;
-  for (int64_t &axis : *axes)
-    axis = axis < 0 ? axis + type.getRank() : axis;
-  llvm::sort(*axes);
-  for (auto [i, axis] : llvm::enumerate(*axes))
-    if (axis != type.getRank() - int64_t(axes->size()) + int64_t(i))
-      return std::nullopt;
-  return axes->front();
-}
-
-bool isSquareOf(Value value, Value x) {
-  if (auto pow = definedBy<onnx::PowOp>(value))
-    return pow.getX() == x && uniform(pow.getY()) == std::optional<double>(2);
-  auto mul = definedBy<onnx::MulOp>(value);
-  return mul && mul.getA() == x && mul.getB() == x;
-}
-
 // The radicand where value = sqrt(radicand), by Sqrt or Pow.
 Value underRoot(Value value, double power = 0.5) {
   if (auto pow = definedBy<onnx::PowOp>(value))
@@ -47,43 +25,29 @@ Value underRoot(Value value, double power = 0.5) {
 
 // The radicand where value = 1 / sqrt(radicand): a Reciprocal, a division of 1, a power.
 Value underInverseRoot(Value value, SmallVectorImpl<Operation *> &parts) {
-  Value root;
-  if (auto reciprocal = definedBy<onnx::ReciprocalOp>(value))
-    root = reciprocal.getX();
-  else if (auto div = definedBy<onnx::DivOp>(value); div && uniform(div.getA()) == std::optional<double>(1))
-    root = div.getB();
-  else if (Value radicand = underRoot(value, -0.5)) {
-    parts.push_back(value.getDefiningOp());
+  Value root = reciprocated(value);
+  if (!root) {
+    Value radicand = underRoot(value, -0.5);
+    if (radicand)
+      parts.push_back(value.getDefiningOp());
     return radicand;
   }
-  Value radicand = root ? underRoot(root) : Value();
+  Value radicand = underRoot(root);
   if (radicand)
     parts.append({root.getDefiningOp(), value.getDefiningOp()});
   return radicand;
 }
 
-struct Core {
-  Value x;
-  int64_t axis = 0;
-  double epsilon = 0;
-  SmallVector<Operation *> parts;
-};
-
 // radicand = mean(x^2) + epsilon.
-bool readMeanSquare(Value radicand, Value x, Core &core, Operation *last) {
+bool readMeanSquare(Value radicand, Value x, NormCore &core, Operation *last) {
   auto add = definedBy<onnx::AddOp>(radicand);
-  if (!add)
+  auto read = readMeanAndEpsilon(add);
+  if (!read || squareOf(read->mean.getData()) != x)
     return false;
-  auto epsilon = uniform(add.getB());
-  auto mean = definedBy<onnx::ReduceMeanOp>(epsilon ? add.getA() : add.getB());
-  if (!epsilon)
-    epsilon = uniform(add.getA());
-  if (!mean || !epsilon || !isSquareOf(mean.getData(), x))
-    return false;
-  auto axis = trailingAxis(mean);
+  auto axis = trailingAxis(read->mean);
   if (!axis)
     return missed(last, passName, "RMSNormalization", "the mean is not over the last dims, kept");
-  SmallVector<Operation *> inner = {mean.getData().getDefiningOp(), mean, add};
+  SmallVector<Operation *> inner = {read->mean.getData().getDefiningOp(), read->mean, add};
   inner.append(core.parts);
   for (Operation *part : inner)
     if (!part->hasOneUse())
@@ -93,29 +57,29 @@ bool readMeanSquare(Value radicand, Value x, Core &core, Operation *last) {
                   "computed in another type than f32: the operator would round less");
   core.x = x;
   core.axis = *axis;
-  core.epsilon = *epsilon;
+  core.epsilon = read->epsilon;
   core.parts = std::move(inner);
   core.parts.push_back(last);
   return true;
 }
 
 // value = x / sqrt(mean(x^2) + epsilon), the division also as a product.
-std::optional<Core> coreOf(Value value) {
+std::optional<NormCore> coreOf(Value value) {
   Operation *op = value.getDefiningOp();
-  Core core;
+  NormCore core;
   if (auto div = dyn_cast_or_null<onnx::DivOp>(op)) {
     Value radicand = underRoot(div.getB());
     if (!radicand)
       return std::nullopt;
     core.parts.push_back(div.getB().getDefiningOp());
-    return readMeanSquare(radicand, div.getA(), core, op) ? std::optional<Core>(core) : std::nullopt;
+    return readMeanSquare(radicand, div.getA(), core, op) ? std::optional<NormCore>(core) : std::nullopt;
   }
   if (!isa_and_nonnull<onnx::MulOp>(op))
     return std::nullopt;
   for (unsigned i = 0; i < 2; ++i) {
     core.parts.clear();
     if (Value radicand = underInverseRoot(op->getOperand(i), core.parts))
-      return readMeanSquare(radicand, op->getOperand(1 - i), core, op) ? std::optional<Core>(core) : std::nullopt;
+      return readMeanSquare(radicand, op->getOperand(1 - i), core, op) ? std::optional<NormCore>(core) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -129,7 +93,7 @@ bool spansNormalized(Value value, Value x, int64_t axis) {
   return dims == want;
 }
 
-bool normalize(Operation *op, Core &core, Value x, Value scale) {
+bool normalize(Operation *op, NormCore &core, Value x, Value scale) {
   OpBuilder builder(op);
   Value made = build<onnx::RMSNormalizationOp>(
       builder, fuse(core.parts), {x, scale},
@@ -145,16 +109,6 @@ bool normalize(Operation *op, Core &core, Value x, Value scale) {
   }
   passed(node, passName, "RMSNormalization");
   return true;
-}
-
-// A Cast of `value`'s core back to the type x had before it was widened; that x, or null.
-Value narrowSource(onnx::CastOp back, Value wide) {
-  auto widen = definedBy<onnx::CastOp>(wide);
-  RankedTensorType narrow = widen ? rankedType(widen.getInput()) : RankedTensorType();
-  RankedTensorType result = rankedType(back.getOutput());
-  bool same = narrow && result && narrow.getElementType() == result.getElementType() &&
-              (narrow.getElementType().isF16() || narrow.getElementType().isBF16());
-  return same ? Value(widen.getInput()) : Value();
 }
 
 // %n = core(%x); %y = Mul(%n, scale)                   ->   %y = RMSNormalization(%x, scale)
@@ -198,14 +152,11 @@ bool raiseBare(Operation *op) {
           return operand.getDefiningOp() != op && spansNormalized(operand, core->x, core->axis);
         }))
       return false;
-  RankedTensorType type = rankedType(core->x);
-  ArrayRef<int64_t> shape = type.getShape().drop_front(core->axis);
-  if (llvm::is_contained(shape, ShapedType::kDynamic))
-    return missed(op, passName, "RMSNormalization", "the normalized dims are not static");
   OpBuilder builder(op);
-  auto ones = DenseElementsAttr::get(RankedTensorType::get(shape, type.getElementType()),
-                                     builder.getFloatAttr(type.getElementType(), 1.0));
-  return normalize(op, *core, core->x, constant(builder, op->getLoc(), ones));
+  Value ones = onesFrom(builder, op->getLoc(), core->x, core->axis);
+  if (!ones)
+    return missed(op, passName, "RMSNormalization", "the normalized dims are not static");
+  return normalize(op, *core, core->x, ones);
 }
 
 class RaiseRmsNorm : public impl::RaiseRmsNormBase<RaiseRmsNorm> {

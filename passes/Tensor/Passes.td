@@ -30,6 +30,17 @@ def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
   let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect"];
 }
 
+def CollapseElementwise : Pass<"tensor-collapse-elementwise", "mlir::func::FuncOp"> {
+  let summary = "run elementwise loops over the dims of the operation they follow";
+  let description = [{
+    An elementwise `linalg.generic` that reads a `tensor.expand_shape` of an nn operation's result, or of another such loop's, index for index runs over the dims
+    before the expansion; other operands are collapsed, the result is expanded. Fusion then sees the two side by side.
+    Does nothing where another operand or the result does not have the merged dims side by side, as behind a transposition.
+    Example: test/passes/Tensor/collapse-elementwise.mlir#bias
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::affine::AffineDialect", "mlir::linalg::LinalgDialect", "mlir::tensor::TensorDialect"];
+}
+
 def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
   let summary = "move constant buffers into one weight section";
   let description = [{

@@ -33,6 +33,8 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   // Before anything fuses, so that conversions between narrow operations are gone.
   if (!machine.narrowFloatArithmetic)
     function.addPass(createWidenFloats());
+  // Before anything fuses with what stands before a change of shape.
+  function.addPass(createCollapseElementwise());
   // Chains first: an activation written as x * sigmoid(x) reads the producer twice and fits an epilogue only as one
   // loop.
   function.addPass(createFuseElementwise());

@@ -1,0 +1,24 @@
+// Which samples of a row make a sample of the resized row, and with what weights. Half-pixel centres, as ONNX's Resize
+// has them; computed in float64.
+#ifndef BURIN_LIB_IMAGE_TAPS_H
+#define BURIN_LIB_IMAGE_TAPS_H
+
+#include "lib/Image/Stage.h"
+#include <vector>
+
+namespace burin::image {
+
+struct Taps {
+  int count = 0;             // of each output sample
+  std::vector<int> index;    // [output * count + tap], within the input
+  std::vector<float> weight; // the same order, of sum 1
+  int step = 0;              // where every output's first tap is step * output + start and weights are those of the
+  int start = 0;             // first output; 0 where it is not so
+};
+
+/// Of `from` samples, `to` resized ones, of which those from `first` on, `wanted` of them, are made.
+Taps makeTaps(burin_image_resize mode, int from, int to, int first, int wanted);
+
+} // namespace burin::image
+
+#endif

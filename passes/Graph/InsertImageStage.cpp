@@ -1,0 +1,239 @@
+// A camera's frame for an image input: what the camera gives (format, size, stride) and what the network takes decide
+// one image stage, which a C function computes that the compiler makes for it (lib/Image). The stage has no form in
+// ONNX's operators, so this runs at the end of the graph stage and says what the function is to do in a module
+// attribute:
+//   burin.image_stages = {image_stage_0 = {format = "NV12", frame = [1920, 1080, 1920], ...}}
+#include "dialects/Foreign/Foreign.h"
+#include "dialects/Onnx/DataType.h"
+#include "passes/Graph/Passes.h"
+#include "passes/Graph/Rewriting.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace burin {
+#define GEN_PASS_DEF_INSERTIMAGESTAGE
+#include "passes/Graph/Passes.h.inc"
+
+namespace {
+using namespace graph;
+
+constexpr StringLiteral passName = "InsertImageStage";
+const StringRef formats[] = {"NV12", "I420", "YUYV", "RGB", "BGR", "RGBA", "GRAY"};
+
+struct Frame {
+  std::string format, matrix = "601", range = "limited";
+  int64_t width = 0, height = 0, stride = 0;
+  std::array<int64_t, 4> region{0, 0, 0, 0};
+
+  int64_t pixelBytes() const {
+    return format == "RGB" || format == "BGR" ? 3 : format == "RGBA" ? 4 : format == "YUYV" ? 2 : 1;
+  }
+  bool isHalved() const { return format == "NV12" || format == "I420"; }
+};
+
+class InsertImageStage : public impl::InsertImageStageBase<InsertImageStage> {
+public:
+  using InsertImageStageBase::InsertImageStageBase;
+
+  void runOnOperation() override {
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (inputs.empty() || !main)
+      return;
+    for (const std::string &text : inputs)
+      if (failed(insert(main, text)))
+        return signalPassFailure();
+    main.setType(FunctionType::get(&getContext(), main.front().getArgumentTypes(),
+                                   main.front().getTerminator()->getOperandTypes()));
+    counted(getOperation(), passName, inputs.size());
+  }
+
+private:
+  LogicalResult insert(func::FuncOp main, StringRef text);
+  FailureOr<Frame> parse(func::FuncOp main, StringRef text);
+  void place(const Frame &frame, std::array<int64_t, 2> size, std::array<int64_t, 2> &resized,
+             std::array<int64_t, 2> &offset);
+  InFlightDiagnostic refuse(func::FuncOp main, StringRef text) {
+    return main.emitError() << "--image-input " << text << ": ";
+  }
+};
+
+bool readPair(StringRef text, char between, int64_t &a, int64_t &b) {
+  auto [left, right] = text.split(between);
+  return !left.getAsInteger(10, a) && !right.getAsInteger(10, b);
+}
+
+// NV12:1920x1080[:stride=2048][:matrix=709][:range=full][:region=X,Y,WxH]
+FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
+  SmallVector<StringRef> words;
+  text.split(words, ':');
+  Frame frame;
+  frame.format = words[0].str();
+  if (!llvm::is_contained(formats, words[0]))
+    return refuse(main, text) << "expected a format of " << llvm::join(ArrayRef<StringRef>(formats), ", ") << ", got '" << words[0] << "'",
+           failure();
+  // Beyond this no camera goes, and sums of sizes stay small.
+  constexpr int64_t most = 1 << 15;
+  if (words.size() < 2 || !readPair(words[1], 'x', frame.width, frame.height) || frame.width < 1 || frame.height < 1 ||
+      frame.width > most || frame.height > most)
+    return refuse(main, text) << "expected the frame's size such as 1920x1080 (width x height, at most 32768), got '"
+                              << (words.size() < 2 ? "" : words[1]) << "'",
+           failure();
+  if ((frame.isHalved() || frame.format == "YUYV") && frame.width % 2)
+    return refuse(main, text) << "expected an even width, as two pixels share their chroma in " << frame.format
+                              << ", got " << frame.width,
+           failure();
+  if (frame.isHalved() && frame.height % 2)
+    return refuse(main, text) << "expected an even height, as two rows share their chroma in " << frame.format
+                              << ", got " << frame.height,
+           failure();
+  int64_t least = frame.width * frame.pixelBytes();
+  frame.stride = least;
+  frame.region = {0, 0, frame.width, frame.height};
+  for (StringRef word : llvm::drop_begin(words, 2)) {
+    auto [key, value] = word.split('=');
+    if (key == "stride") {
+      if (value.getAsInteger(10, frame.stride) || frame.stride < least || frame.stride > 8 * most ||
+          (frame.isHalved() && frame.stride % 2))
+        return refuse(main, text) << "expected a stride of " << least << " bytes or more"
+                                  << (frame.isHalved() ? ", even" : "") << ", got '" << value << "'",
+               failure();
+    } else if (key == "matrix" && (value == "601" || value == "709")) {
+      frame.matrix = value.str();
+    } else if (key == "range" && (value == "limited" || value == "full")) {
+      frame.range = value.str();
+    } else if (key == "region") {
+      auto [corner, size] = value.rsplit(',');
+      auto &r = frame.region;
+      bool good = readPair(corner, ',', r[0], r[1]) && readPair(size, 'x', r[2], r[3]);
+      if (!good || r[0] < 0 || r[1] < 0 || r[2] < 1 || r[3] < 1 || r[0] > frame.width - r[2] ||
+          r[1] > frame.height - r[3])
+        return refuse(main, text) << "expected a region X,Y,WxH inside the frame of " << frame.width << "x"
+                                  << frame.height << ", got '" << value << "'",
+               failure();
+    } else {
+      return refuse(main, text) << "expected stride=N, matrix=601|709, range=limited|full or region=X,Y,WxH, got '"
+                                << word << "'",
+             failure();
+    }
+  }
+  return frame;
+}
+
+// The same rounding as graph-insert-preprocessing: half of what is missing or too much on either side.
+void InsertImageStage::place(const Frame &frame, std::array<int64_t, 2> size, std::array<int64_t, 2> &resized,
+                             std::array<int64_t, 2> &offset) {
+  resized = size;
+  offset = {0, 0};
+  if (fit == "stretch")
+    return;
+  double across = double(size[0]) / frame.region[2], down = double(size[1]) / frame.region[3];
+  double factor = fit == "letterbox" ? std::min(across, down) : std::max(across, down);
+  for (int d = 0; d < 2; ++d) {
+    resized[d] = std::max<int64_t>(1, std::llround(frame.region[2 + d] * factor));
+    int64_t missing = size[d] - resized[d];
+    offset[d] = missing >= 0 ? missing / 2 : -(-missing / 2);
+  }
+}
+
+LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
+  auto [name, rest] = text.split('=');
+  BlockArgument arg;
+  SmallVector<StringRef> names;
+  for (BlockArgument candidate : main.getArguments()) {
+    auto known = main.getArgAttrOfType<StringAttr>(candidate.getArgNumber(), "onnx.name");
+    names.push_back(known ? known.getValue() : "");
+    if (known && known.getValue() == name)
+      arg = candidate;
+  }
+  if (!arg)
+    return refuse(main, text) << "expected the name of an input (" << llvm::join(names, ", ") << "), got '" << name
+                              << "'";
+  FailureOr<Frame> frame = parse(main, rest);
+  if (failed(frame))
+    return failure();
+
+  RankedTensorType type = rankedType(arg);
+  auto isChannels = [](int64_t n) { return n == 1 || n == 3; };
+  if (!type || type.getRank() != 4 || !type.hasStaticShape() || type.getDimSize(0) != 1)
+    return refuse(main, text) << "expected an input of one image of known size, got " << arg.getType()
+                              << "; --shape and --batch bind sizes";
+  bool isPlanar = layout.empty() ? isChannels(type.getDimSize(1)) : layout == "NCHW";
+  int64_t channels = type.getDimSize(isPlanar ? 1 : 3), height = type.getDimSize(isPlanar ? 2 : 1),
+          width = type.getDimSize(isPlanar ? 3 : 2);
+  Type element = type.getElementType();
+  StringRef kind = element.isF32()                ? "f32"
+                   : element.isF16()              ? "f16"
+                   : element.isUnsignedInteger(8) ? "u8"
+                   : element.isInteger(8)         ? "i8"
+                                                  : "";
+  if (!isChannels(channels) || kind.empty() || width < 1 || height < 1)
+    return refuse(main, text) << "expected an input of 1 or 3 channels of float, float16, uint8 or int8, got " << type;
+  if (!llvm::is_contained({"stretch", "letterbox", "crop"}, StringRef(fit)))
+    return refuse(main, text) << "expected fit stretch, letterbox or crop, got '" << fit << "'";
+  if (!llvm::is_contained({"nearest", "linear", "cubic", "area"}, StringRef(resizeMode)))
+    return refuse(main, text) << "expected resize mode nearest, linear, cubic or area, got '" << resizeMode << "'";
+  auto perChannel = [&](ArrayRef<double> values, double otherwise) -> std::optional<SmallVector<double>> {
+    if (values.size() > 1 && int64_t(values.size()) != channels)
+      return std::nullopt;
+    if (values.size() > 1)
+      return SmallVector<double>(values);
+    return SmallVector<double>(channels, values.empty() ? otherwise : values[0]);
+  };
+  auto means = perChannel(mean, 0), scales = perChannel(scale, 1);
+  if (!means || !scales || llvm::is_contained(*scales, 0.0))
+    return refuse(main, text) << "expected 1 value or one a channel (" << channels
+                              << ") of mean and scale, no scale of 0";
+
+  std::array<int64_t, 2> resized, offset;
+  place(*frame, {width, height}, resized, offset);
+  Builder b(&getContext());
+  auto stages = getOperation()->getAttrOfType<DictionaryAttr>(foreign::imageStagesAttr);
+  std::string function = "image_stage_" + std::to_string(stages ? stages.size() : 0);
+  auto entry = [&](StringRef key, Attribute value) { return b.getNamedAttr(key, value); };
+  NamedAttribute stage[] = {entry("format", b.getStringAttr(frame->format)),
+                            entry("frame", b.getDenseI64ArrayAttr({frame->width, frame->height, frame->stride})),
+                            entry("matrix", b.getStringAttr(frame->matrix)),
+                            entry("range", b.getStringAttr(frame->range)),
+                            entry("region", b.getDenseI64ArrayAttr(frame->region)),
+                            entry("resize", b.getStringAttr(resizeMode)),
+                            entry("resized", b.getDenseI64ArrayAttr(resized)),
+                            entry("offset", b.getDenseI64ArrayAttr(offset)),
+                            entry("output", b.getDenseI64ArrayAttr({channels, height, width})),
+                            entry("layout", b.getStringAttr(isPlanar ? "NCHW" : "NHWC")),
+                            entry("order", b.getStringAttr(reverseChannels ? "BGR" : "RGB")),
+                            entry("type", b.getStringAttr(kind)),
+                            entry("mean", DenseF64ArrayAttr::get(&getContext(), *means)),
+                            entry("scale", DenseF64ArrayAttr::get(&getContext(), *scales)),
+                            entry("pad", DenseF64ArrayAttr::get(&getContext(), {double(padValue)}))};
+  SmallVector<NamedAttribute> all;
+  if (stages)
+    llvm::append_range(all, stages);
+  all.push_back(entry(function, b.getDictionaryAttr(stage)));
+  getOperation()->setAttr(foreign::imageStagesAttr, b.getDictionaryAttr(all));
+
+  // The frame as the camera has it: rows of bytes where they are padded, else rows of pixels.
+  SmallVector<int64_t> shape{frame->isHalved() ? frame->height / 2 * 3 : frame->height, frame->stride};
+  int64_t bytes = frame->pixelBytes();
+  if (bytes > 1 && frame->stride == frame->width * bytes)
+    shape = {shape[0], frame->width, bytes};
+  SmallVector<OpOperand *> uses;
+  for (OpOperand &use : arg.getUses())
+    uses.push_back(&use);
+  arg.setType(onnx::getTensorType(shape, b.getIntegerType(8, false), SmallVector<StringRef>(shape.size())));
+  OpBuilder at = OpBuilder::atBlockBegin(&main.front());
+  NamedAttribute node[] = {entry("op_type", b.getStringAttr("ImageStage")), entry("domain", b.getStringAttr("burin")),
+                           entry("node_attributes", b.getDictionaryAttr({})),
+                           entry(onnx::calleeAttr, b.getStringAttr(function))};
+  auto made = onnx::CustomOp::create(at, arg.getLoc(), TypeRange(type), ValueRange(arg), node);
+  for (OpOperand *use : uses)
+    use->set(made->getResult(0));
+  passed(made, passName, frame->format);
+  return success();
+}
+
+} // namespace
+} // namespace burin

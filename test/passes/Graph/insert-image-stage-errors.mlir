@@ -1,0 +1,24 @@
+// Each line: what is asked for, and the end of what it is told.
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=z=NV12:64x48" 2>&1 | FileCheck %s --check-prefix=NAME
+// NAME: error: --image-input z=NV12:64x48: expected the name of an input (x), got 'z'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=P010:64x48" 2>&1 | FileCheck %s --check-prefix=FORMAT
+// FORMAT: error: --image-input P010:64x48: expected a format of NV12, I420, YUYV, RGB, BGR, RGBA, GRAY, got 'P010'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:0x48" 2>&1 | FileCheck %s --check-prefix=SIZE
+// SIZE: expected the frame's size such as 1920x1080 (width x height, at most 32768), got '0x48'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=NV12:63x48" 2>&1 | FileCheck %s --check-prefix=ODD
+// ODD: expected an even width, as two pixels share their chroma in NV12, got 63
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=I420:64x47" 2>&1 | FileCheck %s --check-prefix=ROWS
+// ROWS: expected an even height, as two rows share their chroma in I420, got 47
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:stride=191" 2>&1 | FileCheck %s --check-prefix=STRIDE
+// STRIDE: expected a stride of 192 bytes or more, got '191'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:region=60,0,8x8" 2>&1 | FileCheck %s --check-prefix=REGION
+// REGION: expected a region X,Y,WxH inside the frame of 64x48, got '60,0,8x8'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:gamma=2" 2>&1 | FileCheck %s --check-prefix=KEY
+// KEY: expected stride=N, matrix=601|709, range=limited|full or region=X,Y,WxH, got 'gamma=2'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48 scale=1,2" 2>&1 | FileCheck %s --check-prefix=SCALE
+// SCALE: expected 1 value or one a channel (3) of mean and scale, no scale of 0
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48 layout=NHWC" 2>&1 | FileCheck %s --check-prefix=LAYOUT
+// LAYOUT: expected an input of 1 or 3 channels of float, float16, uint8 or int8, got
+func.func @main(%x: tensor<1x3x8x8xf32> {onnx.name = "x"}) -> (tensor<1x3x8x8xf32> {onnx.name = "y"}) {
+  return %x : tensor<1x3x8x8xf32>
+}

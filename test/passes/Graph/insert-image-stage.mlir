@@ -1,0 +1,30 @@
+// RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=NV12:1920x1080:stride=2048:matrix=709 mean=127 scale=1,2,3 fit=letterbox pad-value=114" | FileCheck %s
+// RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=BGR:64x48:region=8,4,40x40 fit=crop resize-mode=area reverse-channels" | FileCheck %s --check-prefix=CROP
+
+// CHECK: burin.image_stages = {image_stage_0 = {
+// CHECK-SAME: format = "NV12", frame = array<i64: 1920, 1080, 2048>, layout = "NCHW", matrix = "709", mean = array<f64: 1.270000e+02, 1.270000e+02, 1.270000e+02>, offset = array<i64: 0, 10>
+// CHECK-SAME: order = "RGB", output = array<i64: 3, 56, 64>
+// CHECK-SAME: range = "limited", region = array<i64: 0, 0, 1920, 1080>, resize = "linear", resized = array<i64: 64, 36>
+// CHECK-SAME: scale = array<f64: 1.000000e+00, 2.000000e+00, 3.000000e+00>, type = "f32"
+// CHECK-LABEL: @main(%arg0: tensor<1620x2048xui8>
+// CHECK: %[[S:.*]] = onnx.Custom "burin" "ImageStage"(%arg0) {} : (tensor<1620x2048xui8>) -> tensor<1x3x56x64xf32>
+// CHECK-SAME: burin.callee = "image_stage_0"
+// CHECK: onnx.Relu(%[[S]])
+// CROP: format = "BGR", frame = array<i64: 64, 48, 192>
+// CROP-SAME: offset = array<i64: 0, -4>, order = "BGR"
+// CROP-SAME: region = array<i64: 8, 4, 40, 40>, resize = "area", resized = array<i64: 64, 64>
+// CROP-LABEL: @main(%arg0: tensor<48x64x3xui8>
+func.func @main(%x: tensor<1x3x56x64xf32> {onnx.name = "x"}) -> (tensor<1x3x56x64xf32> {onnx.name = "letterbox"}) {
+  %y = onnx.Relu(%x) : (tensor<1x3x56x64xf32>) -> tensor<1x3x56x64xf32>
+  return %y : tensor<1x3x56x64xf32>
+}
+
+// -----
+
+// Channels last, as the dims say, and whole numbers.
+// CHECK: layout = "NHWC"
+// CHECK-SAME: type = "i8"
+// CROP: layout = "NHWC"
+func.func @main(%x: tensor<1x8x8x3xi8> {onnx.name = "x"}) -> (tensor<1x8x8x3xi8> {onnx.name = "y"}) {
+  return %x : tensor<1x8x8x3xi8>
+}
