@@ -10,6 +10,7 @@
 #include "lib/Support/Winograd.h"
 #include "passes/Cpu/KernelContraction.h"
 #include "passes/Cpu/Kernels.h"
+#include "passes/Cpu/ParallelLoops.h"
 
 using namespace mlir;
 using namespace burin;
@@ -79,15 +80,17 @@ struct WinogradBuilder {
   /// body(place in the band, first row, first column, rows already stored by the tile above).
   using Tile = llvm::function_ref<void(Value, Value, Value, Value)>;
   void overTiles(Value firstRow, Value firstColumn, Tile body) {
-    e.loop(0, band.rows, 1, [&](Value r) {
-      e.loop(0, band.columns, 1, [&](Value c) {
+    bool overlaps = out.sizes[2].value() % w.results != 0;
+    e.parallel(0, band.rows, 1, [&](Value r) {
+      auto tile = [&](Value c) {
         auto start = [&](Value tile, const Size &extent) {
           Value begin = e.mul(tile, w.results);
           return extent.value() % w.results ? e.min(begin, e.index(extent.value() - w.results)) : begin;
         };
         Value row = e.add(firstRow, r), y = start(row, out.sizes[1]), x = start(e.add(firstColumn, c), out.sizes[2]);
         body(e.add(e.mul(r, band.columns), c), y, x, e.sub(e.mul(row, w.results), y));
-      });
+      };
+      e.parallel(0, band.columns, 1, tile, overlaps);
     });
   }
 
@@ -116,7 +119,7 @@ struct WinogradBuilder {
   LogicalResult multiply(std::string &reason) {
     Epilogue none;
     LogicalResult done = success();
-    e.loop(0, w.positions(), 1, [&](Value position) {
+    e.parallel(0, w.positions(), 1, [&](Value position) {
       Contraction c;
       c.acc = e.b.getF32Type();
       c.lhs = Flat{spread, {}, c.acc, {}};
@@ -203,22 +206,29 @@ struct WinogradBuilder {
 
   LogicalResult run(std::string &reason) {
     auto scratch = [&](int64_t elements) {
-      return memref::AllocaOp::create(e.b, e.loc, MemRefType::get({elements}, e.b.getF32Type()),
-                                      e.b.getI64IntegerAttr(64));
+      auto buffer = memref::AllocaOp::create(e.b, e.loc, MemRefType::get({elements}, e.b.getF32Type()),
+                                             e.b.getI64IntegerAttr(64));
+      buffer->setAttr(sharedAttr, e.b.getUnitAttr());
+      return buffer;
     };
     spread = scratch(w.positions() * spreadStep);
     products = scratch(w.positions() * productStep);
     LogicalResult done = success();
     auto bands = [&](int64_t all, int64_t step, llvm::function_ref<void(Value)> body) {
-      e.loop(0, all, step, [&](Value i) { body(all % step ? e.min(i, e.index(all - step)) : i); });
+      bool overlaps = all % step != 0 || out.sizes[2].value() % w.results != 0;
+      e.parallel(0, all, step, [&](Value i) { body(all % step ? e.min(i, e.index(all - step)) : i); }, overlaps);
     };
-    e.loop(0, out.sizes[0], 1, [&](Value image) {
+    int64_t first = e.operation; // one after the other, where they are not inside one band
+    e.parallel(0, out.sizes[0], 1, [&](Value image) {
       bands(band.tileRows, band.rows, [&](Value row) {
         bands(band.tileColumns, band.columns, [&](Value column) {
           overTiles(row, column, [&](Value place, Value y, Value x, Value) { spreadTile(image, place, y, x); });
+          e.operation = first + 1;
           done = multiply(reason);
+          e.operation = first + 2;
           overTiles(row, column,
                     [&](Value place, Value y, Value x, Value stored) { gatherTile(image, place, y, x, stored); });
+          e.operation = first;
         });
       });
     });

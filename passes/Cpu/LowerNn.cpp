@@ -65,7 +65,8 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
     int64_t operation = cpu::nextOperation(getOperation());
     for (nn::ComputeOp op : *ops) {
       OpBuilder builder(op);
-      cpu::Emitter e{builder, op.getLoc(), operation++};
+      cpu::Emitter e{builder, op.getLoc(), operation};
+      operation += cpu::phasesOfOperation;
       std::string reason = "no fast kernel";
       LogicalResult done =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)

@@ -15,6 +15,11 @@ namespace burin::cpu {
 /// An i64: the operation's number in its function.
 inline constexpr char parallelAttr[] = "burin.parallel";
 
+/// An operation whose loops must wait for one another takes numbers of its own for each such phase, as many at most.
+constexpr int64_t phasesOfOperation = 3;
+/// On a buffer of the stack: what iterations write there lies apart, so that threads may share it. Of others each
+/// thread has its own.
+inline constexpr char sharedAttr[] = "burin.shared";
 /// Present where the last two iterations overlap.
 inline constexpr char overlapsAttr[] = "burin.overlaps";
 /// Present where every iteration reads the same input: threads had better share the iterations of the loop inside, each

@@ -202,7 +202,7 @@ private:
         if (!kernel.getArgAttr(cast<BlockArgument>(value).getArgNumber(), LLVM::LLVMDialect::getNoAliasAttrName()))
           return failure();
       } else if (!isa_and_nonnull<memref::AllocaOp>(value.getDefiningOp()) || !type.hasStaticShape() ||
-                 writes(users, value)) {
+                 (writes(users, value) && !value.getDefiningOp()->hasAttr(sharedAttr))) {
         return failure();
       }
       captured.buffers.push_back(value);
