@@ -23,6 +23,8 @@ burin_compilation *burin_quantize(const char *const *words, size_t count, const 
     hooks.progress = [given](llvm::StringRef what, size_t done, size_t total) {
       given->progress(given->user, what.str().c_str(), done, total);
     };
+  if (given && given->evaluate)
+    hooks.evaluate = [given](const std::string &onnx) { return given->evaluate(given->user, onnx.c_str()); };
   llvm::json::Object report;
   result->ok = quantize(*options, hooks, messages, report);
   llvm::raw_string_ostream(result->json) << llvm::json::Value(std::move(report));

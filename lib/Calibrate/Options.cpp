@@ -34,6 +34,26 @@ llvm::Error setPercentile(QuantizeOptions &o, StringRef value) {
   return llvm::Error::success();
 }
 
+template <std::optional<double> QuantizeOptions::*member> llvm::Error setBound(QuantizeOptions &o, StringRef value) {
+  double number;
+  if (value.getAsDouble(number) || !(number >= 0))
+    return createStringError("expected a number of 0 or more, got '%s'", value.str().c_str());
+  o.*member = number;
+  return llvm::Error::success();
+}
+llvm::Error setSmooth(QuantizeOptions &o, StringRef value) {
+  if (value.getAsDouble(o.smooth) || !(o.smooth > 0) || o.smooth >= 1)
+    return createStringError("--smooth: expected a strength between 0 and 1, got '%s'", value.str().c_str());
+  return llvm::Error::success();
+}
+llvm::Error setBlock(QuantizeOptions &o, StringRef value) {
+  (void)value.getAsInteger(10, o.block);
+  return llvm::Error::success();
+}
+llvm::Error refuseScript(QuantizeOptions &, StringRef) {
+  return createStringError("--evaluate is read by burin-quantize and burin.quantize, not here");
+}
+
 using O = QuantizeOptions;
 const Flag flags[] = {
     {"output", "FILE.onnx", "where the quantized model goes; also -o", setText<&O::output>},
@@ -47,6 +67,21 @@ const Flag flags[] = {
     {"per-tensor", "", "one scale a weight, not one an output channel", setSwitch<&O::perTensor>},
     {"power-of-two", "", "scales are powers of two", setSwitch<&O::powerOfTwo>},
     {"reduce-range", "", "weights of 7 bits, for CPUs that add products in 16 bits", setSwitch<&O::reduceRange>},
+    {"equalize", "", "even out weights between convolutions before measuring", setSwitch<&O::equalize>},
+    {"correct-biases", "", "biases make up for rounded weights", setSwitch<&O::correctBiases>},
+    {"smooth", "STRENGTH", "move outlying channels of activations into weights, 0.5 for half (SmoothQuant)", setSmooth},
+    {"dynamic", "", "ranges of activations at run time; needs no data", setSwitch<&O::dynamic>},
+    {"weights-only", "int8|int4", "weights of matrix products and embeddings alone; needs no data",
+     setText<&O::weightsOnly>},
+    {"block", "N", "of --weights-only: elements that share a scale; a whole channel where not given", setBlock},
+    {"asymmetric", "", "of --weights-only: zero points", setSwitch<&O::asymmetric>},
+    {"matmul-nbits", "", "of --weights-only: write com.microsoft's MatMulNBits", setSwitch<&O::matmulNBits>},
+    {"integer-only", "", "integers at inputs and outputs too; an operator on floats is an error",
+     setSwitch<&O::integerOnly>},
+    {"max-drop", "D", "leave layers in float until the score drops by at most D (--evaluate)", setBound<&O::maxDrop>},
+    {"evaluate", "SCRIPT.py", "Python file whose evaluate(session) gives a score, larger is better", refuseScript},
+    {"min-sqnr", "DB", "the same by signal to noise of the outputs against float", setBound<&O::minSqnr>},
+    {"curve", "FILE.svg", "picture of that trade-off; else beside the output", setText<&O::curve>},
     {"keep-float", "NAME,...", "nodes or operators that stay float", addTexts<&O::keep>},
     {"only", "NAME,...", "nodes or operators with weights to quantize; all where not given", addTexts<&O::only>},
 };
@@ -95,7 +130,14 @@ llvm::Expected<QuantizeOptions> burin::parseQuantizeOptions(llvm::ArrayRef<Strin
     return createStringError("expected a model; see --help");
   if (options.output.empty())
     return createStringError("expected a place for the quantized model: -o FILE.onnx");
-  if (options.calibrate.empty())
+  bool isWeightsOnly = !options.weightsOnly.empty();
+  if (options.dynamic + isWeightsOnly + options.integerOnly > 1)
+    return createStringError("expected one of --dynamic, --weights-only and --integer-only");
+  if ((options.maxDrop || options.minSqnr) && (options.dynamic || isWeightsOnly))
+    return createStringError("--max-drop and --min-sqnr choose layers of a static quantization");
+  if ((options.block || options.asymmetric || options.matmulNBits) && !isWeightsOnly)
+    return createStringError("--block, --asymmetric and --matmul-nbits belong to --weights-only");
+  if (options.calibrate.empty() && !options.dynamic && !isWeightsOnly)
     return createStringError("expected data to calibrate with: --calibrate X.npz, or a folder of pictures");
   return options;
 }

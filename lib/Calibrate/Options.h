@@ -5,6 +5,7 @@
 #include "lib/Pipeline/CompileOptions.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,15 @@ struct QuantizeOptions {
   std::string activations = "u8", weights = "s8";
   bool symmetric = false, perTensor = false, powerOfTwo = false, reduceRange = false;
   std::vector<std::string> keep, only;
-  CompileOptions compile; // shapes, dims, preprocessing of pictures
+  bool equalize = false, correctBiases = false, integerOnly = false;
+  double smooth = 0;       // strength of SmoothQuant; 0: none
+  bool dynamic = false;    // ranges at run time
+  std::string weightsOnly; // int8, int4
+  int64_t block = 0;       // of weights that share a scale
+  bool asymmetric = false, matmulNBits = false;
+  std::optional<double> maxDrop, minSqnr; // of accuracy
+  std::string curve;                      // picture of the trade-off
+  CompileOptions compile;                 // shapes, dims, preprocessing of pictures
 };
 
 /// Words of a command line without the program's name; the error names what was expected.

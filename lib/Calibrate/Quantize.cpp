@@ -1,7 +1,8 @@
-// The road of quantizing, from top to bottom: import, graph, calibrate, passes, check, export.
+// The road of quantizing, from top to bottom: import, graph, calibrate, passes, choice of float layers, check, export.
 #include "lib/Calibrate/Quantize.h"
 #include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Calibrate/Batches.h"
+#include "lib/Calibrate/Sensitivity.h"
 #include "lib/Calibrate/Statistics.h"
 #include "lib/Export/Export.h"
 #include "lib/Import/Import.h"
@@ -12,7 +13,9 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Quant/Passes.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include <cmath>
 
 using namespace mlir;
@@ -21,19 +24,40 @@ using llvm::createStringError;
 
 namespace {
 
-// Least and largest value of each index of dim 1.
-void measureChannels(const burin_tensor &tensor, std::vector<std::pair<float, float>> &channels) {
-  ArrayRef<float> values = floatsOf(tensor);
-  if (tensor.rank < 2 || values.empty())
-    return;
-  int64_t count = tensor.dims[1], inner = values.size() / (tensor.dims[0] * count);
-  channels.resize(count, {INFINITY, -INFINITY});
-  for (auto [i, v] : llvm::enumerate(values)) {
-    auto &[low, high] = channels[int64_t(i) / inner % count];
-    low = std::min(low, v);
-    high = std::max(high, v);
-  }
+// What a diagnostic has said already.
+llvm::Error reported() { return llvm::make_error<llvm::StringError>("", llvm::inconvertibleErrorCode()); }
+
+func::FuncOp mainOf(ModuleOp module) {
+  if (auto main = module.lookupSymbol<func::FuncOp>("main"))
+    return main;
+  return *module.getOps<func::FuncOp>().begin();
 }
+
+// Least, largest and summed value of each index of a dim.
+struct ChannelStatistics {
+  std::vector<float> low, high;
+  std::vector<double> sum;
+  double count = 0; // values a channel
+
+  void measure(const burin_tensor &tensor, unsigned dim) {
+    ArrayRef<float> values = floatsOf(tensor);
+    if (unsigned(tensor.rank) <= dim || values.empty())
+      return;
+    int64_t channels = tensor.dims[dim], inner = 1;
+    for (int32_t d = dim + 1; d < tensor.rank; ++d)
+      inner *= tensor.dims[d];
+    low.resize(channels, INFINITY);
+    high.resize(channels, -INFINITY);
+    sum.resize(channels, 0);
+    count += double(values.size()) / channels;
+    for (auto [i, v] : llvm::enumerate(values)) {
+      int64_t c = int64_t(i) / inner % channels;
+      low[c] = std::min(low[c], v);
+      high[c] = std::max(high[c], v);
+      sum[c] += v;
+    }
+  }
+};
 
 class Quantizer {
 public:
@@ -44,20 +68,32 @@ public:
     context->disableMultithreading();
   }
 
-  /// An error, or failure where a diagnostic says it.
-  llvm::Error run(bool &failed);
+  llvm::Error run();
 
 private:
-  LogicalResult prepare();
+  llvm::Error prepare();
   llvm::Error calibrate();
-  void warnOfConstantChannels(ArrayRef<std::vector<std::pair<float, float>>> channels);
-  LogicalResult insert();
-  llvm::Error compare();
+  void warnOfConstantChannels(ArrayRef<ChannelStatistics> inputs);
+  llvm::Error chooseLayers();
+  llvm::Expected<OwningOpRef<ModuleOp>> quantized(const llvm::BitVector *isFloat = nullptr);
+  llvm::Expected<std::vector<double>> noiseOf(ModuleOp candidate, StringRef what);
+  llvm::Expected<double> evaluate(ModuleOp candidate);
+  llvm::Error summarize(ModuleOp result);
+
+  llvm::Error runPasses(ModuleOp on, llvm::function_ref<void(OpPassManager &)> build) {
+    PassManager passes(context.get());
+    build(passes);
+    return succeeded(passes.run(on)) ? llvm::Error::success() : reported();
+  }
   llvm::Error forEach(StringRef what, llvm::function_ref<llvm::Error(Sample)> use) {
-    return batches->forEach(use, [&](size_t file, size_t files) { hooks.progress(what, file, files); });
+    return batches->forEach(use, [&](size_t file, size_t files) {
+      if (!what.empty())
+        hooks.progress(what, file, files);
+    });
   }
   void warn(const Twine &text) { messages << "warning: " << options.model << ": " << text << "\n"; }
-  func::FuncOp main() { return *module->getOps<func::FuncOp>().begin(); }
+  func::FuncOp main() { return mainOf(*module); }
+  bool isStatic() const { return !options.dynamic && options.weightsOnly.empty(); }
 
   const QuantizeOptions &options;
   const QuantizeHooks &hooks;
@@ -65,73 +101,90 @@ private:
   llvm::json::Object &report;
   std::unique_ptr<MLIRContext> context;
   burin::ScopedDiagnosticHandler handler;
-  OwningOpRef<ModuleOp> module, original; // the graph, and what it was before quantization
+  OwningOpRef<ModuleOp> module, original; // with what calibration measured; as it came
+  std::unique_ptr<Runner> exact;          // of the original
   std::unique_ptr<Batches> batches;
   quant::Selection selection;
-  size_t samples = 0, layers = 0;
+  size_t samples = 0;
+  std::string details; // of the summary
 };
 
 // The graph as the optimizer leaves it: what was fused needs no range of its own.
-LogicalResult Quantizer::prepare() {
+llvm::Error Quantizer::prepare() {
   hooks.progress("reading the model", 0, 1);
   module = importModel(options.model, *context);
   if (!module)
-    return failure();
-  auto functions = module->getOps<func::FuncOp>();
-  if (functions.empty())
-    return module->emitError() << "has no graph";
+    return reported();
+  if (module->getOps<func::FuncOp>().empty())
+    return createStringError(options.model + ": has no graph");
   GraphOptions graph;
   graph.isToQuantize = true;
   graph.shapes.assign(options.compile.shapes.begin(), options.compile.shapes.end());
   graph.dims.assign(options.compile.dims.begin(), options.compile.dims.end());
-  PassManager passes(context.get());
-  buildGraphPipeline(passes, graph, createEvaluator());
-  if (failed(passes.run(*module)))
-    return failure();
-  for (const std::string &name : options.keep)
-    selection.keep.push_back(name);
-  for (const std::string &name : options.only)
-    selection.only.push_back(name);
+  if (llvm::Error error =
+          runPasses(*module, [&](OpPassManager &pm) { buildGraphPipeline(pm, graph, createEvaluator()); }))
+    return error;
+  selection.keep.assign(options.keep.begin(), options.keep.end());
+  selection.only.assign(options.only.begin(), options.only.end());
+  selection.outputs = options.integerOnly;
   for (const std::string &name : llvm::concat<const std::string>(options.keep, options.only)) {
     bool isThere = false;
     main().walk([&](Operation *op) { isThere |= onnx::getNodeName(op) == name || onnx::getOpType(op) == name; });
     if (!isThere)
       warn("no node or operator is named '" + name + "' after optimization");
   }
-  return success();
-}
-
-llvm::Error Quantizer::calibrate() {
+  original = cast<ModuleOp>(module->clone());
+  exact = std::make_unique<Runner>(*original);
+  if (options.equalize)
+    if (llvm::Error error = runPasses(*module, [](OpPassManager &pm) { pm.addPass(quant::createEqualizeLayers()); }))
+      return error;
+  if (options.calibrate.empty())
+    return llvm::Error::success();
   auto opened = Batches::create(options.calibrate, main(), options.compile.edits);
   if (!opened)
     return opened.takeError();
   batches = std::move(*opened);
+  return llvm::Error::success();
+}
+
+llvm::Error Quantizer::calibrate() {
   SmallVector<Value> values = quant::getActivations(main(), selection);
   std::vector<Statistics> statistics(values.size());
+  // Channels of what products read, where a pass asks for them.
+  llvm::MapVector<Operation *, std::pair<size_t, ChannelStatistics>> products;
+  if (options.correctBiases || options.smooth > 0)
+    for (Operation *op : quant::getProducts(main(), selection))
+      products[op].first = llvm::find(values, op->getOperand(0)) - values.begin();
+  std::vector<ChannelStatistics> inputs(main().getNumArguments());
   Runner runner(*module, values);
   size_t outputs = main().getNumResults();
-  auto look = [&](auto member) {
-    return [&, member](Sample sample) -> llvm::Error {
-      auto seen = runner.run(sample);
-      if (!seen)
-        return seen.takeError();
-      for (size_t i = 0; i < values.size(); ++i)
-        (statistics[i].*member)(floatsOf((*seen)[outputs + i]));
-      return llvm::Error::success();
-    };
+  auto look = [&](Sample sample, llvm::function_ref<void(ArrayRef<burin_tensor>)> use) -> llvm::Error {
+    auto seen = runner.run(sample);
+    if (!seen)
+      return seen.takeError();
+    use(seen->drop_front(outputs));
+    return llvm::Error::success();
   };
-  auto measure = look(&Statistics::measure);
-  std::vector<std::vector<std::pair<float, float>>> channels(main().getNumArguments());
   if (llvm::Error error = forEach("measuring", [&](Sample sample) {
         ++samples;
-        for (auto [tensor, known] : llvm::zip(sample, channels))
-          measureChannels(tensor, known);
-        return measure(sample);
+        for (auto [tensor, known] : llvm::zip(sample, inputs))
+          known.measure(tensor, 1);
+        return look(sample, [&](ArrayRef<burin_tensor> seen) {
+          for (auto [tensor, known] : llvm::zip(seen, statistics))
+            known.measure(floatsOf(tensor));
+          for (auto &[op, entry] : products)
+            entry.second.measure(seen[entry.first], quant::channelDim(op));
+        });
       }))
     return error;
-  warnOfConstantChannels(channels);
+  warnOfConstantChannels(inputs);
   if (Statistics::needsCounts(options.method))
-    if (llvm::Error error = forEach("counting", look(&Statistics::count)))
+    if (llvm::Error error = forEach("counting", [&](Sample sample) {
+          return look(sample, [&](ArrayRef<burin_tensor> seen) {
+            for (auto [tensor, known] : llvm::zip(seen, statistics))
+              known.count(floatsOf(tensor));
+          });
+        }))
       return error;
   RangeMethod method{options.method, options.percentile, StringRef(options.activations).ends_with("16") ? 65536 : 256,
                      options.symmetric};
@@ -146,53 +199,101 @@ llvm::Error Quantizer::calibrate() {
     auto [low, high] = seen.range(method);
     quant::setRange(value, {low, high});
   }
-  return llvm::Error::success();
+  for (auto &[op, entry] : products) {
+    quant::Channels channels;
+    channels.low.assign(entry.second.low.begin(), entry.second.low.end());
+    channels.high.assign(entry.second.high.begin(), entry.second.high.end());
+    for (double sum : entry.second.sum)
+      channels.mean.push_back(float(sum / entry.second.count));
+    quant::setChannels(op, channels);
+  }
+  return runPasses(*module, [&](OpPassManager &pm) {
+    if (options.smooth > 0) {
+      quant::SmoothProductsOptions smooth;
+      smooth.strength = options.smooth;
+      pm.addPass(quant::createSmoothProducts(smooth));
+    }
+  });
 }
 
 // Most often a mistake of whoever made the data; what is measured of it is still sane.
-void Quantizer::warnOfConstantChannels(ArrayRef<std::vector<std::pair<float, float>>> channels) {
-  for (auto [i, known] : llvm::enumerate(channels)) {
+void Quantizer::warnOfConstantChannels(ArrayRef<ChannelStatistics> inputs) {
+  for (auto [i, known] : llvm::enumerate(inputs)) {
+    if (known.low.size() < 2 || known.count < 2)
+      continue;
     auto name = main().getArgAttrOfType<StringAttr>(i, "onnx.name");
-    size_t dead = llvm::count_if(known, [](auto range) { return range.first == range.second; });
-    for (auto [c, range] : llvm::enumerate(known))
-      if (range.first == range.second && known.size() > 1) {
-        warn(llvm::formatv("channel {0} of input '{1}' is {2:f6} in all samples", c, name ? name.getValue() : "",
-                           range.first) +
-             (dead > 1 ? llvm::formatv(", as are {0} more", dead - 1).str() : ""));
-        break;
-      }
+    SmallVector<size_t> dead;
+    for (size_t c = 0; c < known.low.size(); ++c)
+      if (known.low[c] == known.high[c])
+        dead.push_back(c);
+    if (!dead.empty())
+      warn(llvm::formatv("channel {0} of input '{1}' is {2:f6} in all samples", dead.front(),
+                         name ? name.getValue() : "", known.low[dead.front()]) +
+           (dead.size() > 1 ? llvm::formatv(", {0} more do not change either", dead.size() - 1).str() : ""));
   }
 }
 
-LogicalResult Quantizer::insert() {
-  hooks.progress("quantizing", 0, 1);
-  layers = quant::getProducts(main(), selection).size();
-  original = cast<ModuleOp>(module->clone());
-  quant::clearCalibration(*original);
-  quant::InsertQdqOptions insert;
-  insert.activations = options.activations;
-  insert.weights = options.weights;
-  insert.symmetric = options.symmetric;
-  insert.perChannel = !options.perTensor;
-  insert.powerOfTwo = options.powerOfTwo;
-  insert.reduceRange = options.reduceRange;
-  insert.keep.assign(options.keep.begin(), options.keep.end());
-  insert.only.assign(options.only.begin(), options.only.end());
-  PassManager passes(context.get());
-  passes.addPass(quant::createInsertQdq(insert));
-  return passes.run(*module);
+// A quantized copy; of the layers in order, those of `isFloat` stay.
+llvm::Expected<OwningOpRef<ModuleOp>> Quantizer::quantized(const llvm::BitVector *isFloat) {
+  OwningOpRef<ModuleOp> copy(cast<ModuleOp>(module->clone()));
+  if (isFloat)
+    for (auto [i, op] : llvm::enumerate(quant::getProducts(mainOf(*copy), selection)))
+      if ((*isFloat)[i])
+        op->setAttr(quant::keepFloatAttr, UnitAttr::get(context.get()));
+  auto build = [&](OpPassManager &pm) {
+    if (options.dynamic) {
+      quant::QuantizeDynamicOptions dynamic;
+      dynamic.perChannel = !options.perTensor;
+      dynamic.reduceRange = options.reduceRange;
+      dynamic.keep.assign(options.keep.begin(), options.keep.end());
+      dynamic.only.assign(options.only.begin(), options.only.end());
+      pm.addPass(quant::createQuantizeDynamic(dynamic));
+      return;
+    }
+    if (!options.weightsOnly.empty()) {
+      quant::QuantizeWeightsOptions weights;
+      weights.bits = options.weightsOnly == "int4" ? 4 : 8;
+      weights.block = options.block;
+      weights.asymmetric = options.asymmetric;
+      weights.matmulNBits = options.matmulNBits;
+      weights.keep.assign(options.keep.begin(), options.keep.end());
+      pm.addPass(quant::createQuantizeWeights(weights));
+      return;
+    }
+    if (options.correctBiases) {
+      quant::CorrectBiasesOptions correct;
+      correct.perChannel = !options.perTensor;
+      correct.powerOfTwo = options.powerOfTwo;
+      correct.reduceRange = options.reduceRange;
+      pm.addPass(quant::createCorrectBiases(correct));
+    }
+    quant::InsertQdqOptions insert;
+    insert.activations = options.activations;
+    insert.weights = options.weights;
+    insert.symmetric = options.symmetric;
+    insert.perChannel = !options.perTensor;
+    insert.powerOfTwo = options.powerOfTwo;
+    insert.reduceRange = options.reduceRange;
+    insert.outputs = options.integerOnly;
+    insert.keep.assign(options.keep.begin(), options.keep.end());
+    insert.only.assign(options.only.begin(), options.only.end());
+    pm.addPass(quant::createInsertQdq(insert));
+  };
+  if (llvm::Error error = runPasses(*copy, build))
+    return std::move(error);
+  return copy;
 }
 
-// Signal to noise of each float output, over all samples.
-llvm::Error Quantizer::compare() {
-  Runner exact(*original), quantized(*module);
+// Signal to noise in dB of each float output, over all samples; infinite where nothing differs.
+llvm::Expected<std::vector<double>> Quantizer::noiseOf(ModuleOp candidate, StringRef what) {
+  Runner runner(candidate);
   size_t outputs = main().getNumResults();
-  std::vector<double> signal(outputs), noise(outputs);
-  if (llvm::Error error = forEach("comparing", [&](Sample sample) -> llvm::Error {
-        auto want = exact.run(sample);
+  std::vector<double> signal(outputs), noise(outputs), ratios;
+  if (llvm::Error error = forEach(what, [&](Sample sample) -> llvm::Error {
+        auto want = exact->run(sample);
         if (!want)
           return want.takeError();
-        auto got = quantized.run(sample);
+        auto got = runner.run(sample);
         if (!got)
           return got.takeError();
         for (size_t i = 0; i < outputs; ++i)
@@ -202,42 +303,146 @@ llvm::Error Quantizer::compare() {
           }
         return llvm::Error::success();
       }))
+    return std::move(error);
+  for (auto [s, n] : llvm::zip(signal, noise))
+    ratios.push_back(n == 0 ? INFINITY : 10 * std::log10(s / n));
+  return ratios;
+}
+
+llvm::Expected<double> Quantizer::evaluate(ModuleOp candidate) {
+  auto folder = ScratchFolder::create();
+  if (!folder)
+    return folder.takeError();
+  std::string path = folder->file("candidate.onnx");
+  if (failed(exportModel(candidate, path)))
+    return reported();
+  double score = hooks.evaluate(path);
+  if (std::isnan(score))
+    return createStringError("--evaluate: expected a number from the script, got none");
+  return score;
+}
+
+// --max-drop and --min-sqnr: marks the layers that stay float.
+llvm::Error Quantizer::chooseLayers() {
+  std::vector<Layer> layers;
+  for (Operation *op : quant::getProducts(main(), selection))
+    layers.push_back({onnx::getNodeName(op).str(), onnx::getOpType(op).str(), layers.size()});
+  auto worst = [&](ModuleOp candidate) -> llvm::Expected<double> {
+    auto ratios = noiseOf(candidate, "");
+    if (!ratios)
+      return ratios.takeError();
+    return ratios->empty() ? INFINITY : *std::min_element(ratios->begin(), ratios->end());
+  };
+  auto on = [&](auto judge) {
+    return [this, judge](const llvm::BitVector &isFloat) -> llvm::Expected<double> {
+      auto candidate = quantized(&isFloat);
+      if (!candidate)
+        return candidate.takeError();
+      return judge(**candidate);
+    };
+  };
+  FloatSearch search{on(worst), on(worst), options.minSqnr.value_or(0)};
+  std::string unit = " dB";
+  if (options.maxDrop) {
+    if (!hooks.evaluate)
+      return createStringError("--max-drop needs --evaluate=SCRIPT.py; --min-sqnr=DB works without a script");
+    auto whole = evaluate(*original);
+    if (!whole)
+      return whole.takeError();
+    search.score = on([&](ModuleOp candidate) { return evaluate(candidate); });
+    search.bound = *whole - *options.maxDrop;
+    unit = "";
+  }
+  auto choice = chooseFloatLayers(layers, search,
+                                  [&](size_t done, size_t total) { hooks.progress("ranking layers", done, total); });
+  if (!choice)
+    return choice.takeError();
+  choice->unit = unit;
+  llvm::raw_string_ostream out(details);
+  printFloatChoice(*choice, out);
+  std::string curve = options.curve;
+  if (curve.empty()) {
+    SmallString<128> path(options.output);
+    llvm::sys::path::replace_extension(path, "svg");
+    curve = std::string(path);
+  }
+  if (llvm::Error error = writeFile(curve, [&](llvm::raw_ostream &file) {
+        drawFloatChoice(*choice, file);
+        return llvm::Error::success();
+      }))
     return error;
+  out << "  trade-off drawn in " << curve << "\n";
   llvm::json::Array list;
+  llvm::BitVector kept(layers.size());
+  for (const Layer &layer : choice->layers) {
+    list.push_back(
+        llvm::json::Object{{"name", layer.name},
+                           {"operator", layer.kind},
+                           {"sqnr_alone_db", std::isfinite(layer.alone) ? llvm::json::Value(layer.alone) : nullptr},
+                           {"float", layer.isFloat}});
+    if (layer.isFloat)
+      kept.set(layer.index);
+  }
+  report["ranking"] = std::move(list);
+  for (auto [i, op] : llvm::enumerate(quant::getProducts(main(), selection)))
+    if (kept[i])
+      op->setAttr(quant::keepFloatAttr, UnitAttr::get(context.get()));
+  return llvm::Error::success();
+}
+
+llvm::Error Quantizer::summarize(ModuleOp result) {
   std::string summary;
   llvm::raw_string_ostream out(summary);
-  out << llvm::formatv("{0} of {1} layers with weights compute on integers; {2} samples\n", layers,
-                       quant::getProducts(*original->getOps<func::FuncOp>().begin(), {}).size(), samples);
-  for (size_t i = 0; i < outputs; ++i) {
-    if (signal[i] == 0 && noise[i] == 0)
-      continue;
-    auto name = main().getResultAttrOfType<StringAttr>(i, "onnx.name");
-    double ratio = noise[i] == 0 ? INFINITY : 10 * std::log10(signal[i] / noise[i]);
-    out << llvm::formatv("  {0,-24} SQNR {1:f1} dB\n", name ? name.getValue() : "", ratio);
-    list.push_back(llvm::json::Object{{"name", name ? name.getValue() : ""},
-                                      {"sqnr_db", std::isfinite(ratio) ? llvm::json::Value(ratio) : nullptr}});
-  }
-  report["outputs"] = std::move(list);
+  size_t layers = quant::getProducts(main(), selection).size();
+  out << llvm::formatv("{0} of {1} layers with weights quantized; {2} samples\n", layers,
+                       quant::getProducts(mainOf(*original), {}).size(), samples)
+      << details;
   report["layers"] = int64_t(layers);
   report["samples"] = int64_t(samples);
+  if (batches && !options.integerOnly) {
+    auto ratios = noiseOf(result, "comparing");
+    if (!ratios)
+      return ratios.takeError();
+    llvm::json::Array list;
+    for (auto [i, ratio] : llvm::enumerate(*ratios)) {
+      auto name = main().getResultAttrOfType<StringAttr>(i, "onnx.name");
+      out << llvm::formatv("  {0,-24} SQNR {1:f1} dB\n", name ? name.getValue() : "", ratio);
+      list.push_back(llvm::json::Object{{"name", name ? name.getValue() : ""},
+                                        {"sqnr_db", std::isfinite(ratio) ? llvm::json::Value(ratio) : nullptr}});
+    }
+    report["outputs"] = std::move(list);
+  }
   report["summary"] = summary;
   return llvm::Error::success();
 }
 
-llvm::Error Quantizer::run(bool &failedWithDiagnostic) {
+llvm::Error Quantizer::run() {
   auto output = OutputFile::create(options.output);
   if (!output)
     return output.takeError();
-  failedWithDiagnostic = true;
-  if (failed(prepare()))
-    return llvm::Error::success();
-  if (llvm::Error error = calibrate())
+  if (llvm::Error error = prepare())
     return error;
-  if (failed(insert()) || failed(exportModel(*module, output->temporaryPath())))
-    return llvm::Error::success();
-  if (llvm::Error error = compare())
+  if (isStatic())
+    if (llvm::Error error = calibrate())
+      return error;
+  if (options.maxDrop || options.minSqnr)
+    if (llvm::Error error = chooseLayers())
+      return error;
+  hooks.progress("quantizing", 0, 1);
+  auto result = quantized();
+  if (!result)
+    return result.takeError();
+  if (options.integerOnly)
+    if (llvm::Error error = runPasses(**result, [](OpPassManager &pm) { pm.addPass(quant::createRequireIntegers()); }))
+      return error;
+  ExportOptions exporting;
+  // Blocks of weights came with this opset; graphs without QuantizeLinear are safe there.
+  if (!options.weightsOnly.empty())
+    exporting.opset = 21;
+  if (failed(exportModel(**result, output->temporaryPath(), exporting)))
+    return reported();
+  if (llvm::Error error = summarize(**result))
     return error;
-  failedWithDiagnostic = false;
   return output->commit(/*executable=*/false);
 }
 
@@ -249,10 +454,11 @@ bool burin::quantize(const QuantizeOptions &options, const QuantizeHooks &hooks,
     messages << "error: " << options.model << ": no such file\n";
     return false;
   }
-  bool failed = false;
-  if (llvm::Error error = Quantizer(options, hooks, messages, report).run(failed)) {
-    messages << "error: " << llvm::toString(std::move(error)) << "\n";
+  if (llvm::Error error = Quantizer(options, hooks, messages, report).run()) {
+    std::string text = llvm::toString(std::move(error));
+    if (!text.empty()) // a diagnostic said it
+      messages << "error: " << text << "\n";
     return false;
   }
-  return !failed;
+  return true;
 }

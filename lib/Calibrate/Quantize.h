@@ -13,6 +13,8 @@ struct QuantizeHooks {
   /// What is being done, and how far it is.
   std::function<void(llvm::StringRef what, size_t done, size_t total)> progress = [](llvm::StringRef, size_t, size_t) {
   };
+  /// The score of the model in a file, larger is better; NaN where there is none. For --max-drop.
+  std::function<double(const std::string &onnx)> evaluate;
 };
 
 /// False after an error. Errors and warnings go to `messages`, a line each; `report` gets layers, outputs with their

@@ -39,7 +39,7 @@ public:
     }
     integers = *activation;
     weightOptions = {*weight, perChannel, powerOfTwo, reduceRange};
-    Selection selection{{keep.begin(), keep.end()}, {only.begin(), only.end()}};
+    Selection selection{{keep.begin(), keep.end()}, {only.begin(), only.end()}, outputs};
     plan = makePlan(main, selection, /*needsRanges=*/true);
     for (Operation &op : main.front())
       if (roleOf(&op) == Role::Product && !plan.integer.contains(&op))

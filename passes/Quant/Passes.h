@@ -15,7 +15,11 @@ namespace burin::quant {
 /// Which operators may be quantized: names of nodes or operators. `only` empty: all that can be.
 struct Selection {
   llvm::SmallVector<std::string> keep, only;
+  /// What returns from the graph is read as integers too: for devices without floats.
+  bool outputs = false;
 };
+/// On an operator: it stays float. For choices by operator, as names need not tell them apart.
+inline constexpr char keepFloatAttr[] = "burin.keep_float";
 
 /// The activations whose ranges quant-insert-qdq will ask for: operands and results of operators that it would
 /// quantize, in order.
@@ -29,6 +33,15 @@ struct Range {
 };
 void setRange(mlir::Value value, Range range);
 std::optional<Range> getRange(mlir::Value value);
+/// Of the channels that a product reads: least, largest and mean value of each.
+struct Channels {
+  llvm::SmallVector<float> low, high, mean;
+};
+void setChannels(mlir::Operation *product, const Channels &channels);
+std::optional<Channels> getChannels(mlir::Operation *product);
+/// The dim of a product's first operand along which it sums: 1 of images, else the last.
+unsigned channelDim(mlir::Operation *product);
+
 /// Takes all that calibration wrote off the module.
 void clearCalibration(mlir::ModuleOp module);
 

@@ -4,6 +4,31 @@
 
 include "mlir/Pass/PassBase.td"
 
+def CorrectBiases : Pass<"quant-correct-biases", "::mlir::ModuleOp"> {
+  let summary = "Let biases make up for what rounding weights changes on average";
+  let description = [{
+    Matches Conv and Gemm with constant weights whose input channels' means are known (`burin.channels`). Makes their bias the one that
+    keeps the mean of each output channel: b + sum((W - rounded W) * mean). Run before `quant-insert-qdq`, with its options. Must not
+    add a bias where rounding changes nothing.
+    Example: test/passes/Quant/correct-biases.mlir#conv
+  }];
+  let options = [
+    Option<"perChannel", "per-channel", "bool", "true", "a scale for each output channel of a weight">,
+    Option<"powerOfTwo", "power-of-two", "bool", "false", "scales are powers of two">,
+    Option<"reduceRange", "reduce-range", "bool", "false", "weights of 7 bits">];
+}
+
+def EqualizeLayers : Pass<"quant-equalize-layers", "::mlir::ModuleOp"> {
+  let summary = "Scale channels between two convolutions so that their weights have like ranges";
+  let description = [{
+    Matches Conv, perhaps Relu or LeakyRelu, Conv with constant weights and nothing else reading what lies between. Makes the weights
+    of output channel i of the first smaller by s and of input channel i of the second larger by s, which changes no result:
+    s = sqrt(range of the first / range of the second). Run before calibration. Must not run past a Clip, or a grouped second
+    convolution that is not depthwise. Example: test/passes/Quant/equalize-layers.mlir#chain
+  }];
+  let options = [Option<"rounds", "rounds", "int64_t", "4", "walks over the graph; ranges settle within a few">];
+}
+
 def InsertQdq : Pass<"quant-insert-qdq", "::mlir::ModuleOp"> {
   let summary = "Quantize activations and weights where calibration has told their ranges";
   let description = [{
@@ -21,8 +46,60 @@ def InsertQdq : Pass<"quant-insert-qdq", "::mlir::ModuleOp"> {
     Option<"perChannel", "per-channel", "bool", "true", "a scale for each output channel of a weight">,
     Option<"powerOfTwo", "power-of-two", "bool", "false", "scales are powers of two">,
     Option<"reduceRange", "reduce-range", "bool", "false", "weights of 7 bits: sums of two products fit 16 bits">,
+    Option<"outputs", "outputs", "bool", "false", "what the graph returns is quantized too">,
     ListOption<"keep", "keep", "std::string", "names of nodes or operators that stay float">,
     ListOption<"only", "only", "std::string", "names of nodes or operators to quantize; all where not given">];
+}
+
+def QuantizeDynamic : Pass<"quant-quantize-dynamic", "::mlir::ModuleOp"> {
+  let summary = "Quantize weights, and activations by their range at run time";
+  let description = [{
+    Matches Conv, Gemm and MatMul with constant weights. Makes DynamicQuantizeLinear of the activation, ConvInteger or
+    MatMulInteger with s8 weights of a scale an output channel, and the product of both scales behind it. Needs no calibration.
+    Must not quantize what `keep` names. Example: test/passes/Quant/quantize-dynamic.mlir#matmul
+  }];
+  let options = [
+    Option<"perChannel", "per-channel", "bool", "true", "a scale for each output channel of a weight">,
+    Option<"reduceRange", "reduce-range", "bool", "false", "weights of 7 bits: sums of two products fit 16 bits">,
+    ListOption<"keep", "keep", "std::string", "names of nodes or operators that stay float">,
+    ListOption<"only", "only", "std::string", "names of nodes or operators to quantize; all where not given">];
+}
+
+def QuantizeWeights : Pass<"quant-quantize-weights", "::mlir::ModuleOp"> {
+  let summary = "Store weights of matrix products and embeddings as integers";
+  let description = [{
+    Matches MatMul and Gemm with constant weights of two dims, and Gather of rows of a constant table. Makes DequantizeLinear
+    of 8 or 4 bits with a scale for each `block` of the summed dim (0: for each output channel), or com.microsoft's MatMulNBits;
+    rows of a table are 8 bits with a scale a row. Activations stay float. Must not touch weights of fewer than `least`
+    elements or what `keep` names. Example: test/passes/Quant/quantize-weights.mlir#blocks
+  }];
+  let options = [
+    Option<"bits", "bits", "int64_t", "8", "8 or 4">,
+    Option<"block", "block", "int64_t", "0", "elements of the summed dim that share a scale; 0: all of a channel">,
+    Option<"asymmetric", "asymmetric", "bool", "false", "blocks have zero points">,
+    Option<"matmulNBits", "matmul-nbits", "bool", "false", "make com.microsoft's MatMulNBits">,
+    Option<"least", "least", "int64_t", "1024", "elements of the smallest weight that is worth it">,
+    ListOption<"keep", "keep", "std::string", "names of nodes or operators that stay float">];
+}
+
+def RequireIntegers : Pass<"quant-require-integers", "::mlir::ModuleOp"> {
+  let summary = "Make inputs and outputs integers and refuse what still computes on floats";
+  let description = [{
+    Matches inputs that only QuantizeLinear reads and outputs that DequantizeLinear gives. Makes them the integers. Every other
+    operator has to lie between DequantizeLinear and QuantizeLinear, so that a device without floats can compute it on
+    integers; one that does not is a located error. Example: test/passes/Quant/require-integers.mlir#conv
+  }];
+}
+
+def SmoothProducts : Pass<"quant-smooth-products", "::mlir::ModuleOp"> {
+  let summary = "Move the difficulty of activations with outlying channels into weights";
+  let description = [{
+    Matches MatMul and Gemm with constant weights whose input channels' ranges are known (`burin.channels`); those that read one value
+    share its scales. Makes a Mul in front that divides channel j by s, and rows of the weights larger by s:
+    s = max|X|^strength / max|W|^(1 - strength). Run after calibration, before `quant-insert-qdq`. Must not run where the channels' ranges
+    are alike. Example: test/passes/Quant/smooth-products.mlir#outlier
+  }];
+  let options = [Option<"strength", "strength", "double", "0.5", "0 moves nothing off the activations, 1 all">];
 }
 
 #endif

@@ -9,6 +9,14 @@ using namespace mlir;
 #define GEN_PASS_REGISTRATION
 #include "passes/Quant/Passes.h.inc"
 
-void registerQuantPasses() { registerInsertQdq(); }
+void registerQuantPasses() {
+  registerCorrectBiases();
+  registerEqualizeLayers();
+  registerInsertQdq();
+  registerQuantizeDynamic();
+  registerQuantizeWeights();
+  registerRequireIntegers();
+  registerSmoothProducts();
+}
 
 } // namespace burin::quant

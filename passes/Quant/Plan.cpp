@@ -91,7 +91,8 @@ Plan makePlan(func::FuncOp function, const Selection &selection, bool needsRange
   Block &block = function.front();
   auto hasRange = [&](Value value) { return !needsRanges || getRange(value).has_value(); };
   auto chosen = [&](Operation *op) {
-    return !isNamed(op, selection.keep) && (selection.only.empty() || isNamed(op, selection.only));
+    return !isNamed(op, selection.keep) && !op->hasAttr(keepFloatAttr) &&
+           (selection.only.empty() || isNamed(op, selection.only));
   };
   llvm::DenseSet<Operation *> candidates;
   llvm::DenseSet<Value> sources; // results of candidates, their tails done, and float inputs
@@ -124,6 +125,12 @@ Plan makePlan(func::FuncOp function, const Selection &selection, bool needsRange
 
   SmallVector<Operation *> order;
   llvm::DenseSet<Value> needed;
+  if (selection.outputs)
+    for (Value v : block.getTerminator()->getOperands())
+      if (sources.contains(v) && hasRange(v)) {
+        needed.insert(v);
+        plan.outputs.insert(v);
+      }
   for (Operation &op : llvm::reverse(block)) {
     if (!candidates.contains(&op))
       continue;
@@ -149,6 +156,8 @@ Plan makePlan(func::FuncOp function, const Selection &selection, bool needsRange
     for (OpOperand *operand : activationOperands(op))
       plan.quantized.insert(operand->get());
   }
+  for (Value v : plan.outputs)
+    plan.quantized.insert(v);
   return plan;
 }
 

@@ -21,6 +21,7 @@ enum class Role {
 struct Plan {
   llvm::SetVector<mlir::Operation *> integer; // in order
   llvm::SetVector<mlir::Value> quantized;     // activations that integer operators read, in order
+  llvm::SetVector<mlir::Value> outputs;       // those that the graph returns as integers
   /// Relu, Clip and sums with a constant that are part of the integer operator before them.
   llvm::DenseSet<mlir::Operation *> tails;
 };

@@ -7,7 +7,7 @@ using namespace mlir;
 
 namespace burin::quant {
 
-static constexpr char rangesAttr[] = "burin.ranges", rangeAttr[] = "burin.range";
+static constexpr char rangesAttr[] = "burin.ranges", rangeAttr[] = "burin.range", channelsAttr[] = "burin.channels";
 
 static std::optional<Range> toRange(Attribute attr) {
   auto pair = dyn_cast_or_null<DenseF32ArrayAttr>(attr);
@@ -42,9 +42,38 @@ std::optional<Range> getRange(Value value) {
   return all && index < all.size() ? toRange(all[index]) : std::nullopt;
 }
 
+void setChannels(Operation *product, const Channels &channels) {
+  Builder b(product->getContext());
+  product->setAttr(channelsAttr,
+                   b.getArrayAttr({b.getDenseF32ArrayAttr(channels.low), b.getDenseF32ArrayAttr(channels.high),
+                                   b.getDenseF32ArrayAttr(channels.mean)}));
+}
+
+std::optional<Channels> getChannels(Operation *product) {
+  auto all = product->getAttrOfType<ArrayAttr>(channelsAttr);
+  if (!all || all.size() != 3)
+    return std::nullopt;
+  Channels channels;
+  SmallVector<float> *lists[] = {&channels.low, &channels.high, &channels.mean};
+  for (auto [attr, to] : llvm::zip(all, lists)) {
+    auto values = dyn_cast<DenseF32ArrayAttr>(attr);
+    if (!values)
+      return std::nullopt;
+    to->assign(values.asArrayRef().begin(), values.asArrayRef().end());
+  }
+  return channels;
+}
+
+unsigned channelDim(Operation *product) {
+  auto type = cast<RankedTensorType>(product->getOperand(0).getType());
+  return isa<onnx::GemmOp, onnx::MatMulOp>(product) ? type.getRank() - 1 : 1;
+}
+
 void clearCalibration(ModuleOp module) {
   module.walk([](Operation *op) {
     op->removeAttr(rangesAttr);
+    op->removeAttr(channelsAttr);
+    op->removeAttr(keepFloatAttr);
     if (auto func = dyn_cast<func::FuncOp>(op))
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttr(i, rangeAttr);

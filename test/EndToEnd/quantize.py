@@ -155,9 +155,92 @@ def main():
         for flags in (["--activations=s8"], ["--activations=s8", "--symmetric"], ["--activations=u16"], ["--power-of-two"], ["--per-tensor"], ["--weights=u8"],
                       ["--reduce-range"], ["--keep-float=c2,HardSwish"], ["--only=Conv"]):
             s.case("flags" + "".join(flags), lambda: s.numbers("convolutional", *flags, least=12))
+        for name in NETWORKS:
+            s.case(f"dynamic-{name}", lambda: s.numbers(name, "--dynamic", least=25))
+            s.case(f"better-{name}", lambda: s.numbers(name, "--equalize", "--correct-biases", "--smooth=0.5", least=25))
+        for flags, least in ((["--weights-only=int8"], 40), (["--weights-only=int8", "--asymmetric", "--block=16"], 40), (["--weights-only=int4", "--block=32"], 14),
+                             (["--weights-only=int4", "--block=16", "--asymmetric"], 17), (["--weights-only=int4", "--block=32", "--matmul-nbits"], 14)):
+            s.case("flags" + "".join(flags), lambda: s.numbers("transformer", *flags, least=least))
+        choices(s)
         errors(s)
     print(f"{s.passed} passed, {s.failed} failed")
     sys.exit(s.failed > 0)
+
+
+def choices(s):
+    def bound():
+        out, done = s.quantize("convolutional", "--min-sqnr=62")
+        near = float(done.stdout.split("SQNR")[1].split()[0])
+        assert near >= 61.9 and "layers stay float" in done.stdout, done.stdout
+        assert open(s.path("out.svg")).read().startswith("<svg"), "no picture"
+        kept = int(done.stdout.split(" layers stay float")[0].split("\n")[-1].split()[0])
+        assert 0 < kept < 6, done.stdout
+        return f"{near:.1f} dB with {kept} layers in float"
+    s.case("min-sqnr", bound)
+
+    def script():
+        with open(s.path("score.py"), "w") as f:
+            f.write(f"""import numpy as np
+x = np.load({s.path('convolutional.0.npz')!r})["x"]
+want = None
+def evaluate(session):
+    global want
+    got = session.run(None, {{"x": x}})[0]
+    want = got if want is None else want  # the float model comes first
+    return 1 - float(np.abs(got - want).max() / np.abs(want).max())
+""")
+        out, done = s.quantize("convolutional", "--max-drop=0.005", "--evaluate", s.path("score.py"))
+        assert "bound 0.995" in done.stdout, done.stdout
+        return done.stdout.splitlines()[1]
+    s.case("max-drop", script)
+
+    def integers():
+        nodes = [helper.make_node("Conv", ["x", "w"], ["c"], name="c"), helper.make_node("Relu", ["c"], ["r"], name="r"), helper.make_node("Conv", ["r", "v"], ["y"], name="y")]
+        onnx.save(model(nodes, [weight("w", 4, 3, 1, 1), weight("v", 2, 4, 1, 1)], [1, 3, 16, 16], [1, 2, 16, 16]), s.path("plain.onnx"))
+        done = s.call("burin-quantize", s.path("plain.onnx"), "--calibrate", s.path("convolutional.0.npz"), "--integer-only", "-o", s.path("plain.int.onnx"))
+        assert done.returncode == 0, done.stderr
+        made = onnx.load(s.path("plain.int.onnx"))
+        assert {v.type.tensor_type.elem_type for v in [*made.graph.input, *made.graph.output]} == {TensorProto.UINT8}
+        feed = {"x": rng.integers(0, 256, (1, 3, 16, 16)).astype(np.uint8)}
+        np.savez(s.path("x.npz"), **feed)
+        ran = s.call("burin-run", s.path("plain.int.onnx"), "--inputs", s.path("x.npz"), "--outputs", s.path("y.npz"), "--no-cache")
+        assert ran.returncode == 0, ran.stderr
+        got, want = np.load(s.path("y.npz"))["y"], run_reference(s.path("plain.int.onnx"), feed, False)["y"]
+        assert np.abs(got.astype(int) - want).max() <= 1
+        done = s.call("burin-quantize", s.path("transformer.onnx"), "--calibrate", s.path("transformer.0.npz"), "--integer-only", "-o", s.path("none.onnx"))
+        assert done.returncode == 1 and "expected integers alone, got an operator on floats" in done.stderr, done.stderr
+        assert "node 'p' (Softmax" in done.stderr, done.stderr
+    s.case("integer-only", integers)
+
+    def python():
+        code = f"""import burin, numpy as np
+report = burin.quantize({s.path('convolutional.onnx')!r}, {s.path('py.onnx')!r}, calibrate=[dict(np.load({s.path('convolutional.0.npz')!r}))], method="mse", keep_float=["c2"])
+assert report["samples"] == 1 and report["outputs"][0]["sqnr_db"] > 20, report
+try:
+    burin.quantize({s.path('convolutional.onnx')!r}, {s.path('py.onnx')!r}, calibrate="none.npz")
+except burin.Error as e:
+    assert "none.npz: no such file" in str(e), e
+else:
+    raise AssertionError("no error")
+"""
+        env = dict(os.environ, PYTHONPATH=os.path.join(os.path.dirname(s.bin), "python"))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stderr
+    s.case("python", python)
+
+    def pictures():
+        os.mkdir(s.path("pictures"))
+        for i, (h, w) in enumerate(((20, 30), (16, 16))):
+            pixels = rng.integers(0, 256, (h, w, 3)).astype(np.uint8)
+            open(s.path(f"pictures/{i}.ppm"), "wb").write(b"P6\n%d %d\n255\n" % (w, h) + pixels.tobytes())
+        done = s.call("burin-quantize", s.path("convolutional.onnx"), "--calibrate", s.path("pictures"), "--mean=127", "--scale=60", "--fit=letterbox", "-o", s.path("pic.onnx"))
+        assert done.returncode == 0 and "2 samples" in done.stdout, done.stdout + done.stderr
+        # The scale of the input: 255 / 60 in 255 steps.
+        graph = onnx.load(s.path("pic.onnx")).graph
+        name = next(n.input[1] for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] == "x")
+        scale = next(float(numpy_helper.to_array(t)) for t in graph.initializer if t.name == name)
+        assert abs(scale - 1 / 60) < 1e-3, scale
+    s.case("pictures", pictures)
 
 
 def errors(s):

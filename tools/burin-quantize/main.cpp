@@ -1,9 +1,13 @@
 // burin-quantize: a float model becomes an integer one. A thin main over the C API; what a flag means stands in
 // lib/Calibrate.
 #include "burin/Compiler.h"
+#include "lib/Pipeline/Plugins.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <unistd.h>
 
@@ -17,6 +21,9 @@ examples:
   burin-quantize net.onnx --calibrate a.npz,b.npz -o net.int8.onnx
   burin-quantize net.onnx --calibrate pictures/ --mean=123.7,116.3,103.5 --scale=58.4,57.1,57.4 --method=mse -o net.int8.onnx
   burin-quantize net.onnx --calibrate x.npz --keep-float=Softmax,head_conv -o net.int8.onnx
+  burin-quantize net.onnx --calibrate x.npz --max-drop=0.01 --evaluate=score.py -o net.int8.onnx
+  burin-quantize llm.onnx --weights-only=int4 --block=32 -o llm.int4.onnx
+  burin-quantize net.onnx --dynamic -o net.int8.onnx
 
 options:
 )";
@@ -27,6 +34,19 @@ void showProgress(void *, const char *what, size_t done, size_t total) {
   size_t filled = total ? width * done / total : 0;
   llvm::errs() << "\r\033[K" << what << " [" << std::string(filled, '#') << std::string(width - filled, '.') << "] "
                << done << "/" << total;
+}
+// A script of the user's is Python: the package does the same with it at hand.
+int runInPython(int argc, char **argv) {
+  static char code[] = "import importlib, sys; sys.exit(importlib.import_module('burin.quantize').main(sys.argv[1:]))";
+  static char env[] = "env", dashC[] = "-c";
+  const char *given = std::getenv("BURIN_PYTHON");
+  std::string python = given ? given : "python3", path = "PYTHONPATH=" + burin::pythonPath();
+  llvm::SmallVector<char *> words = {env, path.data(), python.data(), dashC, code};
+  words.append(argv + 1, argv + argc);
+  words.push_back(nullptr);
+  execv("/usr/bin/env", words.data());
+  llvm::errs() << "error: cannot run '" << python << "': " << std::strerror(errno) << "\n";
+  return 1;
 }
 } // namespace
 
@@ -44,6 +64,9 @@ int main(int argc, char **argv) {
       return 0;
     }
   }
+  for (int i = 1; i < argc; ++i)
+    if (llvm::StringRef(argv[i]).split('=').first == "--evaluate")
+      return runInPython(argc, argv);
   bool isTerminal = isatty(STDERR_FILENO);
   burin_quantize_hooks hooks{};
   if (isTerminal)
