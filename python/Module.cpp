@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -458,6 +459,51 @@ nb::tuple compileTo(const Settings &settings, std::string name, std::optional<nb
   return nb::make_tuple(report, messages);
 }
 
+// (report, messages) of burin-quantize's command line; `evaluate` gets the path of a candidate and answers its score.
+nb::tuple quantizeTo(const std::vector<std::string> &words, nb::object progress, nb::object evaluate) {
+  struct Callbacks {
+    nb::object progress, evaluate;
+    std::string why;
+  } callbacks{progress, evaluate, ""};
+  burin_quantize_hooks hooks{};
+  hooks.user = &callbacks;
+  if (!progress.is_none())
+    hooks.progress = [](void *user, const char *what, size_t done, size_t total) {
+      nb::gil_scoped_acquire lock;
+      try {
+        static_cast<Callbacks *>(user)->progress(what, done, total);
+      } catch (std::exception &error) {
+        static_cast<Callbacks *>(user)->why = error.what();
+      }
+    };
+  if (!evaluate.is_none())
+    hooks.evaluate = [](void *user, const char *onnx) {
+      nb::gil_scoped_acquire lock;
+      try {
+        return nb::cast<double>(static_cast<Callbacks *>(user)->evaluate(onnx));
+      } catch (std::exception &error) {
+        static_cast<Callbacks *>(user)->why = error.what();
+        return std::numeric_limits<double>::quiet_NaN();
+      }
+    };
+  std::vector<const char *> texts;
+  for (const std::string &word : words)
+    texts.push_back(word.c_str());
+  burin_compilation *result;
+  {
+    nb::gil_scoped_release release;
+    result = burin_quantize(texts.data(), texts.size(), &hooks);
+  }
+  bool ok = burin_compilation_ok(result);
+  std::string messages = burin_compilation_messages(result), report = burin_compilation_report(result);
+  burin_compilation_destroy(result);
+  if (!callbacks.why.empty())
+    throw Error(callbacks.why);
+  if (!ok)
+    throw Error(messages.empty() ? "error: internal error: quantizing failed without a message" : messages);
+  return nb::make_tuple(report, messages);
+}
+
 bool importNumpy() {
   import_array1(false);
   return true;
@@ -484,5 +530,6 @@ NB_MODULE(_burin, m) {
   m.def("set_dtypes", &setDtypes);
   m.def("compile", &compileTo, nb::arg("options"), nb::arg("name"), nb::arg("data").none(), nb::arg("output"));
   m.def("cost", &costOf, nb::arg("options"), nb::arg("name"), nb::arg("data").none(), nb::arg("accounting"));
+  m.def("quantize", &quantizeTo, nb::arg("words"), nb::arg("progress").none(), nb::arg("evaluate").none());
   m.def("version", &burin_compiler_version);
 }

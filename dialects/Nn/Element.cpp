@@ -2,6 +2,7 @@
 // shapes leave constants; nothing else is optimized here, because what this file emits is what optimized kernels are
 // judged by.
 #include "dialects/Nn/Element.h"
+#include "dialects/Nn/Winograd.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -161,7 +162,62 @@ struct ElementBuilder {
     return result;
   }
 
+  // One of `values`, chosen at run time.
+  Value pick(ArrayRef<double> values, Value which) {
+    Value result = zero();
+    for (auto [i, value] : llvm::enumerate(values)) {
+      if (value == 0)
+        continue;
+      Value test = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, which, index(i));
+      Value number = arith::ConstantOp::create(b, loc, b.getFloatAttr(acc, value));
+      result = arith::SelectOp::create(b, loc, test, number, result);
+    }
+    return result;
+  }
+
+  // Tiles start at multiples of M; what a window reads beyond the input never counts.
+  Value accumulateWinograd(ConvOp conv) {
+    Winograd w = Winograd::get(*conv.getWinograd());
+    Value input = conv.getInput(), filter = conv.getFilter(), results = index(w.results), inputs = index(w.inputs);
+    Value channels = extent(input, 3), block, lane = at[3];
+    if (conv.getPacked()) {
+      block = div(at[3], index(*conv.getPacked()));
+      lane = rem(at[3], index(*conv.getPacked()));
+    }
+    SmallVector<Value> start, in, zeros(2, index(0));
+    for (unsigned s = 0; s < 2; ++s) {
+      start.push_back(sub(mul(div(at[s + 1], results), results), index(conv.getPads()[s])));
+      in.push_back(rem(at[s + 1], results));
+    }
+    Value none = zero();
+    auto times = [&](Value x, Value y) { return multiplyAdd(x, y, none); };
+    auto entry = [&](ArrayRef<double> matrix, Value row, Value column) {
+      return pick(matrix, add(mul(row, inputs), column));
+    };
+    return reduce(zeros, {inputs, inputs}, none, [&](ArrayRef<Value> p, Value sum) {
+      Value factor = times(entry(w.out, in[0], p[0]), entry(w.out, in[1], p[1]));
+      Value position = add(mul(p[0], inputs), p[1]), i = p[0], j = p[1];
+      return reduce({index(0)}, {channels}, sum, [&](ArrayRef<Value> c, Value sum) {
+        SmallVector<Value> lo, hi;
+        for (unsigned s = 0; s < 2; ++s) {
+          lo.push_back(max(index(0), sub(index(0), start[s])));
+          hi.push_back(min(inputs, sub(extent(input, s + 1), start[s])));
+        }
+        Value d = reduce(lo, hi, none, [&](ArrayRef<Value> k, Value d) {
+          Value x = load(input, {at[0], add(start[0], k[0]), add(start[1], k[1]), c[0]});
+          return multiplyAdd(times(entry(w.in, i, k[0]), entry(w.in, j, k[1])), x, d);
+        });
+        SmallVector<Value> tap = {position, c[0], lane};
+        if (block)
+          tap.insert(tap.begin(), block);
+        return multiplyAdd(times(factor, load(filter, tap)), d, sum);
+      });
+    });
+  }
+
   Value accumulate(ConvOp conv) {
+    if (conv.getWinograd())
+      return accumulateWinograd(conv);
     unsigned spatial = conv.getStrides().size(), packed = conv.getPacked() ? 1 : 0;
     Value filter = conv.getFilter(), channel = at.back(), groups = index(conv.getGroups());
     Window w = window(conv, conv.getInput(), extents(filter, packed, spatial));

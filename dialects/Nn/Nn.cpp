@@ -125,6 +125,9 @@ int64_t ConvOp::getFlops() {
   // A packed filter has its block dim last; the taps of one output channel are the dims between.
   ArrayRef<int64_t> taps =
       getPacked() ? shapeOf(getFilter()).drop_front().drop_back() : shapeOf(getFilter()).drop_back();
+  // What the plain filter takes: rates then compare whatever the algorithm.
+  if (getWinograd())
+    return 2 * elements(getInit()) * 9 * taps.back();
   return 2 * elements(getInit()) * product(taps);
 }
 int64_t DepthwiseConvOp::getFlops() {

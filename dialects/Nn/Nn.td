@@ -90,7 +90,8 @@ defvar IntegerAttrs = (ins
   DefaultValuedAttr<I64Attr, "0">:$filter_zero_point);
 
 def Nn_ConvOp : Nn_ComputeOp<"conv", (ins AnyShaped:$input, AnyShaped:$filter),
-    !con(WindowAttrs, (ins DefaultValuedAttr<I64Attr, "1">:$groups, OptionalAttr<I64Attr>:$packed), IntegerAttrs),
+    !con(WindowAttrs, (ins DefaultValuedAttr<I64Attr, "1">:$groups, OptionalAttr<I64Attr>:$packed,
+                            OptionalAttr<I64Attr>:$winograd), IntegerAttrs),
     "$input `,` $filter `:` type($input) `,` type($filter)"> {
   let summary = "convolution, grouped or not, of 1 to 3 spatial dims";
   let description = [{
@@ -98,6 +99,9 @@ def Nn_ConvOp : Nn_ComputeOp<"conv", (ins AnyShaped:$input, AnyShaped:$filter),
     `result[n, o, c] = epilogue(sum over k, i of input[n, o*stride + k*dilation - pad, g*ic/groups + i] * filter[k, i, c])`,
     g = c / (oc/groups); taps in the padding contribute zero.
     With `packed = B` the filter is [ceil(oc/B), k..., ic/groups, B], the last block filled up with zeros (groups = 1 only).
+    With `winograd = M` (2 or 4; two spatial dims, 3x3 taps, steps of 1, one group, f32) the filter is transformed: [(M+2)^2, ic, oc], or
+    [ceil(oc/B), (M+2)^2, ic, B] where packed, holding G g G^T of Winograd.h. Results are those of the plain filter but for rounding: any tiling of
+    the result by M x M, computed by that header's formula.
   }];
 }
 

@@ -1,5 +1,6 @@
 // What makes an nn op well formed: ranks, dims that must agree, and an epilogue that fits its operands.
 #include "dialects/Nn/Nn.h"
+#include "dialects/Nn/Winograd.h"
 
 using namespace mlir;
 using namespace burin::nn;
@@ -82,22 +83,34 @@ LogicalResult ConvOp::verify() {
   auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()),
        filter = cast<ShapedType>(getFilter().getType());
   int64_t rank = in.getRank(), groups = getGroups();
-  if (!filter.hasRank() || filter.getRank() != rank + (getPacked() ? 1 : 0))
-    return emitOpError("expected a filter of rank ") << rank + (getPacked() ? 1 : 0) << ", got " << filter;
+  int64_t filterRank = rank + (getPacked() ? 1 : 0) - (getWinograd() ? 1 : 0);
+  if (!filter.hasRank() || filter.getRank() != filterRank)
+    return emitOpError("expected a filter of rank ") << filterRank << ", got " << filter;
+  if (getWinograd()) {
+    int64_t results = *getWinograd();
+    auto isOne = [](int64_t v) { return v == 1; };
+    if (!Winograd::isKnown(results) || rank != 4 || groups != 1 || !llvm::all_of(getStrides(), isOne) ||
+        !llvm::all_of(getDilations(), isOne) || !in.getElementType().isF32() || !filter.getElementType().isF32() ||
+        !agree(filter.getDimSize(getPacked() ? 1 : 0), (results + 2) * (results + 2)))
+      return emitOpError("expected winograd = 2 or 4 on an f32 convolution of two spatial dims with steps of 1, one "
+                         "group and (M + 2)^2 filter positions, got winograd = ")
+             << results << " and " << filter;
+  }
   int64_t ic = in.getDimSize(rank - 1), oc = out.getDimSize(rank - 1);
   if (groups < 1 || (!ShapedType::isDynamic(ic) && ic % groups) || (!ShapedType::isDynamic(oc) && oc % groups))
     return emitOpError("expected groups that divide ")
            << ic << " input and " << oc << " output channels, got " << groups;
   if (getPacked()) {
     int64_t block = *getPacked();
-    if (groups != 1 || block < 1 || !agree(filter.getDimSize(rank), block) || !agree(filter.getDimSize(rank - 1), ic) ||
+    if (groups != 1 || block < 1 || !agree(filter.getDimSize(filterRank - 1), block) ||
+        !agree(filter.getDimSize(filterRank - 2), ic) ||
         (!ShapedType::isDynamic(oc) && !agree(filter.getDimSize(0), llvm::divideCeil(oc, block))))
       return emitOpError("expected a filter packed by ")
              << block << " for " << ic << " -> " << oc << " channels in one group, got " << filter;
     return success();
   }
-  if ((!ShapedType::isDynamic(ic) && !agree(filter.getDimSize(rank - 2), ic / groups)) ||
-      !agree(filter.getDimSize(rank - 1), oc))
+  if ((!ShapedType::isDynamic(ic) && !agree(filter.getDimSize(filterRank - 2), ic / groups)) ||
+      !agree(filter.getDimSize(filterRank - 1), oc))
     return emitOpError("expected a filter [k..., ") << ic / groups << ", " << oc << "], got " << filter;
   return success();
 }

@@ -91,6 +91,21 @@ burin_compilation *burin_compile_buffer(const burin_options *options, const void
 burin_compilation *burin_cost(const burin_options *options, const void *model, size_t bytes, const char *name,
                               const char *accounting);
 
+/* What a long quantization tells and asks while it runs. Zeroed where nothing is wanted. */
+typedef struct burin_quantize_hooks {
+  void *user;
+  void (*progress)(void *user, const char *what, size_t done, size_t total);
+  /* The score of the model in the file `onnx`, larger is better; NaN where it cannot be told. For --max-drop. */
+  double (*evaluate)(void *user, const char *onnx);
+} burin_quantize_hooks;
+
+/* Quantizes a model: `words` are burin-quantize's command line without its name. The report is JSON: layers, outputs
+ * with their signal-to-noise ratio in dB, and `summary`, text for people. `hooks` may be NULL. */
+burin_compilation *burin_quantize(const char *const *words, size_t count, const burin_quantize_hooks *hooks);
+
+/* Its options as lines for --help. */
+const char *burin_quantize_help(void);
+
 /* 1 on success. Then, and only then, the output file exists, whole. */
 int burin_compilation_ok(const burin_compilation *compilation);
 

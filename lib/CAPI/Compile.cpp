@@ -1,4 +1,5 @@
 // burin_compile_*: the C face of burin::compile.
+#include "lib/CAPI/Compilation.h"
 #include "lib/CAPI/Options.h"
 #include "lib/Cost/Cost.h"
 #include "lib/Import/Import.h"
@@ -6,11 +7,6 @@
 #include "llvm/Support/JSON.h"
 
 using namespace burin;
-
-struct burin_compilation {
-  bool ok = false;
-  std::string messages, json;
-};
 
 static std::string toJson(const CompileReport &report) {
   llvm::json::Array stages;
@@ -22,6 +18,8 @@ static std::string toJson(const CompileReport &report) {
                             {"seconds", report.seconds},
                             {"peak_memory_bytes", report.peakMemory},
                             {"layers", report.layers},
+                            {"winograd_layers", report.winogradLayers},
+                            {"winograd_error", report.winogradError},
                             {"arena_bytes", report.arenaBytes},
                             {"peak_live_bytes", report.peakLiveBytes},
                             {"weights_bytes", report.weightsBytes},

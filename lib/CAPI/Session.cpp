@@ -3,6 +3,7 @@
 #include "lib/CAPI/Options.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
+#include "lib/Target/SharedFile.h"
 #include "lib/Target/WeightSection.h"
 #include "runtime/hosted/explain.h"
 #include "runtime/hosted/functions.h"
@@ -138,12 +139,18 @@ burin_session *burin_session_compile(const burin_options *options, const char *m
 
 burin_session *burin_session_compile_buffer(const burin_options *options, const void *model, size_t bytes,
                                             const char *name) {
-  auto owner = std::make_shared<std::string>(static_cast<const char *>(model), bytes);
-  return compileSession(options, ModelSource{name, *owner, owner});
+  // MLIR's bytecode is read in place and wants its weights aligned.
+  std::shared_ptr<void> owner(allocate(bytes), &std::free);
+  std::memcpy(owner.get(), model, bytes);
+  return compileSession(options, ModelSource{name, {static_cast<const char *>(owner.get()), bytes}, owner});
 }
 
 burin_session *burin_session_load(const char *path) {
   auto *session = new burin_session;
+  if (llvm::Error damage = checkSharedFile(path)) {
+    session->error = std::string(path) + ": " + llvm::toString(std::move(damage));
+    return session;
+  }
   session->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!session->library) {
     session->error = dlerror();

@@ -1,5 +1,5 @@
-// Times, traffic and energy of a vision unit, modelled: of tasks as Burin made them, and of layer lists as the published
-// compiler runs them, which is what the model was held against (README.md says how well).
+// Times, traffic and energy of a vision unit, modelled: of tasks as Burin made them, and of layer lists as the
+// published compiler runs them, which is what the model was held against (README.md says how well).
 #ifndef BURIN_LIB_COST_VPU_H
 #define BURIN_LIB_COST_VPU_H
 
@@ -23,16 +23,16 @@ double poolCycles(const vpu::Unit &unit, const EngineShape &shape);
 
 struct UnitLayer {
   std::string name;
-  double start = 0, end = 0;                         // milliseconds
-  double engine = 0, shave = 0, dma = 0;             // milliseconds that each queue works for it
-  uint64_t macs = 0, bytes = 0;                      // bytes: of main memory
+  double start = 0, end = 0;             // milliseconds
+  double engine = 0, shave = 0, dma = 0; // milliseconds that each queue works for it
+  uint64_t macs = 0, bytes = 0;          // bytes: of main memory
 };
 
 struct UnitCost {
   std::vector<UnitLayer> layers;
-  double milliseconds = 0;                // of one frame, one thread
-  double engine = 0, shave = 0, dma = 0;  // milliseconds that each queue works
-  uint64_t macs = 0, traffic = 0;         // bytes of main memory a frame
+  double milliseconds = 0;               // of one frame, one thread
+  double engine = 0, shave = 0, dma = 0; // milliseconds that each queue works
+  uint64_t macs = 0, traffic = 0;        // bytes of main memory a frame
   double shaveCycles = 0;
 
   double framesPerSecond(const vpu::UnitConfig &config) const;
@@ -44,8 +44,9 @@ UnitCost analyzeTasks(mlir::func::FuncOp main, const vpu::UnitConfig &config);
 
 llvm::json::Object toJson(const UnitCost &cost, const vpu::UnitConfig &config);
 
-/// Milliseconds of one frame in the published compiler's way: every operation a layer, no further fusion, weights streamed each frame,
-/// tensors that do not fit half of CMX and a slice's half spilled. `layers`: an array of {k, ic, oc, kh, s, hi, ho}.
+/// Milliseconds of one frame in the published compiler's way: every operation a layer, no further fusion, weights
+/// streamed each frame, tensors that do not fit half of CMX and a slice's half spilled. `layers`: an array of {k, ic,
+/// oc, kh, s, hi, ho}.
 llvm::Expected<double> publishedMilliseconds(const llvm::json::Array &layers, const vpu::UnitConfig &config);
 
 /// Prints modelled and published rates of the networks in a JSON file's text, and the errors.

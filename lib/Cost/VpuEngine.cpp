@@ -19,7 +19,8 @@ double burin::convCycles(const Unit &unit, const EngineShape &s) {
   double best = std::numeric_limits<double>::infinity();
   for (const EngineMode &mode : unit.modes) {
     for (int64_t parts = 1; parts <= maxTiles; ++parts) {
-      int64_t channels = llvm::alignTo(llvm::divideCeil(s.channels, parts), mode.inputs), perBlock = channels / mode.inputs;
+      int64_t channels = llvm::alignTo(llvm::divideCeil(s.channels, parts), mode.inputs),
+              perBlock = channels / mode.inputs;
       if (perBlock * s.kh * s.kw > unit.engineCoefficients || channels > unit.engineChannels)
         continue;
       for (int64_t tiles = 1; tiles <= maxTiles; ++tiles) {
@@ -27,7 +28,8 @@ double burin::convCycles(const Unit &unit, const EngineShape &s) {
         int64_t lines = std::min(s.kh + s.stride + 2 + (inWidth <= 8), s.inH);
         if (lines * (int64_t)llvm::alignTo(inWidth, 8) * 2 * perBlock > unit.engineBytes / mode.inputs)
           continue;
-        double pixel = double(parts) * llvm::divideCeil(s.outputs, mode.outputs) * (perBlock * s.kh * s.kw + mode.overhead);
+        double pixel =
+            double(parts) * llvm::divideCeil(s.outputs, mode.outputs) * (perBlock * s.kh * s.kw + mode.overhead);
         // Partial sums of channel blocks are added outside, four channels a cycle.
         double sums = (parts - 1) * double(s.outW * s.outH * s.outputs) / 4;
         best = std::min(best, paddedWidth(unit, width) * tiles * s.outH * pixel + sums);

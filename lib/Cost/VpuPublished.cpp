@@ -21,7 +21,8 @@ Expected<double> burin::publishedMilliseconds(const json::Array &layers, const U
     if (!kind)
       return createStringError("expected layers as objects with a kind 'k'");
     auto number = [&](StringRef key) { return layer->getInteger(key).value_or(1); };
-    int64_t ic = number("ic"), oc = number("oc"), k = number("kh"), s = number("s"), in = number("hi"), out = number("ho");
+    int64_t ic = number("ic"), oc = number("oc"), k = number("kh"), s = number("s"), in = number("hi"),
+            out = number("ho");
     int64_t inBytes = 2 * ic * in * in, outBytes = 2 * oc * out * out, weights = 0;
     int64_t spilled = (inBytes > limit ? inBytes : 0) + (outBytes > limit ? outBytes : 0);
     double cycles = 0, elements = double(oc) * out * out, extra = 0;
@@ -65,7 +66,8 @@ Error burin::printPublished(StringRef text, raw_ostream &out) {
   Expected<UnitConfig> config = parseUnit("myriad:shaves=8,threads=2");
   if (!config)
     return config.takeError();
-  out << formatv("{0,-18} {1,8} {2,10} {3,7} {4,8} {5,10} {6,7}\n", "network", "ms", "published", "error", "FPS", "published", "error");
+  out << formatv("{0,-18} {1,8} {2,10} {3,7} {4,8} {5,10} {6,7}\n", "network", "ms", "published", "error", "FPS",
+                 "published", "error");
   double sum = 0, worst = 0, worstFps = 0;
   unsigned count = 0;
   std::vector<std::pair<StringRef, const json::Object *>> rows;
@@ -83,12 +85,14 @@ Error burin::printPublished(StringRef text, raw_ostream &out) {
       return modelled.takeError();
     double rate = config->threads * config->unit->threadShare * 1e3 / *modelled;
     double error = 100 * (*modelled / ms - 1), rateError = 100 * (rate / fps - 1);
-    out << formatv("{0,-18} {1,8:f1} {2,10:f1} {3,6:f1}% {4,8:f1} {5,10:f1} {6,6:f1}%\n", name, *modelled, ms, error, rate, fps, rateError);
+    out << formatv("{0,-18} {1,8:f1} {2,10:f1} {3,6:f1}% {4,8:f1} {5,10:f1} {6,6:f1}%\n", name, *modelled, ms, error,
+                   rate, fps, rateError);
     sum += std::abs(error);
     worst = std::max(worst, std::abs(error));
     worstFps = std::max(worstFps, std::abs(rateError));
     ++count;
   }
-  out << formatv("latency error: mean {0:f1}%, worst {1:f1}%; FPS error: worst {2:f1}%\n", count ? sum / count : 0, worst, worstFps);
+  out << formatv("latency error: mean {0:f1}%, worst {1:f1}%; FPS error: worst {2:f1}%\n", count ? sum / count : 0,
+                 worst, worstFps);
   return Error::success();
 }

@@ -36,7 +36,8 @@ template <typename Op> EngineShape windowShape(Op op, int64_t kh, int64_t kw) {
   // Signals run along the width, where the engine's rows are long.
   if (shapeOf(op.getInput()).size() == 3)
     return {shapeOf(op.getInput()).back(), shapeOf(op.getOutput()).back(), 1, kh, op.getStrides()[0], 1, inH, 1, outH};
-  return {shapeOf(op.getInput()).back(), shapeOf(op.getOutput()).back(), kh, kw, op.getStrides()[0], inH, inW, outH, outW};
+  return {
+      shapeOf(op.getInput()).back(), shapeOf(op.getOutput()).back(), kh, kw, op.getStrides()[0], inH, inW, outH, outW};
 }
 
 class Costs {
@@ -47,7 +48,8 @@ public:
     Work work;
     llvm::TypeSwitch<Operation *>(task)
         .Case([&](DmaOp dma) {
-          work.bytes = (isCmx(dma.getSource()) ? 0 : bytesOf(dma.getSource())) + (isCmx(dma.getTarget()) ? 0 : bytesOf(dma.getTarget()));
+          work.bytes = (isCmx(dma.getSource()) ? 0 : bytesOf(dma.getSource())) +
+                       (isCmx(dma.getTarget()) ? 0 : bytesOf(dma.getTarget()));
           work.milliseconds = std::max(work.bytes, bytesOf(dma.getSource())) / (unit.gigabytesPerSecond * 1e6);
         })
         .Case([&](ConvOp conv) {
@@ -74,7 +76,8 @@ public:
         })
         .Case([&](PoolOp pool) {
           ArrayRef<int64_t> kernel = pool.getKernel();
-          engine(work, shapeOf(pool.getInput())[0] * poolCycles(unit, windowShape(pool, kernel[0], kernel.size() == 1 ? 1 : kernel[1])));
+          engine(work, shapeOf(pool.getInput())[0] *
+                           poolCycles(unit, windowShape(pool, kernel[0], kernel.size() == 1 ? 1 : kernel[1])));
         })
         .Case([&](ConvTransposeOp conv) {
           ArrayRef<int64_t> filter = shapeOf(conv.getFilter());
@@ -83,7 +86,8 @@ public:
           addMainMemory(work, task);
         })
         .Case([&](SoftmaxOp softmax) {
-          shaves(work, shapeProduct(shapeOf(softmax.getInput())) * (2 * unit.shaveMove + unit.shaveFunction), unit.postShaves);
+          shaves(work, shapeProduct(shapeOf(softmax.getInput())) * (2 * unit.shaveMove + unit.shaveFunction),
+                 unit.postShaves);
           addMainMemory(work, task);
         })
         .Case([&](ShaveOp shave) {
@@ -91,7 +95,7 @@ public:
           for (int64_t loop : shave.getLoops())
             points *= loop;
           for (Operation &op : shave.getBody().front().without_terminator())
-            cycles += isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp>(op) ? 0
+            cycles += isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp>(op)          ? 0
                       : isa<math::MathDialect>(op.getDialect()) || isa<arith::DivFOp>(op) ? unit.shaveFunction / 2
                                                                                           : unit.shaveSimple;
           shaves(work, points * cycles, unit.postShaves);
@@ -195,7 +199,8 @@ double UnitCost::framesPerSecond(const UnitConfig &config) const {
 
 double UnitCost::millijoules(const UnitConfig &config) const {
   const Unit &unit = *config.unit;
-  double picojoules = macs * unit.picojoulesPerMac + traffic * unit.picojoulesPerByte + shaveCycles * unit.picojoulesPerShaveCycle;
+  double picojoules =
+      macs * unit.picojoulesPerMac + traffic * unit.picojoulesPerByte + shaveCycles * unit.picojoulesPerShaveCycle;
   double fps = framesPerSecond(config);
   return picojoules * 1e-9 + (fps > 0 ? unit.watts / fps * 1e3 : 0);
 }
@@ -203,8 +208,17 @@ double UnitCost::millijoules(const UnitConfig &config) const {
 llvm::json::Object burin::toJson(const UnitCost &cost, const UnitConfig &config) {
   llvm::json::Array layers;
   for (const UnitLayer &layer : cost.layers)
-    layers.push_back(llvm::json::Object{{"name", layer.name}, {"start", layer.start}, {"end", layer.end}, {"engine", layer.engine}, {"shave", layer.shave},
-                                        {"dma", layer.dma}, {"macs", layer.macs}, {"bytes", layer.bytes}});
-  return llvm::json::Object{{"milliseconds", cost.milliseconds}, {"fps", cost.framesPerSecond(config)}, {"traffic", cost.traffic},
-                            {"millijoules", cost.millijoules(config)}, {"layers", std::move(layers)}};
+    layers.push_back(llvm::json::Object{{"name", layer.name},
+                                        {"start", layer.start},
+                                        {"end", layer.end},
+                                        {"engine", layer.engine},
+                                        {"shave", layer.shave},
+                                        {"dma", layer.dma},
+                                        {"macs", layer.macs},
+                                        {"bytes", layer.bytes}});
+  return llvm::json::Object{{"milliseconds", cost.milliseconds},
+                            {"fps", cost.framesPerSecond(config)},
+                            {"traffic", cost.traffic},
+                            {"millijoules", cost.millijoules(config)},
+                            {"layers", std::move(layers)}};
 }

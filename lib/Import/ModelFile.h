@@ -66,5 +66,9 @@ void claimRuntimeOperators(ModelFile &model);
 
 /// Local functions inlined, sparse tensors dense, the working opset reached.
 mlir::LogicalResult upgradeModel(ModelFile &model);
+/// Scans of opset 8 in the form that later opsets know, hidden from ONNX's version converter until they are shown
+/// again.
+mlir::LogicalResult splitBatchedScans(ModelFile &model);
+void showBatchedScans(ModelFile &model);
 
 } // namespace burin

@@ -99,12 +99,16 @@ LogicalResult upgradeModel(ModelFile &model) {
         if (dim.has_dim_param())
           names[dim.dim_param()];
       });
+      if (opset == 8 && failed(splitBatchedScans(model)))
+        return failure();
       ::onnx::ModelProto converted = ::onnx::version_conversion::ConvertVersion(model.proto, newest);
       model.proto.Swap(&converted);
       forEachDim(*model.proto.mutable_graph(), [&](auto &dim) {
         if (dim.has_dim_param() && !names.contains(dim.dim_param()))
           dim.clear_dim_param();
       });
+      if (opset == 8)
+        showBatchedScans(model);
     }
   } catch (const std::exception &e) {
     return emitError(model.fileLoc()) << "cannot upgrade to the working opset: " << onnx::cleanMessage(e.what());

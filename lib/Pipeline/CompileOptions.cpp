@@ -21,6 +21,9 @@ const OptionInfo table[] = {
     {"target", "T",
      "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
      "time; or a vision unit, myriad[:shaves=N,cmx=N,threads=N]"},
+    {"budget", "fps=N,latency=Nms,traffic=NMB,share=S",
+     "vision unit: exit 1 where the modelled rates miss this; share is what other processes leave"},
+    {"sweep-shaves", "", "vision unit: also print the modelled rates with 1, 2, ... shaves, and recommend a number"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"specialize", "NAME=N,N...",
@@ -33,6 +36,10 @@ const OptionInfo table[] = {
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
+    {"winograd", "MODE",
+     "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
+    {"winograd-error", "E",
+     "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
     {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
@@ -140,11 +147,12 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (!on)
       return on.takeError();
     bool *edit = modelEditSwitch(options.edits, key);
-    (edit                   ? *edit
-     : key == "static"      ? options.isStatic
-     : key == "dynamic"     ? options.isDynamic
-     : key == "verify-each" ? options.verifyEach
-                            : options.verbose) = *on;
+    (edit                    ? *edit
+     : key == "static"       ? options.isStatic
+     : key == "dynamic"      ? options.isDynamic
+     : key == "sweep-shaves" ? options.sweepShaves
+     : key == "verify-each"  ? options.verifyEach
+                             : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -153,7 +161,11 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     return isEdit.takeError();
   else if (*isEdit)
     return Error::success();
-  if (key == "output") {
+  if (key == "budget") {
+    if (std::string why = checkBudgetText(value); !why.empty())
+      return createStringError(why);
+    options.budget = value.str();
+  } else if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
     if (is_contained({"ptx", "cubin", "wasm"}, value))
@@ -231,6 +243,13 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value.getAsInteger(10, level) || level > 3)
       return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
     options.optLevel = level;
+  } else if (key == "winograd") {
+    if (!is_contained({"off", "f2", "f4", "auto"}, value))
+      return createStringError("--winograd: unknown '%s', expected one of off, f2, f4, auto", value.str().c_str());
+    options.winograd = value.str();
+  } else if (key == "winograd-error") {
+    if (value.getAsDouble(options.winogradError) || !(options.winogradError >= 0))
+      return createStringError("--winograd-error: expected a number >= 0, got '%s'", value.str().c_str());
   } else if (key == "passes") {
     return addPasses(options.steps, value);
   } else if (key == "patterns") {
@@ -265,7 +284,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "emit=" << (options.emit ? emitName(*options.emit) : "")
       << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
-  out << "unit=" << options.unitText << "\n";
+  out << "unit=" << options.unitText << " " << options.budget << "\n";
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);
@@ -278,6 +297,7 @@ std::string burin::optionsText(const CompileOptions &options) {
     interleave(sizes, out, ",");
     out << "\n";
   }
+  out << "winograd=" << options.winograd << " " << options.winogradError << "\n";
   printModelEdits(options.edits, out);
   for (const UserStep &step : options.steps)
     out << "step=" << step.point << ":" << step.origin << ":" << step.stamp << "\n";

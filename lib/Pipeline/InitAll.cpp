@@ -14,6 +14,7 @@
 #include "passes/Cuda/Passes.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Quant/Passes.h"
 #include "passes/Tensor/Passes.h"
 #include "passes/Vpu/Passes.h"
 
@@ -82,6 +83,7 @@ burin::buildNamedPipeline(llvm::StringRef name, llvm::StringRef target, OpPassMa
 void burin::registerAllPasses() {
   mlir::registerAllPasses();
   registerGraphPasses(createEvaluator());
+  quant::registerQuantPasses();
   registerLowerPasses();
   registerTensorPasses();
   registerCpuPasses();

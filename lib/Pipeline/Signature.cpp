@@ -85,3 +85,32 @@ LogicalResult burin::captureSignature(ModuleOp module) {
                   b.getDictionaryAttr({b.getNamedAttr("inputs", *inputs), b.getNamedAttr("outputs", *outputs)}));
   return success();
 }
+
+void burin::refineSignature(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  auto signature = module->getAttrOfType<DictionaryAttr>(signatureAttr);
+  if (!main || !signature)
+    return;
+  Builder b(module.getContext());
+  SmallVector<Attribute> outputs;
+  for (auto [entry, type] : llvm::zip(signature.getAs<ArrayAttr>("outputs"), main.getResultTypes())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    NamedAttrList attributes(cast<DictionaryAttr>(entry));
+    SmallVector<int64_t> dims(cast<DenseI64ArrayAttr>(attributes.get("dims")).asArrayRef());
+    outputs.push_back(entry);
+    if (!tensor || tensor.getRank() != int64_t(dims.size()) || !attributes.get("dim_names"))
+      continue;
+    SmallVector<Attribute> names(cast<ArrayAttr>(attributes.get("dim_names")).getValue());
+    for (auto [d, size] : llvm::enumerate(tensor.getShape()))
+      if (!ShapedType::isDynamic(size))
+        dims[d] = size, names[d] = b.getStringAttr("");
+    attributes.set("dims", b.getDenseI64ArrayAttr(dims));
+    attributes.set("dim_names", b.getArrayAttr(names));
+    if (tensor.hasStaticShape())
+      attributes.erase("dim_names");
+    outputs.back() = attributes.getDictionary(module.getContext());
+  }
+  NamedAttrList refined(signature);
+  refined.set("outputs", b.getArrayAttr(outputs));
+  module->setAttr(signatureAttr, refined.getDictionary(module.getContext()));
+}

@@ -60,8 +60,9 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
     input.runtimeFolder = options.runtimeFolder;
     input.files = options.files;
     if (auto callees = module->getAttrOfType<ArrayAttr>(foreign::calleesAttr))
-      input.callsRuntime = llvm::any_of(callees.getAsRange<StringAttr>(),
-                                        [](StringAttr name) { return name.getValue().starts_with("burin_"); });
+      for (StringAttr name : callees.getAsRange<StringAttr>())
+        if (name.getValue().starts_with("burin_"))
+          input.runtimeCalls.push_back(name.str());
     for (ObjectCode &object : objects) {
       std::string file = folder->file(object.name);
       if (llvm::Error error = writeFile(file, [&](llvm::raw_ostream &out) {

@@ -1,6 +1,7 @@
 // See Link.h. Each link is deterministic: no build ids from paths, no timestamps, members in the order given.
 #include "lib/Target/Link.h"
 #include "lib/Target/Files.h"
+#include "lib/Target/SharedFile.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallString.h"
@@ -69,6 +70,36 @@ static Expected<std::string> runtimeLibrary(const burin::LinkInput &input, Strin
     return createStringError("'%s' is missing: this build of Burin has no such runtime for %s", path.c_str(),
                              shortTriple(input.triple).c_str());
   return std::string(path);
+}
+
+// What stands behind functions of the hosted runtime: libraries of the system.
+static std::vector<std::string> librariesBehind(ArrayRef<std::string> functions) {
+  std::vector<std::string> all;
+  for (const std::string &name : functions) {
+    if (name == "burin_string_match")
+      llvm::append_range(all, std::vector<std::string>{"re2", "stdc++"});
+    if (name == "burin_decode_image")
+      llvm::append_range(all, std::vector<std::string>{"jpeg", "png16", "webp", "openjp2"});
+  }
+  return all;
+}
+
+// A shared library names them as needed; a program holds them.
+static Expected<std::string> findShared(StringRef name, StringRef triple) {
+  std::string folder = "/usr/lib/" + shortTriple(triple);
+  for (const std::string &place : {folder, "/usr/" + shortTriple(triple) + "/lib", std::string("/usr/lib64")}) {
+    SmallString<256> path(place);
+    sys::path::append(path, "lib" + name + ".so");
+    if (sys::fs::exists(path))
+      return std::string(path);
+  }
+  // Of the C++ library every system has this version, its short name only development packages.
+  if (name == "stdc++" && sys::fs::exists(folder + "/libstdc++.so.6"))
+    return folder + "/libstdc++.so.6";
+  return createStringError(
+      "a shared library of this model needs lib%s.so of %s, which is not in '%s'; --emit=exe holds "
+      "what it needs",
+      name.str().c_str(), shortTriple(triple).c_str(), folder.c_str());
 }
 
 // lld keeps global state: one link at a time.
@@ -154,14 +185,29 @@ Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::
       script, "--gc-sections",         "-s",      "-z", "now",        "-z",      "relro",      "--hash-style=gnu"};
   llvm::append_range(arguments, input.objects);
   llvm::append_range(arguments, input.files);
-  if (input.callsRuntime) {
+  if (!input.runtimeCalls.empty()) {
     Expected<std::string> hosted = runtimeLibrary(input, "libburin_hosted.a");
     if (!hosted)
       return hosted.takeError();
     arguments.push_back(*hosted);
   }
+  if (std::vector<std::string> behind = librariesBehind(input.runtimeCalls); !behind.empty()) {
+    Expected<std::string> doors = runtimeLibrary(input, "libburin_libraries_shared.a");
+    if (!doors)
+      return doors.takeError();
+    arguments.push_back(*doors);
+    arguments.push_back("--as-needed");
+    for (const std::string &name : behind) {
+      Expected<std::string> path = findShared(name, input.triple);
+      if (!path)
+        return path.takeError();
+      arguments.push_back(*path);
+    }
+  }
   arguments.push_back(*runtime);
-  return runLld(arguments);
+  if (Error error = runLld(arguments))
+    return error;
+  return sealSharedFile(output);
 }
 
 Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output) {
@@ -201,6 +247,12 @@ Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output
   arguments.push_back("-Wl,--start-group");
   arguments.push_back(*hosted);
   arguments.push_back(*runtime);
+  if (!librariesBehind(input.runtimeCalls).empty()) {
+    Expected<std::string> libraries = runtimeLibrary(input, "libburin_libraries.a");
+    if (!libraries)
+      return libraries.takeError();
+    arguments.push_back(*libraries);
+  }
   arguments.push_back("-Wl,--end-group");
   if (!isStatic)
     arguments.push_back("-Wl,--as-needed");

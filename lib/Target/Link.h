@@ -14,9 +14,9 @@ namespace burin {
 /// What all kinds of links take. Paths of files.
 struct LinkInput {
   std::vector<std::string> objects;
-  std::vector<std::string> files; // of C functions that the model calls: objects go into every kind of artifact,
-                                  // archives and shared libraries into programs and shared libraries
-  bool callsRuntime = false;      // some of those functions are the hosted runtime's
+  std::vector<std::string> files;        // of C functions that the model calls: objects go into every kind of artifact,
+                                         // archives and shared libraries into programs and shared libraries
+  std::vector<std::string> runtimeCalls; // those of these functions that are the hosted runtime's
   std::string triple;
   std::string
       runtimeFolder; // holds <triple>/libburin_runtime.a and libburin_hosted.a; empty: found beside this library

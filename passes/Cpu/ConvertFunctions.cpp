@@ -76,6 +76,16 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
         for (Operation *cast : casts)
           if (cast->use_empty())
             cast->erase();
+      } else if (auto address = dyn_cast<func::ConstantOp>(op)) {
+        // Of whom the others take the address: its only use is a cast to a pointer.
+        auto cast = address->hasOneUse() ? dyn_cast<UnrealizedConversionCastOp>(*address->user_begin())
+                                         : UnrealizedConversionCastOp();
+        if (!cast || cast.getResult(0).getType() != pointer)
+          return address.emitError("expected a function's address to become a pointer"), WalkResult::interrupt();
+        cast.getResult(0).replaceAllUsesWith(
+            LLVM::AddressOfOp::create(builder, address.getLoc(), pointer, address.getValue()));
+        cast.erase();
+        address.erase();
       }
       return WalkResult::advance();
     });

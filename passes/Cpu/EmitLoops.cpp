@@ -7,6 +7,7 @@
 // elements the operation touches.
 #include "passes/Cpu/LoopForms.h"
 #include "passes/Cpu/LoopNest.h"
+#include "passes/Cpu/ParallelLoops.h"
 #include "passes/Cpu/VectorMemory.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,8 +28,9 @@ using Accumulators = SmallVector<SmallVector<Value>>; // [instance][output]
 
 class LoopEmitter {
 public:
-  LoopEmitter(OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine)
-      : b(nest.op.getLoc(), builder), nest(nest), plan(plan), machine(machine), memory(b, machine) {}
+  LoopEmitter(OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine, int64_t operation)
+      : b(nest.op.getLoc(), builder), nest(nest), plan(plan), machine(machine), operation(operation),
+        memory(b, machine) {}
 
   void run() {
     if (llvm::is_contained(nest.extents, Size(0)))
@@ -115,7 +117,7 @@ private:
   }
 
   // A loop over [0, end) by `step`, or its body once when it runs once. `body` gets the loop variable and the carried
-  // values.
+  // values; one that carries none goes over results.
   SmallVector<Value> loop(int64_t end, int64_t step, ValueRange carried,
                           llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
     if (end <= 0)
@@ -131,6 +133,8 @@ private:
   SmallVector<Value> loop(Value begin, Value end, int64_t step, ValueRange carried,
                           llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
     auto loop = scf::ForOp::create(b, begin, end, index(step), carried);
+    if (carried.empty() && independent)
+      markParallel(loop, operation, /*overlaps=*/false);
     OpBuilder::InsertionGuard guard(b);
     if (carried.empty())
       b.setInsertionPoint(loop.getBody()->getTerminator());
@@ -777,6 +781,8 @@ private:
   const LoopNest &nest;
   const LoopPlan &plan;
   const Machine &machine;
+  int64_t operation;
+  bool independent = isIndependent(nest);
   VectorMemory memory;
   SmallVector<std::pair<Size, Value>> kept;
   llvm::DenseMap<Operation *, SmallVector<Size>> loadStrides;
@@ -787,6 +793,7 @@ private:
 
 } // namespace
 
-void burin::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine) {
-  LoopEmitter(builder, nest, plan, machine).run();
+void burin::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine,
+                           int64_t operation) {
+  LoopEmitter(builder, nest, plan, machine, operation).run();
 }

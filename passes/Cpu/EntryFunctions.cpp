@@ -16,7 +16,8 @@ using namespace burin;
 static_assert(offsetof(burin_tensor, data) == 0 && offsetof(burin_tensor, dims) == 16 &&
                   offsetof(burin_tensor, capacity) == 144 && sizeof(burin_tensor) == 152,
               "the struct types below must follow runtime.h");
-static_assert(offsetof(burin_context, allocator) == 24 && offsetof(burin_context, profile) == 40 &&
+static_assert(offsetof(burin_context, allocator) == 24 && offsetof(burin_context, parallel) == 32 &&
+                  offsetof(burin_parallel, user) == 8 && offsetof(burin_context, profile) == 40 &&
                   offsetof(burin_profile, user) == 8 && offsetof(burin_allocator, release) == 8 &&
                   offsetof(burin_allocator, user) == 16,
               "the struct types below must follow runtime.h");
@@ -74,6 +75,65 @@ void cpu::makeHook(ModuleOp module) {
     ^done:
       llvm.return
     })");
+}
+
+void cpu::makeFork(ModuleOp module) {
+  addFunctions(module, R"(
+    llvm.func internal @burin_fork(%context: !llvm.ptr, %caller: !llvm.ptr, %data: !llvm.ptr, %shift: i64) attributes {no_inline} {
+      %null = llvm.mlir.zero : !llvm.ptr
+      %none = llvm.mlir.constant(0 : i64) : i64
+      %one = llvm.mlir.constant(1 : i64) : i64
+      %has = llvm.icmp "ne" %context, %null : !llvm.ptr
+      %several = llvm.icmp "ne" %shift, %none : i64
+      %may = llvm.and %has, %several : i1
+      llvm.cond_br %may, ^look, ^alone
+    ^look:
+      %slot = llvm.getelementptr %context[0, 5] : (!llvm.ptr) -> !llvm.ptr, !llvm.struct<(i32, i32, ptr, i64, ptr, ptr, ptr)>
+      %parallel = llvm.load %slot : !llvm.ptr -> !llvm.ptr
+      %helps = llvm.icmp "ne" %parallel, %null : !llvm.ptr
+      llvm.cond_br %helps, ^fork, ^alone
+    ^fork:
+      llvm.store %shift, %data : i64, !llvm.ptr
+      %count = llvm.shl %one, %shift : i64
+      %function = llvm.load %parallel : !llvm.ptr -> !llvm.ptr
+      %at = llvm.getelementptr %parallel[0, 1] : (!llvm.ptr) -> !llvm.ptr, !llvm.struct<(ptr, ptr)>
+      %user = llvm.load %at : !llvm.ptr -> !llvm.ptr
+      llvm.call %function(%user, %caller, %data, %count) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr, i64) -> ()
+      llvm.return
+    ^alone:
+      llvm.store %none, %data : i64, !llvm.ptr
+      llvm.call %caller(%data, %none) : !llvm.ptr, (!llvm.ptr, i64) -> ()
+      llvm.return
+    })");
+}
+
+std::string cpu::makeCaller(ModuleOp module, unsigned pointers, unsigned words) {
+  std::string name = ("burin_part_" + Twine(pointers) + "_" + Twine(words)).str();
+  if (module.lookupSymbol(name))
+    return name;
+  MLIRContext *context = module.getContext();
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  Location loc = UnknownLoc::get(context);
+  Type pointer = LLVM::LLVMPointerType::get(context), i64 = builder.getI64Type(),
+       none = LLVM::LLVMVoidType::get(context);
+  auto caller = LLVM::LLVMFuncOp::create(builder, loc, name, LLVM::LLVMFunctionType::get(none, {pointer, i64}),
+                                         LLVM::Linkage::Internal);
+  Block *block = caller.addEntryBlock(builder);
+  builder.setInsertionPointToStart(block);
+  auto load = [&](Type type, int32_t slot) -> Value {
+    Value place = LLVM::GEPOp::create(builder, loc, pointer, i64, block->getArgument(0), LLVM::GEPArg(slot));
+    return LLVM::LoadOp::create(builder, loc, type, place);
+  };
+  SmallVector<Value> operands{load(pointer, 1)};
+  SmallVector<Type> types(pointers, pointer);
+  types.append(words + 2, i64);
+  for (unsigned i = 0; i < pointers + words; ++i)
+    operands.push_back(load(types[i], 2 + i));
+  operands.push_back(block->getArgument(1));
+  operands.push_back(load(i64, 0));
+  LLVM::CallOp::create(builder, loc, LLVM::LLVMFunctionType::get(none, types), operands);
+  LLVM::ReturnOp::create(builder, loc, ValueRange());
+  return name;
 }
 
 void cpu::makeMemoryFunctions(ModuleOp module) {

@@ -21,6 +21,15 @@ mlir::Value loadDim(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value te
 inline constexpr char hookName[] = "burin_layer_hook";
 void makeHook(mlir::ModuleOp module);
 
+/// void burin_fork(context, ptr caller, ptr data, i64 shift): runs caller(data, i) for all i < 1 << shift through the
+/// context's parallel hook, having stored `shift` in data[0]; without a hook caller(data, 0), having stored 0.
+inline constexpr char forkName[] = "burin_fork";
+void makeFork(mlir::ModuleOp module);
+
+/// The name of void caller(ptr data, i64 index), made at first use: calls data[1] with that many pointers and i64s from
+/// data[2] on, then index and data[0].
+std::string makeCaller(mlir::ModuleOp module, unsigned pointers, unsigned words);
+
 /// ptr burin_allocate(context, i64 bytes, ptr status) and void burin_release(context, ptr): memory of the context's
 /// allocator. ptr burin_output(context, ptr tensor, i64 bytes, ptr status): the data of an output that holds this much.
 /// What fails gives null and sets *status.

@@ -374,7 +374,7 @@ struct ContractionBuilder {
   void overPixels(PixelTile shape, const Parallel *rows, const Parallel *columns, Pixel body) {
     SmallVector<Value> at(c.parallels.size());
     auto tiled = [&](Value &index, int64_t lo, int64_t hi, int64_t step, llvm::function_ref<void()> inner) {
-      e.loop(lo, hi, step, [&](Value i) {
+      e.parallel(e.index(lo), e.index(hi), step, [&](Value i) {
         index = (hi - lo) % step ? e.min(i, e.index(hi - step)) : i;
         inner();
       });
@@ -384,7 +384,7 @@ struct ContractionBuilder {
         return body(at, shape, false);
       const Parallel &p = c.parallels[d];
       auto single = [&](llvm::function_ref<void()> inner) {
-        e.loop(e.index(0), e.index(p.extent), 1, [&](Value i) {
+        e.parallel(0, p.extent, 1, [&](Value i) {
           at[d] = i;
           inner();
         });
@@ -549,19 +549,22 @@ struct ContractionBuilder {
     PixelTile shape = chooseTile(vectors, rows, columns);
     auto overWhole = [&](llvm::function_ref<void(const Channels &)> body) {
       if (whole > 0)
-        e.loop(0, whole, 1, [&](Value i) {
-          Channels channels{nullptr, nullptr, vectors};
-          if (c.block) {
-            channels.rhs = e.mul(i, c.blockStride);
-            channels.channel = e.mul(i, c.block);
-          } else {
-            channels.channel = e.mul(i, width);
-            if (allChannels % width)
-              channels.channel = e.min(channels.channel, e.index(allChannels - width));
-            channels.rhs = channels.channel;
-          }
-          body(channels);
-        });
+        e.parallel(
+            0, whole, 1,
+            [&](Value i) {
+              Channels channels{nullptr, nullptr, vectors};
+              if (c.block) {
+                channels.rhs = e.mul(i, c.blockStride);
+                channels.channel = e.mul(i, c.block);
+              } else {
+                channels.channel = e.mul(i, width);
+                if (allChannels % width)
+                  channels.channel = e.min(channels.channel, e.index(allChannels - width));
+                channels.rhs = channels.channel;
+              }
+              body(channels);
+            },
+            /*overlaps=*/!c.block && allChannels % width != 0);
     };
     auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
       if (rest > 0)

@@ -273,7 +273,7 @@ struct Matmul {
     std::function<void(int64_t)> nest = [&](int64_t d) {
       if (d == rank - 2)
         return body(at);
-      e.loop(0, c.out.sizes[d], 1, [&](Value i) {
+      e.parallel(0, c.out.sizes[d], 1, [&](Value i) {
         at[d] = i;
         nest(d + 1);
       });
@@ -308,10 +308,13 @@ struct Matmul {
       if (!n.isStatic())
         return e.tiles(e.index(n), unknown, body);
       int64_t extent = n.value();
-      e.loop(0, llvm::divideCeil(extent, width), 1, [&](Value block) {
-        Value column = e.mul(block, width);
-        body(extent % width ? e.min(column, e.index(extent - width)) : column, width);
-      });
+      e.parallel(
+          0, llvm::divideCeil(extent, width), 1,
+          [&](Value block) {
+            Value column = e.mul(block, width);
+            body(extent % width ? e.min(column, e.index(extent - width)) : column, width);
+          },
+          /*overlaps=*/extent % width != 0);
     };
     batchLoops([&](ArrayRef<Value> at) {
       blocks([&](Value column, int64_t width) {
@@ -364,8 +367,8 @@ struct Matmul {
     auto tiled = [&](const Size &extent, int64_t step, llvm::function_ref<void(Value, int64_t)> body) {
       if (!extent.isStatic())
         return e.tiles(e.index(extent), step > 1 ? ArrayRef<int64_t>{step, 1} : ArrayRef<int64_t>{1}, body);
-      e.loop(0, extent, step,
-             [&](Value i) { body(extent.value() % step ? e.min(i, e.index(extent.value() - step)) : i, step); });
+      e.parallel(0, extent, step,
+                 [&](Value i) { body(extent.value() % step ? e.min(i, e.index(extent.value() - step)) : i, step); });
     };
     batchLoops([&](ArrayRef<Value> at) {
       Value lhs0 = offset(at, [&](int64_t d) { return lhsBatch(d); }),

@@ -31,7 +31,7 @@ struct SoftmaxLoops {
         return body(at);
       if (d == skip)
         return nest(d + 1);
-      e.loop(e.index(0), dim(init, d), 1, [&](Value i) {
+      e.parallel(e.index(0), dim(init, d), 1, [&](Value i) {
         at[d] = i;
         nest(d + 1);
       });

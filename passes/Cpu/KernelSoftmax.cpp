@@ -64,7 +64,7 @@ struct Softmax {
         return body(at);
       if (d == dim || d == rank - 1)
         return nest(d + 1);
-      e.loop(0, shape[d], 1, [&](Value i) {
+      e.parallel(0, shape[d], 1, [&](Value i) {
         at[d] = i;
         nest(d + 1);
       });
@@ -184,7 +184,8 @@ struct Softmax {
       int64_t extent = inner.value(), width = lanes;
       while (width > extent)
         width /= 2;
-      e.loop(0, extent, width, [&](Value j) { body(extent % width ? e.min(j, e.index(extent - width)) : j, width); });
+      e.parallel(0, extent, width,
+                 [&](Value j) { body(extent % width ? e.min(j, e.index(extent - width)) : j, width); });
     };
     overOthers([&](SmallVector<Value> &at) {
       columns([&](Value j, int64_t width) {

@@ -1,5 +1,6 @@
 // Emitter, flat buffers, epilogues: see the header.
 #include "passes/Cpu/KernelSupport.h"
+#include "passes/Cpu/ParallelLoops.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -20,6 +21,16 @@ void Emitter::loop(Value lo, Value hi, int64_t step, llvm::function_ref<void(Val
   loop(lo, hi, step, ValueRange(), [&](Value i, ValueRange) {
     body(i);
     return SmallVector<Value>();
+  });
+}
+
+void Emitter::parallel(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps) {
+  auto first = constantIndex(lo), last = constantIndex(hi);
+  overlaps |= step > 1 && (!first || !last || (*last - *first) % step != 0);
+  loop(lo, hi, step, [&](Value i) {
+    if (scf::ForOp loop = scf::getForInductionVarOwner(i))
+      markParallel(loop, operation, overlaps);
+    body(i);
   });
 }
 
@@ -181,9 +192,9 @@ void Emitter::tiles(Value extent, ArrayRef<int64_t> widths, llvm::function_ref<v
       Value more = arith::AndIOp::create(b, loc, worth, room);
       end = arith::SelectOp::create(b, loc, more, extent, end);
       Value last = sub(extent, index(width));
-      loop(done, end, width, [&](Value i) { body(min(i, last), width); });
+      parallel(done, end, width, [&](Value i) { body(min(i, last), width); });
     } else {
-      loop(done, end, 1, [&](Value i) { body(i, 1); });
+      parallel(done, end, 1, [&](Value i) { body(i, 1); });
     }
     done = end;
     rest = sub(extent, end);
@@ -333,7 +344,7 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
 }
 
 Value Epilogue::apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra) const {
-  return cloneEpilogue(e, op, accumulator, extra);
+  return op ? cloneEpilogue(e, op, accumulator, extra) : accumulator;
 }
 
 void cpu::storeElement(Emitter &e, nn::ComputeOp op, Value accumulator, ValueRange at) {

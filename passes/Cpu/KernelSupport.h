@@ -23,6 +23,7 @@ using mlir::Value;
 struct Emitter {
   mlir::OpBuilder &b;
   mlir::Location loc;
+  int64_t operation = 0; // whose loops these are: see ParallelLoops.h
 
   Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, loc, value); }
   Value add(Value x, Value y) { return b.createOrFold<mlir::arith::AddIOp>(loc, x, y); }
@@ -59,9 +60,16 @@ struct Emitter {
   void loop(int64_t lo, const Size &hi, int64_t step, llvm::function_ref<void(Value)> body) {
     loop(index(lo), index(hi), step, body);
   }
+  /// The same where iterations depend neither on one another nor on those of other such loops, so that they may run on
+  /// several threads: loops over results. `overlaps`: the last iteration does again what the one before it has done, as
+  /// it does wherever a last step is cut short.
+  void parallel(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps = false);
+  void parallel(int64_t lo, const Size &hi, int64_t step, llvm::function_ref<void(Value)> body, bool overlaps = false) {
+    parallel(index(lo), index(hi), step, body, overlaps);
+  }
   /// Tiles that cover [0, extent) for an extent known at run time only: body(begin, width) with widths of `widths`,
   /// which descend to 1. Narrower ones take what wider ones leave; where that is little less than a tile, one that
-  /// starts earlier takes it, so that some points are done twice.
+  /// starts earlier takes it, so that some points are done twice. Parallel.
   void tiles(Value extent, llvm::ArrayRef<int64_t> widths, llvm::function_ref<void(Value, int64_t)> body);
   /// The same with values carried from one iteration to the next.
   llvm::SmallVector<Value> loop(Value lo, Value hi, int64_t step, mlir::ValueRange inits,
@@ -104,7 +112,7 @@ struct Flat {
 /// Fails for negative strides, and for buffers known to be empty.
 mlir::FailureOr<Flat> flatten(Emitter &e, Value memref);
 
-/// The epilogue of an op with its extra operands as linear functions of the result's indices.
+/// The epilogue of an op with its extra operands as linear functions of the result's indices; without an op, none.
 class Epilogue {
 public:
   struct Extra {

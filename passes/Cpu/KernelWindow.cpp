@@ -311,7 +311,7 @@ struct Window {
   }
 
   void overChannels(int64_t step, llvm::function_ref<void(Value)> body) {
-    e.loop(0, channels, step, [&](Value i) { body(channels % step ? e.min(i, e.index(channels - step)) : i); });
+    e.parallel(0, channels, step, [&](Value i) { body(channels % step ? e.min(i, e.index(channels - step)) : i); });
   }
 
   void emit() {
@@ -352,7 +352,7 @@ struct Window {
       overChannels(lanes * vectors, [&](Value channel) { rolledPixel(at, channel, lanes, vectors); });
     };
     auto each = [&](unsigned s, Value lo, Value hi, llvm::function_ref<void()> inner) {
-      e.loop(lo, hi, 1, [&](Value i) {
+      e.parallel(lo, hi, 1, [&](Value i) {
         at[s + 1] = i;
         inner();
       });
@@ -363,7 +363,7 @@ struct Window {
       auto first = constantIndex(lo), last = constantIndex(hi);
       if (first && last) {
         now.*side = step;
-        e.loop(lo, hi, step, [&](Value i) {
+        e.parallel(lo, hi, step, [&](Value i) {
           at[s + 1] = (*last - *first) % step ? e.min(i, e.index(*last - step)) : i;
           inner();
         });
@@ -393,7 +393,7 @@ struct Window {
           if (s != last || s == 0)
             return nest(s + 1, false);
           Value row = at[s];
-          e.loop(0, now.rows, 1, [&](Value r) {
+          e.parallel(0, now.rows, 1, [&](Value r) {
             at[s] = e.add(row, r);
             nest(s + 1, false);
           });
@@ -405,7 +405,7 @@ struct Window {
       tiled(s, lo, hi, s == last ? &PixelTile::columns : &PixelTile::rows, [&] { nest(s + 1, true); });
       border(hi, e.index(d.out));
     };
-    e.loop(0, batch, 1, [&](Value n) {
+    e.parallel(0, batch, 1, [&](Value n) {
       at[0] = n;
       nest(0, true);
     });

@@ -17,6 +17,7 @@ void emitLoops(Emitter &e, nn::ComputeOp op);
 
 /// The fast kernels. A failure has emitted nothing that matters (dead views at most) and says why in `reason`.
 mlir::LogicalResult emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, std::string &reason);
+mlir::LogicalResult emitWinograd(Emitter &e, const Machine &machine, nn::ConvOp op, std::string &reason);
 mlir::LogicalResult emitConvTranspose(Emitter &e, const Machine &machine, nn::ConvTransposeOp op, std::string &reason);
 mlir::LogicalResult emitMatmul(Emitter &e, const Machine &machine, nn::MatmulOp op, std::string &reason);
 mlir::LogicalResult emitDepthwiseConv(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason);

@@ -338,3 +338,14 @@ std::optional<Combiner> burin::cpu::findCombiner(const LoopNest &nest, unsigned 
       .Case<arith::XOrIOp>([&](auto) { return Combiner{op, Kind::XOR, integer(APInt::getZero(bits))}; })
       .Default([](Operation *) { return std::nullopt; });
 }
+
+bool burin::cpu::isIndependent(const LoopNest &nest) {
+  for (Operation &op : nest.body())
+    if (auto effects = dyn_cast<MemoryEffectOpInterface>(op); effects && effects.hasEffect<MemoryEffects::Write>())
+      return false;
+  for (const NestOperand &o : nest.outputs())
+    for (auto [d, extent] : llvm::enumerate(nest.extents))
+      if (!nest.reduction[d] && !extent.is(1) && o.strides[d].is(0))
+        return false;
+  return true;
+}

@@ -86,8 +86,13 @@ bool isInterleaved(const LoopNest &nest, const NestOperand &o, unsigned dim, uns
 
 LoopPlan planLoops(const LoopNest &nest, const Machine &machine);
 
-/// Writes the loops before the op. The op itself stays.
-void emitLoops(mlir::OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine);
+/// Whether the points of the parallel dims may be done in any order and at the same time: each writes results of its
+/// own.
+bool isIndependent(const LoopNest &nest);
+
+/// Writes the loops before the op. The op itself stays. `operation` is its number (ParallelLoops.h).
+void emitLoops(mlir::OpBuilder &builder, const LoopNest &nest, const LoopPlan &plan, const Machine &machine,
+               int64_t operation = 0);
 
 } // namespace burin::cpu
 

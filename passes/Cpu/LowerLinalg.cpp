@@ -1,6 +1,7 @@
 // cpu-lower-linalg: each linalg operation on memrefs becomes loops over vectors; see LoopNest.h for the idea. What has
 // no such form (maps that are not linear, bodies with regions) becomes scalar loops. Must not touch nn operations.
 #include "passes/Cpu/LoopNest.h"
+#include "passes/Cpu/ParallelLoops.h"
 #include "passes/Cpu/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -46,6 +47,27 @@ void expandAffineApply(affine::AffineApplyOp op) {
   }
 }
 
+// Scalar loops, one a dim: those over results up to the first that is not. A body that writes memory itself may do so
+// in an order that counts.
+void markLoops(linalg::LinalgOp op, ArrayRef<Operation *> loops, int64_t operation) {
+  bool writes = op->getRegion(0)
+                    .walk([](MemoryEffectOpInterface inner) {
+                      return inner.hasEffect<MemoryEffects::Write>() ? WalkResult::interrupt() : WalkResult::advance();
+                    })
+                    .wasInterrupted();
+  for (auto [loop, kind] : llvm::zip(loops, op.getIteratorTypesArray())) {
+    if (writes || kind != utils::IteratorType::parallel)
+      return;
+    bool inAllResults = llvm::all_of(op.getDpsInitsMutable(), [&, loop = loop](OpOperand &init) {
+      unsigned dim = llvm::find(loops, loop) - loops.begin();
+      return op.getMatchingIndexingMap(&init).isFunctionOfDim(dim);
+    });
+    if (!inAllResults)
+      return;
+    markParallel(cast<scf::ForOp>(loop), operation, /*overlaps=*/false);
+  }
+}
+
 struct LowerLinalg : burin::impl::LowerLinalgBase<LowerLinalg> {
   using LowerLinalgBase::LowerLinalgBase;
 
@@ -61,6 +83,7 @@ struct LowerLinalg : burin::impl::LowerLinalgBase<LowerLinalg> {
     });
     SmallVector<linalg::LinalgOp> ops;
     getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    int64_t operation = nextOperation(getOperation());
     for (linalg::LinalgOp op : ops) {
       op->walk([](affine::AffineApplyOp apply) { expandAffineApply(apply); });
       IRRewriter rewriter(op);
@@ -70,15 +93,17 @@ struct LowerLinalg : burin::impl::LowerLinalgBase<LowerLinalg> {
           op.hasPureBufferSemantics() ? makeLoopNest(rewriter, op) : FailureOr<LoopNest>(failure());
       if (succeeded(nest)) {
         LoopPlan plan = planLoops(*nest, *machine);
-        emitLoops(rewriter, *nest, plan, *machine);
+        emitLoops(rewriter, *nest, plan, *machine, operation++);
         remark::passed(op.getLoc(), options)
             << remark::metric("width", plan.width) << remark::metric("unroll", plan.unroll)
             << remark::metric("transposed", plan.tileDim >= 0);
       } else {
-        if (failed(linalg::linalgOpToLoops(rewriter, op))) {
+        FailureOr<linalg::LinalgLoops> loops = linalg::linalgOpToLoops(rewriter, op);
+        if (failed(loops)) {
           op.emitError() << "expected an operation on buffers with linear layouts";
           return signalPassFailure();
         }
+        markLoops(op, *loops, operation++);
         remark::missed(op.getLoc(), options) << remark::reason("layout or body has no vector form; scalar loops");
       }
       rewriter.eraseOp(op);

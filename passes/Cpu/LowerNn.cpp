@@ -3,6 +3,7 @@
 // The idea: one fast builder an op (Kernel<Family>.cpp) parameterized by a machine row, and one complete reference
 // (KernelLoops.cpp) that takes whatever a fast builder refuses. Must run on buffers; looks at nothing outside the op.
 #include "passes/Cpu/Kernels.h"
+#include "passes/Cpu/ParallelLoops.h"
 #include "passes/Cpu/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -61,13 +62,17 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
     auto ops = cpu::operationsOf(getOperation());
     if (failed(ops))
       return signalPassFailure();
+    int64_t operation = cpu::nextOperation(getOperation());
     for (nn::ComputeOp op : *ops) {
       OpBuilder builder(op);
-      cpu::Emitter e{builder, op.getLoc()};
+      cpu::Emitter e{builder, op.getLoc(), operation++};
       std::string reason = "no fast kernel";
       LogicalResult done =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
-              .Case([&](nn::ConvOp o) { return cpu::emitConv(e, *machine, o, reason); })
+              .Case([&](nn::ConvOp o) {
+                return o.getWinograd() ? cpu::emitWinograd(e, *machine, o, reason)
+                                       : cpu::emitConv(e, *machine, o, reason);
+              })
               .Case([&](nn::ConvTransposeOp o) { return cpu::emitConvTranspose(e, *machine, o, reason); })
               .Case([&](nn::MatmulOp o) { return cpu::emitMatmul(e, *machine, o, reason); })
               .Case([&](nn::DepthwiseConvOp o) { return cpu::emitDepthwiseConv(e, *machine, o, reason); })

@@ -119,6 +119,33 @@ LogicalResult expandViews(Operation *root) {
   return applyPatternsGreedily(root, std::move(patterns));
 }
 
+// Elements of bf16 are bits to this target: where LLVM takes a masked access apart element by element, it would convert
+// them through f32 by calls.
+void accessBf16AsBits(Operation *root) {
+  auto asBits = [](Type type) -> Type {
+    auto vector = dyn_cast<VectorType>(type);
+    return vector && vector.getElementType().isBF16() ? vector.clone(IntegerType::get(type.getContext(), 16)) : Type();
+  };
+  root->walk([&](Operation *op) {
+    if (!isa<LLVM::LoadOp, LLVM::StoreOp, LLVM::MaskedLoadOp, LLVM::MaskedStoreOp>(op))
+      return;
+    OpBuilder b(op);
+    for (OpOperand &operand : op->getOpOperands())
+      if (Type bits = asBits(operand.get().getType()))
+        operand.set(LLVM::BitcastOp::create(b, op->getLoc(), bits, operand.get()));
+    if (op->getNumResults() == 0)
+      return;
+    Value result = op->getResult(0);
+    Type type = result.getType(), bits = asBits(type);
+    if (!bits)
+      return;
+    b.setInsertionPointAfter(op);
+    result.setType(bits);
+    auto back = LLVM::BitcastOp::create(b, op->getLoc(), type, result);
+    result.replaceAllUsesExcept(back, back);
+  });
+}
+
 struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
   // Built once and shared by all threads' copies: there are hundreds of patterns.
   std::shared_ptr<LLVMTypeConverter> converter;
@@ -163,6 +190,7 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
     if (failed(applyPartialConversion(function, flowTarget, toControlFlow)) ||
         failed(applyPartialConversion(function, *target, toLLVM)))
       return signalPassFailure();
+    accessBf16AsBits(function);
     resolveArguments(function);
     removeDead(function);
   }

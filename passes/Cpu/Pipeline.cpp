@@ -12,17 +12,23 @@ namespace burin {
 } // namespace burin
 
 using namespace mlir;
+using namespace burin;
 
-void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
+static void buildPipeline(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel) {
   std::string name = machine.name.str();
   pm.addPass(createOutlineKernels());
   pm.addPass(createMakeEntry());
   pm.addPass(createLowerCalls());
 
-  // One function at a time from here on, on all threads.
+  // One function at a time, on all threads.
+  OpPassManager &loops = pm.nest<func::FuncOp>();
+  loops.addPass(createLowerNn({name}));
+  loops.addPass(createLowerLinalg({name}));
+
+  // All loops are there, and their cost still shows.
+  pm.addPass(createParallelizeKernels(parallel));
+
   OpPassManager &kernels = pm.nest<func::FuncOp>();
-  kernels.addPass(createLowerNn({name}));
-  kernels.addPass(createLowerLinalg({name}));
   // Before CSE, which shares the polynomials' constants.
   kernels.addPass(createApproximateMath({name}));
   kernels.addPass(createCSEPass());
@@ -31,21 +37,29 @@ void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
   pm.addPass(createConvertFunctions());
 }
 
+void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
+  ParallelizeKernelsOptions parallel;
+  parallel.machineName = machine.name.str();
+  buildPipeline(pm, machine, parallel);
+}
+
 namespace {
 struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
   Option<std::string> machine{*this, "machine", llvm::cl::desc("row of the machine table: a --target name"),
                               llvm::cl::init("host")};
+  Option<int64_t> minimalPart{*this, "minimal-part", llvm::cl::desc("of cpu-parallelize-kernels"),
+                              llvm::cl::init(ParallelizeKernelsOptions().minimalPart)};
 };
 } // namespace
 
 void burin::registerCpuPasses() {
   registerBurinCpuPasses();
-  PassPipelineRegistration<CpuPipelineOptions>("cpu", "from nn and linalg on memrefs to the LLVM dialect",
-                                               [](OpPassManager &pm, const CpuPipelineOptions &options) {
-                                                 if (const Machine *machine = findMachine(options.machine))
-                                                   buildCpuPipeline(pm, *machine);
-                                                 else
-                                                   llvm::errs() << "unknown machine '" << options.machine
-                                                                << "', expected one of: " << machineNames() << "\n";
-                                               });
+  PassPipelineRegistration<CpuPipelineOptions>(
+      "cpu", "from nn and linalg on memrefs to the LLVM dialect",
+      [](OpPassManager &pm, const CpuPipelineOptions &options) {
+        if (const Machine *machine = findMachine(options.machine))
+          buildPipeline(pm, *machine, {machine->name.str(), options.minimalPart});
+        else
+          llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
+      });
 }

@@ -19,6 +19,9 @@ struct GraphOptions {
   /// ONNX names of the operators that later stages lower. Others expand by their ONNX function body. Empty: none
   /// expands.
   llvm::SmallVector<std::string> lowered;
+  /// The graph is to be quantized: products stay single operators with outputs of their own, and nothing becomes an
+  /// operator newer than the opset that quantized graphs are written at.
+  bool isToQuantize = false;
 };
 
 /// Imported onnx -> canonical, folded and fused onnx. `evaluator` may be null: then what no folder of the room computes

@@ -46,10 +46,11 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   // Raising before fusion: `x + 3` of a spelled-out HardSigmoid must not vanish in a convolution's bias.
   pm.addPass(createRaiseActivations());
   pm.addPass(createRaiseLayerNorm());
-  pm.addPass(createRaiseGroupNorm());
+  if (!options.isToQuantize)
+    pm.addPass(createRaiseGroupNorm());
   pm.addPass(createRaiseSoftmax());
   // Only where the graph leaves as ONNX: what is compiled keeps them spelled out, as the later stages fuse the parts.
-  if (options.lowered.empty()) {
+  if (options.lowered.empty() && !options.isToQuantize) {
     pm.addPass(createRaiseRmsNorm());
     pm.addPass(createRaiseRotary());
     pm.addPass(createRaiseAttention());
@@ -72,7 +73,8 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   // Another runtime pays for each operator; here it is vectors that count, and 16 columns fill those of every machine.
   FuseSiblingsOptions siblings;
   siblings.lanes = options.lowered.empty() ? 0 : 16;
-  pm.addPass(createFuseSiblings(siblings));
+  if (!options.isToQuantize)
+    pm.addPass(createFuseSiblings(siblings));
   if (!options.lowered.empty()) {
     LowerConvTransposeOptions phases;
     phases.lanes = 16;

@@ -8,16 +8,25 @@ using namespace mlir;
 namespace burin::lower {
 namespace {
 
+/// Logical dim `dim` as dims `parts`, where it lies.
+Placed split(Lowering &l, const Placed &placed, int64_t dim, ArrayRef<int64_t> parts) {
+  int64_t at = positionOf(placed.order, dim), more = parts.size() - 1;
+  Order order(placed.order);
+  for (int64_t &d : order)
+    d += d > dim ? more : 0;
+  for (int64_t part = 1; part <= more; ++part)
+    order.insert(order.begin() + at + part, dim + part);
+  return {l.split(placed.value, at, parts), order};
+}
+
 LogicalResult lowerDepthToSpace(Lowering &l, onnx::DepthToSpaceOp op) {
   Value result = op.getOutput();
   if (setEmpty(l, op))
     return success();
-  Dims shape(l.shape(op.getInput()));
-  int64_t block = op.getBlocksize(), n = shape[0], c = shape[1] / (block * block), h = shape[2], w = shape[3];
+  int64_t block = op.getBlocksize(), depth = l.floorDiv(l.shape(op.getInput())[1], block * block);
   bool crd = op.getMode() == "CRD";
-  Dims split = crd ? Dims{n, c, block, block, h, w} : Dims{n, block, block, c, h, w};
+  Placed input = split(l, l.get(op.getInput()), 1, crd ? Dims{depth, block, block} : Dims{block, block, depth});
   Dims permutation = crd ? Dims{0, 1, 4, 2, 5, 3} : Dims{0, 3, 4, 1, 5, 2};
-  Placed input = regrouped(l, l.get(op.getInput()), split);
   l.set(result, regrouped(l, transposed(input, permutation), l.shape(result)));
   return success();
 }
@@ -28,9 +37,9 @@ LogicalResult lowerSpaceToDepth(Lowering &l, onnx::SpaceToDepthOp op) {
     return success();
   Dims shape(l.shape(op.getInput()));
   int64_t block = op.getBlocksize();
-  Dims split = {shape[0], shape[1], shape[2] / block, block, shape[3] / block, block};
+  Placed input = split(l, l.get(op.getInput()), 3, {l.floorDiv(shape[3], block), block});
+  input = split(l, input, 2, {l.floorDiv(shape[2], block), block});
   Dims permutation = op.getMode() == "CRD" ? Dims{0, 1, 3, 5, 2, 4} : Dims{0, 3, 5, 1, 2, 4};
-  Placed input = regrouped(l, l.get(op.getInput()), split);
   l.set(result, regrouped(l, transposed(input, permutation), l.shape(result)));
   return success();
 }

@@ -306,6 +306,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     }
     if ((done = inferScalars(l, op)))
       return success();
+    checkOperandSizes(l, op);
     auto isFreeValue = [&](Value v) { return !l.isAbsent(v) && anyFree(l.shape(v)); };
     if (takesFreeDims(op) ||
         (llvm::none_of(op->getOperands(), isFreeValue) && llvm::none_of(op->getResults(), isFreeValue)))
@@ -406,8 +407,11 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     }
     if (done)
       return success();
-    if (!hasBodies && op->getNumResults() &&
-        llvm::all_of(op->getResults(), [&](Value v) { return !l.isAbsent(v) && !product(l.shape(v)); })) {
+    // Nothing to compute; a size that data decides is the operator's to say.
+    auto holdsNothing = [&](Value v) {
+      return !l.isAbsent(v) && !llvm::is_contained(l.shape(v), ShapedType::kDynamic) && !product(l.shape(v));
+    };
+    if (!hasBodies && op->getNumResults() && llvm::all_of(op->getResults(), holdsNothing)) {
       for (Value v : op->getResults())
         l.set(v, l.empty(l.typeIn(v, identityOrder(l.rank(v)))));
       return success();
@@ -491,6 +495,9 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
       if (!tensor || !(tensor.getElementType().isIntOrFloat() || isString(tensor)))
         return main.emitError("output ") << i << ": expected a tensor of numbers, got " << v.getType();
       results.push_back(l.getIdentity(v));
+      // Without an element nothing writes it, and its dims are told by who does.
+      if (results.back().getDefiningOp<tensor::EmptyOp>() && anyFree(l.shape(v)))
+        results.back() = l.filled(l.typeOf(results.back()), l.zero(l.element(v)));
       if (Attribute names = dimNames(attrs, v.getType()))
         main.setResultAttr(i, "burin.dim_names", names);
       main.setResultAttr(i, "burin.dtype", dtype(v));

@@ -523,6 +523,48 @@ Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
   return tensor;
 }
 
+/// Each of `rank` dims a group of its own, but for `count` from `dim` on, which are one.
+static SmallVector<ReassociationIndices> oneGroup(int64_t rank, int64_t dim, int64_t count) {
+  SmallVector<ReassociationIndices> groups;
+  for (int64_t d = 0; d < rank; ++d)
+    if (d > dim && d < dim + count)
+      groups.back().push_back(d);
+    else
+      groups.push_back({d});
+  return groups;
+}
+
+Value Lowering::split(Value tensor, int64_t dim, ArrayRef<int64_t> parts) {
+  Shaped type = typeOf(tensor), middle = type;
+  int64_t whole = product(parts);
+  agree(type.shape[dim], whole);
+  middle.shape[dim] = whole;
+  if (RankedTensorType cast = middle; cast != tensor.getType())
+    tensor = built(tensor::CastOp::create(b, cast, tensor), middle.shape);
+  Dims shape(type.shape);
+  shape.erase(shape.begin() + dim);
+  shape.insert(shape.begin() + dim, parts.begin(), parts.end());
+  return built(tensor::ExpandShapeOp::create(b, RankedTensorType(Shaped(shape, type.element)), tensor,
+                                             oneGroup(shape.size(), dim, parts.size()), fold(shape)),
+               shape);
+}
+
+Value Lowering::merge(Value tensor, int64_t dim, int64_t count, int64_t extent) {
+  Shaped type = typeOf(tensor);
+  Dims shape(type.shape);
+  int64_t whole = product(ArrayRef(shape).slice(dim, count));
+  agree(whole, extent);
+  shape.erase(shape.begin() + dim, shape.begin() + dim + count);
+  shape.insert(shape.begin() + dim, whole);
+  tensor = built(tensor::CollapseShapeOp::create(b, RankedTensorType(Shaped(shape, type.element)), tensor,
+                                                 oneGroup(type.getRank(), dim, count)),
+                 shape);
+  shape[dim] = extent;
+  if (RankedTensorType cast = Shaped(shape, type.element); cast != tensor.getType())
+    tensor = tensor::CastOp::create(b, cast, tensor);
+  return built(tensor, shape);
+}
+
 Value Lowering::transpose(Value tensor, ArrayRef<int64_t> permutation) {
   if (isIdentity(permutation))
     return tensor;

@@ -169,6 +169,10 @@ public:
   mlir::Value built(mlir::Value physical, llvm::ArrayRef<int64_t> shape);
   /// Same elements in row-major order, another shape: tensor.collapse_shape and expand_shape.
   mlir::Value reshape(mlir::Value tensor, llvm::ArrayRef<int64_t> shape);
+  /// Dim `dim` as dims `parts`, and `count` dims from `dim` on as one of `extent`: reshapes whose sizes the program
+  /// checks where they cannot be proved to fit.
+  mlir::Value split(mlir::Value tensor, int64_t dim, llvm::ArrayRef<int64_t> parts);
+  mlir::Value merge(mlir::Value tensor, int64_t dim, int64_t count, int64_t extent);
   /// Result dim i is dim permutation[i] of `tensor`: linalg.transpose, a reshape where only dims of 1 move.
   mlir::Value transpose(mlir::Value tensor, llvm::ArrayRef<int64_t> permutation);
   /// One linalg.generic, all loops parallel, over the result's dims; maps go from them to each operand's dims.

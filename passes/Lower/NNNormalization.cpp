@@ -185,23 +185,23 @@ LogicalResult lowerGroups(Lowering &l, Operation *op, int64_t groups, double eps
   Value x = op->getOperand(0);
   Placed placed = l.get(x);
   int64_t channels = l.shape(x)[1], at = positionOf(placed.order, 1);
-  if (groups < 1 || channels % groups)
+  if (groups != channels && groups < 1)
+    return l.error(op) << "expected num_groups of 1 or more, got " << groups;
+  if (groups != channels && !isFree(channels) && channels % groups)
     return l.error(op) << "expected num_groups to divide the " << channels << " channels, got " << groups;
-  Dims shape(l.typeOf(placed.value).getShape());
-  shape[at] = groups;
-  shape.insert(shape.begin() + at + 1, channels / groups);
-  Value split = l.reshape(placed.value, shape);
+  Dims parts = {groups, groups == channels ? 1 : l.floorDiv(channels, groups)};
+  Value split = l.split(placed.value, at, parts);
   Dims axes;
   for (auto [position, dim] : llvm::enumerate(placed.order))
     if (dim > 1)
       axes.push_back(static_cast<int64_t>(position) > at ? position + 1 : position);
   axes.push_back(at + 1);
-  AffineMap map =
-      AffineMap::get(shape.size(), 0, {l.b.getAffineDimExpr(at), l.b.getAffineDimExpr(at + 1)}, l.b.getContext());
-  auto read = [&](Value v) { return Read{l.reshape(l.getIdentity(v), {groups, channels / groups}), map}; };
+  AffineMap map = AffineMap::get(placed.order.size() + 1, 0, {l.b.getAffineDimExpr(at), l.b.getAffineDimExpr(at + 1)},
+                                 l.b.getContext());
+  auto read = [&](Value v) { return Read{l.split(l.getIdentity(v), 0, parts), map}; };
   Statistics statistics = getStatistics(l, split, axes, epsilon, /*centered=*/true);
   Value result = applyNormalization(l, split, axes, statistics, read(op->getOperand(1)), read(op->getOperand(2)));
-  l.set(op->getResult(0), l.reshape(result, l.typeOf(placed.value).getShape()), placed.order);
+  l.set(op->getResult(0), l.merge(result, at, 2, channels), placed.order);
   return success();
 }
 

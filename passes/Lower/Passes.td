@@ -19,8 +19,8 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
   let description = [{
     One walk over `@main` in order. Each value becomes a tensor with signless elements and the order its dims lie in, so
     that transpositions cost nothing until two orders meet; convolutions and pools work channels last. Inputs and
-    results keep the graph's own shapes and orders. All shapes must be static: a free dim, a shape that depends on
-    data and an operator without a lowering are each one located error.
+    results keep the graph's own shapes and orders. Free dims become index values and the program checks what types do
+    not prove; an operator without a lowering, or one that takes no free dims, is one located error.
 
     Example: test/passes/Lower/lower-onnx.mlir#transposes_once
   }];
@@ -31,7 +31,7 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
 def VerifyLowered : Pass<"verify-lowered", "mlir::ModuleOp"> {
   let summary = "Check the contract of the door behind the lower stage";
   let description = [{
-    `@main` holds only nn, linalg, tensor, arith and math operations on static tensors with signless elements and no
+    `@main` holds only nn, linalg, tensor, arith and math operations on tensors with signless elements and no
     encoding; its arguments and results carry `onnx.name` and `burin.dtype`; nothing of onnx is left in the module.
 
     Example: test/passes/Lower/verify-lowered.mlir#lowered

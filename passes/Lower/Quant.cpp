@@ -56,7 +56,9 @@ FailureOr<Parameter> readParameter(Lowering &l, Operation *op, Value v, StringRe
     return parameter;
   }
   axis = normalizeAxis(axis, rank);
-  if (shape.size() == 1 && axis >= 0 && axis < rank && shape[0] == whole[axis]) {
+  bool perIndex = shape.size() == 1 && axis >= 0 && axis < rank;
+  if (perIndex && (shape[0] == whole[axis] || isFree(shape[0]) || isFree(whole[axis]))) {
+    l.agree(shape[0], whole[axis]);
     parameter.tensor = l.getIdentity(v);
     parameter.map = selectDims(l, rank, positionOf(order, axis));
     return parameter;

@@ -11,6 +11,8 @@ namespace burin::lower {
 bool inferScalars(Lowering &l, mlir::Operation *op);
 /// The extents of all results; silent failure where the operator's shapes cannot be told before it runs.
 mlir::LogicalResult inferShapes(Lowering &l, mlir::Operation *op);
+/// Has the program check the sizes that operands must share and types do not prove.
+void checkOperandSizes(Lowering &l, mlir::Operation *op);
 /// start, start + step, ... up to `end` of an axis of `extent`, as ONNX's Slice counts: where it begins and how many.
 struct SliceRange {
   int64_t start, count;

@@ -464,6 +464,12 @@ Shape ofFirst(Lowering &l, Operation *op) {
           result.insert(result.begin(), data.size() - result.size(), 1);
         for (size_t i = 0; i < data.size(); ++i) {
           int64_t &extent = result[result.size() - data.size() + i];
+          if (data[i] == 1) // the extent asked for
+            continue;
+          // An extent that only the program knows may be 1, which keeps the operand's.
+          if (isFree(extent) && extent != data[i])
+            extent =
+                l.extents.select(l.b, l.extents.compare(l.b, arith::CmpIPredicate::eq, extent, 1), data[i], extent);
           extent = l.broadcastExtent(data[i], extent);
         }
         return result;

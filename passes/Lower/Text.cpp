@@ -32,8 +32,8 @@ template <const char *callee> LogicalResult lowerPair(Lowering &l, Operation *op
 /// The pattern is read here too, so that a wrong one is an error of compiling.
 LogicalResult lowerMatch(Lowering &l, Operation *op) {
   auto text = op->getAttrOfType<StringAttr>("pattern");
-  const char *why;
-  burin_pattern *pattern = burin_pattern_create(text ? text.data() : "", text ? text.size() : 0, &why);
+  char why[200];
+  burin_pattern *pattern = burin_pattern_create(text ? text.data() : "", text ? text.size() : 0, why, sizeof why);
   if (!pattern)
     return l.error(op) << "expected a regular expression in RE2's syntax, got '" << (text ? text.getValue() : "")
                        << "': " << why;

@@ -10,12 +10,17 @@ namespace burin {
 #define GEN_PASS_DECL
 #include "passes/Tensor/Passes.h.inc"
 
+struct TensorOptions {
+  std::string winograd = "auto"; // mode and largest error of tensor-choose-winograd
+  double winogradError = 1e-4;
+};
+
 /// Contract out: `func @main(inputs..., outputs..., %arena: memref<Axi8>, %weights: memref<Wxi8>)` without results,
 /// straight-line at its top level; nn and linalg ops on static memrefs that are arguments, or views of arena and
 /// weights (memref.view, subview, collapse, expand); no allocation. Module attributes: `burin.arena_bytes`,
 /// `burin.peak_live_bytes` (i64) and `burin.weights`, an array of {name, offset, source_bytes, encoding ("raw" or
 /// "packed"), data (elements)} in the order they lie in the section.
-void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine);
+void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine, const TensorOptions &options = {});
 
 /// For targets that place memory themselves: fusion and bufferization alone. Contract out: @main(inputs..., outputs...)
 /// on memrefs, buffers as memref.alloc, constants as globals, weights as the lower stage left them.

@@ -14,6 +14,22 @@ def AlignLoops : Pass<"tensor-align-loops", "mlir::func::FuncOp"> {
   let dependentDialects = ["mlir::scf::SCFDialect"];
 }
 
+def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
+  let summary = "transform the filters of 3x3 convolutions that are faster as Winograd convolutions";
+  let description = [{
+    A constant f32 filter [3, 3, ic, oc] of an `nn.conv` with steps and dilations of 1, one group and a result of known size becomes
+    [(M+2)^2, ic, oc], and the op gets `winograd = M`: M = 2 or 4 as the mode says, or whichever the cost model of lib/Support/Winograd.h finds
+    fastest. Does nothing where the plain kernel is estimated to be as fast, or where the rounding error to expect exceeds the bound.
+    The filter grows to 16/9 or 4 times its size. Must run before tensor-pack-weights.
+    Example: test/passes/Tensor/choose-winograd.mlir#large
+  }];
+  let options = [
+    Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
+    Option<"mode", "mode", "std::string", "\"auto\"", "off, f2, f4 (wherever it is possible) or auto (where it is estimated to gain)">,
+    Option<"maxError", "max-error", "double", "1e-4", "auto: largest rounding error to expect, as a share of a layer's largest result">];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect"];
+}
+
 def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
   let summary = "move constant buffers into one weight section";
   let description = [{

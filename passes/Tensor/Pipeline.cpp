@@ -28,7 +28,7 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
+void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const TensorOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
   if (!machine.narrowFloatArithmetic)
@@ -37,6 +37,7 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   // loop.
   function.addPass(createFuseElementwise());
   function.addPass(createFuseEpilogue());
+  function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
   function.addPass(createPackWeights({machine.name.str()}));
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());

@@ -47,13 +47,33 @@ static void host_release(void *user, void *pointer) {
 
 const burin_allocator burin_host_allocator = {host_allocate, host_release, NULL};
 
-void burin_flush_denormals(void) {
+uint64_t burin_float_control(void) {
 #if defined(__x86_64__)
-  _mm_setcsr(_mm_getcsr() | 0x8040); /* flush to zero, denormals are zero */
+  return _mm_getcsr() & ~(uint64_t)_MM_EXCEPT_MASK; /* what has happened so far is no setting */
 #elif defined(__aarch64__)
   uint64_t control;
   __asm__ volatile("mrs %0, fpcr" : "=r"(control));
-  __asm__ volatile("msr fpcr, %0" : : "r"(control | 1u << 24));
+  return control;
+#else
+  return 0;
+#endif
+}
+
+void burin_set_float_control(uint64_t control) {
+  if (control == burin_float_control())
+    return;
+#if defined(__x86_64__)
+  _mm_setcsr((unsigned)control);
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"(control));
+#endif
+}
+
+void burin_flush_denormals(void) {
+#if defined(__x86_64__)
+  burin_set_float_control(burin_float_control() | 0x8040); /* flush to zero, denormals are zero */
+#elif defined(__aarch64__)
+  burin_set_float_control(burin_float_control() | 1u << 24);
 #endif
 }
 

@@ -18,6 +18,10 @@ void *burin_arena_allocate(uint64_t bytes);
 /* malloc and free, aligned. */
 extern const burin_allocator burin_host_allocator;
 
+/* How this thread rounds and treats denormals, as the machine's own word, for another thread to do the same. */
+uint64_t burin_float_control(void);
+void burin_set_float_control(uint64_t control);
+
 /* Treats denormal numbers as zero on this thread from now on: they cost up to 100 times more and mean nothing here. */
 void burin_flush_denormals(void);
 

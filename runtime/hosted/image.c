@@ -1,4 +1,4 @@
-/* See image.h. Each decoder reads through a bounds-checked cursor or checks a whole row before it copies one. */
+/* See image.h. Each decoder here reads through a bounds-checked cursor or checks a whole row before it copies one. */
 #include "runtime/hosted/image.h"
 
 #include <stdlib.h>
@@ -124,140 +124,23 @@ static int decode_pnm(const uint8_t *b, uint64_t length, int only_size, burin_im
   return 1;
 }
 
-/* --- PNG (ISO/IEC 15948): chunks; IDAT together are one zlib stream of filtered rows ---------------------------------
- */
+/* --- TIFF 6.0: one directory of 12-byte entries, strips of rows
+ * ------------------------------------------------------- */
 
-static uint8_t paeth(int a, int b, int c) {
-  int p = a + b - c, pa = abs(p - a), pb = abs(p - b), pc = abs(p - c);
-  return (uint8_t)(pa <= pb && pa <= pc ? a : pb <= pc ? b : c);
-}
-
-/* A zlib stream in pieces; 0 where it does not give exactly `size` bytes. */
-typedef struct piece {
-  const uint8_t *at;
-  uint64_t size;
-} piece;
-
-static int inflate_all(const piece *pieces, int count, uint8_t *to, uint64_t size) {
+/* A zlib stream; 0 where it does not give exactly `wanted` bytes. */
+static int inflate_all(const uint8_t *from, uint64_t size, uint8_t *to, uint64_t wanted) {
   z_stream stream = {0};
-  if (size > UINT32_MAX || inflateInit(&stream) != Z_OK)
+  if (size > UINT32_MAX || wanted > UINT32_MAX || inflateInit(&stream) != Z_OK)
     return 0;
+  stream.next_in = (Bytef *)(uintptr_t)from;
+  stream.avail_in = (uInt)size;
   stream.next_out = to;
-  stream.avail_out = (uInt)size;
-  int status = Z_OK;
-  for (int i = 0; i < count && status == Z_OK && stream.avail_out; ++i) {
-    stream.next_in = (Bytef *)(uintptr_t)pieces[i].at;
-    stream.avail_in = (uInt)pieces[i].size;
-    status = inflate(&stream, Z_NO_FLUSH);
-    if (status == Z_BUF_ERROR)
-      status = Z_OK;
-  }
+  stream.avail_out = (uInt)wanted;
+  inflate(&stream, Z_FINISH);
   int done = stream.avail_out == 0;
   inflateEnd(&stream);
   return done;
 }
-
-static int unfilter(uint8_t *rows, int64_t height, int64_t stride, int step) {
-  for (int64_t y = 0; y < height; ++y) {
-    uint8_t *row = rows + y * (stride + 1), filter = *row++;
-    const uint8_t *above = y ? row - stride - 1 : NULL;
-    for (int64_t x = 0; x < stride; ++x) {
-      int a = x >= step ? row[x - step] : 0, b = above ? above[x] : 0, c = above && x >= step ? above[x - step] : 0;
-      switch (filter) {
-      case 0:
-        break;
-      case 1:
-        row[x] = (uint8_t)(row[x] + a);
-        break;
-      case 2:
-        row[x] = (uint8_t)(row[x] + b);
-        break;
-      case 3:
-        row[x] = (uint8_t)(row[x] + (a + b) / 2);
-        break;
-      case 4:
-        row[x] = (uint8_t)(row[x] + paeth(a, b, c));
-        break;
-      default:
-        return 0;
-      }
-    }
-  }
-  return 1;
-}
-
-static int decode_png(const uint8_t *b, uint64_t length, int only_size, burin_image *image) {
-  if (length < 33 || big(b + 8, 4) != 13 || memcmp(b + 12, "IHDR", 4))
-    return 0;
-  image->width = big(b + 16, 4);
-  image->height = big(b + 20, 4);
-  int bits = b[24], color = b[25];
-  int channels = color == 2 ? 3 : color == 4 ? 2 : color == 6 ? 4 : 1;
-  int good = (bits == 8) || (bits == 16 && color != 3) ||
-             ((bits == 1 || bits == 2 || bits == 4) && (color == 0 || color == 3));
-  if (!good || color > 6 || color == 1 || color == 5 || b[28] != 0 || !burin_image_allocate(image, only_size))
-    return 0;
-  if (only_size)
-    return 1;
-  const uint8_t *palette = NULL;
-  uint32_t colors = 0;
-  int count = 0, room = 0;
-  piece *pieces = NULL;
-  for (uint64_t at = 33; at + 12 <= length;) {
-    uint64_t size = big(b + at, 4);
-    const uint8_t *name = b + at + 4, *data = b + at + 8;
-    if (size > length - at - 12 || !memcmp(name, "IEND", 4))
-      break;
-    if (!memcmp(name, "PLTE", 4)) {
-      palette = data;
-      colors = (uint32_t)size / 3;
-    } else if (!memcmp(name, "IDAT", 4)) {
-      if (count == room) {
-        room = room ? 2 * room : 16;
-        piece *more = realloc(pieces, (size_t)room * sizeof *pieces);
-        if (!more)
-          break;
-        pieces = more;
-      }
-      pieces[count++] = (piece){data, size};
-    }
-    at += size + 12;
-  }
-  int64_t stride = (image->width * channels * bits + 7) / 8;
-  int step = channels * bits < 8 ? 1 : channels * bits / 8;
-  uint8_t *rows = malloc((size_t)((stride + 1) * image->height));
-  int done = rows && (color != 3 || palette) &&
-             inflate_all(pieces, count, rows, (uint64_t)((stride + 1) * image->height)) &&
-             unfilter(rows, image->height, stride, step);
-  for (int64_t y = 0; y < image->height && done; ++y) {
-    const uint8_t *row = rows + y * (stride + 1) + 1;
-    uint8_t *to = image->pixels + y * image->width * 3;
-    for (int64_t x = 0; x < image->width; ++x, to += 3) {
-      if (bits < 8) {
-        uint32_t most = (1u << bits) - 1, v = row[x * bits / 8] >> (8 - bits - x * bits % 8) & most;
-        if (color == 3)
-          v < colors ? put(to, palette[3 * v], palette[3 * v + 1], palette[3 * v + 2]) : put(to, 0, 0, 0);
-        else
-          put(to, (uint8_t)(v * 255 / most), (uint8_t)(v * 255 / most), (uint8_t)(v * 255 / most));
-        continue;
-      }
-      const uint8_t *p = row + x * step;
-      int next = bits / 8;
-      if (color == 3)
-        *p < colors ? put(to, palette[3 * *p], palette[3 * *p + 1], palette[3 * *p + 2]) : put(to, 0, 0, 0);
-      else if (channels >= 3)
-        put(to, p[0], p[next], p[2 * next]);
-      else
-        put(to, p[0], p[0], p[0]);
-    }
-  }
-  free(rows);
-  free(pieces);
-  return done;
-}
-
-/* --- TIFF 6.0: one directory of 12-byte entries, strips of rows
- * ------------------------------------------------------- */
 
 typedef struct tiff {
   const uint8_t *b;
@@ -317,9 +200,8 @@ static int decode_tiff(const uint8_t *b, uint64_t length, int only_size, burin_i
       done = 0;
       break;
     }
-    piece one = {b + at, size};
     if (deflated)
-      done = inflate_all(&one, 1, strip, wanted);
+      done = inflate_all(b + at, size, strip, wanted);
     else
       memcpy(strip, b + at, wanted);
     for (int64_t i = 0; i < rows * image->width && done; ++i) {
@@ -338,16 +220,20 @@ static int decode_tiff(const uint8_t *b, uint64_t length, int only_size, burin_i
 int burin_image_decode(const uint8_t *bytes, uint64_t length, int only_size, burin_image *image) {
   memset(image, 0, sizeof *image);
   int done = 0;
-  if (length < 8)
+  if (length < 12)
     return 0;
   if (!memcmp(bytes, "BM", 2))
     done = decode_bmp(bytes, length, only_size, image);
   else if (!memcmp(bytes, "\x89PNG\r\n\x1a\n", 8))
-    done = decode_png(bytes, length, only_size, image);
+    done = burin_png_decode(bytes, length, only_size, image);
   else if (!memcmp(bytes, "II*\0", 4) || !memcmp(bytes, "MM\0*", 4))
     done = decode_tiff(bytes, length, only_size, image);
   else if (bytes[0] == 0xff && bytes[1] == 0xd8)
     done = burin_jpeg_decode(bytes, length, only_size, image);
+  else if (!memcmp(bytes, "RIFF", 4) && !memcmp(bytes + 8, "WEBP", 4))
+    done = burin_webp_decode(bytes, length, only_size, image);
+  else if (!memcmp(bytes, "\0\0\0\x0cjP  ", 8) || !memcmp(bytes, "\xff\x4f\xff\x51", 4))
+    done = burin_j2k_decode(bytes, length, only_size, image);
   else if (bytes[0] == 'P' && (bytes[1] == '2' || bytes[1] == '3' || bytes[1] == '5' || bytes[1] == '6'))
     done = decode_pnm(bytes, length, only_size, image);
   if (!done) {

@@ -1,4 +1,5 @@
-/* Image files to pixels: BMP, PNM, PNG, TIFF (strips, not compressed or deflated) and JPEG (sequential, Huffman coded).
+/* Image files to pixels: BMP, PNM, TIFF (strips, not compressed or deflated) by own code; JPEG, PNG, WebP and JPEG 2000
+ * by libraries (image_files.c).
  * Files are untrusted: sizes are checked before memory is asked for, reads before they are made. */
 #ifndef BURIN_RUNTIME_HOSTED_IMAGE_H
 #define BURIN_RUNTIME_HOSTED_IMAGE_H
@@ -19,8 +20,11 @@ typedef struct burin_image {
 /* 1, or 0 for a file that is broken or of another kind; then nothing is held. */
 int burin_image_decode(const uint8_t *bytes, uint64_t length, int only_size, burin_image *image);
 
-/* The part for JPEG files, which begin with FF D8. */
+/* The parts by libraries, for at least 12 bytes that begin as such a file does. */
 int burin_jpeg_decode(const uint8_t *bytes, uint64_t length, int only_size, burin_image *image);
+int burin_png_decode(const uint8_t *bytes, uint64_t length, int only_size, burin_image *image);
+int burin_webp_decode(const uint8_t *bytes, uint64_t length, int only_size, burin_image *image);
+int burin_j2k_decode(const uint8_t *bytes, uint64_t length, int only_size, burin_image *image);
 
 /* For each format: memory for the pixels of a size that it has set; 0 where the size is out of bounds. */
 int burin_image_allocate(burin_image *image, int only_size);

@@ -1,6 +1,5 @@
-/* Regular expressions in RE2's syntax, matched in time linear in the text: Thompson's simulation of a nondeterministic
- * automaton (K. Thompson, CACM 11(6), 1968), so that no pattern and no text can make it slow. Without Unicode classes
- * (\p), and case is folded for ASCII letters only. */
+/* Regular expressions in RE2's syntax, by RE2: matched in time linear in the text, so that no pattern and no text can
+ * make it slow. */
 #ifndef BURIN_RUNTIME_HOSTED_PATTERN_H
 #define BURIN_RUNTIME_HOSTED_PATTERN_H
 
@@ -12,16 +11,12 @@ extern "C" {
 
 typedef struct burin_pattern burin_pattern;
 
-/* NULL for what is no pattern, with `why` a constant text. */
-burin_pattern *burin_pattern_create(const char *text, uint64_t length, const char **why);
+/* NULL for what is no pattern or when out of memory; then `why`, of `room` bytes, holds a text. */
+burin_pattern *burin_pattern_create(const char *text, uint64_t length, char *why, uint64_t room);
 void burin_pattern_destroy(burin_pattern *pattern);
 
-/* 1 if the whole text matches, 0 if not, -1 when out of memory. One thread at a time. */
+/* 1 if the whole text matches, 0 if not, -1 when out of memory. */
 int burin_pattern_matches(burin_pattern *pattern, const char *text, uint64_t length);
-
-/* The code point at `bytes`, of which there is at least one, and its number of bytes; U+FFFD and 1 where it is not
- * UTF-8. */
-uint64_t burin_decode_utf8(const char *bytes, uint64_t left, uint32_t *code);
 
 #ifdef __cplusplus
 }

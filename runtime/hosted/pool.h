@@ -11,7 +11,8 @@ extern "C" {
 
 typedef struct burin_pool burin_pool;
 
-/* `threads` counts the caller: threads - 1 are started, denormals off. NULL when they cannot be. */
+/* `threads` counts the caller: threads - 1 are started. They round and treat denormals as the caller of each loop does.
+ * NULL when they cannot be started. */
 burin_pool *burin_pool_create(int threads);
 void burin_pool_destroy(burin_pool *pool);
 /* Valid as long as the pool. A loop inside a loop, or a second caller, runs its own loop in order: no deadlock. */

@@ -342,11 +342,35 @@ static uint32_t change_latin(uint32_t c, int upper) {
   return upper && !capital ? c - 1 : !upper && capital ? c + 1 : c;
 }
 
+/* The code point at `bytes`, of which there is at least one, and its number of bytes; U+FFFD and 1 where it is not
+ * UTF-8. */
+static uint64_t decode_utf8(const char *bytes, uint64_t left, uint32_t *code) {
+  const unsigned char *b = (const unsigned char *)bytes;
+  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  uint64_t length = b[0] < 0x80                   ? 1
+                    : b[0] >= 0xf0 && b[0] < 0xf8 ? 4
+                    : b[0] >= 0xe0 && b[0] < 0xf0 ? 3
+                    : b[0] >= 0xc0 && b[0] < 0xe0 ? 2
+                                                  : 0;
+  uint32_t c = length == 1 ? b[0] : length ? b[0] & (0xffu >> (length + 1)) : 0;
+  int good = length && length <= left;
+  for (uint64_t i = 1; good && i < length; ++i) {
+    good = (b[i] & 0xc0) == 0x80;
+    c = c << 6 | (b[i] & 0x3f);
+  }
+  if (!good || (length > 1 && c < least[length]) || c > 0x10ffff) {
+    *code = 0xfffd;
+    return 1;
+  }
+  *code = c;
+  return length;
+}
+
 /* Every rule above keeps the number of bytes, but for y with diaeresis: both have two. */
 static void recase(char *bytes, uint64_t length, int upper) {
   for (uint64_t i = 0; i < length;) {
     uint32_t c;
-    uint64_t taken = burin_decode_utf8(bytes + i, length - i, &c);
+    uint64_t taken = decode_utf8(bytes + i, length - i, &c);
     uint32_t changed = taken <= 2 ? change_latin(c, upper) : c;
     if (taken == 1 && c < 128) {
       bytes[i] = (char)changed;
@@ -437,8 +461,8 @@ int32_t burin_string_match(const burin_call *call, const burin_tensor *inputs, u
                            burin_tensor *outputs, uint32_t num_outputs) {
   (void)num_inputs, (void)num_outputs;
   const burin_string *text = text_attribute(call, "pattern");
-  const char *why;
-  burin_pattern *pattern = burin_pattern_create(text->bytes, text->length, &why);
+  char why[8];
+  burin_pattern *pattern = burin_pattern_create(text->bytes, text->length, why, sizeof why);
   if (!pattern)
     return BURIN_ERROR_CALL;
   int32_t status = BURIN_OK;

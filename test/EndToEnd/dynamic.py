@@ -1,6 +1,7 @@
 """One compiled program for all sizes: small graphs with free dims, each compiled once and run at many sizes against the ONNX definition.
 
-usage: dynamic.py [--bin DIR] [--only NAME] [--keep DIR]     prints "N passed, N failed, 0 skipped"; a pass is one graph at one size
+usage: dynamic.py [--bin DIR] [--only NAME] [--keep DIR]     prints "N passed, N failed, 0 skipped"; a pass is one graph at one size;
+of operands whose sizes do not fit one another, a pass is an error
 """
 import argparse
 import os
@@ -101,6 +102,32 @@ case("scatter_nd", "g (float[N, 4] x, float[2, 4] u) => (float[N, 4] y) <int64[2
 case("instance_norm", "g (float[N, 4, H, W] x, float[4] s, float[4] b) => (float[N, 4, H, W] y) { y = InstanceNormalization(x, s, b) }", *[dict(N=1, H=3, W=5), dict(N=2, H=8, W=8)])
 case("half", "g (float16[N, 16] x, float16[16, 8] w) => (float16[N, 8] y) { y = MatMul(x, w) }", *EDGES)
 
+# Operands that must agree and do not: the program says so and reads nothing outside.
+MISFITS = {}
+
+
+def misfit(name, graph, *sizes):
+    MISFITS[name] = (graph, sizes)
+
+
+misfit("matmul", "g (float[4, N] x, float[M, 8] w) => (float[4, 8] y) { y = MatMul(x, w) }", dict(N=64, M=8), dict(N=8, M=64))
+misfit("gemm", "g (float[4, N] x, float[8, M] w, float[K] c) => (float[4, 8] y) { y = Gemm<transB = 1>(x, w, c) }", dict(N=64, M=8, K=8), dict(N=8, M=8, K=4))
+misfit("add", "g (float[N] x, float[M] w) => (float[K] y) { y = Add(x, w) }", dict(N=64, M=8))
+misfit("conv", "g (float[1, N, 8, 8] x, float[4, M, 3, 3] w, float[K] b) => (float[1, 4, 6, 6] y) { y = Conv(x, w, b) }", dict(N=3, M=64, K=4), dict(N=3, M=3, K=2))
+misfit("conv_transpose", "g (float[1, N, 8, 8] x, float[M, 4, 2, 2] w) => (float[1, 4, A, B] y) { y = ConvTranspose<strides = [2, 2]>(x, w) }", dict(N=3, M=64))
+misfit("batch_norm", "g (float[2, N, 4] x, float[M] s, float[M] b, float[M] m, float[M] v) => (float[2, N, 4] y) { y = BatchNormalization(x, s, b, m, v) }", dict(N=64, M=3))
+misfit("instance_norm", "g (float[2, N, 4] x, float[M] s, float[M] b) => (float[2, N, 4] y) { y = InstanceNormalization(x, s, b) }", dict(N=64, M=3))
+misfit("layer_norm", "g (float[2, N] x, float[M] s) => (float[2, N] y) { y = LayerNormalization(x, s) }", dict(N=64, M=3))
+misfit("quantize", "g (float[4, N] x, float[M] s, uint8[K] z) => (uint8[4, N] y) { y = QuantizeLinear<axis = 1>(x, s, z) }", dict(N=64, M=3, K=3), dict(N=64, M=64, K=3))
+misfit("gather_elements", "g (float[N, 4] x, int64[2, M] i) => (float[2, M] y) { y = GatherElements<axis = 0>(x, i) }", dict(N=50, M=9))
+misfit("scatter_elements", "g (float[N, 4] x, int64[2, M] i, float[2, K] u) => (float[N, 4] y) { y = ScatterElements<axis = 0>(x, i, u) }", dict(N=50, M=9, K=9), dict(N=50, M=4, K=2))
+misfit("scatter_nd", "g (float[N, 4] x, int64[M, 1] i, float[K, 4] u) => (float[N, 4] y) { y = ScatterND(x, i, u) }", dict(N=50, M=9, K=2))
+misfit("lstm", """g (float[5, N, 3] x, float[1, 16, 3] w, float[1, 16, 4] r, float[1, B, 4] h) => (float[5, 1, N, 4] y)
+  { y = LSTM<hidden_size = 4>(x, w, r, , , h) }""", dict(N=9, B=2))
+misfit("group_norm", "g (float[2, N, 4] x, float[N] s, float[N] b) => (float[2, N, 4] y) { y = GroupNormalization<num_groups = 3>(x, s, b) }", dict(N=4))
+misfit("space_to_depth", "g (float[1, 2, N, 4] x) => (float[1, 8, K, 2] y) { y = SpaceToDepth<blocksize = 2>(x) }", dict(N=5))
+misfit("reshape", "g (float[N, 4] x) => (float[3, 8] y) <int64[2] t = {3, 8}> { y = Reshape(x, t) }", dict(N=5))
+
 
 def feeds(model, sizes, random):
     result = {}
@@ -150,6 +177,26 @@ def run_case(name, args, folder):
     return passed, len(all_sizes) - passed
 
 
+def run_misfit(name, args, folder):
+    graph, all_sizes = MISFITS[name]
+    model = onnx.parser.parse_model(HEADER + graph)
+    path, program = f"{folder}/misfit_{name}.onnx", f"{folder}/misfit_{name}"
+    onnx.save(model, path)
+    made = subprocess.run([f"{args.bin}/burin-compile", path, "-o", program], capture_output=True, text=True)
+    if made.returncode:
+        print(f"FAIL misfit {name}: {made.stderr.strip()[:300]}")
+        return 0, len(all_sizes)
+    random, passed = np.random.default_rng(7), 0
+    for sizes in all_sizes:
+        np.savez(f"{folder}/in.npz", **feeds(model, sizes, random))
+        ran = subprocess.run([program, "--inputs", f"{folder}/in.npz"], capture_output=True, text=True, timeout=60)
+        if ran.returncode == 1 and "error: " in ran.stderr:
+            passed += 1
+        else:
+            print(f"FAIL misfit {name} {sizes}: exit {ran.returncode}, expected 1 with an error {ran.stderr.strip()[:200]}")
+    return passed, len(all_sizes) - passed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.environ.get("BURIN_BIN", f"{ROOT}/build/bin"))
@@ -163,6 +210,10 @@ def main():
         for name in CASES:
             if not args.only or args.only in name:
                 good, bad = run_case(name, args, folder)
+                passed, failed = passed + good, failed + bad
+        for name in MISFITS:
+            if not args.only or args.only in f"misfit_{name}":
+                good, bad = run_misfit(name, args, folder)
                 passed, failed = passed + good, failed + bad
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return failed != 0

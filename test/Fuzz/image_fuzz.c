@@ -23,10 +23,11 @@ static void decode(const uint8_t *data, size_t bytes) {
 }
 
 static void match(const char *data, size_t bytes) {
-  const char *end = memchr(data, 0, bytes), *why;
+  const char *end = memchr(data, 0, bytes);
+  char why[80];
   if (!end || bytes > 4096)
     return;
-  burin_pattern *pattern = burin_pattern_create(data, (uint64_t)(end - data), &why);
+  burin_pattern *pattern = burin_pattern_create(data, (uint64_t)(end - data), why, sizeof why);
   if (pattern && burin_pattern_matches(pattern, end + 1, (uint64_t)(data + bytes - end - 1)) < 0)
     abort();
   burin_pattern_destroy(pattern);

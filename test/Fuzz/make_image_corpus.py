@@ -1,10 +1,11 @@
-"""Seeds of image_fuzz: small image files of each kind, made here byte by byte, and regular expressions. usage: make_image_corpus.py FOLDER"""
+"""Seeds of image_fuzz: small image files of each kind, made here byte by byte or kept in test/Fuzz/images, and regular expressions. usage: make_image_corpus.py FOLDER"""
 import os
 import struct
 import sys
 import zlib
 
 folder = sys.argv[1]
+files = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images")
 os.makedirs(folder, exist_ok=True)
 
 
@@ -32,5 +33,8 @@ save("jpeg", b"\xff\xd8" + segment(0xdb, b"\0" + bytes([1] * 64)) + segment(0xc0
 three = b"".join(bytes([i, 0x22 if i == 1 else 0x11, 0]) for i in (1, 2, 3))
 save("jpeg3", b"\xff\xd8" + segment(0xdb, b"\0" + bytes([1] * 64)) + segment(0xc0, struct.pack(">BHHB", 8, 17, 19, 3) + three) + segment(0xc4, tree(0) + tree(0x10)) +
      segment(0xdd, b"\0\1") + segment(0xda, bytes([3, 1, 0, 2, 0, 3, 0, 0, 63, 0])) + b"".join(b"\0\0" + b"\xff" + bytes([0xd0 + i]) for i in range(4)) + b"\xff\xd9")
+for name in os.listdir(files) if os.path.isdir(files) else ():
+    with open(os.path.join(files, name), "rb") as f:
+        save(name, f.read())
 for i, (pattern, text) in enumerate(((b"(a|b)*c{2,3}?", b"abcc"), (b"(?i)[^\\d[:alpha:]]+$", b"--"), (b"\\Qx.\\E(?P<n>\\x41|\\x{20ac})\\b", b"x.A"))):
     save("pattern%d" % i, pattern + b"\0" + text)

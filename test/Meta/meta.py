@@ -13,8 +13,8 @@ BUILD = os.path.abspath(os.environ.get("BURIN_BUILD", os.path.join(ROOT, "build"
 SOURCES = (".cpp", ".h", ".c", ".td", ".py", ".mlir", ".pdll")
 # The road, left to right: a room includes rooms on its left only.
 ROAD = ["include/burin", "runtime", "dialects", "lib/Support", "lib/Import", "lib/Export", "passes/Graph", "passes/Quant", "passes/Lower",
-        "passes/Tensor", "passes/Cpu", "passes/Cuda", "passes/Vpu", "lib/Cost", "lib/Target", "lib/Report", "lib/Pipeline", "lib/CAPI", "tools"]
-SEES_PASSES = {"lib/Pipeline", "lib/CAPI", "tools"}
+        "passes/Tensor", "passes/Cpu", "passes/Cuda", "passes/Vpu", "lib/Cost", "lib/Target", "lib/Report", "lib/Pipeline", "lib/Calibrate", "lib/CAPI", "tools"]
+SEES_PASSES = {"lib/Pipeline", "lib/Calibrate", "lib/CAPI", "tools"}
 
 
 def tracked():

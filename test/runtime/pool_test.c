@@ -16,6 +16,14 @@ static void increment(void *data, int64_t i) { ((int *)data)[i] += 1; }
 
 static void nested(void *data, int64_t i) { hook->run(hook->user, increment, (int *)data + i * 10, 10); }
 
+static void control(void *data, int64_t i) { ((uint64_t *)data)[i] = burin_float_control(); }
+
+/* Long bodies: callers sleep until threads are done, and threads take each other's indices. */
+static void linger(void *data, int64_t i) {
+  usleep(i % 3 ? 0 : 1000);
+  increment(data, i);
+}
+
 static void *caller(void *unused) {
   int *marks = calloc(COUNT, sizeof *marks);
   for (int round = 0; round < 200; ++round)
@@ -43,6 +51,18 @@ int main(void) {
     for (int i = 0; i < 100; ++i)
       CHECK(inner[i] == 1);
     hook->run(hook->user, increment, NULL, 0);
+    int slow[16] = {0};
+    hook->run(hook->user, linger, slow, 16);
+    for (int i = 0; i < 16; ++i)
+      CHECK(slow[i] == 1);
+    uint64_t controls[64], ours = burin_float_control();
+    for (int flush = 0; flush < 2; ++flush) {
+      hook->run(hook->user, control, controls, 64);
+      for (int i = 0; i < 64; ++i)
+        CHECK(controls[i] == burin_float_control());
+      burin_flush_denormals();
+    }
+    burin_set_float_control(ours);
     pthread_t other;
     CHECK(!pthread_create(&other, NULL, caller, NULL));
     caller(NULL);

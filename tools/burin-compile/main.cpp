@@ -45,7 +45,11 @@ void printReport(const char *json) {
   out << llvm::formatv("  {0,-8} {1,8:f1} ms, peak memory {2}\n", "total", number("seconds") * 1000,
                        size(number("peak_memory_bytes")));
   if (number("code_bytes") > 0) {
-    out << llvm::formatv("  layers   {0}\n", number("layers"));
+    out << llvm::formatv("  layers   {0}", number("layers"));
+    if (number("winograd_layers") > 0)
+      out << llvm::formatv(", {0} of them Winograd convolutions (error to expect: {1:e0} of the largest result)",
+                           number("winograd_layers"), number("winograd_error"));
+    out << "\n";
     double peak = number("peak_live_bytes");
     out << llvm::formatv("  arena    {0}, largest sum of live tensors {1}", size(number("arena_bytes")), size(peak));
     if (peak > 0)

@@ -3,6 +3,7 @@
 // has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
+#include "lib/Target/SharedFile.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
@@ -140,6 +141,8 @@ bool isElf(StringRef path) {
 
 // Runs the model in a shared library.
 int runLibrary(const std::string &path, Arguments &arguments) {
+  if (llvm::Error damage = burin::checkSharedFile(path))
+    return fail(path + ": " + toString(std::move(damage)));
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     return fail(dlerror());
@@ -182,6 +185,8 @@ int compare(int argc, char **argv, StringRef with) {
 int runArtifact(const std::string &path, Arguments &arguments) {
   if (llvm::sys::path::extension(path) == ".so" || !llvm::sys::fs::can_execute(path))
     return runLibrary(path, arguments);
+  if (llvm::Error damage = burin::checkSharedFile(path))
+    return fail(path + ": " + toString(std::move(damage)));
   if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) { // refused for programs
     dlclose(library);
     return runLibrary(path, arguments);

@@ -49,6 +49,10 @@ def shapes(machine):
         yield "conv 3x3p1 %d-%d@%d" % (ch, ch, size), conv(1, [size] * 2, ch, ch, [3, 3], packed=B(ch), pads=[1, 1, 1, 1], ep="bias_relu")
     yield "stem 3x3s2p1 3-32@224", conv(1, [224, 224], 3, 32, [3, 3], [2, 2], packed=B(32), pads=[0, 0, 1, 1], ep="bias_relu")
     yield "stem 7x7s2p3 3-64@224", conv(1, [224, 224], 3, 64, [7, 7], [2, 2], packed=B(64), pads=[3, 3, 3, 3], ep="bias_relu")
+    for size, ch in [(224, 64), (56, 64), (28, 128), (14, 256), (7, 512), (56, 32), (40, 24), (32, 16), (14, 96), (20, 192), (10, 64)]:
+        yield "conv 3x3 %d-%d@%d" % (ch, ch, size), c(size, ch, ch, 3, 1)
+        for m in (2, 4):
+            yield "winograd%d 3x3 %d-%d@%d" % (m, ch, ch, size), winograd(m, 1, [size + 2] * 2, ch, ch, packed=B(ch), ep="bias_relu")
     yield "conv grouped32 3x3 128@28", conv(1, [30, 30], 128, 128, [3, 3], groups=32, ep="bias_relu")
     for size, ch in [(80, 96), (40, 144), (20, 192), (10, 576), (5, 960)]:
         yield "depthwise 3x3 %d@%d" % (ch, size), depthwise(1, [size + 2] * 2, ch, [3, 3], ep="bias_relu")
@@ -138,6 +142,8 @@ def flops(case):
         w = case.operands[1].shape
         taps = w[1:-1] if len(w) > len(case.operands[0].shape) else w[:-1]
         return 2.0 * n * np.prod(taps)
+    if case.name.startswith("winograd"):  # as the plain convolution
+        return 2.0 * n * 9 * case.operands[0].shape[-1]
     if case.name.startswith("depthwise"):
         return 2.0 * n * np.prod(case.operands[1].shape[:-1])
     if case.name.startswith("matmul"):

@@ -27,6 +27,15 @@ func.func @window(%x: tensor<1x8x8x3xf32>, %w: tensor<3x3x3x16xf32>, %e: tensor<
 
 // -----
 
+func.func @winograd(%x: tensor<1x8x8x3xf32>, %w: tensor<25x3x16xf32>, %e: tensor<1x6x6x16xf32>) -> tensor<1x6x6x16xf32> {
+  // expected-error @+1 {{expected winograd = 2 or 4 on an f32 convolution of two spatial dims with steps of 1, one group and (M + 2)^2 filter positions, got winograd = 3}}
+  %0 = nn.conv ins(%x, %w : tensor<1x8x8x3xf32>, tensor<25x3x16xf32>) outs(%e : tensor<1x6x6x16xf32>)
+    {winograd = 3 : i64, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>} -> tensor<1x6x6x16xf32>
+  return %0 : tensor<1x6x6x16xf32>
+}
+
+// -----
+
 func.func @matrices(%x: tensor<4x8xf32>, %w: tensor<9x16xf32>, %e: tensor<4x16xf32>) -> tensor<4x16xf32> {
   // expected-error @+1 {{expected matching matrices}}
   %0 = nn.matmul ins(%x, %w : tensor<4x8xf32>, tensor<9x16xf32>) outs(%e : tensor<4x16xf32>) -> tensor<4x16xf32>

@@ -9,6 +9,15 @@ func.func @conv(%x: tensor<1x8x8x3xf32>, %w: tensor<3x3x3x16xf32>, %e: tensor<1x
   return %0 : tensor<1x4x4x16xf32>
 }
 
+// CHECK-LABEL: func.func @winograd
+// CHECK: packed = 32
+// CHECK-SAME: winograd = 4
+func.func @winograd(%x: memref<1x8x8x3xf32>, %w: memref<2x36x3x32xf32>, %e: memref<1x6x6x40xf32>) {
+  nn.conv ins(%x, %w : memref<1x8x8x3xf32>, memref<2x36x3x32xf32>) outs(%e : memref<1x6x6x40xf32>)
+    {packed = 32 : i64, winograd = 4 : i64, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+  return
+}
+
 // CHECK-LABEL: func.func @packed
 // CHECK: packed = 32
 func.func @packed(%x: memref<1x8x8x3xf32>, %w: memref<2x3x3x3x32xf32>, %e: memref<1x6x6x40xf32>) {

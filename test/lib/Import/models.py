@@ -53,6 +53,11 @@ step = h.make_graph([h.make_node("Add", ["s", "x"], ["s2"]), h.make_node("Identi
                     [info("i", [], T.INT64), info("c", [], T.BOOL), info("s", [4])], [info("c2", [], T.BOOL), info("s2", [4]), info("o", [4])])
 save("loop.onnx", model([h.make_node("Loop", ["n", "", "x"], ["last", "all"], name="loop", body=step)], [info("n", [], T.INT64), info("x", [4])], [info("last", [4]), info("all", None)]))
 
+add = h.make_graph([h.make_node("Add", ["s", "e"], ["t"]), h.make_node("Identity", ["t"], ["o"])], "add", [info("s", [2]), info("e", [2])], [info("t", [2]), info("o", [2])])
+def scan(lengths):
+    return model([h.make_node("Scan", [lengths, "s0", "x"], ["last", "all"], name="scan", num_scan_inputs=1, body=add, directions=[1])],
+                 [info("s0", [3, 2]), info("x", [3, 4, 2])] + [info("n", [3], T.INT64)] * bool(lengths), [info("last", [3, 2]), info("all", [3, 4, 2])], opset=8)
+save("batched-scan.onnx", scan(""))
 save("custom.onnx", model([h.make_node("Gelu", ["x"], ["g"], name="gelu", domain="com.microsoft", approximate="tanh", level=2), h.make_node("Foo", ["g", "", "x"], ["y"], name="foo", domain="my.domain")],
                           [info("x", [2, 3])], [info("y", [2, 3])], domains=[("com.microsoft", 1), ("my.domain", 7)]))
 
@@ -84,6 +89,7 @@ save("unsorted.onnx", model([h.make_node("Relu", ["a"], ["y"], name="second"), h
 
 # ---- broken ones
 good = conv().SerializeToString()
+save("scan-lengths.onnx", scan("n"))
 save("text.onnx", b"this is not a model\n")
 save("empty.onnx", b"")
 save("truncated.onnx", good[:-200])

@@ -25,8 +25,9 @@ MACHINES = {  # name -> triple, cpu, attributes
 class Buffer:
     """An operand: a shape inside a possibly larger allocation, so that strides and offsets get tested."""
 
-    def __init__(self, shape, dtype="f32", pad=None):
+    def __init__(self, shape, dtype="f32", pad=None, values=None):
         self.shape, self.dtype = tuple(shape), dtype
+        self.values = values  # a function of a random generator, where not every value is a sensible one
         self.outer = tuple(s + (pad or [0] * len(shape))[i] for i, s in enumerate(shape))
         strides = [1]
         for s in reversed(self.outer[1:]):
@@ -215,6 +216,46 @@ def conv(n, size, ic, oc, k, stride=None, dilation=None, pads=None, groups=1, pa
     return Case(name, op_text("conv", [x, w], y, attrs, e), [x, w] + e[0], y, reference)
 
 
+def filter_transform(m):
+    """G of dialects/Nn/Winograd.h: Cook-Toom at 0, 1, -1 and infinity, or 0, +-5/8, +-3/2 and infinity."""
+    points = [0, 1, -1] if m == 2 else [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2]
+    # F(2x2) has its signs changed so that the input needs no multiplication.
+    norm = [np.prod([p - q for q in points if q != p]) for p in points]
+    rows = [[p ** e / (abs(d) if m == 2 else d) for e in range(3)] for p, d in zip(points, norm)]
+    return np.array(rows + [[0, 0, 1]])
+
+
+def winograd(m, n, size, ic, oc, packed=None, ep="none", in_pad=None, out_pad=None):
+    """3x3 convolutions of step 1 whose filter operand is transformed; the reference transforms nothing."""
+    out, g = [s - 2 for s in size], filter_transform(m)
+    blocks = -(-oc // packed) if packed else 0
+    plain = {}
+
+    def values(rng):
+        plain["w"] = rng.standard_normal((3, 3, ic, oc)).astype(np.float32)
+        u = np.einsum("ik,jl,klco->ijco", g, g, plain["w"].astype(np.float64)).reshape((m + 2) ** 2, ic, oc)
+        if not packed:
+            return u
+        u = np.pad(u, [(0, 0), (0, 0), (0, blocks * packed - oc)])
+        return np.moveaxis(u.reshape((m + 2) ** 2, ic, blocks, packed), 2, 0).copy()
+    shape = [(m + 2) ** 2, ic, oc]
+    x = Buffer([n] + size + [ic], "f32", in_pad)
+    w = Buffer([blocks] + shape[:2] + [packed] if packed else shape, values=values)
+    y = Buffer([n] + out + [oc], "f32", out_pad)
+    e = epilogue(ep, y.shape)
+    attrs = [array_attr("strides", [1, 1]), array_attr("dilations", [1, 1]), array_attr("pads", [0] * 4), "winograd = %d : i64" % m]
+    if packed:
+        attrs.append("packed = %d : i64" % packed)
+
+    def reference(a):
+        total = sum(t @ wide(plain["w"])[kk] for kk, t in windows(wide(a[0]), [3, 3], out, [1, 1], [1, 1], [0] * 4))
+        return e[3](total, [wide(b) for b in a[2:]])
+    name = "winograd %s" % dict(m=m, n=n, size=size, ic=ic, oc=oc, packed=packed, ep=ep, in_pad=in_pad, out_pad=out_pad)
+    # The share of the largest result that lib/Support/Winograd.cpp promises; that is near 4 sqrt(9 ic).
+    tolerance = {2: 1e-6, 4: 1e-5}[m] * 12 * ic ** 0.5
+    return Case(name, op_text("conv", [x, w], y, attrs, e), [x, w] + e[0], y, reference, tolerance)
+
+
 def depthwise(n, size, c, k, stride=None, dilation=None, pads=None, ep="none", dtype="f32", in_pad=None, out_pad=None):
     r = len(size)
     stride, dilation, pads = stride or [1] * r, dilation or [1] * r, pads or [0] * (2 * r)
@@ -307,7 +348,7 @@ def softmax(shape, dim, in_pad=None, dtype="f32"):
     return Case("softmax %s dim %d" % (shape, dim), op_text("softmax", [x], y, ["dim = %d : i64" % dim], epilogue("none", shape)), [x], y, reference)
 
 
-def cases(dynamic=False):
+def cases(dynamic=False, large=False):
     # Dense convolutions, all channel counts, packed by what the machines choose and by odd blocks.
     for oc in list(range(1, 41)) + [48, 56, 64, 72, 96]:
         yield conv(1, [5, 6], 3, oc, [1, 1], packed=min(oc, 32 if oc > 24 else oc), ep="bias_relu")
@@ -351,6 +392,20 @@ def cases(dynamic=False):
     yield conv(1, [9, 9], 5, 20, [3, 3], dtype="i8", ep="requantize")
     yield conv(1, [9, 9], 5, 20, [3, 3], packed=20, dtype="f16", pads=[1, 0, 0, 1])
     yield conv(1, [9, 9], 5, 20, [3, 3], packed=16, dtype="f64", pads=[1, 0, 0, 1])
+    if not dynamic:
+        for m in (2, 4):
+            for rows, columns in itertools.product((m, m + 1, 2 * m, 3 * m - 1), (m, 2 * m + 1)):
+                yield winograd(m, 1, [rows + 2, columns + 2], 4, 8, packed=8, ep="bias_relu")
+            yield winograd(m, 2, [m + 3, m + 4], 3, 5, packed=4, ep="silu_scale", in_pad=[1, 2, 3, 5], out_pad=[0, 3, 1, 4])
+    if not dynamic and large: # many elements for the definition, which knows no tiles
+        for m in (2, 4):
+            for ic, oc, packed in [(1, 1, 1), (3, 5, None), (5, 33, 16), (16, 16, None), (17, 20, 20), (33, 40, 32), (64, 64, 32), (31, 7, 7), (40, 100, 24)]:
+                yield winograd(m, 2, [9, 12], ic, oc, packed=packed, ep="bias_add")
+            for ep in ["none", "bias_relu", "bias_add", "silu_scale"]:
+                yield winograd(m, 2, [11, 13], 24, 20, packed=20, ep=ep, in_pad=[1, 2, 3, 5], out_pad=[0, 3, 1, 4])
+            # Several bands, of parts of a row of tiles and of several rows; the last of each starts earlier.
+            for size in [[13, 211], [107, 18], [61, 67]]:
+                yield winograd(m, 1, size, 48, 64, packed=32, ep="silu_scale")
     for c in list(range(1, 41)) + [64, 96, 144]:
         yield depthwise(1, [6, 7], c, [3, 3], ep="bias_relu")
     for stride, dilation, pads, k in itertools.product([[1, 1], [2, 2], [2, 1]], [[1, 1], [2, 3]], [[0, 0, 0, 0], [1, 1, 1, 1], [2, 0, 1, 3]],
@@ -511,13 +566,15 @@ def main():
     parser.add_argument("--dynamic", action="store_true")
     args = parser.parse_args()
     rng = np.random.default_rng(7)
-    chosen = [c for c in cases(args.dynamic) if args.filter in c.name][::args.every]
+    chosen = [c for c in cases(args.dynamic, args.no_loops) if args.filter in c.name][::args.every]
     arrays = []
     source_text = "module {\n" + "".join(c.dynamic(i) if args.dynamic else c.mlir(i) for i, c in enumerate(chosen)) + "}\n"
     for c in chosen:
         group = []
         for b in c.operands:
-            if b.dtype.startswith("i"):
+            if b.values:
+                group.append(b.values(rng).astype(TYPES[b.dtype]))
+            elif b.dtype.startswith("i"):
                 group.append(rng.integers(-128, 128, b.outer).astype(TYPES[b.dtype]))
             else:
                 group.append(rng.standard_normal(b.outer).astype(TYPES[b.dtype]))
@@ -548,7 +605,8 @@ def main():
                 if np.issubdtype(want.dtype, np.integer):
                     bad = np.abs(want.astype(np.int64) - got) > (1 if c.out.dtype == "i8" else 0)
                 else:
-                    bad = ~(np.abs(want - got) <= {2: 5e-3, 4: 3e-5, 8: 1e-11}[want.itemsize] * (1 + np.abs(want)) * 3)
+                    limit = c.tolerance or {2: 5e-3, 4: 3e-5, 8: 1e-11}[want.itemsize] * (1 + np.abs(want)) * 3
+                    bad = ~(np.abs(want - got) <= limit)
                     bad &= ~(np.isnan(want) & np.isnan(got))
                 if bad.any():
                     failed += 1

@@ -16,7 +16,8 @@ TARGETS = {
     "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon", "aarch64-linux-gnu-gcc", ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]),
 }
 
-INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[".."] * 4, "include")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[".."] * 4)
+INCLUDE = os.path.join(ROOT, "include")
 
 HARNESS = r"""
 #include <stdint.h>
@@ -25,6 +26,14 @@ HARNESS = r"""
 #include <string.h>
 #include <time.h>
 #include "burin/runtime.h"
+#ifdef PARALLEL
+#include "runtime/hosted/pool.h"
+static long forks;
+static void backwards(void *user, void (*body)(void *, int64_t), void *data, int64_t count) {
+  ++forks;
+  for (int64_t i = count; i-- > 0;) body(data, i);
+}
+#endif
 int32_t entry(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights, const burin_context *context);
 int main(int argc, char **argv) {
   FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
@@ -45,6 +54,10 @@ int main(int argc, char **argv) {
       tensor->data = data; sizes[side][i] = size;
     }
   }
+#ifdef PARALLEL
+  char **before = calloc(counts[1] + 1, sizeof *before);
+  for (int64_t i = 0; i < counts[1]; ++i) memcpy(before[i] = malloc(sizes[1][i] + 1), tensors[1][i].data, sizes[1][i]);
+#endif
   void *arena = aligned_alloc(64, 1 << 20);
   int repeats = argc > 3 ? atoi(argv[3]) : 1;
   struct timespec a, b; double best = 1e9;
@@ -56,6 +69,26 @@ int main(int argc, char **argv) {
     if (t < best) best = t;
   }
   if (repeats > 1) printf("%.3f\n", best);
+#ifdef PARALLEL
+  /* The same from the same contents, parts in another order and on several threads: the same bits. */
+  burin_pool *pool = burin_pool_create(3);
+  burin_parallel reversed = {backwards, 0};
+  const burin_parallel *hooks[] = {&reversed, burin_pool_parallel(pool)};
+  for (int way = 0; way < 2; ++way) {
+    burin_context context = {.abi_version = BURIN_ABI_VERSION, .parallel = hooks[way]};
+    burin_tensor *again = calloc(counts[1] + 1, sizeof(burin_tensor));
+    for (int64_t i = 0; i < counts[1]; ++i) {
+      again[i] = tensors[1][i];
+      again[i].data = aligned_alloc(64, (sizes[1][i] + 64 + 63) / 64 * 64);
+      memcpy(again[i].data, before[i], sizes[1][i]);
+    }
+    if (entry(tensors[0], again, arena, arena, &context) != 0) return 2;
+    for (int64_t i = 0; i < counts[1]; ++i)
+      if (memcmp(again[i].data, tensors[1][i].data, sizes[1][i])) { fprintf(stderr, "output %d differs when run %s\n", (int)i, way ? "by several threads" : "backwards"); return 4; }
+  }
+  burin_pool_destroy(pool);
+  if (!forks) { fprintf(stderr, "no loop was split\n"); return 5; }
+#endif
   for (int side = 0; side < 2; ++side)
     for (int64_t i = 0; i < counts[side]; ++i) {
       if (side) fwrite(tensors[side][i].data, 1, sizes[side][i], out);
@@ -83,21 +116,23 @@ def call(args):
     return done.stdout
 
 
-def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None):
-    """Gives the outputs' new contents (and the best time in microseconds when repeats > 1)."""
+def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None, parallel=False):
+    """Gives the outputs' new contents (and the best time in microseconds when repeats > 1). `parallel`: every loop that can be is split, and must give the
+    same bits when its parts run backwards and on three threads."""
     triple, cpu, features, cc, runner = TARGETS[machine]
     with tempfile.TemporaryDirectory() as folder:
         at = lambda name: os.path.join(keep or folder, name)
         open(at("in.mlir"), "w").write(text)
         open(at("main.c"), "w").write(HARNESS)
-        call([opt, at("in.mlir"), f"--cpu=machine={machine}", "-o", at("llvm.mlir")])
+        call([opt, at("in.mlir"), f"--cpu=machine={machine}" + (" minimal-part=1" if parallel else ""), "-o", at("llvm.mlir")])
         call(["mlir-translate", "--mlir-to-llvmir", at("llvm.mlir"), "-o", at("out.ll")])
         call(["llc", "-O2", "-filetype=obj", "-relocation-model=pic", f"-mtriple={triple}", f"-mcpu={cpu}", f"-mattr={features}", at("out.ll"), "-o", at("out.o")])
         undefined = [line.split()[-1] for line in call(["llvm-nm", "-u", at("out.o")]).splitlines()]
         calls = set(undefined) - {"memcpy", "memset", "memmove"}
         if calls:
             sys.exit(f"the code calls {sorted(calls)}")
-        call([cc, "-O1", f"-I{INCLUDE}", "-o", at("program"), at("main.c"), at("out.o")])
+        pool = ["-DPARALLEL", f"-I{ROOT}", *(os.path.join(ROOT, "runtime", "hosted", name) for name in ("pool.c", "host.c")), "-pthread"] if parallel else []
+        call([cc, "-O1", f"-I{INCLUDE}", *pool, "-o", at("program"), at("main.c"), at("out.o")])
         with open(at("in.bin"), "wb") as f:
             f.write(np.array([len(inputs), len(outputs)], np.int64).tobytes())
             for a in list(inputs) + list(outputs):

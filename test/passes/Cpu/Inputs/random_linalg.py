@@ -242,7 +242,8 @@ class Case:
 def main():
     machine, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     Case.dynamic = "dynamic" in sys.argv
-    alone = [int(a) for a in sys.argv[4:] if a != "dynamic"]
+    parallel = "parallel" in sys.argv
+    alone = [int(a) for a in sys.argv[4:] if a not in ("dynamic", "parallel")]
     opt = "burin-opt"
     r = random.Random(seed)
     cases = [Case(r, i) for i in range(count)]
@@ -266,7 +267,7 @@ def main():
     text = "module {\n  func.func @main(" + ", ".join(arguments + ["%arena: memref<64xi8>", "%weights: memref<64xi8>"]) + ") {\n" + "".join(body) + "    return\n  }\n}\n"
     if alone:
         print(text)
-    results = compiled.run(text, inputs, outputs, machine, opt)
+    results = compiled.run(text, inputs, outputs, machine, opt, parallel=parallel)
     bad = 0
     for case, result in zip(cases, results):
         if np.issubdtype(case.expected.dtype, np.floating):

@@ -1,0 +1,32 @@
+// What burin-quantize is told: a table of its own flags; every other flag is one of the compiler's.
+#ifndef BURIN_LIB_CALIBRATE_OPTIONS_H
+#define BURIN_LIB_CALIBRATE_OPTIONS_H
+
+#include "lib/Pipeline/CompileOptions.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+#include <string>
+#include <vector>
+
+namespace burin {
+
+struct QuantizeOptions {
+  std::string model, output;
+  std::vector<std::string> calibrate; // npz files and folders
+  std::string method = "minmax";      // percentile, mse, entropy, average
+  double percentile = 99.99;
+  std::string activations = "u8", weights = "s8";
+  bool symmetric = false, perTensor = false, powerOfTwo = false, reduceRange = false;
+  std::vector<std::string> keep, only;
+  CompileOptions compile; // shapes, dims, preprocessing of pictures
+};
+
+/// Words of a command line without the program's name; the error names what was expected.
+llvm::Expected<QuantizeOptions> parseQuantizeOptions(llvm::ArrayRef<llvm::StringRef> words);
+
+/// Lines for --help.
+std::string quantizeHelp();
+
+} // namespace burin
+
+#endif

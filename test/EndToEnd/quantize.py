@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""burin-quantize on seeded networks: what it writes is standard ONNX that ONNX Runtime (optimizations off and on) and Burin run alike,
+near the float model; every method and type; what is wrong with the data is one clear error.
+
+usage: quantize.py [--bin DIR] [name...]      a line a case; last, `N passed, N failed`
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+rng = np.random.default_rng(7)
+
+
+def weight(name, *shape, spread=False):
+    w = (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+    if spread:  # channels of very different size
+        w *= np.exp2(rng.uniform(-4, 4, (shape[0],) + (1,) * (len(shape) - 1))).astype(np.float32)
+    return numpy_helper.from_array(w, name)
+
+
+def model(nodes, weights, shape, out, name="x"):
+    info = lambda n, s: helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+    graph = helper.make_graph(nodes, "g", [info(name, shape)], [info("y", out)], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def convolutional():
+    """Residual, depthwise, concatenation, pools, resize, a transposed convolution, hard activations."""
+    n = lambda op, i, o, **a: helper.make_node(op, i, [o], name=o, **a)
+    clip = [numpy_helper.from_array(np.float32(v), k) for k, v in (("zero", 0), ("six", 6))]
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    nodes = [
+        n("Conv", ["x", "w1", "b1"], "c1", pads=[1, 1, 1, 1], strides=[2, 2]), n("Relu", ["c1"], "r1"),
+        n("Conv", ["r1", "w2", "b1"], "c2", pads=[1, 1, 1, 1], group=16), n("Clip", ["c2", "zero", "six"], "k2"),
+        n("Conv", ["k2", "w3"], "c3"), n("Add", ["c3", "r1"], "a3"), n("HardSwish", ["a3"], "h3"),
+        n("MaxPool", ["h3"], "m3", kernel_shape=[2, 2], strides=[2, 2]), n("Resize", ["m3", "", "scales"], "u3", mode="nearest"),
+        n("Concat", ["u3", "r1"], "j3", axis=1), n("Conv", ["j3", "w4"], "c4"), n("Sigmoid", ["c4"], "s4"), n("Mul", ["c4", "s4"], "g4"),
+        n("ConvTranspose", ["g4", "w5"], "t5", strides=[2, 2]), n("GlobalAveragePool", ["t5"], "p5"), n("Flatten", ["p5"], "f5"),
+        n("Gemm", ["f5", "w6", "b6"], "y", transB=1)]
+    weights = [weight("w1", 16, 3, 3, 3), weight("b1", 16), weight("w2", 16, 1, 3, 3, spread=True), weight("w3", 16, 16, 1, 1), weight("w4", 8, 32, 1, 1),
+               weight("w5", 8, 6, 2, 2), weight("w6", 10, 6), weight("b6", 10), *clip, scales]
+    return model(nodes, weights, [1, 3, 16, 16], [1, 10])
+
+
+def transformer():
+    """Three-dim products with bias, normalization and attention between them."""
+    n = lambda op, i, o, **a: helper.make_node(op, i, [o], name=o, **a)
+    nodes = [
+        n("MatMul", ["x", "q"], "mq"), n("Add", ["mq", "qb"], "aq"), n("MatMul", ["x", "k"], "mk"), n("MatMul", ["x", "v"], "mv"),
+        n("Transpose", ["mk"], "kt", perm=[0, 2, 1]), n("MatMul", ["aq", "kt"], "s"), n("Softmax", ["s"], "p", axis=-1), n("MatMul", ["p", "mv"], "o"),
+        n("MatMul", ["o", "ow"], "mo"), n("Add", ["mo", "x"], "r"), n("LayerNormalization", ["r", "g", "be"], "l", axis=-1),
+        n("MatMul", ["l", "f1"], "m1"), n("Add", ["m1", "fb"], "a1"), n("Gelu", ["a1"], "e1"), n("MatMul", ["e1", "f2"], "m2"), n("Add", ["m2", "l"], "y")]
+    weights = [weight(k, 32, 32) for k in ("q", "k", "v", "ow")] + [weight("qb", 32), weight("f1", 32, 64), weight("fb", 64), weight("f2", 64, 32)]
+    weights += [numpy_helper.from_array(np.ones(32, np.float32), "g"), numpy_helper.from_array(np.zeros(32, np.float32), "be")]
+    m = model(nodes, weights, ["batch", 12, 32], ["batch", 12, 32])
+    m.opset_import[0].version = 20
+    return m
+
+
+NETWORKS = {"convolutional": (convolutional, (1, 3, 16, 16)), "transformer": (transformer, (2, 12, 32))}
+
+
+def run_reference(path, feed, optimized):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimized else level.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return dict(zip([o.name for o in session.get_outputs()], session.run(None, feed)))
+
+
+def sqnr(want, got):
+    signal = sum(float((np.asarray(w, np.float64) ** 2).sum()) for w in want.values())
+    noise = sum(float(((np.asarray(w, np.float64) - got[k]) ** 2).sum()) for k, w in want.items())
+    return np.inf if noise == 0 else 10 * np.log10(signal / noise)
+
+
+class Suite:
+    def __init__(self, bin, folder, only):
+        self.bin, self.folder, self.only, self.passed, self.failed = bin, folder, only, 0, 0
+        self.data = {}
+        for name, (make, shape) in NETWORKS.items():
+            onnx.save(make(), self.path(name + ".onnx"))
+            for i in range(4):
+                np.savez(self.path(f"{name}.{i}.npz"), x=rng.standard_normal(shape).astype(np.float32))
+            self.data[name] = rng.standard_normal(shape).astype(np.float32)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def case(self, name, body):
+        if self.only and not any(o in name for o in self.only):
+            return
+        try:
+            text = body() or ""
+            self.passed += 1
+            print(f"ok   {name} {text}")
+        except Exception as e:
+            self.failed += 1
+            print(f"FAIL {name}: {type(e).__name__}: {str(e)[:400]}")
+
+    def call(self, *words):
+        return subprocess.run([os.path.join(self.bin, words[0]), *words[1:]], capture_output=True, text=True, timeout=300)
+
+    def quantize(self, name, *flags):
+        out = self.path("out.onnx")
+        done = self.call("burin-quantize", self.path(name + ".onnx"), *(f"--calibrate={self.path(f'{name}.{i}.npz')}" for i in range(4)), "-o", out, *flags)
+        assert done.returncode == 0, done.stderr
+        return out, done
+
+    def numbers(self, name, *flags, least=28.0):
+        """The quantized model in three runtimes against one another and the float model."""
+        out, done = self.quantize(name, *flags)
+        onnx.checker.check_model(onnx.load(out), full_check=True)
+        feed = {"x": self.data[name]}
+        want = run_reference(self.path(name + ".onnx"), feed, False)
+        plain, fast = run_reference(out, feed, False), run_reference(out, feed, True)
+        np.savez(self.path("x.npz"), **feed)
+        ran = self.call("burin-run", out, "--inputs", self.path("x.npz"), "--outputs", self.path("y.npz"), "--no-cache")
+        assert ran.returncode == 0, ran.stderr
+        got = dict(np.load(self.path("y.npz")))
+        # One step of an activation may fall on the other side in another order of sums.
+        agree, fused, near = sqnr(plain, got), sqnr(plain, fast), sqnr(want, got)
+        assert agree > 38 and fused > 30, f"Burin against ONNX Runtime {agree:.1f} dB, optimized against plain {fused:.1f} dB"
+        assert near > least, f"{near:.1f} dB against float, expected {least}"
+        return f"{near:.1f} dB against float, {agree:.1f} dB between runtimes"
+
+    def refused(self, text, *words):
+        done = self.call("burin-quantize", *words)
+        assert done.returncode == 1 and text in done.stderr, f"exit {done.returncode}: {done.stderr}"
+        assert len([l for l in done.stderr.splitlines() if l.startswith("error: ")]) == 1, done.stderr
+        assert not os.path.exists(self.path("none.onnx"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"))
+    parser.add_argument("only", nargs="*")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        s = Suite(args.bin, folder, args.only)
+        for name in NETWORKS:
+            s.case(name, lambda: s.numbers(name))
+        for method in ("percentile", "mse", "entropy", "average"):
+            s.case(f"method-{method}", lambda: s.numbers("convolutional", f"--method={method}", least=20))
+        for flags in (["--activations=s8"], ["--activations=s8", "--symmetric"], ["--activations=u16"], ["--power-of-two"], ["--per-tensor"], ["--weights=u8"],
+                      ["--reduce-range"], ["--keep-float=c2,HardSwish"], ["--only=Conv"]):
+            s.case("flags" + "".join(flags), lambda: s.numbers("convolutional", *flags, least=12))
+        errors(s)
+    print(f"{s.passed} passed, {s.failed} failed")
+    sys.exit(s.failed > 0)
+
+
+def errors(s):
+    model, good, out = s.path("convolutional.onnx"), s.path("convolutional.0.npz"), s.path("none.onnx")
+    os.mkdir(s.path("empty"))
+    x = np.load(good)["x"]
+    bad = x.copy()
+    bad[0, 1, 2, 3] = np.nan
+    np.savez(s.path("nan.npz"), x=bad)
+    np.savez(s.path("other.npz"), z=x)
+    np.savez(s.path("shape.npz"), x=x[:, :2])
+    np.savez(s.path("type.npz"), x=x.astype(np.float64))
+    open(s.path("broken.npz"), "wb").write(b"PK\x03\x04 not a zip")
+    refused = lambda text, *words: lambda: s.refused(text, *words)
+    give = lambda place: (model, "--calibrate", s.path(place), "-o", out)
+    s.case("error-input", refused("other.npz: expected an array for input 'x', got z", *give("other.npz")))
+    s.case("error-nan", refused("nan.npz: expected finite numbers, got NaN in input 'x' at element 291", *give("nan.npz")))
+    s.case("error-shape", refused("shape.npz: expected float32[1,3,16,16] for input 'x', got float32[1,2,16,16]", *give("shape.npz")))
+    s.case("error-type", refused("type.npz: expected float32[1,3,16,16] for input 'x', got float64[1,3,16,16]", *give("type.npz")))
+    s.case("error-empty", refused("expected a folder with pictures", *give("empty")))
+    s.case("error-broken", refused("broken.npz", *give("broken.npz")))
+    s.case("error-missing", refused("no such file", *give("missing.npz")))
+    s.case("error-model", refused("no such file", s.path("no.onnx"), "--calibrate", good, "-o", out))
+    s.case("error-method", refused("--method: expected minmax, percentile, mse, entropy, average, got 'best'", *give("convolutional.0.npz"), "--method=best"))
+    s.case("error-place", refused("cannot write", model, "--calibrate", good, "-o", s.path("no/such/out.onnx")))
+
+    def constant():
+        flat = x.copy()
+        flat[:, 1] = 0.5
+        np.savez(s.path("flat.npz"), x=flat)
+        done = s.call("burin-quantize", model, "--calibrate", s.path("flat.npz"), "-o", s.path("flat.onnx"))
+        assert done.returncode == 0 and "warning: " in done.stderr and "channel 1 of input 'x' is 0.500000 in all samples" in done.stderr, done.stderr
+    s.case("constant-channel", constant)
+
+    def batch():
+        np.savez(s.path("many.npz"), x=np.concatenate([x] * 5))
+        done = s.call("burin-quantize", model, "--calibrate", s.path("many.npz"), "-o", s.path("many.onnx"))
+        assert done.returncode == 0 and "5 samples" in done.stdout, done.stdout + done.stderr
+    s.case("stacked-samples", batch)
+
+    def same():
+        outs = []
+        for i in range(2):
+            s.quantize("convolutional", "--method=mse")
+            outs.append(open(s.path("out.onnx"), "rb").read())
+        assert outs[0] == outs[1], "two runs wrote different files"
+    s.case("deterministic", same)
+
+
+if __name__ == "__main__":
+    main()
