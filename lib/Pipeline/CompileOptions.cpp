@@ -21,6 +21,9 @@ const OptionInfo table[] = {
     {"target", "T",
      "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
      "time; or a vision unit, myriad[:shaves=N,cmx=N,threads=N]"},
+    {"budget", "fps=N,latency=Nms,traffic=NMB,share=S",
+     "vision unit: exit 1 where the modelled rates miss this; share is what other processes leave"},
+    {"sweep-shaves", "", "vision unit: also print the modelled rates with 1, 2, ... shaves, and recommend a number"},
     {"shape", "INPUT=1x3x224x224", "bind the shape of an input; may be repeated"},
     {"dim", "NAME=N", "bind a symbolic dim; may be repeated"},
     {"specialize", "NAME=N,N...",
@@ -147,11 +150,12 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (!on)
       return on.takeError();
     bool *edit = modelEditSwitch(options.edits, key);
-    (edit                   ? *edit
-     : key == "static"      ? options.isStatic
-     : key == "dynamic"     ? options.isDynamic
-     : key == "verify-each" ? options.verifyEach
-                            : options.verbose) = *on;
+    (edit                    ? *edit
+     : key == "static"       ? options.isStatic
+     : key == "dynamic"      ? options.isDynamic
+     : key == "sweep-shaves" ? options.sweepShaves
+     : key == "verify-each"  ? options.verifyEach
+                             : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -160,7 +164,11 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     return isEdit.takeError();
   else if (*isEdit)
     return Error::success();
-  if (key == "output") {
+  if (key == "budget") {
+    if (std::string why = checkBudgetText(value); !why.empty())
+      return createStringError(why);
+    options.budget = value.str();
+  } else if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
     if (is_contained({"ptx", "cubin", "wasm"}, value))
@@ -279,7 +287,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "emit=" << (options.emit ? emitName(*options.emit) : "")
       << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
-  out << "unit=" << options.unitText << "\n";
+  out << "unit=" << options.unitText << " " << options.budget << "\n";
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);

@@ -30,6 +30,8 @@ struct CompileOptions {
   std::vector<std::string> targets; // rows of the machine table; empty: host
   std::string unitText;             // the vision unit as --target names it, or empty
   vpu::UnitConfig unit;             // what that means
+  std::string budget;               // of the unit: fps=N,latency=Nms,traffic=NMB,share=N
+  bool sweepShaves = false;
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
   std::vector<std::string> dims;    // NAME=N
   std::vector<std::string> lengths; // INPUT=N or INPUT=none, of sequences and optionals
@@ -76,6 +78,9 @@ llvm::Error setOption(CompileOptions &options, llvm::StringRef name, llvm::Strin
 
 /// Every option that changes the output, with its value, one a line: part of the cache key.
 std::string optionsText(const CompileOptions &options);
+
+/// What is wrong with a --budget; empty when nothing is.
+std::string checkBudgetText(llvm::StringRef text);
 
 /// "0.1.0"
 llvm::StringRef version();

@@ -15,7 +15,6 @@
 #include "lib/Support/Diagnostics.h"
 #include "lib/Support/Winograd.h"
 #include "lib/Target/Artifact.h"
-#include "lib/Target/Blob.h"
 #include "lib/Target/Files.h"
 #include "lib/Target/Header.h"
 #include "passes/Cpu/Passes.h"
@@ -253,6 +252,7 @@ LogicalResult Compilation::import(const ModelSource &source) {
   reached = stageOf(*module);
   if (reached < Stage::Graph && failed(loadModelEdits(*module, options.edits)))
     return failure();
+  chooseInputType();
   return success(succeeded(bindFunctions()) && succeeded(bindHints()));
 }
 
@@ -559,32 +559,6 @@ FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &de
   return objects;
 }
 
-LogicalResult Compilation::emitBlob(StringRef output) {
-  const vpu::UnitConfig &unit = options.unit;
-  BlobOptions blob;
-  blob.unit = unit.unit->name.str();
-  blob.name = options.name;
-  blob.shaves = unit.shaves;
-  blob.slices = unit.slices;
-  blob.threads = unit.threads;
-  llvm::json::Object manifest{{"compiler", ("burin " + version()).str()},
-                              {"name", options.name},
-                              {"target", options.unitText},
-                              {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}}};
-  llvm::raw_string_ostream(blob.manifest) << llvm::json::Value(std::move(manifest));
-  LogicalResult wrote = success();
-  llvm::Error error = writeFile(output, [&](llvm::raw_ostream &out) {
-    wrote = writeBlob(*module, blob, out);
-    return llvm::Error::success();
-  });
-  if (error)
-    return module->emitError() << llvm::toString(std::move(error));
-  uint64_t size = 0;
-  if (!llvm::sys::fs::file_size(output, size))
-    report.artifactBytes = size;
-  return wrote;
-}
-
 LogicalResult Compilation::emit(StringRef output, StringRef header) {
   Clock clock(report, progress, Stage::Emit);
   auto write = [&](llvm::function_ref<LogicalResult(llvm::raw_ostream &)> body, StringRef path) -> LogicalResult {
@@ -758,6 +732,11 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (!source.owner && llvm::sys::fs::is_directory(source.path))
     return refuse(source.path + ": is a folder, expected a model");
 
+  if ((options.sweepShaves || !options.budget.empty()) && !options.unit.unit)
+    return refuse("--budget and --sweep-shaves are of a vision unit: give --target=myriad");
+  if (options.sweepShaves && !sweepShaves(source, options, messages))
+    return false;
+
   // Opened before the work, so that a place that cannot be written is told at once.
   std::string place = options.output;
   std::optional<ScratchFolder> scratch;
@@ -798,6 +777,7 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
                  : *options.emit == EmitKind::Onnx || *options.emit == EmitKind::CustomHeader ? Stage::Graph
                                                                                               : Stage::Target;
     good = succeeded(compilation.import(source)) && succeeded(compilation.runTo(last)) &&
+           succeeded(compilation.checkBudget()) &&
            succeeded(compilation.emit(output->temporaryPath(), header ? header->temporaryPath() : ""));
     // Beside the program, and only when there is one.
     if (good && options.edits.loraMode == "switch") {
@@ -817,6 +797,7 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (!good && !StringRef(text).contains("error: "))
     text += "error: " + source.path + ": internal error: a stage failed without a message\n";
   copyMessages(text, messages);
+  messages << report.notes;
   if (!good)
     return false;
   report.output = options.output;

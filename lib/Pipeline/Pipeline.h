@@ -37,6 +37,7 @@ struct CompileReport {
   uint64_t layers = 0, winogradLayers = 0;
   double winogradError = 0;   // to expect of the worst of them
   std::string output, header; // files written
+  std::string notes;          // lines for the user that are no errors
 };
 
 /// Called when a stage starts.
@@ -61,6 +62,10 @@ public:
   /// defined by the caller.
   mlir::FailureOr<std::vector<ObjectCode>> emitObjects(ModelDescription &description);
 
+  /// What the tasks of a vision unit cost, told where the options ask for it; fails over budget. After the target
+  /// stage.
+  mlir::LogicalResult checkBudget();
+
   /// C functions that the code calls, from the target stage on.
   std::vector<std::string> callees();
   /// Writes what --report asked for; nothing where it did not.
@@ -75,6 +80,7 @@ private:
   mlir::LogicalResult bindFunctions();
   mlir::FailureOr<ModelDescription> describe();
   mlir::LogicalResult emitBlob(llvm::StringRef output);
+  void chooseInputType();
 
   /// One instruction set: its row, and from the target stage on its code.
   struct Variant {
@@ -106,6 +112,9 @@ private:
 /// appears then.
 bool compile(const ModelSource &source, const CompileOptions &options, const Progress &progress,
              llvm::raw_ostream &messages, CompileReport &report);
+
+/// Prints the modelled rates of a network for 1, 2, ... shaves of the options' unit. False after an error.
+bool sweepShaves(const ModelSource &source, const CompileOptions &options, llvm::raw_ostream &out);
 
 /// Kind and names that the options mean for this model: each default filled in.
 CompileOptions completeOptions(const CompileOptions &options, llvm::StringRef modelPath);

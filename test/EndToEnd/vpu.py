@@ -48,9 +48,9 @@ def check(bin, models, name):
     with tempfile.TemporaryDirectory() as folder:
         blob, out = os.path.join(folder, "a.blob"), os.path.join(folder, "out.npz")
         before = time.time()
-        call([f"{bin}/burin-compile", model, *flags, "--target=myriad", "-o", blob])
+        call([f"{bin}/burin-compile", model, *flags, "--input-type=f32", "--target=myriad", "-o", blob])
         compiled = time.time() - before
-        call([f"{bin}/burin-compile", model, *flags, "--target=myriad", "-o", blob + "2"])
+        call([f"{bin}/burin-compile", model, *flags, "--input-type=f32", "--target=myriad", "-o", blob + "2"])
         with open(blob, "rb") as a, open(blob + "2", "rb") as b:
             if a.read() != b.read():
                 raise Failure("two compilations make different bytes")

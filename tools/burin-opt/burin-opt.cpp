@@ -4,6 +4,7 @@
 #include "burin/InitAll.h"
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Cost/Cost.h"
+#include "lib/Cost/Vpu.h"
 #include "lib/Export/Export.h"
 #include "lib/Import/Adapter.h"
 #include "lib/Import/Import.h"
@@ -65,6 +66,11 @@ cl::list<std::string> patternList("patterns", cl::desc("Rewrites in PDLL to appl
                                   cl::value_desc("[POINT:]F.pdll"), cl::cat(category));
 cl::list<std::string> explain("explain", cl::desc("Tell where a pass fired and why it did not elsewhere"),
                               cl::value_desc("PASS"), cl::cat(category));
+cl::opt<std::string>
+    unitRates("unit-rates",
+              cl::desc("Print modelled and published rates of the networks in this file (layer lists as "
+                       "test/lib/Cost/Inputs/vpu-networks.json) and exit"),
+              cl::value_desc("FILE.json"), cl::cat(category));
 cl::opt<std::string>
     showCost("cost",
              cl::desc("Print parameters, multiply-accumulates, bytes and energy by operator instead of "
@@ -263,6 +269,14 @@ int run(int argc, char **argv) {
         if (pipeline.name != "all" && succeeded(burin::buildNamedPipeline(pipeline.name, targetName, pm, error)))
           burin::printPasses(pm, llvm::outs());
       }
+    return 0;
+  }
+  if (!unitRates.empty()) {
+    auto file = llvm::MemoryBuffer::getFile(unitRates);
+    if (!file)
+      return burin::fail(unitRates + ": " + file.getError().message());
+    if (llvm::Error error = burin::printPublished((*file)->getBuffer(), llvm::outs()))
+      return burin::fail(unitRates + ": " + llvm::toString(std::move(error)));
     return 0;
   }
   if (config.shouldShowDialects()) {

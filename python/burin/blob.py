@@ -1,0 +1,129 @@
+"""Blobs for the vision unit, made offline, under the argument names that blobconverter's users know.
+
+    path = burin.blob.from_onnx("net.onnx", data_type="FP16", shaves=6, output_dir="blobs",
+                                compile_params=["-ip U8"], optimizer_params=["--mean_values=[127.5]", "--scale_values=[127.5]"])
+
+The container is Burin's own and runs in `burin-run`: no Myriad hardware executes it.
+"""
+import hashlib
+import os
+import shlex
+
+from ._burin import Error
+from ._session import compile as _compile
+
+# What users write and Burin does anyway, or what has no meaning offline.
+_IGNORED = {"--data_type", "--compress_to_fp16", "--model_name", "--progress", "--stream_output", "-m", "-o", "-d", "-c"}
+
+
+def _numbers(text):
+    """`[1,2,3]`, `1,2,3`, or `name[1,2,3]` of one input."""
+    text = text.strip()
+    inside = text[text.index("[") + 1:text.rindex("]")] if "[" in text and "]" in text else text
+    try:
+        return [float(v) for v in inside.replace(" ", "").split(",")]
+    except ValueError:
+        raise Error(f"expected numbers such as [123.7,116.3,103.5], got '{text}'") from None
+
+
+def _words(parameters):
+    """Flags and values, whether they came as `-ip U8`, `-ip`, `U8` or `--flag=value`."""
+    text = parameters if isinstance(parameters, str) else " ".join(str(p) for p in parameters or [])
+    words = []
+    for word in shlex.split(text):
+        flag, equals, value = word.partition("=")
+        words += [flag, value] if equals and flag.startswith("-") else [word]
+    return words
+
+
+def _parse(parameters, what, flags):
+    words = _words(parameters)
+    while words:
+        flag = words.pop(0)
+        if flag in flags:
+            takes, use = flags[flag]
+            if takes and not words:
+                raise Error(f"{what}: {flag} needs a value")
+            use(words.pop(0)) if takes else use()
+        elif flag in _IGNORED:
+            if words and not words[0].startswith("-"):
+                words.pop(0)
+        else:
+            raise Error(f"{what}: unknown '{flag}', expected one of {', '.join(sorted(flags))}")
+
+
+def _options(data_type, compile_params, optimizer_params):
+    if data_type.upper() != "FP16":
+        raise Error(f"data_type: expected FP16, got '{data_type}': the unit's engine and shaves compute in half precision only")
+    options = {"input_type": "u8"}
+
+    def precision(text):
+        kinds = {"U8": "u8", "FP16": "f16", "FP32": "f32"}
+        if text.upper() not in kinds:
+            raise Error(f"compile_params: -ip: expected U8, FP16 or FP32, got '{text}'")
+        options["input_type"] = kinds[text.upper()]
+
+    def output(text):
+        if text.upper() not in ("FP16", "FP32"):
+            raise Error(f"compile_params: -op: expected FP16 or FP32, got '{text}'")
+
+    def unit(key):
+        def use(text):
+            if not text.isdigit():
+                raise Error(f"compile_params: expected a number, got '{text}'")
+            options[key] = int(text)
+        return True, use
+
+    _parse(compile_params, "compile_params", {
+        "-ip": (True, precision), "--ip": (True, precision), "-op": (True, output), "-iop": (True, lambda text: precision(text.rpartition(":")[2])),
+        "-VPU_NUMBER_OF_SHAVES": unit("shaves"), "-VPU_NUMBER_OF_CMX_SLICES": unit("cmx")})
+
+    def mean(text):
+        options["mean"] = ",".join(map(str, _numbers(text)))
+
+    def scale(text):
+        options["scale"] = ",".join(map(str, _numbers(text)))
+
+    def reverse():
+        options["reverse_channels"] = True
+
+    def shape(text):
+        dims = [int(v) for v in _numbers(text)]
+        options["_dims"] = dims
+
+    def layout(text):
+        kinds = {"nhwc": "NHWC", "nchw": "NCHW"}
+        found = [v for k, v in kinds.items() if k in text.lower()]
+        if not found:
+            raise Error(f"optimizer_params: --layout: expected nhwc or nchw, got '{text}'")
+        options["layout"] = found[0]
+
+    _parse(optimizer_params, "optimizer_params", {
+        "--mean_values": (True, mean), "--scale_values": (True, scale), "--scale": (True, scale), "-s": (True, scale),
+        "--reverse_input_channels": (False, reverse), "--input_shape": (True, shape), "--layout": (True, layout)})
+    return options
+
+
+def from_onnx(model, data_type="FP16", shaves=6, output_dir=None, use_cache=True, compile_params=None, optimizer_params=None, **options):
+    """Compiles an ONNX file to a blob and returns its path. Means, scales and channel order are folded into the first convolution where that is exact.
+
+    use_cache: a blob of the same model and options in output_dir (default: the working directory) is returned as it is. Further options are
+    burin.compile's: shape={...}, dim={...}.
+    """
+    settings = _options(data_type, compile_params, optimizer_params)
+    shaves, cmx, dims = settings.pop("shaves", shaves), settings.pop("cmx", None), settings.pop("_dims", None)
+    if dims:
+        import onnx
+        inputs = onnx.load(os.fspath(model), load_external_data=False).graph.input
+        options.setdefault("shape", {inputs[0].name: tuple(dims)})
+    threads = 2 if shaves <= 8 else 1
+    settings["target"] = f"myriad:shaves={shaves},threads={threads}" + (f",cmx={cmx}" if cmx else "")
+    settings.update(options)
+    folder = os.fspath(output_dir or ".")
+    os.makedirs(folder, exist_ok=True)
+    with open(model, "rb") as f:
+        key = hashlib.sha256(f.read() + repr(sorted(settings.items(), key=str)).encode()).hexdigest()[:12]
+    path = os.path.join(folder, f"{os.path.splitext(os.path.basename(os.fspath(model)))[0]}_{shaves}shave_{key}.blob")
+    if not (use_cache and os.path.exists(path)):
+        _compile(os.fspath(model), path, emit="blob", **settings)
+    return path
