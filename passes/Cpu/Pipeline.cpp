@@ -26,9 +26,9 @@ void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
   // Before CSE, which shares the polynomials' constants.
   kernels.addPass(createApproximateMath({name}));
   kernels.addPass(createCSEPass());
-  kernels.addPass(createLowerToLLVM());
+  kernels.addPass(createLowerToLLVM({name}));
 
-  pm.addPass(createConvertFunctions());
+  pm.addPass(createConvertFunctions({name}));
 }
 
 namespace {

@@ -15,7 +15,8 @@ namespace burin {
 /// weights (memref.view, subview, collapse, expand); no allocation. Module attributes: `burin.arena_bytes`,
 /// `burin.peak_live_bytes` (i64) and `burin.weights`, an array of {name, offset, source_bytes, encoding ("raw" or
 /// "packed"), data (elements)} in the order they lie in the section.
-void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine);
+/// `arenaLimit`: bytes that the arena must not exceed; 0: any.
+void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine, uint64_t arenaLimit = 0);
 
 void registerTensorPasses();
 

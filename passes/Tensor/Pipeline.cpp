@@ -16,7 +16,7 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
-void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
+void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, uint64_t arenaLimit) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
   if (!machine.narrowFloatArithmetic)
@@ -46,7 +46,7 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine) {
   pm.addPass(createCSEPass());
 
   // The arena before the weights: the contract puts its argument first.
-  pm.addPass(createPlanArena());
+  pm.addPass(createPlanArena({int64_t(arenaLimit), machine.indexBits()}));
   pm.addPass(createCollectWeights());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
