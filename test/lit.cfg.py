@@ -1,5 +1,6 @@
 # How lit runs the tests: `lit test` with build/bin first on the PATH. BURIN_BUILD names another build folder.
 import os
+import shutil
 
 import lit.formats
 
@@ -30,5 +31,7 @@ if os.path.isdir(models):
     config.substitutions.append(("%models", models))
 if os.path.exists("/usr/bin/qemu-aarch64") and os.path.isdir("/usr/aarch64-linux-gnu"):
     config.available_features.add("aarch64")
+if shutil.which("node"):
+    config.available_features.add("node")
 if "avx512f" in open("/proc/cpuinfo").read():
     config.available_features.add("avx512")

@@ -130,7 +130,8 @@ typedef enum burin_cpu_feature {
   BURIN_CPU_AVX_VNNI = 1 << 3,
   BURIN_CPU_ARM_DOTPROD = 1 << 8,
   BURIN_CPU_ARM_I8MM = 1 << 9,
-  BURIN_CPU_ARM_FP16 = 1 << 10
+  BURIN_CPU_ARM_FP16 = 1 << 10,
+  BURIN_CPU_RISCV_V = 1 << 16 /* vectors of 128 bits and more */
 } burin_cpu_feature;
 
 typedef struct burin_variant {

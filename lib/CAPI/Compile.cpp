@@ -25,6 +25,8 @@ static std::string toJson(const CompileReport &report) {
                             {"weights_bytes", report.weightsBytes},
                             {"source_weights_bytes", report.sourceWeightsBytes},
                             {"code_bytes", report.codeBytes},
+                            {"constant_bytes", report.constantBytes},
+                            {"stack_bytes", report.stackBytes},
                             {"artifact_bytes", report.artifactBytes}};
   std::string text;
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(object));

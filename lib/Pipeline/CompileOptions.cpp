@@ -10,17 +10,19 @@ using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir", "onnx", "custom-header", "blob"};
+const StringRef emitNames[] = {"exe",  "lib",           "shared", "obj",  "asm", "llvm", "mlir",
+                               "onnx", "custom-header", "blob",   "wasm", "js",  "jni"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
-     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, blob or custom-header (what --custom-op asks for); "
-     "without it "
-     "the extension of FILE decides"},
+     "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, custom-header (what --custom-op asks for), blob, wasm, "
+     "js (a "
+     "module and what loads it) or jni (a library and its Java class); without it the extension of FILE decides"},
     {"target", "T",
-     "host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, cortex-a53, ...; several, T,T: the program picks at run "
-     "time; or a vision unit, myriad[:shaves=N,cmx=N,threads=N]"},
+     "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, or a board: rpi4, "
+     "jetson-orin, ...; several, T,T: the program picks at run time; or a vision unit, "
+     "myriad[:shaves=N,cmx=N,threads=N]"},
     {"budget", "fps=N,latency=Nms,traffic=NMB,share=S",
      "vision unit: exit 1 where the modelled rates miss this; share is what other processes leave"},
     {"sweep-shaves", "", "vision unit: also print the modelled rates with 1, 2, ... shaves, and recommend a number"},
@@ -35,6 +37,9 @@ const OptionInfo table[] = {
     {"name", "NAME", "prefix of the symbols and of the C header"},
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
+    {"arena-limit", "BYTES", "the arena must not be larger (K and M count): other orders of the work are tried"},
+    {"arena-section", "NAME", "put an arena, NAME_arena, into this section of a library or object"},
+    {"max-flash", "BYTES", "weights, code and its constants must not take more"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
     {"winograd", "MODE",
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
@@ -171,7 +176,7 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
-    if (is_contained({"ptx", "cubin", "wasm"}, value))
+    if (is_contained({"ptx", "cubin"}, value))
       return createStringError("--emit=%s is not supported by this version", value.str().c_str());
     Expected<EmitKind> kind = parseEnum<EmitKind>(emitNames, key, value);
     if (!kind)
@@ -235,6 +240,15 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (input.empty() || input.size() == value.size() || (length != "none" && length.getAsInteger(10, number)))
       return createStringError("--length: expected INPUT=N or INPUT=none, got '%s'", value.str().c_str());
     options.lengths.push_back(value.str());
+  } else if (key == "arena-limit" || key == "max-flash") {
+    StringRef digits = value;
+    uint64_t unit = digits.consume_back("K") ? 1024 : digits.consume_back("M") ? 1 << 20 : 1, number;
+    if (digits.getAsInteger(10, number) || number == 0 || number > (uint64_t(1) << 40))
+      return createStringError("--%s: expected a number of bytes, 96K or 2M, got '%s'", name.c_str(),
+                               value.str().c_str());
+    (key == "max-flash" ? options.maxFlash : options.arenaLimit) = number * unit;
+  } else if (key == "arena-section") {
+    options.arenaSection = value.str();
   } else if (key == "name") {
     bool good = (isAlpha(value[0]) || value[0] == '_') &&
                 all_of(value, [](char c) { return isAlnum(c) || c == '_'; }) && value != "burin";
@@ -294,7 +308,8 @@ std::string burin::optionsText(const CompileOptions &options) {
   for (const CompileOptions::CustomOp &op : options.customOps)
     out << "custom-op=" << op.domain << "." << op.name << "=" << op.function << ":" << op.file << "\n";
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
-      << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+      << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
+      << "\nmax-flash=" << options.maxFlash << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");

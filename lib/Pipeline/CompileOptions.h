@@ -18,7 +18,7 @@ namespace burin {
 /// The road, in order. Each is one function of Pipeline.cpp, one --stop-after name and one line of -v.
 enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
 
-enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob };
+enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob, Wasm, Js, Jni };
 
 llvm::StringRef stageName(Stage stage);
 llvm::StringRef emitName(EmitKind kind);
@@ -53,6 +53,8 @@ struct CompileOptions {
   std::string reportFolder;         // of the HTML page; empty: none
   std::string runtimeFolder;        // of the runtime libraries; empty: beside this library
   std::vector<std::pair<std::string, std::vector<int64_t>>> specialize; // a free dim and the sizes that get own code
+  uint64_t arenaLimit = 0, maxFlash = 0;                                // bytes; 0: none
+  std::string arenaSection; // of an arena in the library; empty: the caller lends one
   bool isStatic = false;
   bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;

@@ -11,6 +11,7 @@
 #include "lib/Image/Image.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
+#include "lib/Pipeline/SideFiles.h"
 #include "lib/Report/Report.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Support/Winograd.h"
@@ -121,6 +122,7 @@ LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
     else
       tensor.winograd = stage.options.winograd;
     tensor.winogradError = stage.options.winogradError;
+    tensor.arenaLimit = stage.options.arenaLimit;
     buildTensorPipeline(pm, stage.machine, tensor);
   });
 }
@@ -559,7 +561,7 @@ FailureOr<std::vector<ObjectCode>> Compilation::emitObjects(ModelDescription &de
   return objects;
 }
 
-LogicalResult Compilation::emit(StringRef output, StringRef header) {
+LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &side) {
   Clock clock(report, progress, Stage::Emit);
   auto write = [&](llvm::function_ref<LogicalResult(llvm::raw_ostream &)> body, StringRef path) -> LogicalResult {
     LogicalResult wrote = success();
@@ -593,6 +595,12 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
   if (failed(model))
     return failure();
   model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
+  model->arenaSection = options.arenaSection;
+  model->isDirect = (base->isBareMetal() || base->isWebAssembly()) && variants.size() == 1 && !base->runtimeFeatures;
+  bool isFree = !model->plan.empty() || (model->flags & BURIN_NEEDS_ALLOCATOR);
+  if (isFree && (side.needsStatic() || !options.arenaSection.empty()))
+    return module->emitError() << "--" << (side.needsStatic() ? "emit=" + emitName(kind) : "arena-section").str()
+                               << " takes models of given sizes; bind the free dims with --shape or --dim";
   if (kind == EmitKind::LLVM || kind == EmitKind::Asm) {
     CodegenOptions codegen{options.name, options.optLevel};
     auto text =
@@ -606,6 +614,8 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
   artifact.kind = kind == EmitKind::Exe      ? ArtifactKind::Program
                   : kind == EmitKind::Lib    ? ArtifactKind::StaticLibrary
                   : kind == EmitKind::Shared ? ArtifactKind::SharedLibrary
+                  : kind == EmitKind::Jni    ? ArtifactKind::StaticLibrary
+                  : side.needsModule()       ? ArtifactKind::Module
                                              : ArtifactKind::Object;
   artifact.isStatic = options.isStatic;
   artifact.runtimeFolder = options.runtimeFolder;
@@ -623,10 +633,16 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
     for (auto [s, code] : llvm::zip(specializations, v.specialized))
       all.push_back({*code, v.machine, {variantPrefix(v) + "_" + s.suffix(), options.optLevel}});
   }
-  FailureOr<uint64_t> code = writeArtifact(all, *base, *model, std::move(artifact), output);
-  if (failed(code))
+  FailureOr<CodeSize> code =
+      writeArtifact(all, *base, *model, std::move(artifact), kind == EmitKind::Js ? side.module() : output);
+  if (failed(code) || failed(checkFlash(*module, *model, *code, options.maxFlash)))
     return failure();
-  report.codeBytes = *code;
+  model->codeBytes = code->code + code->constants;
+  report.codeBytes = code->code;
+  report.constantBytes = code->constants;
+  report.stackBytes = model->stackBytes = code->stack;
+  if (llvm::Error error = side.write(*model, output))
+    return module->emitError() << llvm::toString(std::move(error));
   uint64_t size = 0;
   if (!llvm::sys::fs::file_size(output, size))
     report.artifactBytes = size;
@@ -637,6 +653,12 @@ LogicalResult Compilation::emit(StringRef output, StringRef header) {
 }
 
 //===--------------------------------------------- file to file ---------------------------------------------===//
+
+// Kinds whose symbols are an interface: they are named after the file.
+static bool hasOwnName(EmitKind kind) {
+  return llvm::is_contained(
+      {EmitKind::Lib, EmitKind::Shared, EmitKind::Obj, EmitKind::Wasm, EmitKind::Js, EmitKind::Jni}, kind);
+}
 
 CompileOptions burin::completeOptions(const CompileOptions &given, StringRef modelPath) {
   CompileOptions options = given;
@@ -649,6 +671,8 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
                        .Case(".a", EmitKind::Lib)
                        .Case(".so", EmitKind::Shared)
                        .Case(".o", EmitKind::Obj)
+                       .Case(".js", EmitKind::Js)
+                       .Case(".wasm", EmitKind::Wasm)
                        .Case(".s", EmitKind::Asm)
                        .Case(".ll", EmitKind::LLVM)
                        .Case(".blob", EmitKind::Blob)
@@ -657,8 +681,7 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
                                                     : EmitKind::Exe);
   }
   StringRef model = llvm::sys::path::stem(modelPath), out = llvm::sys::path::stem(options.output);
-  bool isLibrary =
-      *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
+  bool isLibrary = hasOwnName(*options.emit);
   if (options.name.empty()) {
     // A library's file name is its interface; a program's is not, and the same model then makes the same bytes under
     // any name.
@@ -670,10 +693,11 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
       options.name = "burin_";
   }
   if (options.output.empty()) {
-    static const char *const suffixes[] = {"",    ".a",    ".so",       ".o",        ".s",
-                                           ".ll", ".mlir", ".opt.onnx", "_custom.h", ".blob"};
+    static const char *const suffixes[] = {"",          ".a",        ".so",   ".o",    ".s",  ".ll", ".mlir",
+                                           ".opt.onnx", "_custom.h", ".blob", ".wasm", ".js", ".a"};
     options.output =
-        (*options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared ? "lib" + options.name : model.str()) +
+        (llvm::is_contained({EmitKind::Lib, EmitKind::Shared, EmitKind::Jni}, *options.emit) ? "lib" + options.name
+                                                                                             : model.str()) +
         suffixes[static_cast<int>(*options.emit)];
   }
   return options;
@@ -688,6 +712,9 @@ static std::string conflict(const CompileOptions &options) {
   if (options.unit.unit && !ofUnit)
     return ("--emit=" + emitName(kind) + " is of a processor; --target=" + options.unitText + " makes --emit=blob")
         .str();
+  const Machine *machine = options.targets.empty() ? nullptr : findMachine(options.targets.front());
+  if ((kind == EmitKind::Wasm || kind == EmitKind::Js) && !(machine && machine->isWebAssembly()))
+    return ("--emit=" + emitName(kind) + " needs --target=wasm32").str();
   if (kind == EmitKind::Onnx && options.stopAfter && *options.stopAfter > Stage::Graph)
     return ("--stop-after=" + stageName(*options.stopAfter) +
             " leaves nothing that ONNX can hold; --emit=onnx ends with graph at the latest")
@@ -696,7 +723,7 @@ static std::string conflict(const CompileOptions &options) {
     return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) +
             " cannot hold; use --emit=mlir")
         .str();
-  bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm ||
+  bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm || kind == EmitKind::Wasm || kind == EmitKind::Js ||
                   (kind == EmitKind::MLIR && (!options.stopAfter || *options.stopAfter >= Stage::Target));
   if (options.targets.size() > 1 && needsOne)
     return ("--emit=" + emitName(kind) + " shows the code of one target, got " + Twine(options.targets.size())).str();
@@ -750,8 +777,10 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   auto output = OutputFile::create(place);
   if (!output)
     return refuse(llvm::toString(output.takeError()));
-  bool hasHeader =
-      *options.emit == EmitKind::Lib || *options.emit == EmitKind::Shared || *options.emit == EmitKind::Obj;
+  auto side = SideFiles::open(options);
+  if (!side)
+    return refuse(llvm::toString(side.takeError()));
+  bool hasHeader = hasOwnName(*options.emit) && !side->needsModule();
   std::optional<OutputFile> header;
   if (hasHeader && options.header != "none") {
     SmallString<128> path(options.header);
@@ -778,7 +807,7 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
                                                                                               : Stage::Target;
     good = succeeded(compilation.import(source)) && succeeded(compilation.runTo(last)) &&
            succeeded(compilation.checkBudget()) &&
-           succeeded(compilation.emit(output->temporaryPath(), header ? header->temporaryPath() : ""));
+           succeeded(compilation.emit(output->temporaryPath(), header ? header->temporaryPath() : "", *side));
     // Beside the program, and only when there is one.
     if (good && options.edits.loraMode == "switch") {
       StringRef stem(options.output);
@@ -806,6 +835,8 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (header)
     if (llvm::Error error = header->commit(false))
       return refuse(llvm::toString(std::move(error)));
+  if (llvm::Error error = side->commit())
+    return refuse(llvm::toString(std::move(error)));
   if (scratch) {
     auto buffer = llvm::MemoryBuffer::getFile(place);
     if (!buffer)

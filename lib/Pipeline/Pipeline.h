@@ -33,7 +33,7 @@ struct CompileReport {
   double seconds = 0;
   uint64_t peakMemory = 0; // of the whole process, bytes
   uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0,
-           artifactBytes = 0;
+           constantBytes = 0, stackBytes = 0, artifactBytes = 0; // constants of the code; of stack, at most, 0: unknown
   uint64_t layers = 0, winogradLayers = 0;
   double winogradError = 0;   // to expect of the worst of them
   std::string output, header; // files written
@@ -44,6 +44,7 @@ struct CompileReport {
 using Progress = std::function<void(Stage)>;
 
 struct StageOptions;
+class SideFiles;
 
 /// One model on its way. Stages run in order; diagnostics go to the context's handlers.
 class Compilation {
@@ -57,7 +58,7 @@ public:
   mlir::LogicalResult runTo(Stage last);
   /// Writes the artifact of the options to `output`, a path that may be written freely. `header`, if not empty: where
   /// the C header goes.
-  mlir::LogicalResult emit(llvm::StringRef output, llvm::StringRef header);
+  mlir::LogicalResult emit(llvm::StringRef output, llvm::StringRef header, SideFiles &side);
   /// Objects that run in this process instead: their model symbol is description.modelSymbol(), weights are to be
   /// defined by the caller.
   mlir::FailureOr<std::vector<ObjectCode>> emitObjects(ModelDescription &description);

@@ -1,4 +1,5 @@
-// The machine table. A new CPU is a new row.
+// The machine table, and the table of boards. A new CPU is a new row; of one architecture, the more able row comes
+// first.
 #include "lib/Support/Machine.h"
 
 #include "burin/runtime.h"
@@ -12,7 +13,13 @@ using namespace burin;
 
 namespace {
 constexpr unsigned KiB = 1024;
-constexpr char linuxX86[] = "x86_64-unknown-linux-gnu", linuxArm[] = "aarch64-unknown-linux-gnu";
+constexpr char linuxX86[] = "x86_64-unknown-linux-gnu", linuxArm[] = "aarch64-unknown-linux-gnu",
+               linuxArm32[] = "armv7a-unknown-linux-gnueabihf", linuxRiscv[] = "riscv64-unknown-linux-gnu",
+               wasm[] = "wasm32-unknown-unknown", bareM0[] = "thumbv6m-unknown-none-eabi",
+               bareM3[] = "thumbv7m-unknown-none-eabi", bareM4[] = "thumbv7em-unknown-none-eabihf",
+               bareM33[] = "thumbv8m.main-unknown-none-eabihf", bareM55[] = "thumbv8.1m.main-unknown-none-eabihf";
+// Microcontrollers have no caches, or small ones before memory that is nearly as fast: what loop blocking may assume.
+constexpr unsigned nearBytes = 16 * KiB, farBytes = 256 * KiB;
 
 // clang-format off
 // name, triple, cpu, features, vector bits, registers, FMAs a cycle, broadcast operand, masks, L1, L2, narrow float arithmetic, byte products, run-time features
@@ -24,14 +31,41 @@ const Machine table[] = {
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX_VNNI},
     {"x86-64-v3", linuxX86, "x86-64-v3", "", 256, 16, 2, false, false, 32 * KiB, 256 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA},
     {"x86-64", linuxX86, "x86-64", "", 128, 16, 1, false, false, 32 * KiB, 256 * KiB, false, ByteProducts::WordPairs, 0},
-    {"aarch64", linuxArm, "generic", "+neon", 128, 32, 2, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, 0},
-    {"aarch64+dotprod", linuxArm, "generic", "+neon,+dotprod", 128, 32, 2, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonDot,
-     BURIN_CPU_ARM_DOTPROD},
-    {"aarch64+i8mm", linuxArm, "generic", "+neon,+dotprod,+i8mm", 128, 32, 2, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
+    {"cortex-a78ae", linuxArm, "cortex-a78ae", "", 128, 32, 2, true, false, 64 * KiB, 256 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"aarch64+dotprod+fp16+i8mm", linuxArm, "generic", "+neon,+dotprod,+fullfp16,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
+     BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16 | BURIN_CPU_ARM_I8MM},
+    {"aarch64+dotprod+i8mm", linuxArm, "generic", "+neon,+dotprod,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_I8MM},
+    {"aarch64+dotprod+fp16", linuxArm, "generic", "+neon,+dotprod,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot,
+     BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"aarch64+dotprod", linuxArm, "generic", "+neon,+dotprod", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD},
+    {"aarch64+fp16", linuxArm, "generic", "+neon,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, BURIN_CPU_ARM_FP16},
+    {"aarch64", linuxArm, "generic", "+neon", 128, 32, 2, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, 0},
     {"cortex-a53", linuxArm, "cortex-a53", "", 128, 32, 1, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, 0},
     {"cortex-a72", linuxArm, "cortex-a72", "", 128, 32, 2, true, false, 32 * KiB, 1024 * KiB, false, ByteProducts::NeonPairs, 0},
     {"cortex-a76", linuxArm, "cortex-a76", "", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"cortex-a55", linuxArm, "cortex-a55", "", 128, 32, 1, true, false, 32 * KiB, 128 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"cortex-a57", linuxArm, "cortex-a57", "", 128, 32, 1, true, false, 32 * KiB, 1024 * KiB, false, ByteProducts::NeonPairs, 0},
+    {"armv7", linuxArm32, "cortex-a7", "+neon,+vfp4", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
+    {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
+    {"riscv64", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c", 32, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
+    {"wasm32", wasm, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
+    {"wasm32-scalar", wasm, "generic", "+bulk-memory,+nontrapping-fptoint,+sign-ext", 32, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
+    {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, true, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m55", bareM55, "cortex-m55", "-mve,-mve.fp", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m33", bareM33, "cortex-m33", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m7", bareM4, "cortex-m7", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m4", bareM4, "cortex-m4", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m3", bareM3, "cortex-m3", "", 32, 12, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m0plus", bareM0, "cortex-m0plus", "", 32, 8, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+};
+
+const Board boards[] = {
+    {"rpi2", "armv7"},          {"rpi3", "cortex-a53"},       {"rpi4", "cortex-a72"},       {"rpi5", "cortex-a76"},        {"rpi-zero2", "cortex-a53"},
+    {"rpi-pico", "cortex-m0plus"}, {"rpi-pico2", "cortex-m33"}, {"jetson-nano", "cortex-a57"}, {"jetson-orin", "cortex-a78ae"}, {"orangepi5", "cortex-a76"},
+    {"rock5", "cortex-a76"},    {"visionfive2", "riscv64"},   {"nrf52840", "cortex-m4"},    {"stm32f4", "cortex-m4"},      {"stm32f7", "cortex-m7"},
+    {"stm32h7", "cortex-m7"},   {"teensy4", "cortex-m7"},     {"portenta-h7", "cortex-m7"}, {"nano33ble", "cortex-m4"},    {"mps2-an386", "cortex-m4"},
+    {"mps2-an500", "cortex-m7"}, {"mps3-an547", "cortex-m55"},
 };
 // clang-format on
 
@@ -55,18 +89,46 @@ const Machine *bestForHost() {
 }
 } // namespace
 
+unsigned Machine::indexBits() const { return llvm::Triple(triple).isArch64Bit() ? 64 : 32; }
+
+// Of x86, all came together with AVX2 but the last; the small Arm cores have them from the v8 architecture on.
+static bool isBasicX86(const Machine &m) { return m.cpu == "x86-64"; }
+static bool isSoftFloat(const Machine &m) { return m.cpu == "cortex-m3" || m.cpu == "cortex-m0plus"; }
+bool Machine::fusesMultiplyAdd() const { return !isBasicX86(*this) && !isSoftFloat(*this) && !isWebAssembly(); }
+bool Machine::rounds() const {
+  bool isOld = llvm::is_contained({"cortex-a7", "cortex-m4", "cortex-m33"}, cpu);
+  return !isBasicX86(*this) && !isSoftFloat(*this) && !isOld;
+}
+bool Machine::convertsHalf() const { return fusesMultiplyAdd() && !triple.starts_with("riscv"); }
+bool Machine::keepsNaN() const { return triple.starts_with("aarch64") || isWebAssembly() || cpu == "cortex-a7"; }
+bool Machine::isBareMetal() const { return triple.contains("-none-"); }
+bool Machine::isWebAssembly() const { return triple.starts_with("wasm"); }
+
+// "a+c+b" -> "a+b+c"
+static std::string inOrder(llvm::StringRef name) {
+  llvm::SmallVector<llvm::StringRef> parts;
+  name.split(parts, '+');
+  std::sort(parts.begin() + 1, parts.end());
+  return llvm::join(parts, "+");
+}
+
 const Machine *burin::findMachine(llvm::StringRef name) {
   if (name == "host" || name.empty())
     return bestForHost();
-  auto found = llvm::find_if(table, [&](const Machine &m) { return m.name == name; });
+  auto board = llvm::find_if(boards, [&](const Board &b) { return b.name == name; });
+  std::string wanted = inOrder(board == std::end(boards) ? name : board->machine);
+  auto found = llvm::find_if(table, [&](const Machine &m) { return m.name == wanted; });
   return found == std::end(table) ? nullptr : found;
 }
 
 llvm::ArrayRef<Machine> burin::allMachines() { return table; }
+llvm::ArrayRef<Board> burin::allBoards() { return boards; }
 
 std::string burin::machineNames() {
   std::string names = "host";
   for (const Machine &m : table)
     names += ", " + m.name.str();
+  for (const Board &b : boards)
+    names += ", " + b.name.str();
   return names;
 }

@@ -36,15 +36,31 @@ struct Machine {
   uint64_t runtimeFeatures;   // burin_cpu_feature bits the code needs at run time
 
   unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }
+  unsigned indexBits() const;    // of sizes and addresses: 32 or 64
+  bool fusesMultiplyAdd() const; // has x * y + z in one rounding as an instruction, as the next ones
+  bool rounds() const;           // floats to whole numbers
+  bool convertsHalf() const;     // f16 to f32 and back
+  bool keepsNaN() const;         // maxima and minima that give NaN where an operand is one
+  bool isBareMetal() const;      // no operating system: libraries and objects only, no programs
+  bool isWebAssembly() const;
 };
 
-/// The row named `name`; `host` gives the best row this CPU runs. Null when there is no such row.
+/// The row named `name`; `host` gives the best row this CPU runs, the name of a board that of its processor, and
+/// features behind a + may stand in any order. Null when there is no such row.
 const Machine *findMachine(llvm::StringRef name);
 
 /// All rows, for --help and error messages.
 llvm::ArrayRef<Machine> allMachines();
 
-/// The names of all rows, comma separated.
+/// A board and the row of its processor.
+struct Board {
+  llvm::StringRef name, machine;
+};
+
+/// All boards, for --help and error messages.
+llvm::ArrayRef<Board> allBoards();
+
+/// The names of all rows and boards, comma separated.
 std::string machineNames();
 
 } // namespace burin

@@ -5,29 +5,15 @@
 #include "lib/Target/Files.h"
 #include "lib/Target/Link.h"
 #include "lib/Target/WeightSection.h"
-#include "llvm/Object/ObjectFile.h"
 
 using namespace mlir;
 
 // Beyond this the small code model cannot reach across the section.
 constexpr uint64_t maxWeightBytes = uint64_t(2000) << 20;
 
-static uint64_t codeBytes(const burin::ObjectCode &object) {
-  uint64_t bytes = 0;
-  auto parsed = llvm::object::ObjectFile::createObjectFile(
-      llvm::MemoryBufferRef(StringRef(object.bytes.data(), object.bytes.size()), object.name));
-  if (!parsed) {
-    llvm::consumeError(parsed.takeError());
-    return 0;
-  }
-  for (const llvm::object::SectionRef &section : (*parsed)->sections())
-    if (section.isText())
-      bytes += section.getSize();
-  return bytes;
-}
-
-FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
-                                         const ModelDescription &model, ArtifactOptions options, StringRef path) {
+FailureOr<burin::CodeSize> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
+                                                const ModelDescription &model, ArtifactOptions options,
+                                                StringRef path) {
   ModuleOp module = variants.front().module;
   if (model.weightsBytes > maxWeightBytes)
     return module.emitError() << "the weights take " << model.weightsBytes << " bytes, and at most " << maxWeightBytes
@@ -38,21 +24,20 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
     return module.emitError() << llvm::toString(folder.takeError()), failure();
 
   std::vector<ObjectCode> objects = std::move(options.objects);
-  uint64_t code = 0;
-  for (const ObjectCode &object : objects)
-    code += codeBytes(object);
+  CodeMeter meter;
   for (const VariantCode &variant : variants) {
     FailureOr<std::vector<ObjectCode>> compiled = compileToObjects(variant.module, *variant.machine, variant.codegen);
     if (failed(compiled))
       return failure();
     for (ObjectCode &object : *compiled) {
-      code += codeBytes(object);
+      meter.addCode(object);
       objects.push_back(std::move(object));
     }
   }
   FailureOr<ObjectCode> description = describeToObject(module, base, model);
   if (failed(description))
     return failure();
+  meter.addCaller(*description);
   objects.push_back(std::move(*description));
 
   auto link = [&]() -> llvm::Error {
@@ -96,6 +81,8 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
         exports.push_back("burin_program_model");
       return linkShared(input, options.soname, exports, path);
     }
+    case ArtifactKind::Module:
+      return linkModule(input, {model.runSymbol()}, path);
     case ArtifactKind::Program:
       return linkProgram(input, options.isStatic, path);
     }
@@ -103,5 +90,5 @@ FailureOr<uint64_t> burin::writeArtifact(llvm::ArrayRef<VariantCode> variants, c
   };
   if (llvm::Error error = link())
     return module.emitError() << llvm::toString(std::move(error)), failure();
-  return code;
+  return meter.size();
 }

@@ -3,10 +3,11 @@
 #define BURIN_LIB_TARGET_ARTIFACT_H
 
 #include "lib/Target/Codegen.h"
+#include "lib/Target/Measure.h"
 
 namespace burin {
 
-enum class ArtifactKind { Object, StaticLibrary, SharedLibrary, Program };
+enum class ArtifactKind { Object, StaticLibrary, SharedLibrary, Program, Module };
 
 struct ArtifactOptions {
   ArtifactKind kind = ArtifactKind::Program;
@@ -25,9 +26,9 @@ struct VariantCode {
 };
 
 /// Compiles, links and writes `path` (a temporary name: the caller moves it). Consumes the modules' functions. `base`:
-/// the machine that everything outside the variants is compiled for. Returns the bytes of machine code, without the
+/// the machine that everything outside the variants is compiled for. Returns the size of the code, without the
 /// runtime's. Each failure is one error at the first module's location.
-mlir::FailureOr<uint64_t> writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
+mlir::FailureOr<CodeSize> writeArtifact(llvm::ArrayRef<VariantCode> variants, const Machine &base,
                                         const ModelDescription &model, ArtifactOptions options, llvm::StringRef path);
 
 } // namespace burin

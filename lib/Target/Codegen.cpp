@@ -32,6 +32,15 @@ bool isAllowedCall(StringRef symbol) {
   return symbol == "memcpy" || symbol == "memmove" || symbol == "memset" || symbol == "_GLOBAL_OFFSET_TABLE_";
 }
 
+// What stands for instructions that a processor lacks: the Arm run-time ABI's, which every compiler for Arm brings. And
+// what a WebAssembly linker defines.
+bool isHelper(StringRef symbol, const llvm::Triple &triple) {
+  if (triple.isARM() || triple.isThumb())
+    return symbol.starts_with("__aeabi_") || symbol.starts_with("__gnu_");
+  return triple.isWasm() &&
+         llvm::is_contained({"__linear_memory", "__stack_pointer", "__indirect_function_table"}, symbol);
+}
+
 // C functions that compute some of the model's nodes.
 bool isCallee(ModuleOp module, StringRef symbol) {
   auto callees = module->getAttrOfType<ArrayAttr>(burin::foreign::calleesAttr);
@@ -60,9 +69,14 @@ std::unique_ptr<llvm::TargetMachine> makeTargetMachine(const burin::Machine &mac
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast; // a*b+c in one rounding: the only liberty taken with floats
   options.FunctionSections = true; // the linker drops what is not called, in particular other variants' helpers
   options.DataSections = true;
+  options.EABIVersion = llvm::EABI::GNU;                // memcpy by its own name, not the Arm ABI's
+  options.EmitStackSizeSection = machine.isBareMetal(); // see Measure
+  if (triple.isRISCV())
+    options.MCOptions.ABIName = "lp64d";
+  auto relocation = machine.isBareMetal() || machine.isWebAssembly() ? llvm::Reloc::Static : llvm::Reloc::PIC_;
   auto level = optLevel == 0 ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Default;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, machine.cpu, machine.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small, level));
+      triple, machine.cpu, machine.features, options, relocation, llvm::CodeModel::Small, level));
 }
 
 // Every symbol gets the model's prefix and becomes hidden, so that partitions find each other and two models live in
@@ -197,7 +211,8 @@ std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &cont
     return nullptr;
   result->setTargetTriple(target.getTargetTriple());
   result->setDataLayout(target.createDataLayout());
-  result->setPICLevel(llvm::PICLevel::BigPIC);
+  if (target.isPositionIndependent())
+    result->setPICLevel(llvm::PICLevel::BigPIC);
   for (llvm::Function &function : *result)
     if (!function.isIntrinsic())
       function.setDSOLocal(!isAllowedCall(function.getName()) &&
@@ -216,7 +231,8 @@ bool emit(llvm::Module &module, llvm::TargetMachine &target, llvm::CodeGenFileTy
 
 // The promise "no libc call beyond memory copies" is checked on the finished object, whatever road a call came by.
 // Functions that the model calls by name beside those are known (cpu-lower-calls).
-LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, StringRef prefix) {
+LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, StringRef prefix,
+                         const llvm::Triple &triple) {
   auto parsed = llvm::object::ObjectFile::createObjectFile(
       llvm::MemoryBufferRef(StringRef(object.bytes.data(), object.bytes.size()), object.name));
   if (!parsed)
@@ -232,7 +248,7 @@ LogicalResult checkCalls(ModuleOp module, const burin::ObjectCode &object, Strin
       llvm::consumeError(name.takeError());
       continue;
     }
-    if (!name->empty() && !isAllowedCall(*name) && !isCallee(module, *name) &&
+    if (!name->empty() && !isAllowedCall(*name) && !isHelper(*name, triple) && !isCallee(module, *name) &&
         !(name->starts_with(prefix) && name->drop_front(prefix.size()).starts_with("_")))
       return module.emitError() << "the generated code calls '" << *name
                                 << "', and may call nothing but memcpy, memmove and memset";
@@ -281,6 +297,9 @@ FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp modul
         translated = false;
         break;
       }
+      if (machine.isBareMetal()) // flash is dearer than alignment
+        for (llvm::Function &function : *part.llvm)
+          function.addFnAttr(llvm::Attribute::OptimizeForSize);
       pool.async([&part, &object = objects[i], &options] {
         optimize(*part.llvm, *part.target, options.optLevel);
         part.done = emit(*part.llvm, *part.target, llvm::CodeGenFileType::ObjectFile, object.bytes);
@@ -294,7 +313,7 @@ FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp modul
   for (size_t i = 0; i < objects.size(); ++i) {
     if (!work[i].done)
       return module.emitError() << "the back end for " << machine.triple << " writes no object files", failure();
-    if (failed(checkCalls(module, objects[i], options.prefix)))
+    if (failed(checkCalls(module, objects[i], options.prefix, llvm::Triple(machine.triple))))
       return failure();
   }
   return objects;

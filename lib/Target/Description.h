@@ -61,11 +61,15 @@ struct ModelDescription {
   std::vector<WeightDescription> weights;
   std::vector<VariantDescription> variants;
   uint64_t weightsBytes = 0, arenaBytes = 0, peakLiveBytes = 0;
-  std::string plan;       // symbol of the burin_planner; empty for static models
+  uint64_t codeBytes = 0, stackBytes = 0; // 0: not measured
+  std::string arenaSection;               // of an arena inside the artifact; empty: the caller has one
+  bool isDirect = false;                  // NAME_run calls its one entry by symbol and draws nothing else in
+  std::string plan;                       // symbol of the burin_planner; empty for static models
   bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
 
   std::string modelSymbol() const { return name + "_model"; }
   std::string runSymbol() const { return name + "_run"; }
+  std::string arenaSymbol() const { return name + "_arena"; }
   std::string sizesSymbol() const { return name + "_sizes"; }
   std::string weightsSymbol() const { return name + "_weights"; }
 };

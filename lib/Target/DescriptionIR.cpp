@@ -99,6 +99,13 @@ public:
     llvm::Value *data = describedTensors(b, model, sizes, function, inputs + outputs + 1);
     for (unsigned i = 0; i < inputs + outputs; ++i)
       b.CreateStore(function->getArg(sizes.size() + i), member(b, data, i, 0));
+    llvm::Value *arena = function->getArg(sizes.size() + inputs + outputs);
+    if (model.isDirect) {
+      Constant *weights = model.weightsBytes ? symbol(model.weightsSymbol(), 0) : null();
+      b.CreateRet(b.CreateCall(llvm::cast<llvm::Function>(symbol(model.variants.front().entry, 5)),
+                               {data, member(b, data, inputs, 0), arena, weights, null()}));
+      return;
+    }
     auto select =
         module.getOrInsertFunction("burin_select_variant", llvm::FunctionType::get(pointer, {pointer}, false));
     llvm::Value *variant = b.CreateCall(select, {description});
@@ -117,9 +124,8 @@ public:
     // code can reach.
     auto *type = llvm::cast<llvm::StructType>(description->getValueType());
     llvm::Value *weights = b.CreateLoad(pointer, b.CreateStructGEP(type, description, weightsField));
-    b.CreateRet(b.CreateCall(
-        llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
-        {data, member(b, data, inputs, 0), function->getArg(sizes.size() + inputs + outputs), weights, call}));
+    b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
+                             {data, member(b, data, inputs, 0), arena, weights, call}));
   }
 
   // int NAME_sizes(int64_t size..., int64_t (*dims)[8], uint64_t *arena_bytes) of a model with free dims.
@@ -234,6 +240,13 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
     b.run(model, symbol);
   if (!model.plan.empty())
     b.sizes(model);
+  if (!model.arenaSection.empty()) {
+    auto *type = llvm::ArrayType::get(llvm::Type::getInt8Ty(context), std::max<uint64_t>(model.arenaBytes, 64));
+    auto *arena = new llvm::GlobalVariable(*module, type, false, llvm::GlobalValue::ExternalLinkage,
+                                           llvm::ConstantAggregateZero::get(type), model.arenaSymbol());
+    arena->setAlignment(llvm::Align(BURIN_ALIGNMENT));
+    arena->setSection(model.arenaSection);
+  }
   if (model.isProgram)
     llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol,
                               module.get());

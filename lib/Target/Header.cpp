@@ -10,7 +10,7 @@
 using namespace llvm;
 using namespace burin;
 
-static StringRef cType(int32_t dtype) {
+StringRef burin::cTypeOf(int32_t dtype) {
   switch (dtype) {
   case BURIN_FLOAT:
     return "float";
@@ -50,6 +50,15 @@ static StringRef cType(int32_t dtype) {
   default:
     return "void";
   }
+}
+
+unsigned burin::bytesOfDtype(int32_t dtype) {
+  StringRef type = cTypeOf(dtype);
+  return type == "float"                           ? 4
+         : type == "double" || type.contains("64") ? 8
+         : type.contains("16")                     ? 2
+         : type.contains("32")                     ? 4
+                                                   : 1;
 }
 
 static StringRef remarkOnType(int32_t dtype) {
@@ -94,15 +103,6 @@ std::string burin::toIdentifier(StringRef text) {
   return keywords.contains(result) ? result + "_" : result;
 }
 
-namespace {
-struct Parameter {
-  const TensorDescription *tensor;
-  bool isInput;
-  std::string identifier, macro;
-  int64_t count = 1;
-};
-} // namespace
-
 static std::string dimsText(const TensorDescription &tensor) {
   std::string text;
   for (auto [i, dim] : enumerate(tensor.dims))
@@ -143,7 +143,7 @@ static void writeExample(const ModelDescription &model, ArrayRef<Parameter> para
   out << " *   #include \"" << name << ".h\"\n *\n";
   out << " *   static _Alignas(64) unsigned char arena[" << upper << "_ARENA_BYTES];\n";
   for (const Parameter &p : parameters)
-    out << formatv(" *   static {0} {1}[{2}_COUNT];\n", cType(p.tensor->dtype), p.identifier, p.macro);
+    out << formatv(" *   static {0} {1}[{2}_COUNT];\n", cTypeOf(p.tensor->dtype), p.identifier, p.macro);
   out << " *\n *   int main(void) {\n *     // fill ";
   interleaveComma(make_filter_range(parameters, [](const Parameter &p) { return p.isInput; }), out,
                   [&](const Parameter &p) { out << p.identifier; });
@@ -151,16 +151,33 @@ static void writeExample(const ModelDescription &model, ArrayRef<Parameter> para
       << "\n */\n";
 }
 
-void burin::writeHeader(const ModelDescription &model, StringRef library, StringRef version, raw_ostream &out) {
-  const std::string &name = model.name;
-  std::string upper = StringRef(name).upper();
+// A class that owns what C leaves to the caller. For hosted C++ alone: it allocates, once.
+static void writeCxxClass(const ModelDescription &model, ArrayRef<Parameter> parameters, raw_ostream &out) {
+  std::string upper = StringRef(model.name).upper(), prototype, call;
+  for (const Parameter &p : parameters) {
+    prototype += formatv("{0}{1}{2} *{3}", prototype.empty() ? "" : ", ", p.isInput ? "const " : "",
+                         cTypeOf(p.tensor->dtype), p.identifier);
+    call += p.identifier + ", ";
+  }
+  out << "\n#if __STDC_HOSTED__ && __cplusplus >= 201703L\n#include <memory>\n#include <new>\n\n"
+      << "/* The network with an arena of its own: one object for each call that runs at the same time. */\nnamespace "
+      << model.name << "_network {\nclass Network {\npublic:\n"
+      << "  int run(" << prototype << ") { return " << model.name << "_run(" << call << "memory.get()); }\n\n"
+      << "private:\n  struct Release {\n    void operator()(unsigned char *bytes) const { ::operator delete[](bytes, "
+         "std::align_val_t(64)); }\n  };\n"
+      << "  std::unique_ptr<unsigned char[], Release> memory{\n      static_cast<unsigned char *>(::operator new[]("
+      << upper << "_ARENA_BYTES, std::align_val_t(64)))};\n};\n} // namespace " << model.name << "_network\n#endif\n";
+}
+
+std::vector<burin::Parameter> burin::parametersOf(const ModelDescription &model) {
   std::vector<Parameter> parameters;
   StringSet<> taken;
   auto add = [&](const TensorDescription &tensor, bool isInput) {
     Parameter p{&tensor, isInput, toIdentifier(tensor.name), ""};
     while (!taken.insert(p.identifier).second)
       p.identifier += isInput ? "_in" : "_out";
-    p.macro = upper + "_" + StringRef(p.identifier).upper();
+    p.macro = (model.name + "_" + Twine(p.identifier)).str();
+    p.macro = StringRef(p.macro).upper();
     for (int64_t dim : tensor.dims)
       p.count *= std::max<int64_t>(dim, 0);
     parameters.push_back(p);
@@ -169,6 +186,16 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
     add(t, true);
   for (const TensorDescription &t : model.outputs)
     add(t, false);
+  return parameters;
+}
+
+void burin::writeHeader(const ModelDescription &model, StringRef library, StringRef version, raw_ostream &out) {
+  const std::string &name = model.name;
+  std::string upper = StringRef(name).upper();
+  std::vector<Parameter> parameters = parametersOf(model);
+  StringSet<> taken;
+  for (const Parameter &p : parameters)
+    taken.insert(p.identifier);
 
   size_t width = 0;
   for (const Parameter &p : parameters)
@@ -186,7 +213,7 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
   }
   prototype = sizes;
   for (const Parameter &p : parameters) {
-    prototype += formatv("{0}{1} *{2}, ", p.isInput ? "const " : "", cType(p.tensor->dtype), p.identifier).str();
+    prototype += formatv("{0}{1} *{2}, ", p.isInput ? "const " : "", cTypeOf(p.tensor->dtype), p.identifier).str();
     call += p.identifier + ", ";
   }
 
@@ -194,7 +221,7 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
       << (model.variants.empty() ? "" : model.variants.front().target) << ".\n *\n";
   for (const Parameter &p : parameters)
     out << formatv(" *   {0} {1}  {2} {3}{4}\n", p.isInput ? "input " : "output", padded(inComment(p.tensor->name)),
-                   cType(p.tensor->dtype), inComment(dimsText(*p.tensor)), remarkOnType(p.tensor->dtype));
+                   cTypeOf(p.tensor->dtype), inComment(dimsText(*p.tensor)), remarkOnType(p.tensor->dtype));
   if (!hasRun)
     out << " *\n * Sizes of outputs depend on data: run it with burin_run of burin/runtime.h and an allocator.\n */\n";
   else if (isDynamic)
@@ -211,11 +238,17 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
   if (!isDynamic)
     out << "/* Bytes that the arena needs, aligned to 64. */\n#define " << upper << "_ARENA_BYTES "
         << std::max<uint64_t>(model.arenaBytes, 64) << "\n";
-  out << "#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes << "\n\n";
+  out << "#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes << "\n";
+  if (model.stackBytes)
+    out << "/* Of machine code and its constants; and of stack, at most, that a run takes below its caller. "
+           "*/\n#define "
+        << upper << "_CODE_BYTES " << model.codeBytes << "\n#define " << upper << "_STACK_BYTES " << model.stackBytes
+        << "\n";
+  out << "\n";
   for (const Parameter &p : parameters) {
     bool isFree = is_contained(p.tensor->dims, -1);
-    out << "/* " << inComment(p.tensor->name) << ": " << cType(p.tensor->dtype) << " " << inComment(dimsText(*p.tensor))
-        << ", row-major */\n";
+    out << "/* " << inComment(p.tensor->name) << ": " << cTypeOf(p.tensor->dtype) << " "
+        << inComment(dimsText(*p.tensor)) << ", row-major */\n";
     if (!isFree)
       out << "#define " << p.macro << "_COUNT " << p.count << "\n";
     out << "#define " << p.macro << "_RANK " << p.tensor->dims.size() << "\n";
@@ -230,11 +263,18 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
            "aligned to 64. Returns 0, or "
         << BURIN_ERROR_SHAPE << "\n * when the sizes do not fit one another. */\nint " << name << "_sizes(" << sizes
         << "int64_t (*output_dims)[8], uint64_t *arena_bytes);\n\n";
+  if (!model.arenaSection.empty() && !isDynamic)
+    out << "/* An arena of the library's own, in section " << inComment(model.arenaSection)
+        << ": pass it where no two calls run at the same time. */\nextern unsigned char " << name << "_arena[" << upper
+        << "_ARENA_BYTES];\n\n";
   if (hasRun)
     out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU
         << " when this CPU lacks instructions that it was compiled for. */\nint " << name << "_run(" << prototype
         << "void *arena);\n\n";
   out << "/* The model's own description, for the functions of burin/runtime.h (checks, threads, profile). */\nstruct "
          "burin_model;\n"
-      << "extern const struct burin_model " << name << "_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n";
+      << "extern const struct burin_model " << name << "_model;\n\n#ifdef __cplusplus\n}\n";
+  if (hasRun && !isDynamic)
+    writeCxxClass(model, parameters, out);
+  out << "#endif\n#endif\n";
 }

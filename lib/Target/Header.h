@@ -7,6 +7,20 @@
 
 namespace burin {
 
+/// An input or output as C sees it.
+struct Parameter {
+  const TensorDescription *tensor;
+  bool isInput;
+  std::string identifier, macro; // unique among all; the prefix of its constants
+  int64_t count = 1;             // elements; where a dim is free, 0
+};
+
+std::vector<Parameter> parametersOf(const ModelDescription &model);
+
+/// The C type of an element, and the bytes it takes.
+llvm::StringRef cTypeOf(int32_t dtype);
+unsigned bytesOfDtype(int32_t dtype);
+
 /// A C identifier made of `text`: other characters become '_', a leading digit gets one before it, keywords one behind.
 std::string toIdentifier(llvm::StringRef text);
 

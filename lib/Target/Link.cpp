@@ -17,13 +17,14 @@
 #include <mutex>
 
 LLD_HAS_DRIVER(elf)
+LLD_HAS_DRIVER(wasm)
 
 using namespace llvm;
 
 // The triple as Debian names folders and compilers: without the vendor.
 static std::string shortTriple(StringRef text) {
   Triple triple(text);
-  std::string arch = triple.getArchName().str();
+  std::string arch = triple.isARM() ? "arm" : triple.getArchName().str();
   return (arch + "-" + triple.getOSAndEnvironmentName()).str();
 }
 
@@ -103,19 +104,20 @@ static Expected<std::string> findShared(StringRef name, StringRef triple) {
 }
 
 // lld keeps global state: one link at a time.
-static Error runLld(ArrayRef<std::string> arguments) {
+static Error runLld(ArrayRef<std::string> arguments, bool isWasm = false) {
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
-  SmallVector<const char *> argv = {"ld.lld"};
+  SmallVector<const char *> argv = {isWasm ? "wasm-ld" : "ld.lld"};
   for (const std::string &a : arguments)
     argv.push_back(a.c_str());
   std::string out, err;
   raw_string_ostream outStream(out), errStream(err);
-  lld::Result result = lld::lldMain(argv, outStream, errStream, {{lld::Gnu, &lld::elf::link}});
+  lld::Result result =
+      lld::lldMain(argv, outStream, errStream, {{lld::Gnu, &lld::elf::link}, {lld::Wasm, &lld::wasm::link}});
   if (result.retCode == 0)
     return Error::success();
   StringRef text = StringRef(err).trim();
-  text.consume_front("ld.lld: error: ");
+  text.consume_front(isWasm ? "wasm-ld: error: " : "ld.lld: error: ");
   return createStringError("link failed: %s", text.split('\n').first.str().c_str());
 }
 
@@ -126,9 +128,27 @@ static std::vector<std::string> ownObjects(const burin::LinkInput &input) {
 }
 
 Error burin::linkObject(const LinkInput &input, StringRef output) {
-  std::vector<std::string> arguments = {"-m", emulation(input.triple), "-r", "-o", output.str()};
+  bool isWasm = Triple(input.triple).isWasm();
+  std::vector<std::string> arguments = {"-r", "-o", output.str()};
+  if (!isWasm)
+    llvm::append_range(arguments, std::vector<std::string>{"-m", emulation(input.triple)});
   llvm::append_range(arguments, ownObjects(input));
-  return runLld(arguments);
+  return runLld(arguments, isWasm);
+}
+
+Error burin::linkModule(const LinkInput &input, ArrayRef<std::string> exports, StringRef output) {
+  Expected<std::string> runtime = runtimeLibrary(input, "libburin_runtime.a");
+  if (!runtime)
+    return runtime.takeError();
+  // The stack comes first, so that one that overflows runs into the end of memory and not into the weights.
+  std::vector<std::string> arguments = {"--no-entry",  "--stack-first", "-z", "stack-size=65536",
+                                        "--strip-all", "--gc-sections", "-o", output.str()};
+  for (const std::string &symbol : exports)
+    arguments.push_back("--export=" + symbol);
+  arguments.push_back("--export=__heap_base");
+  llvm::append_range(arguments, ownObjects(input));
+  arguments.push_back(*runtime);
+  return runLld(arguments, /*isWasm=*/true);
 }
 
 Error burin::linkArchive(const LinkInput &input, StringRef output) {
@@ -211,6 +231,9 @@ Error burin::linkShared(const LinkInput &input, StringRef soname, ArrayRef<std::
 }
 
 Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output) {
+  if (Triple(input.triple).getOS() == Triple::UnknownOS || input.triple.find("-none-") != std::string::npos)
+    return createStringError("no program without an operating system: --emit=%s makes what %s takes",
+                             Triple(input.triple).isWasm() ? "js" : "lib", shortTriple(input.triple).c_str());
   Expected<std::string> hosted = runtimeLibrary(input, "libburin_hosted.a");
   if (!hosted)
     return hosted.takeError();

@@ -35,6 +35,9 @@ llvm::Error linkArchive(const LinkInput &input, llvm::StringRef output);
 llvm::Error linkShared(const LinkInput &input, llvm::StringRef soname, llvm::ArrayRef<std::string> exports,
                        llvm::StringRef output);
 
+/// A WebAssembly module that shows `exports`, its memory and where the free part of it begins, and asks for nothing.
+llvm::Error linkModule(const LinkInput &input, llvm::ArrayRef<std::string> exports, llvm::StringRef output);
+
 /// A program. `isStatic` takes libc in as well.
 llvm::Error linkProgram(const LinkInput &input, bool isStatic, llvm::StringRef output);
 

@@ -1,4 +1,4 @@
-// Writes weights, and the smallest ELF object that can hold them:
+// Writes weights, and the smallest object that can hold them. In ELF:
 //
 //   ELF header | .rodata.burin.weights | .symtab (null, section, PREFIX_weights) | .strtab | .shstrtab | section
 //   headers
@@ -8,7 +8,9 @@
 #include "burin/runtime.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/BinaryFormat/ELF.h"
+#include "llvm/BinaryFormat/Wasm.h"
 #include "llvm/Object/ELFTypes.h"
+#include "llvm/Support/LEB128.h"
 #include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
@@ -149,6 +151,79 @@ void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t f
   pad(headersAt);
   write(headers, sizeof headers);
 }
+// The same as a WebAssembly object:
+//
+//   magic, version | import of the memory | count of data segments | the segment | "linking": a hidden symbol over it
+//   and its alignment
+//
+// Sections and subsections are a byte that says which, their size and their contents.
+llvm::Error writeWasmObject(const burin::ModelDescription &model, llvm::raw_ostream &out) {
+  auto number = [](uint64_t value, llvm::raw_ostream &to) { llvm::encodeULEB128(value, to); };
+  auto text = [&](StringRef value, llvm::raw_ostream &to) {
+    number(value.size(), to);
+    to << value;
+  };
+  auto section = [&](uint8_t kind, llvm::function_ref<void(llvm::raw_ostream &)> write, uint64_t more,
+                     llvm::raw_ostream &to) {
+    std::string contents;
+    llvm::raw_string_ostream stream(contents);
+    write(stream);
+    to << kind;
+    number(contents.size() + more, to);
+    to << contents;
+  };
+  const uint64_t bytes = model.weightsBytes;
+  out.write("\0asm\1\0\0\0", 8);
+  section(
+      llvm::wasm::WASM_SEC_IMPORT,
+      [&](llvm::raw_ostream &to) {
+        number(1, to);
+        text("env", to);
+        text("__linear_memory", to);
+        to << char(llvm::wasm::WASM_EXTERNAL_MEMORY) << '\0';
+        number(llvm::divideCeil(bytes, uint64_t(llvm::wasm::WasmDefaultPageSize)), to);
+      },
+      0, out);
+  section(llvm::wasm::WASM_SEC_DATACOUNT, [&](llvm::raw_ostream &to) { number(1, to); }, 0, out);
+  section(
+      llvm::wasm::WASM_SEC_DATA,
+      [&](llvm::raw_ostream &to) {
+        number(1, to);
+        to << '\0' << char(llvm::wasm::WASM_OPCODE_I32_CONST) << '\0' << char(llvm::wasm::WASM_OPCODE_END);
+        number(bytes, to);
+      },
+      bytes, out);
+  burin::writeWeights(model, out);
+  section(
+      llvm::wasm::WASM_SEC_CUSTOM,
+      [&](llvm::raw_ostream &to) {
+        text("linking", to);
+        number(llvm::wasm::WasmMetadataVersion, to);
+        section(
+            llvm::wasm::WASM_SYMBOL_TABLE,
+            [&](llvm::raw_ostream &table) {
+              number(1, table);
+              table << char(llvm::wasm::WASM_SYMBOL_TYPE_DATA);
+              number(llvm::wasm::WASM_SYMBOL_VISIBILITY_HIDDEN, table);
+              text(model.weightsSymbol(), table);
+              number(0, table); // segment
+              number(0, table); // place in it
+              number(bytes, table);
+            },
+            0, to);
+        section(
+            llvm::wasm::WASM_SEGMENT_INFO,
+            [&](llvm::raw_ostream &segments) {
+              number(1, segments);
+              text(".rodata.burin.weights", segments);
+              number(llvm::Log2_64(BURIN_ALIGNMENT), segments);
+              number(0, segments);
+            },
+            0, to);
+      },
+      0, out);
+  return llvm::Error::success();
+}
 } // namespace
 
 llvm::Error burin::writeWeightObject(const ModelDescription &model, StringRef text, llvm::raw_ostream &out) {
@@ -167,6 +242,8 @@ llvm::Error burin::writeWeightObject(const ModelDescription &model, StringRef te
   case llvm::Triple::thumb:
     writeElf<ELF32LE>(model, ELF::EM_ARM, ELF::EF_ARM_EABI_VER5, out);
     break;
+  case llvm::Triple::wasm32:
+    return writeWasmObject(model, out);
   default:
     return llvm::createStringError("no weight section for '%s' yet", text.str().c_str());
   }

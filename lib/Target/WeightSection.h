@@ -27,7 +27,8 @@ private:
   uint64_t at = 0;
 };
 
-/// Writes an ELF object for `triple` that defines model.weightsSymbol(), hidden, BURIN_ALIGNMENT-aligned, in
+/// Writes an object (ELF or WebAssembly) for `triple` that defines model.weightsSymbol(), hidden,
+/// BURIN_ALIGNMENT-aligned, in
 /// `.rodata.burin.weights`.
 llvm::Error writeWeightObject(const ModelDescription &model, llvm::StringRef triple, llvm::raw_ostream &out);
 

@@ -82,9 +82,10 @@ Value constant(ImplicitLocOpBuilder &b, Type type, int64_t value) {
 class Expander {
 public:
   Expander(const Machine &machine) {
-    bool isX86 = llvm::Triple(machine.triple).isX86();
-    hasMaximum = hasDoubleToHalf = !isX86;
-    traits.fma = traits.round = hasHalf = !isX86 || (machine.runtimeFeatures & BURIN_CPU_AVX2_FMA);
+    hasMaximum = machine.keepsNaN();
+    hasDoubleToHalf = machine.convertsHalf() && !llvm::Triple(machine.triple).isX86();
+    hasHalf = machine.convertsHalf();
+    traits = {machine.fusesMultiplyAdd(), machine.rounds()};
   }
 
   /// The value `op` is replaced by; null: it stays.

@@ -17,7 +17,15 @@ using namespace burin;
 namespace {
 
 struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
+  using ConvertFunctionsBase::ConvertFunctionsBase;
+
   void runOnOperation() override {
+    const Machine *machine = findMachine(machineName);
+    if (!machine) {
+      getOperation().emitError("unknown machine '") << machineName << "', expected one of: " << machineNames();
+      return signalPassFailure();
+    }
+    indexBits = machine->indexBits();
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (failed(convert(function)))
         return signalPassFailure();
@@ -26,7 +34,7 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
   LogicalResult convert(func::FuncOp function) {
     MLIRContext *ctx = &getContext();
     Type pointer = LLVM::LLVMPointerType::get(ctx);
-    Type word = IntegerType::get(ctx, 64);
+    Type word = IntegerType::get(ctx, indexBits);
     auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type.isIndex() ? word : type; };
     if (function.isExternal() || function.getNumResults() > 1)
       return function.emitError("expected a function with a body and at most one result");
@@ -92,6 +100,8 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
     function.erase();
     return failure(walked.wasInterrupted());
   }
+
+  unsigned indexBits;
 };
 
 } // namespace

@@ -136,6 +136,7 @@ std::string cpu::makeCaller(ModuleOp module, unsigned pointers, unsigned words) 
   return name;
 }
 
+// size_t is as wide as a pointer on every target, which this text does not know: sizes travel as pointers.
 void cpu::makeMemoryFunctions(ModuleOp module) {
   addFunctions(module, R"(
     llvm.func internal @burin_allocate(%context: !llvm.ptr, %bytes: i64, %status: !llvm.ptr) -> !llvm.ptr attributes {no_inline} {
@@ -155,7 +156,9 @@ void cpu::makeMemoryFunctions(ModuleOp module) {
       %at = llvm.getelementptr %allocator[0, 2] : (!llvm.ptr) -> !llvm.ptr, !llvm.struct<(ptr, ptr, ptr)>
       %user = llvm.load %at : !llvm.ptr -> !llvm.ptr
       %wanted = llvm.intr.smax(%bytes, %one) : (i64, i64) -> i64
-      %memory = llvm.call %function(%user, %wanted, %alignment) : !llvm.ptr, (!llvm.ptr, i64, i64) -> !llvm.ptr
+      %size = llvm.inttoptr %wanted : i64 to !llvm.ptr
+      %step = llvm.inttoptr %alignment : i64 to !llvm.ptr
+      %memory = llvm.call %function(%user, %size, %step) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr) -> !llvm.ptr
       %got = llvm.icmp "ne" %memory, %null : !llvm.ptr
       llvm.cond_br %got, ^done, ^failed
     ^failed:

@@ -147,15 +147,21 @@ void accessBf16AsBits(Operation *root) {
 }
 
 struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
+  using LowerToLLVMBase::LowerToLLVMBase;
   // Built once and shared by all threads' copies: there are hundreds of patterns.
   std::shared_ptr<LLVMTypeConverter> converter;
   std::shared_ptr<LLVMConversionTarget> target;
   FrozenRewritePatternSet toControlFlow, toLLVM;
 
   LogicalResult initialize(MLIRContext *ctx) override {
-    LowerToLLVMOptions options(ctx);
+    const Machine *machine = findMachine(machineName);
+    if (!machine)
+      return emitError(UnknownLoc::get(ctx))
+             << "unknown machine '" << machineName << "', expected one of: " << machineNames();
+    mlir::LowerToLLVMOptions options(ctx);
+    options.overrideIndexBitwidth(machine->indexBits());
     options.useBarePtrCallConv = true;
-    options.allocLowering = LowerToLLVMOptions::AllocLowering::None;
+    options.allocLowering = mlir::LowerToLLVMOptions::AllocLowering::None;
     converter = std::make_shared<LLVMTypeConverter>(ctx, options);
     target = std::make_shared<LLVMConversionTarget>(*ctx);
     target->addIllegalDialect<arith::ArithDialect, cf::ControlFlowDialect, index::IndexDialect, math::MathDialect,

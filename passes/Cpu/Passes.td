@@ -20,8 +20,10 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
   let description = [{
     Kernels get one bare pointer a memref argument, with the arguments' attributes; calls pass the pointers. Memrefs must be static.
     Must run after cpu-lower-to-llvm on every function.
+    Sizes are integers of the machine's address width.
     Example: test/passes/Cpu/convert-functions.mlir#pointers
   }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
   let dependentDialects = ["mlir::LLVM::LLVMDialect"];
 }
 
@@ -79,8 +81,10 @@ def LowerToLLVM : Pass<"cpu-lower-to-llvm", "mlir::func::FuncOp"> {
   let description = [{
     vector, scf, memref, arith, math and index operations become LLVM's; the function itself stays until cpu-convert-functions, so that kernels
     can be compiled in parallel. Memref arguments are bare pointers: one pointer to the base, everything else from their static types.
+    `index` becomes an integer of the machine's address width.
     Example: test/passes/Cpu/lower-to-llvm.mlir#bare_pointers
   }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
   let dependentDialects = ["mlir::LLVM::LLVMDialect", "mlir::cf::ControlFlowDialect", "mlir::affine::AffineDialect"];
 }
 

@@ -32,9 +32,9 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
   // Before CSE, which shares the polynomials' constants.
   kernels.addPass(createApproximateMath({name}));
   kernels.addPass(createCSEPass());
-  kernels.addPass(createLowerToLLVM());
+  kernels.addPass(createLowerToLLVM({name}));
 
-  pm.addPass(createConvertFunctions());
+  pm.addPass(createConvertFunctions({name}));
 }
 
 void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {

@@ -18,7 +18,7 @@
 using namespace mlir;
 using namespace burin;
 
-static constexpr double maxArenaBytes = 1ll << 46;
+static constexpr double maxArenaBytes = 1ll << 46, maxNarrowArenaBytes = 1ll << 30;
 static constexpr unsigned manyBuffers = 400; // from here on fewer sizes are tried
 
 static int64_t aligned(int64_t bytes) { return llvm::alignTo(bytes, BURIN_ALIGNMENT); }
@@ -270,7 +270,7 @@ SmallVector<Value> SymbolicPlan::build(OpBuilder &builder, Location loc, Value &
   return offsets;
 }
 
-void burin::makePlanFunction(func::FuncOp main, unsigned inputs, Value arena, ValueRange outputDims,
+void burin::makePlanFunction(func::FuncOp main, unsigned indexBits, unsigned inputs, Value arena, ValueRange outputDims,
                              ArrayRef<ArenaBuffer> buffers, ArrayRef<std::pair<Value, StringAttr>> checks) {
   OpBuilder builder(main);
   Location loc = main.getLoc();
@@ -318,7 +318,8 @@ void burin::makePlanFunction(func::FuncOp main, unsigned inputs, Value arena, Va
     Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
     Value isSize = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, least, zero);
     cf::AssertOp::create(builder, loc, isSize, "the dims of the inputs leave a tensor inside with a negative dim");
-    Value most = arith::ConstantOp::create(builder, loc, builder.getF64FloatAttr(maxArenaBytes));
+    Value most = arith::ConstantOp::create(
+        builder, loc, builder.getF64FloatAttr(indexBits == 32 ? maxNarrowArenaBytes : maxArenaBytes));
     Value fits = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OLE, total, most);
     cf::AssertOp::create(builder, loc, fits, "the dims of the inputs make a tensor too large for any memory");
   }

@@ -45,9 +45,9 @@ private:
 };
 
 /// Makes `@plan(inputs...) -> (arena bytes, output dims...)` beside @main, from values of @main that are arithmetic on
-/// dims of its inputs. `checks` hold for every run.
-void makePlanFunction(mlir::func::FuncOp main, unsigned inputs, mlir::Value arena, mlir::ValueRange outputDims,
-                      llvm::ArrayRef<ArenaBuffer> buffers,
+/// dims of its inputs. `checks` hold for every run; sizes must fit `indexBits`.
+void makePlanFunction(mlir::func::FuncOp main, unsigned indexBits, unsigned inputs, mlir::Value arena,
+                      mlir::ValueRange outputDims, llvm::ArrayRef<ArenaBuffer> buffers,
                       llvm::ArrayRef<std::pair<mlir::Value, mlir::StringAttr>> checks);
 
 } // namespace burin

@@ -130,9 +130,12 @@ def PlanArena : Pass<"tensor-plan-arena", "mlir::ModuleOp"> {
     Sizes that are arithmetic on dims of the arguments stay arithmetic: which buffer lies below which is decided here, for several sizes at once, and the
     offsets are computed at the start of @main and in `@plan(inputs...) -> (arena bytes, output dims...)`, which a caller asks first. Checks of such dims
     move there. Buffers whose size depends on data are allocated where they are made and released after their last use.
+    With a limit, and where the arena is above it, other orders of the work are tried; an error names what lives at the peak if none fits.
     Must run after bufferization and before tensor-collect-weights, whose argument comes last.
     Example: test/passes/Tensor/plan-arena.mlir#reuse
   }];
+  let options = [Option<"limit", "limit", "int64_t", "0", "bytes that the arena must not exceed, 0 for none">,
+                 Option<"indexBits", "index-bits", "unsigned", "64", "of the machine's addresses, 32 or 64">];
   let dependentDialects = ["mlir::memref::MemRefDialect", "mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect"];
 }
 

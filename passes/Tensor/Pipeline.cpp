@@ -56,7 +56,7 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   // those where each byte of memory counts.
   pm.addPass(createElideCopies({machine.l2Bytes ? 10u : 0u}));
   // The arena before the weights: the contract puts its argument first.
-  pm.addPass(createPlanArena());
+  pm.addPass(createPlanArena({int64_t(options.arenaLimit), machine.indexBits()}));
   pm.addPass(createCollectWeights());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -1,4 +1,5 @@
 // tensor-plan-arena: lifetimes of buffers, operations numbered depth first, and an offset for each. Knows memrefs only.
+#include "passes/Tensor/ArenaOrder.h"
 #include "passes/Tensor/ArenaPlan.h"
 #include "passes/Tensor/Passes.h"
 
@@ -23,17 +24,41 @@ using namespace burin;
 
 namespace {
 struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
+  using PlanArenaBase::PlanArenaBase;
+
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main || !main.getBody().hasOneBlock()) {
       getOperation().emitError("expected a function @main of one block");
       return signalPassFailure();
     }
+    if (limit > 0 && arenaOf(main) > limit)
+      reorderForMemory(main);
+    plan(main);
+  }
+
+  // What the arena would take in the order the operations stand in; 0 where that depends on a run.
+  static int64_t arenaOf(func::FuncOp main) {
+    int64_t positions;
+    SmallVector<ArenaBuffer> buffers, sizedByData;
+    DimArithmetic arithmetic(main);
+    if (failed(findLifetimes(main, arithmetic, buffers, sizedByData, positions)) || isPlannedAtRunTime(main))
+      return 0;
+    return placeBuffers(buffers);
+  }
+
+  static bool isPlannedAtRunTime(func::FuncOp main) {
+    return main->hasAttr("burin.num_inputs") || main.getNumResults() != 0;
+  }
+
+  static LogicalResult findLifetimes(func::FuncOp main, DimArithmetic &arithmetic,
+                                     SmallVectorImpl<ArenaBuffer> &buffers, SmallVectorImpl<ArenaBuffer> &sizedByData,
+                                     int64_t &positions) {
     Block &block = main.getBody().front();
     // Depth first, so that a buffer made inside a branch or a loop lives there only. One made outside and used inside
     // lives from the start of the branching operation to its end: a loop comes back to every use.
     DenseMap<Operation *, std::pair<int64_t, int64_t>> position;
-    int64_t positions = 0;
+    positions = 0;
     std::function<void(Operation *)> number = [&](Operation *op) {
       int64_t first = positions++;
       for (Region &region : op->getRegions())
@@ -45,50 +70,58 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     for (Operation &op : block)
       number(&op);
 
-    DimArithmetic arithmetic(main);
+    return success(!main.walk([&](memref::AllocOp alloc) {
+                          if (alloc->hasAttr("burin.output"))
+                            return WalkResult::advance();
+                          ArenaBuffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
+                          // Views keep their source alive, as do memrefs that an operation with regions passes on.
+                          SmallVector<Value> pending{alloc.getResult()};
+                          DenseSet<Value> seen;
+                          while (!pending.empty()) {
+                            Value value = pending.pop_back_val();
+                            if (!seen.insert(value).second)
+                              continue;
+                            for (Operation *user : value.getUsers()) {
+                              if (isa<memref::DeallocOp>(user))
+                                continue;
+                              if (isa<ViewLikeOpInterface>(user) || (user->getNumRegions() && user->getNumResults())) {
+                                for (Value result : user->getResults())
+                                  if (isa<BaseMemRefType>(result.getType()))
+                                    pending.push_back(result);
+                                if (isa<ViewLikeOpInterface>(user))
+                                  continue;
+                              }
+                              Operation *inBlock = alloc->getBlock()->findAncestorOpInBlock(*user);
+                              bool leaves = !inBlock || (user->hasTrait<OpTrait::IsTerminator>() &&
+                                                         isa<LoopLikeOpInterface>(user->getParentOp()) &&
+                                                         user->getParentOp()->isAncestor(alloc));
+                              if (leaves) {
+                                alloc.emitError(
+                                    "expected a buffer made inside a loop to be used in one iteration only");
+                                return WalkResult::interrupt();
+                              }
+                              auto [first, last] = position.lookup(inBlock);
+                              buffer.first = std::min(buffer.first, first);
+                              buffer.last = std::max(buffer.last, last);
+                            }
+                          }
+                          if (buffer.last < 0)
+                            buffer.first = buffer.last = position.lookup(alloc).first;
+                          bool isPlanned =
+                              llvm::all_of(alloc.getDynamicSizes(), [&](Value size) { return arithmetic.holds(size); });
+                          (isPlanned ? buffers : sizedByData).push_back(buffer);
+                          return WalkResult::advance();
+                        })
+                        .wasInterrupted());
+  }
+
+  void plan(func::FuncOp main) {
+    Block &block = main.getBody().front();
     resolveOutputDims(main);
+    DimArithmetic arithmetic(main);
     SmallVector<ArenaBuffer> buffers, sizedByData;
-    WalkResult walked = main.walk([&](memref::AllocOp alloc) {
-      if (alloc->hasAttr("burin.output"))
-        return WalkResult::advance();
-      ArenaBuffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
-      // Views keep their source alive, as do memrefs that an operation with regions passes on.
-      SmallVector<Value> pending{alloc.getResult()};
-      DenseSet<Value> seen;
-      while (!pending.empty()) {
-        Value value = pending.pop_back_val();
-        if (!seen.insert(value).second)
-          continue;
-        for (Operation *user : value.getUsers()) {
-          if (isa<memref::DeallocOp>(user))
-            continue;
-          if (isa<ViewLikeOpInterface>(user) || (user->getNumRegions() && user->getNumResults())) {
-            for (Value result : user->getResults())
-              if (isa<BaseMemRefType>(result.getType()))
-                pending.push_back(result);
-            if (isa<ViewLikeOpInterface>(user))
-              continue;
-          }
-          Operation *inBlock = alloc->getBlock()->findAncestorOpInBlock(*user);
-          bool leaves =
-              !inBlock || (user->hasTrait<OpTrait::IsTerminator>() && isa<LoopLikeOpInterface>(user->getParentOp()) &&
-                           user->getParentOp()->isAncestor(alloc));
-          if (leaves) {
-            alloc.emitError("expected a buffer made inside a loop to be used in one iteration only");
-            return WalkResult::interrupt();
-          }
-          auto [first, last] = position.lookup(inBlock);
-          buffer.first = std::min(buffer.first, first);
-          buffer.last = std::max(buffer.last, last);
-        }
-      }
-      if (buffer.last < 0)
-        buffer.first = buffer.last = position.lookup(alloc).first;
-      bool isPlanned = llvm::all_of(alloc.getDynamicSizes(), [&](Value size) { return arithmetic.holds(size); });
-      (isPlanned ? buffers : sizedByData).push_back(buffer);
-      return WalkResult::advance();
-    });
-    if (walked.wasInterrupted())
+    int64_t positions;
+    if (failed(findLifetimes(main, arithmetic, buffers, sizedByData, positions)))
       return signalPassFailure();
     main.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
     for (ArenaBuffer &buffer : sizedByData)
@@ -97,11 +130,15 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     main.walk([&](memref::AllocOp alloc) { hasOwnOutputs |= alloc->hasAttr("burin.output"); });
     if (hasOwnOutputs || !sizedByData.empty())
       getOperation()->setAttr("burin.needs_allocator", UnitAttr::get(&getContext()));
-    if (main->hasAttr("burin.num_inputs") ||
-        main.getNumResults() != 0) // tensor-make-destinations says so where dims are free
+    if (isPlannedAtRunTime(main)) { // tensor-make-destinations says so where dims are free
+      if (limit > 0)
+        main.emitWarning("the arena's size is known at run time only: no limit is checked");
       return planAtRunTime(main, arithmetic, buffers, positions);
+    }
 
     int64_t arena = placeBuffers(buffers), peak = peakLiveBytes(buffers, positions);
+    if (limit > 0 && arena > limit)
+      return refuse(buffers, arena, peak);
     OpBuilder builder(&getContext());
     unsigned at = main.getNumArguments();
     auto arenaType = MemRefType::get({arena}, builder.getI8Type());
@@ -123,6 +160,34 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     for (ArenaBuffer &buffer : buffers)
       buffer.alloc.erase();
     setSizes(arena, peak);
+  }
+
+  // Names what lives where most does, largest first.
+  void refuse(ArrayRef<ArenaBuffer> buffers, int64_t arena, int64_t peak) {
+    int64_t where = 0, most = -1;
+    for (const ArenaBuffer &at : buffers) {
+      int64_t live = 0;
+      for (const ArenaBuffer &other : buffers)
+        live += other.first <= at.first && at.first <= other.last ? other.bytes : 0;
+      if (live > most) {
+        most = live;
+        where = at.first;
+      }
+    }
+    SmallVector<const ArenaBuffer *> live;
+    for (const ArenaBuffer &buffer : buffers)
+      if (buffer.first <= where && where <= buffer.last)
+        live.push_back(&buffer);
+    llvm::stable_sort(live, [](const ArenaBuffer *a, const ArenaBuffer *b) { return a->bytes > b->bytes; });
+    InFlightDiagnostic error = getOperation().emitError()
+                               << "the arena takes " << arena << " bytes, the limit is " << int64_t(limit)
+                               << "; of them " << peak << " are in use at once, most by";
+    for (const ArenaBuffer *buffer : ArrayRef(live).take_front(4)) {
+      memref::AllocOp alloc = buffer->alloc;
+      error << (buffer == live.front() ? " " : ", ") << alloc.getType() << " (" << buffer->bytes << " bytes)";
+      error.attachNote(alloc.getLoc()) << "this makes one of " << buffer->bytes << " bytes";
+    }
+    signalPassFailure();
   }
 
   void setSizes(int64_t arena, int64_t peak) {
@@ -222,7 +287,8 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     Value bytes;
     SmallVector<Value> offsets = symbolic.build(builder, loc, bytes);
     auto inputs = main->getAttrOfType<IntegerAttr>("burin.num_inputs");
-    makePlanFunction(main, inputs ? inputs.getInt() : main.getNumArguments(), bytes, outputDims, buffers, checks);
+    makePlanFunction(main, indexBits, inputs ? inputs.getInt() : main.getNumArguments(), bytes, outputDims, buffers,
+                     checks);
 
     unsigned at = main.getNumArguments();
     auto arenaType = MemRefType::get({ShapedType::kDynamic}, builder.getI8Type());

@@ -1,9 +1,9 @@
 /* Asks the CPU for the features that the variants of a model may need.
  *
- * x86: CPUID, and XGETBV for whether the operating system saves the wide registers. Linux on aarch64: getauxval as a
- * weak symbol, so nothing breaks where there is no libc. Elsewhere: what the compiler was told (-march) when this file
- * was made. The answer is the runtime's one global: CPUID traps in virtual machines (tens of microseconds), too dear
- * for each run. */
+ * x86: CPUID, and XGETBV for whether the operating system saves the wide registers. Linux on aarch64 and riscv64:
+ * getauxval as a weak symbol, so nothing breaks where there is no libc. Elsewhere: what the compiler was told (-march)
+ * when this file was made. The answer is the runtime's one global: CPUID traps in virtual machines (tens of
+ * microseconds), too dear for each run. */
 #include "runtime/freestanding/cpu.h"
 #include "burin/runtime.h"
 
@@ -34,6 +34,9 @@ static uint32_t features_at_compile_time(void) {
 #endif
 #if defined(__ARM_FEATURE_FP16_VECTOR_ARITHMETIC)
   features |= BURIN_CPU_ARM_FP16;
+#endif
+#if defined(__riscv_v)
+  features |= BURIN_CPU_RISCV_V;
 #endif
   return features;
 }
@@ -106,6 +109,15 @@ static uint32_t features_at_run_time(void) {
   if (second & I8MM)
     features |= BURIN_CPU_ARM_I8MM;
   return features;
+}
+
+#elif defined(__riscv) && defined(__linux__)
+
+extern unsigned long getauxval(unsigned long type) __attribute__((weak));
+
+static uint32_t features_at_run_time(void) {
+  /* AT_HWCAP has a bit for each single-letter extension. */
+  return getauxval && (getauxval(16) >> ('V' - 'A') & 1) ? BURIN_CPU_RISCV_V : 0;
 }
 
 #else

@@ -68,6 +68,20 @@ void printReport(const char *json) {
     out << "  header   " << header << "\n";
 }
 
+// What a microcontroller must have, without being asked: it decides which one to buy.
+void printDeviceMemory(const char *json) {
+  llvm::Expected<llvm::json::Value> parsed = llvm::json::parse(json);
+  if (!parsed)
+    return llvm::consumeError(parsed.takeError());
+  auto number = [&](llvm::StringRef key) { return parsed->getAsObject()->getNumber(key).value_or(0); };
+  if (number("stack_bytes") == 0)
+    return;
+  double weights = number("weights_bytes"), code = number("code_bytes") + number("constant_bytes");
+  llvm::errs() << llvm::formatv(
+      "flash {0:f0} bytes (weights {1:f0}, code {2:f0}); RAM: arena {3:f0} bytes, stack {4:f0}\n", weights + code,
+      weights, code, number("arena_bytes"), number("stack_bytes"));
+}
+
 int fail(const llvm::Twine &text) {
   llvm::errs() << "burin-compile: error: " << text << "\n";
   return 1;
@@ -116,6 +130,7 @@ int main(int argc, char **argv) {
   llvm::errs() << burin_compilation_messages(result.get());
   if (!burin_compilation_ok(result.get()))
     return 1;
+  printDeviceMemory(burin_compilation_report(result.get()));
   if (isVerbose)
     printReport(burin_compilation_report(result.get()));
   return 0;

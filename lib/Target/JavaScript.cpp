@@ -1,0 +1,200 @@
+// See JavaScript.h. The glue is one text for all models; what it knows of this one is data at its top.
+#include "lib/Target/JavaScript.h"
+#include "burin/runtime.h"
+#include "llvm/Support/JSON.h"
+
+using namespace llvm;
+using namespace burin;
+
+static StringRef arrayOf(int32_t dtype) {
+  switch (dtype) {
+  case BURIN_FLOAT:
+    return "Float32Array";
+  case BURIN_DOUBLE:
+    return "Float64Array";
+  case BURIN_INT8:
+    return "Int8Array";
+  case BURIN_INT16:
+    return "Int16Array";
+  case BURIN_UINT16:
+  case BURIN_FLOAT16: // the bits
+  case BURIN_BFLOAT16:
+    return "Uint16Array";
+  case BURIN_INT32:
+    return "Int32Array";
+  case BURIN_UINT32:
+    return "Uint32Array";
+  case BURIN_INT64:
+    return "BigInt64Array";
+  case BURIN_UINT64:
+    return "BigUint64Array";
+  default:
+    return "Uint8Array";
+  }
+}
+
+static json::Value quoted(StringRef text) { return json::Value(json::fixUTF8(text)); }
+
+static void writeTensors(StringRef name, ArrayRef<TensorDescription> tensors, raw_ostream &out) {
+  out << "export const " << name << " = [\n";
+  for (const TensorDescription &t : tensors) {
+    out << "  { name: " << quoted(t.name) << ", array: " << arrayOf(t.dtype) << ", dims: [";
+    interleaveComma(t.dims, out);
+    out << "] },\n";
+  }
+  out << "];\n";
+}
+
+void burin::writeJavaScript(const ModelDescription &model, StringRef wasm, StringRef version, raw_ostream &out) {
+  out << "// " << model.name << ": a neural network, made by Burin " << version
+      << ".\n//\n//   import { load } from \"./" << wasm.drop_back(5)
+      << ".js\";\n//   const model = await load();\n//   const outputs = model.run({ "
+      << (model.inputs.empty() ? "" : quoted(model.inputs.front().name)) << ": data });   // by name, typed arrays\n\n";
+  writeTensors("inputs", model.inputs, out);
+  writeTensors("outputs", model.outputs, out);
+  out << "const arenaBytes = " << model.arenaBytes << ";\nconst file = " << quoted(wasm)
+      << ";\nconst entry = " << quoted(model.runSymbol()) << ";\n";
+  out << R"(
+const count = (tensor) => tensor.dims.reduce((a, b) => a * b, 1);
+
+async function compile(source) {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return WebAssembly.compile(source);
+  const url = new URL(source ?? file, import.meta.url);
+  if (url.protocol === "file:") {
+    const { readFile } = await import("node:fs/promises");
+    return WebAssembly.compile(await readFile(url));
+  }
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
+  return WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** Loads the network: from the file beside this one, another URL, its bytes or a compiled module. */
+export async function load(source) {
+  const { exports } = await WebAssembly.instantiate(await compile(source));
+  let end = Number(exports.__heap_base.value);
+  const place = (bytes) => {
+    const at = Math.ceil(end / 64) * 64;
+    end = at + bytes;
+    return at;
+  };
+  const put = (tensor) => ({ ...tensor, count: count(tensor), at: place(count(tensor) * tensor.array.BYTES_PER_ELEMENT) });
+  const ins = inputs.map(put), outs = outputs.map(put), arena = place(arenaBytes);
+  const missing = Math.ceil((end - exports.memory.buffer.byteLength) / 65536);
+  if (missing > 0) exports.memory.grow(missing);
+  // The memory never grows again, so these stay what they are.
+  for (const t of [...ins, ...outs]) t.view = new t.array(exports.memory.buffer, t.at, t.count);
+  const places = [...ins, ...outs].map((t) => t.at);
+
+  return {
+    /** The memory that a run reads and writes, by name: filled and read in place, nothing is copied. */
+    views: Object.fromEntries([...ins, ...outs].map((t) => [t.name, t.view])),
+
+    /** Runs on what the views hold. */
+    runInPlace() {
+      const status = exports[entry](...places, arena);
+      if (status !== 0) throw new Error(`the network failed with status ${status}`);
+    },
+
+    /** Runs on typed arrays by name and returns new ones. */
+    run(feeds) {
+      for (const t of ins) {
+        const data = feeds[t.name];
+        if (!(data instanceof t.array) || data.length !== t.count)
+          throw new TypeError(`input '${t.name}': expected ${t.array.name} of ${t.count} elements (${t.dims.join("x")}), ` +
+                              `got ${data?.constructor?.name ?? data}${data?.length === undefined ? "" : ` of ${data.length}`}`);
+        t.view.set(data);
+      }
+      this.runInPlace();
+      return Object.fromEntries(outs.map((t) => [t.name, t.view.slice()]));
+    },
+  };
+}
+)";
+}
+
+void burin::writeTypeScript(const ModelDescription &model, raw_ostream &out) {
+  auto fields = [&](ArrayRef<TensorDescription> tensors) {
+    for (const TensorDescription &t : tensors) {
+      out << "  /** ";
+      interleave(t.dims, out, " x ");
+      out << " */\n  " << quoted(t.name) << ": " << arrayOf(t.dtype) << ";\n";
+    }
+  };
+  out << "export interface Inputs {\n";
+  fields(model.inputs);
+  out << "}\n\nexport interface Outputs {\n";
+  fields(model.outputs);
+  out << R"(}
+
+export interface Tensor {
+  name: string;
+  array: Function;
+  dims: number[];
+}
+
+export interface Model {
+  /** The memory that a run reads and writes, by name. */
+  views: Inputs & Outputs;
+  /** Runs on what the views hold. */
+  runInPlace(): void;
+  run(feeds: Inputs): Outputs;
+}
+
+export const inputs: Tensor[];
+export const outputs: Tensor[];
+export function load(source?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module): Promise<Model>;
+)";
+}
+
+void burin::writeDemoPage(const ModelDescription &model, StringRef script, raw_ostream &out) {
+  out << "<!doctype html>\n<meta charset=\"utf-8\">\n<title>" << model.name << R"(</title>
+<style>body { font: 15px sans-serif; margin: 2em } pre { white-space: pre-wrap }</style>
+<p><input type="file" accept="image/*" id="file"> <button id="camera">camera</button> <span id="time"></span></p>
+<canvas id="canvas"></canvas>
+<pre id="text"></pre>
+<script type="module">
+import { load, inputs, outputs } from "./)"
+      << script << R"(";
+// Serve this folder over HTTP (python3 -m http.server): browsers load no modules from files.
+const mean = 0, scale = 255; // what the network expects of a byte: (x - mean) / scale
+
+const image = inputs.find((t) => t.dims.length === 4 && (t.dims[1] <= 4 || t.dims[3] <= 4));
+const isFirst = image && image.dims[1] <= 4; // channels before rows
+const [channels, height, width] = !image ? [0, 0, 0] : isFirst ? image.dims.slice(1) : [image.dims[3], image.dims[1], image.dims[2]];
+const $ = (id) => document.getElementById(id);
+const canvas = $("canvas"), context = canvas.getContext("2d", { willReadFrequently: true });
+canvas.width = width || 1;
+canvas.height = height || 1;
+const model = await load();
+
+function show(source) {
+  if (source && image) {
+    context.drawImage(source, 0, 0, width, height);
+    const pixels = context.getImageData(0, 0, width, height).data, view = model.views[image.name];
+    for (let i = 0; i < width * height; ++i)
+      for (let c = 0; c < channels; ++c)
+        view[isFirst ? c * width * height + i : i * channels + c] = (pixels[4 * i + c] - mean) / scale;
+  }
+  const start = performance.now();
+  model.runInPlace();
+  $("time").textContent = `${(performance.now() - start).toFixed(1)} ms`;
+  $("text").textContent = outputs.map((t) => {
+    const view = model.views[t.name], top = [...view.keys()].sort((a, b) => Number(view[b] - view[a])).slice(0, 5);
+    return `${t.name} [${t.dims}]: ` + top.map((i) => `${i}: ${Number(view[i]).toFixed(4)}`).join("  ");
+  }).join("\n");
+}
+
+show(null);
+$("file").onchange = async (e) => show(await createImageBitmap(e.target.files[0]));
+$("camera").onclick = async () => {
+  const video = document.createElement("video");
+  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+  await video.play();
+  const frame = () => (show(video), requestAnimationFrame(frame));
+  frame();
+};
+</script>
+)";
+}
