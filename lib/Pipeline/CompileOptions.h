@@ -15,7 +15,7 @@
 
 namespace burin {
 
-/// The road, in order. Each is one function of Pipeline.cpp, one --stop-after name and one line of -v.
+/// The road, in order. Each is one function of Stages.cpp, one --stop-after name and one line of -v.
 enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
 
 enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob, Wasm, Js, Jni };

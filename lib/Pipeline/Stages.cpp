@@ -1,0 +1,139 @@
+// The stages: one function each, from the module that the stage before left to the one that the next takes.
+#include "burin/InitAll.h"
+#include "dialects/Nn/Nn.h"
+#include "dialects/Onnx/Onnx.h"
+#include "lib/Image/Image.h"
+#include "lib/Pipeline/Evaluator.h"
+#include "lib/Pipeline/Pipeline.h"
+#include "passes/Cpu/Passes.h"
+#include "passes/Graph/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Tensor/Passes.h"
+#include "passes/Vpu/Passes.h"
+
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+
+using namespace mlir;
+using namespace burin;
+
+namespace {
+LogicalResult runPasses(ModuleOp module, const CompileOptions &options,
+                        llvm::function_ref<void(OpPassManager &)> build) {
+  PassManager passes(module.getContext(), ModuleOp::getOperationName());
+  passes.enableVerifier(options.verifyEach);
+  build(passes);
+  return success(succeeded(passes.run(module)) && succeeded(mlir::verify(module)));
+}
+
+// What the user put at a point of the road.
+LogicalResult runSteps(StringRef point, ModuleOp module, const CompileOptions &options) {
+  if (!hasStepsAt(point, options.steps))
+    return success();
+  LogicalResult fits = success();
+  return success(succeeded(runPasses(module, options,
+                                     [&](OpPassManager &pm) {
+                                       fits = addStepsAt(point, options.steps, pm, module.getLoc());
+                                       if (failed(fits))
+                                         pm.clear();
+                                     })) &&
+                 succeeded(fits));
+}
+} // namespace
+
+LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
+  GraphOptions graph;
+  graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
+  graph.dims.assign(stage.options.dims.begin(), stage.options.dims.end());
+  graph.lengths.assign(stage.options.lengths.begin(), stage.options.lengths.end());
+  // A graph that leaves as ONNX keeps its composite operators; one that is compiled has them expanded while folding can
+  // still see them.
+  bool leaves = stage.options.emit == EmitKind::Onnx || stage.options.emit == EmitKind::CustomHeader ||
+                stage.options.stopAfter == Stage::Graph;
+  if (!leaves)
+    for (std::string &name : getLoweredOperators())
+      graph.lowered.push_back(std::move(name));
+  const ModelEdits &edits = stage.options.edits;
+  auto edit = [&](OpPassManager &pm) { addModelEdits(pm, edits, stage.options.verbose); };
+  auto build = [&](OpPassManager &pm) {
+    buildGraphPipeline(pm, graph, createEvaluator());
+    addPrecision(pm, edits);
+  };
+  PassWatch watch(*module.getContext(), stage.options.steps, stage.options.passLimit);
+  if (failed(runSteps("after-import", module, stage.options)) || failed(runPasses(module, stage.options, edit)) ||
+      failed(bindBatch(module, edits, graph.shapes, graph.dims)) || failed(runPasses(module, stage.options, build)) ||
+      failed(watch.finish(module.getLoc())) || failed(runSteps("after-graph", module, stage.options)))
+    return failure();
+  // What the user's steps made may be what nobody lowers.
+  if (!leaves && hasStepsAt("after-graph", stage.options.steps) &&
+      failed(runPasses(module, stage.options,
+                       [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); })))
+    return failure();
+  if (edits.imageInputs.empty())
+    return success();
+  if (stage.options.emit == EmitKind::Onnx)
+    return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
+                                 "--source-size make preprocessing that --emit=onnx can write";
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits); });
+}
+
+LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm); });
+}
+
+LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    if (stage.options.unit.unit) {
+      vpu::buildVpuTensorPipeline(pm);
+      buildBufferPipeline(pm);
+      return;
+    }
+    TensorOptions tensor;
+    if (stage.options.optLevel < 2)
+      tensor.winograd = "off";
+    else
+      tensor.winograd = stage.options.winograd;
+    tensor.winogradError = stage.options.winogradError;
+    tensor.arenaLimit = stage.options.arenaLimit;
+    buildTensorPipeline(pm, stage.machine, tensor);
+  });
+}
+
+LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
+  if (failed(runSteps("before-target", module, stage.options)))
+    return failure();
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    if (stage.options.unit.unit)
+      vpu::buildVpuPipeline(pm, stage.options.unit.dataBytes());
+    else
+      buildCpuPipeline(pm, stage.machine);
+  });
+}
+
+LogicalResult burin::settleShapes(ModuleOp module, const CompileOptions &options) {
+  return runPasses(module, options, [&](OpPassManager &pm) {
+    for (int round = 0; round < 2; ++round) {
+      pm.addPass(createInferShapes());
+      pm.addPass(createFoldConstants(nullptr));
+    }
+    pm.addPass(createInferShapes());
+  });
+}
+
+LogicalResult burin::bindShapes(ModuleOp module, const CompileOptions &options) {
+  if (options.shapes.empty() && options.dims.empty())
+    return success();
+  return runPasses(module, options, [&](OpPassManager &pm) {
+    BindShapesOptions bind;
+    bind.shapes.assign(options.shapes.begin(), options.shapes.end());
+    bind.dims.assign(options.dims.begin(), options.dims.end());
+    pm.addPass(createBindShapes(bind));
+    pm.addPass(createInferShapes());
+  });
+}
+
+std::unique_ptr<MLIRContext> burin::makeContext() {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  return std::make_unique<MLIRContext>(registry);
+}
