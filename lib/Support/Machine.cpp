@@ -36,6 +36,8 @@ const Machine table[] = {
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16 | BURIN_CPU_ARM_I8MM},
     {"aarch64+dotprod+i8mm", linuxArm, "generic", "+neon,+dotprod,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_I8MM},
+    {"aarch64+i8mm", linuxArm, "generic", "+neon,+dotprod,+i8mm", 128, 32, 2, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
+     BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_I8MM},
     {"aarch64+dotprod+fp16", linuxArm, "generic", "+neon,+dotprod,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
     {"aarch64+dotprod", linuxArm, "generic", "+neon,+dotprod", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD},
