@@ -119,6 +119,10 @@ bool sweepShaves(const ModelSource &source, const CompileOptions &options, llvm:
 
 /// Kind and names that the options mean for this model: each default filled in.
 CompileOptions completeOptions(const CompileOptions &options, llvm::StringRef modelPath);
+/// What stages and kinds of complete options do not go together; empty when all is well.
+std::string conflictOf(const CompileOptions &options);
+/// Kinds whose symbols are an interface: they are named after the file.
+bool hasOwnName(EmitKind kind);
 
 /// The stages, also for folding: each takes what the one before leaves (contracts in passes/*/Passes.h) and verifies
 /// what it leaves itself.

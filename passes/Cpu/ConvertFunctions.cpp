@@ -34,7 +34,7 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
   LogicalResult convert(func::FuncOp function) {
     MLIRContext *ctx = &getContext();
     Type pointer = LLVM::LLVMPointerType::get(ctx);
-    Type word = IntegerType::get(ctx, indexBits);
+    Type word = IntegerType::get(ctx, 64);
     auto convertType = [&](Type type) { return isa<MemRefType>(type) ? pointer : type.isIndex() ? word : type; };
     if (function.isExternal() || function.getNumResults() > 1)
       return function.emitError("expected a function with a body and at most one result");
@@ -55,6 +55,14 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
       argument.setType(type.getParamType(i));
       for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
         auto cast = dyn_cast<UnrealizedConversionCastOp>(user);
+        // Who calls a function by its pointer passes sizes of 64 bits on every machine.
+        if (cast && argument.getType() == word && cast.getResult(0).getType().isInteger(indexBits) && indexBits < 64) {
+          builder.setInsertionPoint(cast);
+          cast.getResult(0).replaceAllUsesWith(
+              LLVM::TruncOp::create(builder, cast.getLoc(), cast.getResult(0).getType(), argument));
+          cast.erase();
+          continue;
+        }
         if (!cast || cast.getResult(0).getType() != argument.getType())
           return user->emitError("expected every use of an argument to be in the LLVM dialect");
         cast.getResult(0).replaceAllUsesWith(argument);
@@ -73,6 +81,12 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
           auto cast = operand.getDefiningOp<UnrealizedConversionCastOp>();
           Type wanted = convertType(operand.getType());
           bool converts = wanted != operand.getType();
+          if (converts && cast && wanted == word && cast.getOperand(0).getType().isInteger(indexBits) &&
+              indexBits < 64) {
+            operands.push_back(LLVM::SExtOp::create(builder, call.getLoc(), word, cast.getOperand(0)));
+            casts.push_back(cast);
+            continue;
+          }
           if (converts && (!cast || cast.getOperand(0).getType() != wanted))
             return call.emitError() << "expected an operand made from " << wanted, WalkResult::interrupt();
           operands.push_back(converts ? cast.getOperand(0) : operand);

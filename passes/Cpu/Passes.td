@@ -20,7 +20,7 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
   let description = [{
     Kernels get one bare pointer a memref argument, with the arguments' attributes; calls pass the pointers. Memrefs must be static.
     Must run after cpu-lower-to-llvm on every function.
-    Sizes are integers of the machine's address width.
+    Sizes are integers of 64 bits between functions, of the machine's address width inside.
     Example: test/passes/Cpu/convert-functions.mlir#pointers
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
