@@ -550,14 +550,12 @@ struct ContractionBuilder {
     return pixelOuter < blockOuter;
   }
 
-  /// Than inputs and results together: what threads had better read twice.
-  bool weightsAreSmaller() const {
+  bool weightsAreSmaller() const { // than inputs and results: what threads had better read twice
     double weights = c.channels.estimate(guessedPixels), inputs = 1, results = weights;
     for (const Parallel &p : c.parallels) {
-      double extent = p.extent.estimate(guessedPixels);
-      weights *= p.rhs.is(0) ? 1 : extent;
-      inputs *= p.lhs.is(0) ? 1 : extent;
-      results *= extent;
+      weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+      inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+      results *= p.extent.estimate(guessedPixels);
     }
     for (const Reduction &r : c.reductions) {
       weights *= r.extent.estimate(guessedPixels);
