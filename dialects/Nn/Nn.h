@@ -43,11 +43,11 @@ mlir::BlockArgument addEpilogueOperand(ComputeOp op, mlir::Value operand, mlir::
 /// even; integers narrow by dropping high bits (saturation is a requantizing epilogue's work).
 mlir::Value convertAccumulator(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value acc, mlir::Type element);
 
-/// A constant filter of 8-bit integers packed for dot products of four. A block of `block` output channels is: a word of
-/// 32 bits a channel, where its sum begins (zero points folded in); then, for each of `rows` taps, `words` times four
-/// bytes a channel. The taps of a row are `run` input elements that lie side by side. Where 4 does not divide `run`, the
-/// last word begins earlier instead of being filled up, so that its four inputs lie within the row as well; what the
-/// word before holds is zero there. The last block is filled up with zeros.
+/// A constant filter of 8-bit integers packed for dot products of four. A block of `block` output channels is: a word
+/// of 32 bits a channel, where its sum begins (zero points folded in); then, for each of `rows` taps, `words` times
+/// four bytes a channel. The taps of a row are `run` input elements that lie side by side. Where 4 does not divide
+/// `run`, the last word begins earlier instead of being filled up, so that its four inputs lie within the row as well;
+/// what the word before holds is zero there. The last block is filled up with zeros.
 struct DotLayout {
   int64_t block, run, rows;
 

@@ -12,12 +12,12 @@ namespace burin {
 
 /// What multiplies bytes into sums of 32 bits, none of them with saturation.
 enum class ByteProducts {
-  None,       // nothing better than widened elements
-  WordPairs,  // x86 pmaddwd: pairs of 16 bits
-  Vnni,       // x86 vpdpbusd: four unsigned by four signed bytes
-  NeonPairs,  // Arm smull, saddlp: pairs of bytes
-  NeonDot,    // Arm sdot: four signed bytes
-  NeonMixed,  // Arm sdot and usdot: the first four may be unsigned
+  None,      // nothing better than widened elements
+  WordPairs, // x86 pmaddwd: pairs of 16 bits
+  Vnni,      // x86 vpdpbusd: four unsigned by four signed bytes
+  NeonPairs, // Arm smull, saddlp: pairs of bytes
+  NeonDot,   // Arm sdot: four signed bytes
+  NeonMixed, // Arm sdot and usdot: the first four may be unsigned
 };
 
 struct Machine {

@@ -37,16 +37,16 @@ PixelTile choosePixelTile(const Machine &machine, unsigned elementBits, llvm::Ar
 /// needs the fewest estimated cycles over all channels. At most `n`, at least 1.
 int64_t packingBlock(const Machine &machine, int64_t k, int64_t n, unsigned elementBits = 32);
 
-/// Channels a block of 8-bit weights packed for dot products holds (nn::DotLayout): whole registers. 0 where the machine
-/// has no such products.
+/// Channels a block of 8-bit weights packed for dot products holds (nn::DotLayout): whole registers. 0 where the
+/// machine has no such products.
 int64_t dotBlock(const Machine &machine, int64_t n);
 
 /// The same for depthwise convolutions (nn::DepthwiseLayout): the bytes of a register, or fewer where that leaves less
 /// to be computed twice.
 int64_t depthwiseDotBlock(const Machine &machine, int64_t channels);
 
-/// What the machine's byte products need added to each input element, so that it has the sign they take. The products of
-/// this constant are taken back at compile time, in the sums' first values.
+/// What the machine's byte products need added to each input element, so that it has the sign they take. The products
+/// of this constant are taken back at compile time, in the sums' first values.
 int64_t dotShift(const Machine &machine, bool inputUnsigned);
 
 /// Registers of a block of `width` channels packed for dot products: whole ones, then one of at least four lanes whose

@@ -42,7 +42,8 @@ struct Contraction {
   /// from channel to channel.
   int64_t acrossStride = 0;
   /// rhs is packed for byte products (nn::DotLayout): a step of the innermost reduction is a word of four elements, of
-  /// which `dotBytes` are there. Behind its last step comes one at `dotTail` (steps of lhs, of rhs) where that is not 0.
+  /// which `dotBytes` are there. Behind its last step comes one at `dotTail` (steps of lhs, of rhs) where that is not
+  /// 0.
   bool dots = false;
   int64_t dotBytes = 4;
   std::pair<int64_t, int64_t> dotTail = {0, 0};
