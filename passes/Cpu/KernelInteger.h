@@ -38,6 +38,11 @@ Value loadPart(Emitter &e, const Machine &machine, const Flat &flat, Value at, i
 /// Stores the first `valid` elements.
 void storePart(Emitter &e, const Machine &machine, const Flat &flat, Value vector, Value at, int64_t valid);
 
+/// Depthwise convolutions of bytes (KernelDepthwiseDots.cpp), where the machine has products for them; fails where
+/// emitDepthwiseConv's other kernel must do.
+bool hasDepthwiseDots(const Machine &machine, nn::DepthwiseConvOp op);
+mlir::LogicalResult emitDepthwiseDots(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason);
+
 } // namespace burin::cpu
 
 #endif

@@ -5,6 +5,7 @@
 // two rows of weights are alive. Elsewhere (borders, huge windows) taps are loops around several vectors of channels.
 // The last vector starts earlier instead of being masked.
 #include "lib/Support/Packing.h"
+#include "passes/Cpu/KernelInteger.h"
 #include "passes/Cpu/Kernels.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -415,6 +416,8 @@ struct Window {
 } // namespace
 
 LogicalResult cpu::emitDepthwiseConv(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason) {
+  if (hasDepthwiseDots(machine, op) && succeeded(emitDepthwiseDots(e, machine, op, reason)))
+    return success();
   Window window{e, machine, op, Window::Multiply};
   auto filter = cast<MemRefType>(op.getFilter().getType());
   if (!filter.hasStaticShape()) {

@@ -302,6 +302,17 @@ struct Fuser {
     }
   }
 
+  /// `value`, in units of the ending's scale, rounded and within its bounds.
+  void finish(Ending &ending, Value value) {
+    const Quantization &q = ending.q;
+    Location loc = ending.op.getLoc();
+    value = quantize(loc, value, 1, q);
+    if (ending.low > q.low() || ending.high < q.high())
+      value = make<onnx::ClipOp>(
+          loc, {value, integer(loc, q.element, ending.low), integer(loc, q.element, ending.high)}, value.getType());
+    ending.op.getY().replaceAllUsesWith(value);
+  }
+
   //   Op(DQ(x), DQ(w), bias) -> Cast(OpInteger(x, w)) * scale + bias
   //   and where nothing but bounds lies before a Q, that Q's scale is part of `scale` and `bias`.
   // `sum` builds the integer product where it is told to; `channels` is the shape against which one number an output
@@ -350,17 +361,11 @@ struct Fuser {
         o /= to;
       value = make<onnx::AddOp>(loc, {value, floats(loc, channels, offset)}, type);
     }
-    if (ending) {
-      const Quantization &q = ending->q;
-      value = quantize(ending->op.getLoc(), value, 1, q);
-      if (ending->low > q.low() || ending->high < q.high())
-        value = make<onnx::ClipOp>(
-            loc, {value, integer(loc, q.element, ending->low), integer(loc, q.element, ending->high)}, value.getType());
-    }
-    fired(op, "Product");
-    Value old = last->getResult(0);
-    old.replaceAllUsesWith(value);
-    return true;
+    if (ending)
+      finish(*ending, value);
+    else
+      op->getResult(0).replaceAllUsesWith(value);
+    return fired(op, "Product");
   }
 
   bool conv(onnx::ConvOp op) {
@@ -406,6 +411,36 @@ struct Fuser {
     return matmul(op, op.getA(), op.getB(), op.getC(), op.getTransB());
   }
 
+  //   Q(bounds(DQ(x) * a + b)) -> bounds(Q(Cast(x) * a' + b')), all scales and the zero point in two constants
+  // Legal when both constants have one shape and nothing else sees what lies between.
+  bool affine(onnx::AddOp op) {
+    auto scaled = op.getA().getDefiningOp<onnx::MulOp>();
+    if (!scaled || !scaled.getResult().hasOneUse())
+      return false;
+    Dequantized x = dequantized(scaled.getA());
+    std::optional<SmallVector<float>> a = onnx::getConstantFloats(scaled.getB()),
+                                      b0 = onnx::getConstantFloats(op.getB());
+    std::optional<Ending> ending = endingOf(op.getResult());
+    if (!x || !x.q.isScalar() || !a || !b0 || !ending || typeOf(scaled.getB()) != typeOf(op.getB()) ||
+        typeOf(op.getResult()) != typeOf(scaled.getA()))
+      return false;
+    b.setInsertionPoint(ending->op);
+    Location loc = op.getLoc();
+    SmallVector<float> scale, offset;
+    for (auto [factor, shift] : llvm::zip(*a, *b0)) {
+      double s = double(x.q.scale[0]) * factor / ending->q.scale[0];
+      scale.push_back(float(s));
+      offset.push_back(float(double(shift) / ending->q.scale[0] - s * double(x.q.zero)));
+    }
+    RankedTensorType type = typeOf(op.getResult());
+    ArrayRef<int64_t> shape = typeOf(op.getB()).getShape();
+    Value value = make<onnx::CastOp>(loc, x.op.getX(), type, {attribute("to", 1)});
+    value = make<onnx::MulOp>(loc, {value, floats(loc, shape, scale)}, type);
+    value = make<onnx::AddOp>(loc, {value, floats(loc, shape, offset)}, type);
+    finish(*ending, value);
+    return fired(op, "Affine");
+  }
+
   // DQ(constant) that nothing took in as integers -> constant
   bool fold(onnx::DequantizeLinearOp op) {
     auto type = dyn_cast<RankedTensorType>(op.getY().getType());
@@ -449,6 +484,8 @@ struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
         (void)fuser.matmul(matmul, matmul.getA(), matmul.getB(), {}, false);
       else if (auto gemm = dyn_cast<onnx::GemmOp>(op))
         (void)fuser.gemm(gemm);
+      else if (auto add = dyn_cast<onnx::AddOp>(op))
+        (void)fuser.affine(add);
     });
     walk([&](Operation *op) {
       if (auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op))

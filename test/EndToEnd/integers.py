@@ -52,7 +52,7 @@ def conv(rng, size, ic, oc, k, stride=1, dilation=1, pad=0, groups=1, x="u8", w=
         return total
     attributes = dict(strides=[stride] * rank, dilations=[dilation] * rank, pads=[pad] * (2 * rank), group=groups)
     constants = {"w": weights, "xz": np.array(x_zero, KINDS[x][0]), "wz": np.array(w_zero, KINDS[w][0])}
-    name = "conv %s" % dict(size=size, ic=ic, oc=oc, k=k, stride=stride, dilation=dilation, pad=pad, groups=groups, x=x, w=w, xz=x_zero, wz=w_zero, out=out)
+    name = ("depthwise conv %s" if groups == ic else "conv %s") % dict(size=size, ic=ic, oc=oc, k=k, stride=stride, dilation=dilation, pad=pad, groups=groups, x=x, w=w, xz=x_zero, wz=w_zero, out=out)
     if out is None:
         return Case(name, x, shape, constants, lambda n, i, o: [helper.make_node("ConvInteger", [i, n("w"), n("xz"), n("wz")], [o], **attributes)],
                     TensorProto.INT32, lambda data: sums(data).astype(np.int32))

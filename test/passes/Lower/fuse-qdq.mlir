@@ -90,3 +90,25 @@ func.func @main(%x: tensor<2x3xf32> {onnx.name = "x"}) -> (tensor<2x3xf32> {onnx
   %1 = onnx.DequantizeLinear(%0, %s, %z) : (tensor<2x3xi8>, tensor<f32>, tensor<i8>) -> tensor<2x3xf32>
   return %1 : tensor<2x3xf32>
 }
+
+// -----
+
+// Case affine: one factor and one summand from integers to integers; Relu as their bound.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[C:.*]] = onnx.Cast(%arg0)
+// CHECK: %[[M:.*]] = onnx.Mul(%[[C]]
+// CHECK: %[[A:.*]] = onnx.Add(%[[M]]
+// CHECK: %[[Q:.*]] = onnx.QuantizeLinear(%[[A]]
+// CHECK: onnx.Clip(%[[Q]]
+func.func @main(%x: tensor<1x2x4xui8> {onnx.name = "x"}) -> (tensor<1x2x4xui8> {onnx.name = "y"}) {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<7> : tensor<ui8>
+  %a = onnx.Constant dense<[[1.5], [2.5]]> : tensor<2x1xf32>
+  %b = onnx.Constant dense<[[0.5], [-0.5]]> : tensor<2x1xf32>
+  %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x2x4xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x2x4xf32>
+  %1 = onnx.Mul(%0, %a) : (tensor<1x2x4xf32>, tensor<2x1xf32>) -> tensor<1x2x4xf32>
+  %2 = onnx.Add(%1, %b) : (tensor<1x2x4xf32>, tensor<2x1xf32>) -> tensor<1x2x4xf32>
+  %3 = onnx.Relu(%2) : (tensor<1x2x4xf32>) -> tensor<1x2x4xf32>
+  %4 = onnx.QuantizeLinear(%3, %s, %z) : (tensor<1x2x4xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x2x4xui8>
+  return %4 : tensor<1x2x4xui8>
+}
