@@ -23,7 +23,8 @@ double burin::convCycles(const Unit &unit, const EngineShape &s) {
               perBlock = channels / mode.inputs;
       if (perBlock * s.kh * s.kw > unit.engineCoefficients || channels > unit.engineChannels)
         continue;
-      for (int64_t tiles = 1; tiles <= maxTiles; ++tiles) {
+      bool fits = false;
+      for (int64_t tiles = 1; tiles <= maxTiles && !fits; ++tiles) {
         int64_t width = llvm::divideCeil(s.outW, tiles), inWidth = std::min(s.inW, width * s.stride + s.kw);
         int64_t lines = std::min(s.kh + s.stride + 2 + (inWidth <= 8), s.inH);
         if (lines * (int64_t)llvm::alignTo(inWidth, 8) * 2 * perBlock > unit.engineBytes / mode.inputs)
@@ -33,9 +34,10 @@ double burin::convCycles(const Unit &unit, const EngineShape &s) {
         // Partial sums of channel blocks are added outside, four channels a cycle.
         double sums = (parts - 1) * double(s.outW * s.outH * s.outputs) / 4;
         best = std::min(best, paddedWidth(unit, width) * tiles * s.outH * pixel + sums);
-        break;
+        fits = true;
       }
-      break;
+      if (fits)
+        break;
     }
   }
   return std::isinf(best) ? 0 : best;

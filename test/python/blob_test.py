@@ -1,0 +1,52 @@
+"""burin.blob: the strings that blobconverter's users pass, and a blob of a small network. usage: blob_test.py PYTHONPATH"""
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import burin
+from burin import blob
+
+
+def options(compile_params=None, optimizer_params=None, data_type="FP16"):
+    return blob._options(data_type, compile_params, optimizer_params)
+
+
+def refused(text, **arguments):
+    try:
+        options(**arguments)
+    except burin.Error as e:
+        assert text in str(e), e
+    else:
+        raise AssertionError(f"expected an error: {text}")
+
+
+assert options() == {"input_type": "u8"}
+assert options(["-ip U8"])["input_type"] == "u8"
+assert options(["-ip", "FP16", "-VPU_NUMBER_OF_SHAVES", "4"]) == {"input_type": "f16", "shaves": 4}
+assert options(None, ["--mean_values=[127.5,127.5,127.5]", "--scale_values=[127.5]", "--reverse_input_channels"]) == {
+    "input_type": "u8", "mean": "127.5,127.5,127.5", "scale": "127.5", "reverse_channels": True}
+assert options(None, "--data_type=FP16 --layout nchw") == {"input_type": "u8", "layout": "NCHW"}
+refused("compute in half precision only", data_type="FP32")
+refused("compile_params: unknown '-turbo'", compile_params=["-turbo"])
+refused("optimizer_params: unknown '--transform'", optimizer_params=["--transform=x"])
+refused("expected U8, FP16 or FP32, got 'I4'", compile_params=["-ip I4"])
+refused("expected numbers such as", optimizer_params=["--mean_values=[a]"])
+
+with tempfile.TemporaryDirectory() as folder:
+    weight = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 8, 8])], [weight])
+    path = os.path.join(folder, "net.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    made = blob.from_onnx(path, shaves=6, output_dir=folder)
+    with open(made, "rb") as f:
+        assert f.read(8) == b"BurinVpu"
+    before = os.path.getmtime(made)
+    assert blob.from_onnx(path, shaves=6, output_dir=folder) == made and os.path.getmtime(made) == before
+print("passed")
