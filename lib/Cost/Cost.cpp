@@ -11,18 +11,28 @@ using namespace mlir;
 using namespace burin;
 
 namespace {
-RankedTensorType staticType(Value value) {
+bool isStatic(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.hasStaticShape();
+}
+
+// A free dim, a batch mostly, counts as 1; null where the rank is unknown.
+RankedTensorType sizedType(Value value) {
   auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : RankedTensorType();
-  return type && type.hasStaticShape() ? type : RankedTensorType();
+  if (!type)
+    return {};
+  SmallVector<int64_t> shape(type.getShape());
+  llvm::replace(shape, ShapedType::kDynamic, int64_t(1));
+  return RankedTensorType::get(shape, type.getElementType());
 }
 
 uint64_t elements(Value value) {
-  RankedTensorType type = staticType(value);
+  RankedTensorType type = sizedType(value);
   return type ? type.getNumElements() : 0;
 }
 
 uint64_t bytesOf(Value value) {
-  RankedTensorType type = staticType(value);
+  RankedTensorType type = sizedType(value);
   return type ? onnx::getRawSize(type.getElementType(), type.getNumElements()).value_or(0) : 0;
 }
 
@@ -36,7 +46,7 @@ uint64_t einsumProducts(onnx::EinsumOp op) {
   llvm::erase(equation, ' ');
   StringRef(equation).split("->").first.split(terms, ',');
   for (auto [term, operand] : llvm::zip(terms, op->getOperands())) {
-    RankedTensorType type = staticType(operand);
+    RankedTensorType type = sizedType(operand);
     if (!type || int64_t(term.size()) != type.getRank())
       return 0;
     for (auto [label, size] : llvm::zip(term, type.getShape()))
@@ -49,12 +59,12 @@ uint64_t einsumProducts(onnx::EinsumOp op) {
 }
 
 uint64_t attentionProducts(onnx::AttentionOp op) {
-  RankedTensorType q = staticType(op.getQ()), k = staticType(op.getK()), v = staticType(op.getV());
+  RankedTensorType q = sizedType(op.getQ()), k = sizedType(op.getK()), v = sizedType(op.getV());
   if (!q || !k || !v || q.getRank() != k.getRank() || q.getRank() != v.getRank() || q.getRank() < 3)
     return 0;
   bool isFlat = q.getRank() == 3; // batch, sequence, heads x width
   int64_t batch = q.getDimSize(0), length = q.getDimSize(isFlat ? 1 : 2), keys = k.getDimSize(isFlat ? 1 : 2);
-  if (RankedTensorType past = staticType(op.getPastKey()))
+  if (RankedTensorType past = sizedType(op.getPastKey()))
     keys += past.getDimSize(2);
   int64_t heads = isFlat ? op.getQNumHeads().value_or(1) : q.getDimSize(1);
   int64_t keyHeads = isFlat ? op.getKvNumHeads().value_or(heads) : v.getDimSize(1);
@@ -68,17 +78,17 @@ uint64_t productsOf(Operation *op) {
   Value result = op->getNumResults() ? op->getResult(0) : Value();
   // Outputs of a convolution each sum over one output channel's weights.
   auto window = [&](Value weights) -> uint64_t {
-    RankedTensorType type = staticType(weights);
+    RankedTensorType type = sizedType(weights);
     return type && type.getRank() > 1 && type.getDimSize(0)
                ? elements(result) * (type.getNumElements() / type.getDimSize(0))
                : 0;
   };
   auto product = [&](Value a, bool isTransposed = false) -> uint64_t {
-    RankedTensorType type = staticType(a);
+    RankedTensorType type = sizedType(a);
     return type && type.getRank() ? elements(result) * type.getDimSize(isTransposed ? 0 : type.getRank() - 1) : 0;
   };
   auto recurrent = [&](Value x, Value w, Value r) -> uint64_t {
-    RankedTensorType type = staticType(x);
+    RankedTensorType type = sizedType(x);
     return type && type.getRank() == 3 ? uint64_t(type.getDimSize(0)) * type.getDimSize(1) * (elements(w) + elements(r))
                                        : 0;
   };
@@ -89,7 +99,7 @@ uint64_t productsOf(Operation *op) {
   if (auto conv = dyn_cast<onnx::QLinearConvOp>(op))
     return window(conv.getW());
   if (auto conv = dyn_cast<onnx::ConvTransposeOp>(op)) {
-    RankedTensorType type = staticType(conv.getW());
+    RankedTensorType type = sizedType(conv.getW());
     return type && type.getDimSize(0) ? elements(conv.getX()) * (type.getNumElements() / type.getDimSize(0)) : 0;
   }
   if (isa<onnx::MatMulOp, onnx::MatMulIntegerOp, onnx::QLinearMatMulOp>(op))
@@ -134,13 +144,13 @@ double weightOf(StringRef kind) {
 
 bool isDepthwise(Operation *op) {
   auto conv = dyn_cast<onnx::ConvOp>(op);
-  RankedTensorType w = conv ? staticType(conv.getW()) : RankedTensorType();
+  RankedTensorType w = conv ? sizedType(conv.getW()) : RankedTensorType();
   return w && conv.getGroup() > 1 && w.getDimSize(1) == 1;
 }
 
 double estimate(Operation *op, const OperatorCost &cost, const Machine &machine) {
   unsigned bits = 32;
-  if (RankedTensorType type = op->getNumResults() ? staticType(op->getResult(0)) : RankedTensorType())
+  if (RankedTensorType type = op->getNumResults() ? sizedType(op->getResult(0)) : RankedTensorType())
     if (type.getElementType().isF64())
       bits = 64;
   double lanes = machine.lanes(bits);
@@ -164,7 +174,7 @@ std::pair<double, double> energyOf(Type type) {
 }
 
 bool isParameter(Value operand) {
-  RankedTensorType type = staticType(operand);
+  RankedTensorType type = sizedType(operand);
   if (!type || type.getRank() == 0 || !onnx::getConstantAttr(operand))
     return false;
   Type element = type.getElementType();
@@ -225,7 +235,7 @@ ModelCost burin::analyze(func::FuncOp function, const CostOptions &options) {
       if (onnx::isNone(operand))
         continue;
       if (!isParameter(operand)) {
-        cost.isKnown &= bool(staticType(operand)) || bool(onnx::getConstantAttr(operand));
+        cost.isKnown &= isStatic(operand) || bool(onnx::getConstantAttr(operand));
         if (!onnx::getConstantAttr(operand))
           cost.readBytes += bytesOf(operand);
         continue;
@@ -239,7 +249,7 @@ ModelCost burin::analyze(func::FuncOp function, const CostOptions &options) {
     uint64_t results = 0;
     for (Value result : op->getResults())
       if (!onnx::isNone(result)) {
-        cost.isKnown &= bool(staticType(result));
+        cost.isKnown &= isStatic(result);
         cost.writtenBytes += bytesOf(result);
         results += elements(result);
       }
@@ -249,7 +259,7 @@ ModelCost burin::analyze(func::FuncOp function, const CostOptions &options) {
     else if (!cost.macs && !isMove(cost.kind))
       cost.operations = results;
     model.unknown += !cost.isKnown;
-    RankedTensorType first = op->getNumResults() ? staticType(op->getResult(0)) : RankedTensorType();
+    RankedTensorType first = op->getNumResults() ? sizedType(op->getResult(0)) : RankedTensorType();
     auto [multiply, add] = energyOf(first ? first.getElementType() : Type());
     cost.arithmeticPicojoules = cost.macs * (multiply + add) + cost.operations * add;
     if (options.machine)

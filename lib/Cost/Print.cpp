@@ -35,7 +35,7 @@ void burin::printCost(const ModelCost &cost, llvm::raw_ostream &out) {
     out << llvm::formatv("estimate {0} cycles\n", shortened(t.cycles));
   if (cost.unknown)
     out << llvm::formatv(
-        "{0} operators have sizes that are not known (bind them with --shape or --dim): totals are lower bounds\n",
+        "{0} operators have sizes that are not known (bind them with --shape or --dim): free dims count as 1 here\n",
         cost.unknown);
 }
 
