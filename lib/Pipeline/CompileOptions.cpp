@@ -59,7 +59,7 @@ const OptionInfo table[] = {
     {"source-size", "HxW", "size of the image input, which is resized to the network's"},
     {"image-input", "NAME=FMT:WxH",
      "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
-     "[:range=full][:region=X,Y,WxH]; the options from fit to scale say how it becomes what the network takes"},
+     "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
     {"resize-mode", "M", "linear (default), cubic, nearest or, with image-input, area"},
     {"pad-value", "V", "what letterbox pads with, default 0"},

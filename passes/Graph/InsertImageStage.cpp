@@ -66,7 +66,7 @@ bool readPair(StringRef text, char between, int64_t &a, int64_t &b) {
   return !left.getAsInteger(10, a) && !right.getAsInteger(10, b);
 }
 
-// NV12:1920x1080[:stride=2048][:matrix=709][:range=full][:region=X,Y,WxH]
+// NV12:1920x1080[:stride=2048][:matrix=709][:range=full][:region=WxH+X+Y]
 FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
   SmallVector<StringRef> words;
   text.split(words, ':');
@@ -107,16 +107,16 @@ FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
     } else if (key == "range" && (value == "limited" || value == "full")) {
       frame.range = value.str();
     } else if (key == "region") {
-      auto [corner, size] = value.rsplit(',');
+      auto [size, corner] = value.split('+');
       auto &r = frame.region;
-      bool good = readPair(corner, ',', r[0], r[1]) && readPair(size, 'x', r[2], r[3]);
+      bool good = readPair(size, 'x', r[2], r[3]) && readPair(corner, '+', r[0], r[1]);
       if (!good || r[0] < 0 || r[1] < 0 || r[2] < 1 || r[3] < 1 || r[0] > frame.width - r[2] ||
           r[1] > frame.height - r[3])
-        return refuse(main, text) << "expected a region X,Y,WxH inside the frame of " << frame.width << "x"
+        return refuse(main, text) << "expected a region WxH+X+Y inside the frame of " << frame.width << "x"
                                   << frame.height << ", got '" << value << "'",
                failure();
     } else {
-      return refuse(main, text) << "expected stride=N, matrix=601|709, range=limited|full or region=X,Y,WxH, got '"
+      return refuse(main, text) << "expected stride=N, matrix=601|709, range=limited|full or region=WxH+X+Y, got '"
                                 << word << "'",
              failure();
     }
@@ -166,8 +166,9 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   int64_t channels = type.getDimSize(isPlanar ? 1 : 3), height = type.getDimSize(isPlanar ? 2 : 1),
           width = type.getDimSize(isPlanar ? 3 : 2);
   Type element = type.getElementType();
-  StringRef kind = element.isF32()                ? "f32"
-                   : element.isF16()              ? "f16"
+  // Half floats are a cast behind the stage: calls of C functions keep them as f32.
+  bool isHalf = element.isF16();
+  StringRef kind = element.isF32() || isHalf      ? "f32"
                    : element.isUnsignedInteger(8) ? "u8"
                    : element.isInteger(8)         ? "i8"
                                                   : "";
@@ -229,9 +230,13 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   NamedAttribute node[] = {entry("op_type", b.getStringAttr("ImageStage")), entry("domain", b.getStringAttr("burin")),
                            entry("node_attributes", b.getDictionaryAttr({})),
                            entry(onnx::calleeAttr, b.getStringAttr(function))};
-  auto made = onnx::CustomOp::create(at, arg.getLoc(), TypeRange(type), ValueRange(arg), node);
+  Type result = isHalf ? Type(RankedTensorType::get(type.getShape(), b.getF32Type())) : Type(type);
+  auto made = onnx::CustomOp::create(at, arg.getLoc(), TypeRange(result), ValueRange(arg), node);
+  Value value = made->getResult(0);
+  if (isHalf)
+    value = build<onnx::CastOp>(at, arg.getLoc(), {value}, b.getNamedAttr("to", b.getI64IntegerAttr(10)));
   for (OpOperand *use : uses)
-    use->set(made->getResult(0));
+    use->set(value);
   passed(made, passName, frame->format);
   return success();
 }

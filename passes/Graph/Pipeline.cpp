@@ -130,6 +130,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFusePad();
   registerFuseSiblings();
   registerInferShapes();
+  registerInsertImageStage();
   registerInsertPreprocessing();
   registerLowerConvTranspose();
   registerLowerStridedConv();

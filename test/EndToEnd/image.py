@@ -31,7 +31,7 @@ class Case:
         self.region = region or (0, 0, *frame)
 
     def flags(self):
-        text = f"x={self.fmt}:{self.frame[0]}x{self.frame[1]}:stride={self.stride}:matrix={self.matrix}:range={self.range}:region={self.region[0]},{self.region[1]},{self.region[2]}x{self.region[3]}"
+        text = f"x={self.fmt}:{self.frame[0]}x{self.frame[1]}:stride={self.stride}:matrix={self.matrix}:range={self.range}:region={self.region[2]}x{self.region[3]}+{self.region[0]}+{self.region[1]}"
         flags = ["--image-input", text, "--fit", self.fit, "--resize-mode", self.resize, "--pad-value", str(self.pad), "--layout", "NCHW" if self.planar else "NHWC"]
         join = lambda values: ",".join(str(v) for v in values)
         return flags + [f"--mean={join(self.mean)}", f"--scale={join(self.scale)}"] + (["--reverse-channels"] if self.bgr else [])

@@ -11,10 +11,10 @@
 // ROWS: expected an even height, as two rows share their chroma in I420, got 47
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:stride=191" 2>&1 | FileCheck %s --check-prefix=STRIDE
 // STRIDE: expected a stride of 192 bytes or more, got '191'
-// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:region=60,0,8x8" 2>&1 | FileCheck %s --check-prefix=REGION
-// REGION: expected a region X,Y,WxH inside the frame of 64x48, got '60,0,8x8'
+// RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:region=8x8+60+0" 2>&1 | FileCheck %s --check-prefix=REGION
+// REGION: expected a region WxH+X+Y inside the frame of 64x48, got '8x8+60+0'
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:gamma=2" 2>&1 | FileCheck %s --check-prefix=KEY
-// KEY: expected stride=N, matrix=601|709, range=limited|full or region=X,Y,WxH, got 'gamma=2'
+// KEY: expected stride=N, matrix=601|709, range=limited|full or region=WxH+X+Y, got 'gamma=2'
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48 scale=1,2" 2>&1 | FileCheck %s --check-prefix=SCALE
 // SCALE: expected 1 value or one a channel (3) of mean and scale, no scale of 0
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48 layout=NHWC" 2>&1 | FileCheck %s --check-prefix=LAYOUT

@@ -1,5 +1,5 @@
 // RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=NV12:1920x1080:stride=2048:matrix=709 mean=127 scale=1,2,3 fit=letterbox pad-value=114" | FileCheck %s
-// RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=BGR:64x48:region=8,4,40x40 fit=crop resize-mode=area reverse-channels" | FileCheck %s --check-prefix=CROP
+// RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=BGR:64x48:region=40x40+8+4 fit=crop resize-mode=area reverse-channels" | FileCheck %s --check-prefix=CROP
 
 // CHECK: burin.image_stages = {image_stage_0 = {
 // CHECK-SAME: format = "NV12", frame = array<i64: 1920, 1080, 2048>, layout = "NCHW", matrix = "709", mean = array<f64: 1.270000e+02, 1.270000e+02, 1.270000e+02>, offset = array<i64: 0, 10>
