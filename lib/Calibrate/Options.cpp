@@ -68,7 +68,7 @@ const Flag flags[] = {
     {"power-of-two", "", "scales are powers of two", setSwitch<&O::powerOfTwo>},
     {"reduce-range", "", "weights of 7 bits, for CPUs that add products in 16 bits", setSwitch<&O::reduceRange>},
     {"equalize", "", "even out weights between convolutions before measuring", setSwitch<&O::equalize>},
-    {"correct-biases", "", "biases make up for rounded weights", setSwitch<&O::correctBiases>},
+    {"keep-biases", "", "leave biases as they are; else they make up for rounded weights", setSwitch<&O::keepBiases>},
     {"smooth", "STRENGTH", "move outlying channels of activations into weights, 0.5 for half (SmoothQuant)", setSmooth},
     {"dynamic", "", "ranges of activations at run time; needs no data", setSwitch<&O::dynamic>},
     {"weights-only", "int8|int4", "weights of matrix products and embeddings alone; needs no data",

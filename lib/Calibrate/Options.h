@@ -19,7 +19,7 @@ struct QuantizeOptions {
   std::string activations = "u8", weights = "s8";
   bool symmetric = false, perTensor = false, powerOfTwo = false, reduceRange = false;
   std::vector<std::string> keep, only;
-  bool equalize = false, correctBiases = false, integerOnly = false;
+  bool equalize = false, keepBiases = false, integerOnly = false;
   double smooth = 0;       // strength of SmoothQuant; 0: none
   bool dynamic = false;    // ranges at run time
   std::string weightsOnly; // int8, int4

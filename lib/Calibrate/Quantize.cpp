@@ -152,7 +152,7 @@ llvm::Error Quantizer::calibrate() {
   std::vector<Statistics> statistics(values.size());
   // Channels of what products read, where a pass asks for them.
   llvm::MapVector<Operation *, std::pair<size_t, ChannelStatistics>> products;
-  if (options.correctBiases || options.smooth > 0)
+  if (!options.keepBiases || options.smooth > 0)
     for (Operation *op : quant::getProducts(main(), selection))
       products[op].first = llvm::find(values, op->getOperand(0)) - values.begin();
   std::vector<ChannelStatistics> inputs(main().getNumArguments());
@@ -200,6 +200,8 @@ llvm::Error Quantizer::calibrate() {
     quant::setRange(value, {low, high});
   }
   for (auto &[op, entry] : products) {
+    if (!statistics[entry.first].isFinite() || entry.second.count == 0)
+      continue;
     quant::Channels channels;
     channels.low.assign(entry.second.low.begin(), entry.second.low.end());
     channels.high.assign(entry.second.high.begin(), entry.second.high.end());
@@ -260,7 +262,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> Quantizer::quantized(const llvm::BitVector
       pm.addPass(quant::createQuantizeWeights(weights));
       return;
     }
-    if (options.correctBiases) {
+    if (!options.keepBiases) {
       quant::CorrectBiasesOptions correct;
       correct.perChannel = !options.perTensor;
       correct.powerOfTwo = options.powerOfTwo;

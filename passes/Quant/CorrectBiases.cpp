@@ -50,7 +50,7 @@ public:
     WeightOptions options{{true, 8}, perChannel, powerOfTwo, reduceRange};
     unsigned count = 0;
     for (Operation &op : main.front()) {
-      if (!isa<onnx::ConvOp, onnx::GemmOp>(op) || roleOf(&op) != Role::Product)
+      if (!isa<onnx::ConvOp, onnx::GemmOp>(op) || op.hasAttr(keepFloatAttr) || roleOf(&op) != Role::Product)
         continue;
       std::optional<Channels> channels = getChannels(&op);
       ElementsAttr given = floatConstant(op.getOperand(2));

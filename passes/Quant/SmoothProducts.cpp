@@ -79,6 +79,10 @@ bool SmoothProducts::smooth(Value x, ArrayRef<Operation *> products) {
     range.low = std::min(range.low, channels.low[c] * inverse[c]);
     range.high = std::max(range.high, channels.high[c] * inverse[c]);
   }
+  Channels scaled = channels; // of what the products read from now on
+  for (SmallVector<float> *list : {&scaled.low, &scaled.high, &scaled.mean})
+    for (auto [value, factor] : llvm::zip(*list, inverse))
+      value *= factor;
   OpBuilder b(products.front());
   Location loc = named(products.front()->getLoc(), "_smooth");
   auto type = RankedTensorType::get({rows}, b.getF32Type());
@@ -93,6 +97,7 @@ bool SmoothProducts::smooth(Value x, ArrayRef<Operation *> products) {
     op->setOperand(1, constant(b, op->getOperand(1).getLoc(),
                                onnx::makeFloats(cast<RankedTensorType>(op->getOperand(1).getType()), w)));
     op->setOperand(0, smoothed);
+    setChannels(op, scaled);
     passed(op, passName, "Smooth");
   }
   return true;

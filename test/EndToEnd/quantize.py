@@ -153,11 +153,11 @@ def main():
         for method in ("percentile", "mse", "entropy", "average"):
             s.case(f"method-{method}", lambda: s.numbers("convolutional", f"--method={method}", least=20))
         for flags in (["--activations=s8"], ["--activations=s8", "--symmetric"], ["--activations=u16"], ["--power-of-two"], ["--per-tensor"], ["--weights=u8"],
-                      ["--reduce-range"], ["--keep-float=c2,HardSwish"], ["--only=Conv"]):
+                      ["--reduce-range"], ["--keep-biases"], ["--keep-float=c2,HardSwish"], ["--only=Conv"]):
             s.case("flags" + "".join(flags), lambda: s.numbers("convolutional", *flags, least=12))
         for name in NETWORKS:
             s.case(f"dynamic-{name}", lambda: s.numbers(name, "--dynamic", least=25))
-            s.case(f"better-{name}", lambda: s.numbers(name, "--equalize", "--correct-biases", "--smooth=0.5", least=25))
+            s.case(f"better-{name}", lambda: s.numbers(name, "--equalize", "--smooth=0.5", least=25))
         for flags, least in ((["--weights-only=int8"], 40), (["--weights-only=int8", "--asymmetric", "--block=16"], 40), (["--weights-only=int4", "--block=32"], 14),
                              (["--weights-only=int4", "--block=16", "--asymmetric"], 17), (["--weights-only=int4", "--block=32", "--matmul-nbits"], 14)):
             s.case("flags" + "".join(flags), lambda: s.numbers("transformer", *flags, least=least))
