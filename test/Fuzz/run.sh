@@ -27,5 +27,6 @@ run image "$python" test/Fuzz/make_image_corpus.py
 run safetensors "$python" test/Fuzz/make_safetensors_corpus.py
 run options "$python" test/Fuzz/make_options_corpus.py
 run artifact "$python" test/Fuzz/make_artifact_corpus.py
+run blob "$python" test/Fuzz/make_blob_corpus.py
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
