@@ -428,8 +428,9 @@ private:
     bool innermost = depth + 1 == levels.size();
     Value one = constant(loc, 1), first = begin, last = end;
     if (level.split && !innermost) {
-      first = builder.createOrFold<arith::DivUIOp>(loc, begin, level.inside);
-      last = builder.createOrFold<arith::DivUIOp>(loc, add(loc, end, sub(loc, level.inside, one)), level.inside);
+      Value inside = max(loc, level.inside, one); // nothing inside: no units at all
+      first = builder.createOrFold<arith::DivUIOp>(loc, begin, inside);
+      last = builder.createOrFold<arith::DivUIOp>(loc, add(loc, end, sub(loc, inside, one)), inside);
     }
     auto place = [&](Value unit) {
       return add(loc, level.lower, builder.createOrFold<arith::MulIOp>(loc, unit, level.step));

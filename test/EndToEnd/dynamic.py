@@ -47,6 +47,8 @@ case("reduce", "g (float[N, M] x) => (float[M] a, float[N] b, float c) <int64[1]
 case("argmax", "g (float[N, M] x) => (int64[N] a, int64[M] b) { a = ArgMax<axis = 1, keepdims = 0>(x) b = ArgMin<axis = 0, keepdims = 0>(x) }", *PAIRS)
 case("concat", "g (float[N, 4] x, float[M, 4] z) => (float[K, 4] y) { a = Exp(x) y = Concat<axis = 0>(a, z, x) }", dict(N=0, M=3), *PAIRS)
 case("concat_inner", "g (float[2, N] x, float[2, M] z) => (float[2, K] y) { y = Concat<axis = 1>(x, z) }", *PAIRS)
+case("concat_past", """g (float[8, N, 64] p, float[8, M, 64] x, float[8, M, 64] q) => (float[8, K, 64] y, float[8, M, L] s)
+  { y = Concat<axis = 1>(p, x) t = Transpose<perm = [0, 2, 1]>(y) s = MatMul(q, t) }""", *[dict(N=n, M=m) for n, m in ((0, 5), (0, 300), (300, 1), (129, 0))])
 case("slice_ends", """g (float[N, 6] x) => (float[A, 6] y, float[B, 6] z, float[C, 3] w)
   <int64[1] s1 = {1}, int64[1] far = {9223372036854775807}, int64[1] ax = {0}, int64[1] m2 = {-2}, int64[1] zero = {0}, int64[1] m1 = {-1},
    int64[1] one = {1}, int64[1] two = {2}>
