@@ -105,6 +105,7 @@ bool Machine::convertsHalf() const { return fusesMultiplyAdd() && !triple.starts
 bool Machine::keepsNaN() const { return triple.starts_with("aarch64") || isWebAssembly() || cpu == "cortex-a7"; }
 bool Machine::isBareMetal() const { return triple.contains("-none-"); }
 bool Machine::isWebAssembly() const { return triple.starts_with("wasm"); }
+int64_t Machine::stackBytes() const { return isBareMetal() ? 8 * KiB : isWebAssembly() ? 32 * KiB : 512 * KiB; }
 
 // "a+c+b" -> "a+b+c"
 static std::string inOrder(llvm::StringRef name) {

@@ -43,6 +43,7 @@ struct Machine {
   bool keepsNaN() const;         // maxima and minima that give NaN where an operand is one
   bool isBareMetal() const;      // no operating system: libraries and objects only, no programs
   bool isWebAssembly() const;
+  int64_t stackBytes() const; // that one kernel may take
 };
 
 /// The row named `name`; `host` gives the best row this CPU runs, the name of a board that of its processor, and

@@ -11,18 +11,25 @@ static double weightBytes(int64_t results, const WinogradShape &shape) {
   return double(results + 2) * (results + 2) * shape.ic * shape.oc * sizeof(float);
 }
 
+static int64_t tileBytes(int64_t results, const WinogradShape &shape) {
+  return (results + 2) * (results + 2) * (shape.ic + shape.oc) * sizeof(float);
+}
+
 WinogradBand burin::winogradBand(const Machine &machine, int64_t results, const WinogradShape &shape) {
   WinogradBand band;
   band.tileRows = llvm::divideCeil(shape.rows, results);
   band.tileColumns = llvm::divideCeil(shape.columns, results);
   // Weights that stay in L2 leave a quarter of it to a band; where they do not, fewer bands read them less often.
-  int64_t tileBytes = (results + 2) * (results + 2) * (shape.ic + shape.oc) * sizeof(float);
   int64_t room = machine.l2Bytes / (weightBytes(results, shape) <= machine.l2Bytes / 2 ? 4 : 2);
-  int64_t tiles = std::max<int64_t>(1, room / tileBytes);
+  int64_t tiles = std::max<int64_t>(1, std::min(room, machine.stackBytes()) / tileBytes(results, shape));
   auto evenly = [](int64_t all, int64_t most) { return llvm::divideCeil(all, llvm::divideCeil(all, most)); };
   band.columns = evenly(band.tileColumns, std::min(tiles, band.tileColumns));
   band.rows = evenly(band.tileRows, std::clamp<int64_t>(tiles / band.tileColumns, 1, band.tileRows));
   return band;
+}
+
+int64_t burin::winogradBandBytes(const Machine &machine, int64_t results, const WinogradShape &shape) {
+  return winogradBand(machine, results, shape).tiles() * tileBytes(results, shape);
 }
 
 double burin::convCycles(const Machine &machine, int64_t results, const WinogradShape &shape) {

@@ -24,6 +24,9 @@ struct WinogradBand {
 /// For tiles of `results` x `results`, neither dim of which exceeds the result.
 WinogradBand winogradBand(const Machine &machine, int64_t results, const WinogradShape &shape);
 
+/// What transformed inputs and products of one band take, in bytes of f32.
+int64_t winogradBandBytes(const Machine &machine, int64_t results, const WinogradShape &shape);
+
 /// Estimated cycles of one image; `results` = 0: the direct kernel.
 double convCycles(const Machine &machine, int64_t results, const WinogradShape &shape);
 

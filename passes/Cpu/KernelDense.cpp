@@ -538,7 +538,8 @@ struct Matmul {
       dots();
       return success();
     }
-    int64_t lanes = machine.lanes(bits), limit = 64 * 1024 / std::max<int64_t>(1, k.value() * (bits / 8));
+    int64_t lanes = machine.lanes(bits),
+            limit = std::min<int64_t>(64 * 1024, machine.stackBytes()) / std::max<int64_t>(1, k.value() * (bits / 8));
     int64_t width = packingBlock(machine, k.value(), n.orElse(4096), bits);
     if (m.orElse(4) >= 4 && width > limit && limit >= lanes)
       width = lanes;

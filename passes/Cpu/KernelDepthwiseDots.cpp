@@ -14,8 +14,7 @@ using namespace burin::cpu;
 
 namespace {
 
-constexpr int64_t group = 4;            // factors of a word
-constexpr int64_t panelLimit = 1 << 17; // bytes on the stack
+constexpr int64_t group = 4; // factors of a word
 
 struct Side {
   int64_t out, kernel, stride, dilation;
@@ -256,7 +255,7 @@ LogicalResult cpu::emitDepthwiseDots(Emitter &e, const Machine &machine, nn::Dep
                        spatial > 1,
                        channels,
                        depthwiseDotBlock(machine, channels)};
-  if (kernel.blocks * kernel.blockBytes > panelLimit)
+  if (kernel.blocks * kernel.blockBytes > std::min<int64_t>(1 << 17, machine.stackBytes()))
     return reason = "the filter is large", failure();
   kernel.emit();
   return success();

@@ -109,8 +109,11 @@ struct ChooseWinogradPass : burin::impl::ChooseWinogradBase<ChooseWinogradPass> 
     if (ShapedType::isDynamicShape(out.getShape().drop_front()) || filter.getNumElements() == 0)
       return no("sizes are known at run time only");
     WinogradShape shape{out.getDimSize(1), out.getDimSize(2), filter.getDimSize(2), filter.getDimSize(3)};
+    auto fits = [&](int64_t results) { return winogradBandBytes(machine, results, shape) <= machine.stackBytes(); };
     if (mode != "auto") {
       int64_t wanted = mode == "f2" ? 2 : 4;
+      if (!fits(wanted))
+        return no("its tiles are too large for the stack");
       if (std::min(shape.rows, shape.columns) < wanted)
         return no("the result is smaller than a tile");
       return wanted;
@@ -118,6 +121,8 @@ struct ChooseWinogradPass : burin::impl::ChooseWinogradBase<ChooseWinogradPass> 
     int64_t results = chooseWinograd(machine, shape, maxError);
     if (!results)
       return no("the plain kernel is estimated to be as fast");
+    if (!fits(results))
+      return no("its tiles are too large for the stack");
     return results;
   }
 
