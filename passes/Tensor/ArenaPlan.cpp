@@ -31,11 +31,8 @@ int64_t burin::bytesOf(MemRefType type) {
   return bytes;
 }
 
-int64_t burin::placeBuffers(SmallVectorImpl<ArenaBuffer> &buffers) {
-  SmallVector<ArenaBuffer *> order;
-  for (ArenaBuffer &buffer : buffers)
-    order.push_back(&buffer);
-  llvm::stable_sort(order, [](ArenaBuffer *a, ArenaBuffer *b) { return a->bytes > b->bytes; });
+// Each in turn into the smallest gap that fits, else on top of those it lives with.
+static int64_t placeInOrder(ArrayRef<ArenaBuffer *> order) {
   int64_t arena = 0;
   SmallVector<ArenaBuffer *> placed; // by offset
   for (ArenaBuffer *buffer : order) {
@@ -56,6 +53,37 @@ int64_t burin::placeBuffers(SmallVectorImpl<ArenaBuffer> &buffers) {
         llvm::upper_bound(placed, buffer, [](ArenaBuffer *a, ArenaBuffer *b) { return a->offset < b->offset; }),
         buffer);
   }
+  return arena;
+}
+
+// The largest first; then, as long as more is taken than must live at once, what came to lie on top goes first.
+int64_t burin::placeBuffers(SmallVectorImpl<ArenaBuffer> &buffers) {
+  SmallVector<ArenaBuffer *> order;
+  int64_t positions = 0;
+  for (ArenaBuffer &buffer : buffers) {
+    order.push_back(&buffer);
+    positions = std::max<int64_t>(positions, buffer.last + 1);
+  }
+  llvm::stable_sort(order, [](ArenaBuffer *a, ArenaBuffer *b) { return a->bytes > b->bytes; });
+  SmallVector<int64_t> best;
+  auto keep = [&] { best = llvm::map_to_vector(buffers, [](const ArenaBuffer &buffer) { return buffer.offset; }); };
+  int64_t arena = placeInOrder(order), peak = peakLiveBytes(buffers, positions);
+  keep();
+  unsigned tries = buffers.size() < manyBuffers ? 64 : 4;
+  for (unsigned i = 0; i < tries && arena > peak + peak / 50; ++i) {
+    auto top = llvm::max_element(order, [](ArenaBuffer *a, ArenaBuffer *b) {
+      return a->offset + aligned(a->bytes) < b->offset + aligned(b->bytes);
+    });
+    if (top == order.begin())
+      break;
+    std::rotate(order.begin(), top, top + 1);
+    if (int64_t other = placeInOrder(order); other < arena) {
+      arena = other;
+      keep();
+    }
+  }
+  for (auto [buffer, offset] : llvm::zip(buffers, best))
+    buffer.offset = offset;
   return arena;
 }
 

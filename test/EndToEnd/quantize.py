@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"))
     parser.add_argument("only", nargs="*")
     args = parser.parse_args()
+    os.environ["BURIN_PYTHON"] = sys.executable  # what the tool runs --evaluate with
     with tempfile.TemporaryDirectory() as folder:
         s = Suite(args.bin, folder, args.only)
         for name in NETWORKS:
