@@ -123,7 +123,7 @@ def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
     Example: test/passes/Cpu/parallelize-kernels.mlir#add
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
-                 Option<"minimalPart", "minimal-part", "int64_t", "8000", "nanoseconds that a part takes at least, as far as is known">,
+                 Option<"minimalPart", "minimal-part", "int64_t", "25000", "nanoseconds that a part takes at least, as far as is known">,
                  Option<"maximalParts", "maximal-parts", "int64_t", "32", "parts of one loop at most">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect"];
