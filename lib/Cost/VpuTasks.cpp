@@ -1,6 +1,7 @@
 // What tasks cost, and when they run: three queues, each in the order of its tasks, held by barriers. Transfers work
 // beside the engine and the shaves. A layer's fixed time goes to the queue that computes it.
 #include "lib/Cost/Vpu.h"
+#include "lib/Support/NodeNames.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -135,15 +136,6 @@ private:
   const Unit &unit;
 };
 
-void collectNames(Location loc, SmallVectorImpl<StringRef> &names) {
-  if (auto fused = dyn_cast<FusedLoc>(loc)) {
-    for (Location part : fused.getLocations())
-      collectNames(part, names);
-  } else if (auto name = dyn_cast<NameLoc>(loc)) {
-    if (!llvm::is_contained(names, name.getName().getValue()))
-      names.push_back(name.getName().getValue());
-  }
-}
 } // namespace
 
 UnitCost burin::analyzeTasks(func::FuncOp main, const UnitConfig &config) {
@@ -169,7 +161,7 @@ UnitCost burin::analyzeTasks(func::FuncOp main, const UnitConfig &config) {
     auto [place, isNew] = layers.try_emplace(op.getLoc(), cost.layers.size());
     if (isNew) {
       SmallVector<StringRef> names;
-      collectNames(op.getLoc(), names);
+      collectNodeNames(op.getLoc(), names);
       cost.layers.push_back({llvm::join(names, "+"), ready[queue], 0, 0, 0, 0, 0, 0});
     }
     UnitLayer &layer = cost.layers[place->second];

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -239,7 +240,8 @@ Module Builder::bars() {
 
 // Halide writes files by name only.
 void hand(Module module, void (*write)(void *, const char *, size_t), void *to) {
-  char path[] = "/tmp/burin-image-XXXXXX";
+  std::string name = std::filesystem::temp_directory_path() / "burin-image-XXXXXX";
+  char *path = name.data();
   int file = mkstemp(path);
   if (file < 0)
     throw std::runtime_error("cannot make a temporary file");

@@ -1,6 +1,7 @@
 // Tables first, then the header in front of them with every offset, the checksum last.
 #include "lib/Target/Blob.h"
 #include "burin/runtime.h"
+#include "lib/Support/NodeNames.h"
 #include "lib/Target/BlobTables.h"
 #include "lib/Target/Description.h"
 #include "lib/Target/WeightSection.h"
@@ -20,19 +21,9 @@ static_assert(sizeof(burin_vpu_header) == 144 && sizeof(burin_vpu_tensor) == 48 
 namespace {
 constexpr uint64_t alignment = 64;
 
-void collectNames(Location loc, SmallVectorImpl<StringRef> &names) {
-  if (auto fused = dyn_cast<FusedLoc>(loc)) {
-    for (Location part : fused.getLocations())
-      collectNames(part, names);
-  } else if (auto name = dyn_cast<NameLoc>(loc)) {
-    if (!llvm::is_contained(names, name.getName().getValue()))
-      names.push_back(name.getName().getValue());
-  }
-}
-
 std::string nameOf(Location loc) {
   SmallVector<StringRef> names;
-  collectNames(loc, names);
+  collectNodeNames(loc, names);
   return llvm::join(names, "+").substr(0, 200);
 }
 

@@ -5,6 +5,7 @@
 // (no overlap, alignment) is told to LLVM in argument attributes. Must not look into what an operation computes.
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
+#include "lib/Support/NodeNames.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
 
@@ -33,23 +34,10 @@ namespace {
 constexpr unsigned maxFills = 8;       // in one kernel
 constexpr unsigned maxLayerName = 160; // characters; long chains of fused nodes end in "+..."
 
-// Node names lie in the outermost NameLoc of a location; what is inside says which operator and line it was.
-void collectNames(Location loc, SmallVectorImpl<StringRef> &names) {
-  if (auto fused = dyn_cast<FusedLoc>(loc)) {
-    for (Location part : fused.getLocations())
-      collectNames(part, names);
-  } else if (auto name = dyn_cast<NameLoc>(loc)) {
-    if (!llvm::is_contained(names, name.getName().getValue()))
-      names.push_back(name.getName().getValue());
-  } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
-    collectNames(call.getCallee(), names);
-  }
-}
-
 std::string layerName(ArrayRef<Operation *> group) {
   SmallVector<StringRef> names;
   for (Operation *op : group)
-    collectNames(op->getLoc(), names);
+    collectNodeNames(op->getLoc(), names);
   std::string joined;
   for (StringRef name : names) {
     if (!joined.empty() && joined.size() + name.size() > maxLayerName)
