@@ -40,6 +40,11 @@ const OptionInfo table[] = {
     {"arena-limit", "BYTES", "the arena must not be larger (K and M count): other orders of the work are tried"},
     {"arena-section", "NAME", "put an arena, NAME_arena, into this section of a library or object"},
     {"max-flash", "BYTES", "weights, code and its constants must not take more"},
+    {"self-test", "",
+     "put an input and what the model makes of it into the artifact: NAME_selftest() then says whether a device "
+     "computes "
+     "the right thing, as does a program's --self-test"},
+    {"self-test-data", "FILE.npz", "--self-test with these inputs, and with outputs of the same file if it holds any"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
     {"winograd", "MODE",
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
@@ -160,6 +165,7 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
      : key == "dynamic"      ? options.isDynamic
      : key == "sweep-shaves" ? options.sweepShaves
      : key == "verify-each"  ? options.verifyEach
+     : key == "self-test"    ? options.selfTest
                              : options.verbose) = *on;
     return Error::success();
   }
@@ -173,6 +179,9 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (std::string why = checkBudgetText(value); !why.empty())
       return createStringError(why);
     options.budget = value.str();
+  } else if (key == "self-test-data") {
+    options.selfTest = true;
+    options.selfTestData = value.str();
   } else if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
@@ -309,7 +318,8 @@ std::string burin::optionsText(const CompileOptions &options) {
     out << "custom-op=" << op.domain << "." << op.name << "=" << op.function << ":" << op.file << "\n";
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
-      << "\nmax-flash=" << options.maxFlash << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+      << "\nmax-flash=" << options.maxFlash << "\nself-test=" << options.selfTest << options.selfTestData
+      << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");

@@ -75,6 +75,8 @@ std::string burin::conflictOf(const CompileOptions &options) {
     return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) +
             " cannot hold; use --emit=mlir")
         .str();
+  if (options.selfTest && !llvm::is_contained({EmitKind::Exe, EmitKind::Lib, EmitKind::Shared, EmitKind::Obj}, kind))
+    return ("--self-test is of programs, libraries and objects, not of --emit=" + emitName(kind)).str();
   bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm || kind == EmitKind::Wasm || kind == EmitKind::Js ||
                   (kind == EmitKind::MLIR && (!options.stopAfter || *options.stopAfter >= Stage::Target));
   if (options.targets.size() > 1 && needsOne)

@@ -11,6 +11,7 @@
 #include "lib/Image/Image.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
+#include "lib/Pipeline/SelfTest.h"
 #include "lib/Pipeline/SideFiles.h"
 #include "lib/Report/Report.h"
 #include "lib/Support/Diagnostics.h"
@@ -475,6 +476,7 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
     return failure();
   model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
   model->arenaSection = options.arenaSection;
+  model->selfTest = selfTest;
   model->isDirect = (base->isBareMetal() || base->isWebAssembly()) && variants.size() == 1 && !base->runtimeFeatures;
   bool isFree = !model->plan.empty() || (model->flags & BURIN_NEEDS_ALLOCATOR);
   if (isFree && (side.needsStatic() || !options.arenaSection.empty()))
@@ -564,6 +566,10 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (options.sweepShaves && !sweepShaves(source, options, messages))
     return false;
 
+  std::optional<ModelDescription::SelfTest> selfTest;
+  if (options.selfTest && !(selfTest = makeSelfTest(source, options, messages)))
+    return false;
+
   // Opened before the work, so that a place that cannot be written is told at once.
   std::string place = options.output;
   std::optional<ScratchFolder> scratch;
@@ -600,6 +606,7 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   std::string text;
   {
     Compilation compilation(options, progress);
+    compilation.selfTest = std::move(selfTest);
     llvm::raw_string_ostream stream(text);
     burin::ScopedDiagnosticHandler handler(&compilation.getContext(), stream);
     Stage last = options.stopAfter ? std::min(*options.stopAfter, Stage::Target)

@@ -75,6 +75,7 @@ public:
   mlir::MLIRContext &getContext() { return *context; }
   mlir::ModuleOp getModule() { return *module; }
   CompileReport report;
+  std::optional<ModelDescription::SelfTest> selfTest; // for the artifact to hold
 
 private:
   mlir::LogicalResult bindHints();

@@ -30,6 +30,7 @@ typedef enum flag {
   BENCH,
   PROFILE,
   THREADS,
+  SELF_TEST,
   NUM_FLAGS,
   WRONG
 } flag;
@@ -43,7 +44,7 @@ static const struct {
                       [OUTPUTS] = {"--outputs", VALUE},    [EXPECT] = {"--expect", VALUE},
                       [RTOL] = {"--rtol", VALUE},          [ATOL] = {"--atol", VALUE},
                       [BENCH] = {"--bench", MAYBE_VALUE},  [PROFILE] = {"--profile", MAYBE_VALUE},
-                      [THREADS] = {"--threads", VALUE}};
+                      [THREADS] = {"--threads", VALUE},    [SELF_TEST] = {"--self-test", NO_VALUE}};
 
 /* The flag at argv[*at] and its value (NULL if none); moves *at to the last word used. */
 static flag next_flag(int argc, char **argv, int *at, const char **value, burin_error *error) {
@@ -118,6 +119,9 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
     case INPUT:
       if (read_input(cli, value, error))
         return -1;
+      break;
+    case SELF_TEST:
+      o->self_test = 1;
       break;
     case OUTPUTS:
       o->outputs = value;
@@ -226,7 +230,7 @@ static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
   burin_status status = burin_check_model(cli->model);
   if (status != BURIN_OK)
     return burin_fail(error, "%s", burin_status_text(status));
-  return act(cli, error);
+  return cli->options.self_test ? burin_cli_self_test(cli, error) : act(cli, error);
 }
 
 int burin_cli_main(const burin_model *model, int argc, char **argv) {

@@ -113,6 +113,7 @@ void burin_cli_help(const burin_cli *cli) {
       "  --bench[=SECONDS]      time runs (1 s); the last line printed is JSON. Without inputs: made-up ones\n"
       "  --profile[=F.json]     a line a layer: ms, share, GFLOP/s, share of the machine's peak; F.json: Chrome trace\n"
       "  --threads N            threads to compute with (1)\n"
+      "  --self-test            does this machine compute what it should? (of programs compiled with --self-test)\n"
       "  --describe             inputs, outputs, memory, variants and how the model was made\n"
       "  --version, --help\n"
       "\n"

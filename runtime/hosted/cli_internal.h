@@ -10,7 +10,7 @@ typedef struct burin_cli_options {
   const char *outputs, *expect, *profile_path;
   double rtol, atol, bench_seconds;
   int bench, profile, threads;
-  int describe, version, help;
+  int describe, version, help, self_test;
 } burin_cli_options;
 
 /* One invocation. */
@@ -42,6 +42,9 @@ int burin_cli_bench(burin_cli *cli, burin_error *error);
 int burin_cli_profile(burin_cli *cli, burin_error *error);
 /* Sorts. */
 double burin_cli_median(double *values, size_t count);
+
+/* cli_selftest.c */
+int burin_cli_self_test(burin_cli *cli, burin_error *error);
 
 /* cli_describe.c */
 void burin_cli_describe(const burin_cli *cli);
