@@ -45,6 +45,7 @@ const OptionInfo table[] = {
      "computes "
      "the right thing, as does a program's --self-test"},
     {"self-test-data", "FILE.npz", "--self-test with these inputs, and with outputs of the same file if it holds any"},
+    {"sign", "KEY.pem", "write OUTPUT.sig, the Ed25519 signature of the output by this private key"},
     {"O", "0..3", "optimization level, default 2 (written -O2)"},
     {"winograd", "MODE",
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
@@ -179,6 +180,8 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (std::string why = checkBudgetText(value); !why.empty())
       return createStringError(why);
     options.budget = value.str();
+  } else if (key == "sign") {
+    options.signingKey = value.str();
   } else if (key == "self-test-data") {
     options.selfTest = true;
     options.selfTestData = value.str();

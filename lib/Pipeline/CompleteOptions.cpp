@@ -77,6 +77,8 @@ std::string burin::conflictOf(const CompileOptions &options) {
         .str();
   if (options.selfTest && !llvm::is_contained({EmitKind::Exe, EmitKind::Lib, EmitKind::Shared, EmitKind::Obj}, kind))
     return ("--self-test is of programs, libraries and objects, not of --emit=" + emitName(kind)).str();
+  if (!options.signingKey.empty() && options.output == "-")
+    return "--sign writes FILE.sig beside the output; give -o FILE";
   bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm || kind == EmitKind::Wasm || kind == EmitKind::Js ||
                   (kind == EmitKind::MLIR && (!options.stopAfter || *options.stopAfter >= Stage::Target));
   if (options.targets.size() > 1 && needsOne)

@@ -637,6 +637,8 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (!good)
     return false;
   report.output = options.output;
+  if (llvm::Error error = side->sign(output->temporaryPath()))
+    return refuse(llvm::toString(std::move(error)));
   if (llvm::Error error = output->commit(*options.emit == EmitKind::Exe || *options.emit == EmitKind::Shared))
     return refuse(llvm::toString(std::move(error)));
   if (header)

@@ -4,6 +4,7 @@
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
 #include "lib/Target/SharedFile.h"
+#include "lib/Target/Sign.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
@@ -51,6 +52,7 @@ data and measuring:
   --profile[=F.json]        a line a layer: time, GFLOP/s, share of this machine's measured peak
   --threads N               threads to run on
   --describe                print inputs, outputs, sizes and provenance
+  --verify=PUBLIC.pem       run a program, library or blob only if FILE.sig is its signature by this key (burin-compile --sign)
   --cache-dir=DIR           where compiled models are kept; default $XDG_CACHE_HOME/burin/models
   --no-cache                compile, run and keep nothing
 
@@ -64,7 +66,7 @@ int fail(const Twine &text) {
 
 struct Arguments {
   const char *model = nullptr;
-  std::string cacheFolder;
+  std::string cacheFolder, verifyKey;
   bool useCache = true;
   std::vector<std::string> inputs, npz; // values of --input and --inputs
   llvm::SmallVector<char *> forwarded;  // for burin_cli_main, argv[0] first
@@ -94,13 +96,13 @@ std::string parse(int argc, char **argv, Arguments &arguments) {
       arguments.useCache = false;
       continue;
     }
-    if (flag == "--cache-dir") {
+    if (flag == "--cache-dir" || flag == "--verify") {
       if (!word.contains('=')) {
         if (i + 1 == argc)
-          return "--cache-dir needs a value: DIR";
+          return (flag + " needs a value: " + (flag == "--verify" ? "PUBLIC.pem" : "DIR")).str();
         value = argv[++i];
       }
-      arguments.cacheFolder = value.str();
+      (flag == "--verify" ? arguments.verifyKey : arguments.cacheFolder) = value.str();
       continue;
     }
     arguments.forwarded.push_back(argv[i]);
@@ -224,7 +226,15 @@ int main(int argc, char **argv) {
   std::string model = arguments.model;
   if (!llvm::sys::fs::exists(model))
     return fail(model + ": no such file");
-  if (burin_vpu_is_blob(model.c_str()))
+  bool isBlob = burin_vpu_is_blob(model.c_str());
+  if (!arguments.verifyKey.empty()) {
+    if (!isBlob && !isElf(model))
+      return fail("--verify is of what burin-compile makes, and " + model + " is a model");
+    auto key = burin::Key::loadPublic(arguments.verifyKey);
+    if (llvm::Error error = key ? key->verify(model) : key.takeError())
+      return fail(toString(std::move(error)));
+  }
+  if (isBlob)
     return runBlob(model, arguments);
   if (isElf(model)) {
     llvm::SmallString<256> path;
