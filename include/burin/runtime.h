@@ -140,7 +140,7 @@ typedef struct burin_variant {
   burin_entry entry;
 } burin_variant;
 
-enum { BURIN_NEEDS_ALLOCATOR = 1u << 0, BURIN_HAS_FREE_DIMS = 1u << 1 };
+typedef enum burin_model_flag { BURIN_NEEDS_ALLOCATOR = 1u << 0, BURIN_HAS_FREE_DIMS = 1u << 1 } burin_model_flag;
 
 typedef struct burin_model {
   uint32_t magic;       /* BURIN_MODEL_MAGIC */
