@@ -62,6 +62,9 @@ private:
                                        : Int(8);
   }
   bool hasChroma() const { return s.format == BURIN_NV12 || s.format == BURIN_I420 || s.format == BURIN_YUYV; }
+  // The axis of the output along which the frame's axis `a` lies.
+  int along(int a) const { return s.is_turned ? 1 - a : a; }
+  Taps taps(int a) const;
   int lanes() const { return target.natural_vector_size<float>(); }
 
   const burin_image_stage &s;
@@ -125,21 +128,33 @@ Expr Builder::finish(const std::vector<Expr> &values) {
   return done.size() == 1 ? done[0] : mux(c, done);
 }
 
-// The output as the caller has it, or the part that the picture fills.
+// The samples of the frame's axis `a` for each output position along it that the picture fills.
+Taps Builder::taps(int a) const {
+  int o = along(a);
+  Taps taps = burin::image::makeTaps(burin_image_resize(s.resize), s.region[2 + a], s.resized[o],
+                                     begin[o] - s.offset[o], end[o] - begin[o]);
+  if (s.is_mirrored[a]) {
+    taps.step = 0;
+    for (int &index : taps.index)
+      index = s.region[2 + a] - 1 - index;
+  }
+  return taps;
+}
+
+// The output as the caller has it, or the part that the picture fills, whose dims are the frame's.
 void Builder::shape(OutputImageParam buffer, bool isPart) {
   int width = s.size[0], height = s.size[1];
-  for (int d = 0; d < 2; ++d)
-    buffer.dim(d).set_bounds(0, isPart ? end[d] - begin[d] : s.size[d]);
-  buffer.dim(0).set_stride(s.is_planar ? 1 : s.channels);
-  buffer.dim(1).set_stride(s.is_planar ? width : width * s.channels);
+  const int strides[2] = {s.is_planar ? 1 : s.channels, s.is_planar ? width : width * s.channels};
+  for (int d = 0; d < 2; ++d) {
+    int o = isPart ? along(d) : d;
+    buffer.dim(d).set_bounds(0, isPart ? end[o] - begin[o] : s.size[o]).set_stride(strides[o]);
+  }
   buffer.dim(2).set_bounds(0, s.channels).set_stride(s.is_planar ? width * height : 1);
 }
 
 Module Builder::picture() {
-  auto mode = burin_image_resize(s.resize);
-  int width = end[0] - begin[0], height = end[1] - begin[1];
-  Taps across = burin::image::makeTaps(mode, s.region[2], s.resized[0], begin[0] - s.offset[0], width);
-  Taps down = burin::image::makeTaps(mode, s.region[3], s.resized[1], begin[1] - s.offset[1], height);
+  int width = end[along(0)] - begin[along(0)], height = end[along(1)] - begin[along(1)];
+  Taps across = taps(0), down = taps(1);
   Buffer<int> downIndex(down.count, height), acrossIndex(width, across.count);
   Buffer<float> downWeight(down.count, height), acrossWeight(width, across.count);
   for (int i = 0; i < height; ++i)
@@ -262,7 +277,7 @@ void hand(Module module, void (*write)(void *, const char *, size_t), void *to) 
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) int
-burin_image_build_1(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes, const char *name,
+burin_image_build_2(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes, const char *name,
                     const char *target, void (*write)(void *, const char *, size_t), void *to, char *error,
                     size_t room) {
   static Reporter reporter;

@@ -178,6 +178,10 @@ FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location
   s.width = frame[0], s.height = frame[1], s.stride = frame[2];
   if (!ints("region", s.region) || !ints("resized", s.resized) || !ints("offset", s.offset) || !ints("output", output))
     return refuse("region, resized, offset and output [channels, height, width]");
+  int32_t turn[3] = {0, 0, 0}; // absent: as the frame lies
+  if (attr.get("turn") && (!ints("turn", turn) || llvm::any_of(turn, [](int32_t t) { return t < 0 || t > 1; })))
+    return refuse("a turn [columns become rows, x backwards, y backwards], each 0 or 1");
+  s.is_turned = turn[0], s.is_mirrored[0] = turn[1], s.is_mirrored[1] = turn[2];
   s.channels = output[0], s.size[1] = output[1], s.size[0] = output[2];
   if (!word("resize", {"nearest", "linear", "cubic", "area"}, s.resize) ||
       !word("type", {"f32", "f16", "u8", "i8"}, s.type) || !word("layout", {"NHWC", "NCHW"}, s.is_planar) ||

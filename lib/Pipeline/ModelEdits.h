@@ -47,6 +47,10 @@ std::vector<std::string> tensorNames(const ModelEdits &edits);
 /// Lines for the cache key: the options, and size and time of the files they name.
 void printModelEdits(const ModelEdits &edits, llvm::raw_ostream &out);
 
+/// Flags of what happens to inputs and outputs inside the artifact, for its manifest: whoever calls it must not do that
+/// again.
+std::vector<std::string> processingFlags(const ModelEdits &edits);
+
 /// Reads the files that the edits name into attributes of the module.
 mlir::LogicalResult loadModelEdits(mlir::ModuleOp module, const ModelEdits &edits);
 

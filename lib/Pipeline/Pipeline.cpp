@@ -360,6 +360,8 @@ FailureOr<ModelDescription> Compilation::describe() {
                               {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}},
                               {"shapes", std::move(shapes)},
                               {"dims", std::move(dims)}};
+  if (std::vector<std::string> flags = processingFlags(options.edits); !flags.empty())
+    manifest["processing"] = llvm::json::Array(flags);
   // Who calls the model puts its sequences together from this: x = 3 is x[0], x[1], x[2]; null an empty optional.
   if (auto held = (*module)->getAttrOfType<DictionaryAttr>(lengthsAttr)) {
     llvm::json::Object lengths;

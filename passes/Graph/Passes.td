@@ -244,12 +244,13 @@ def InsertImageStage : Pass<"graph-insert-image-stage", "::mlir::ModuleOp"> {
     Matches the inputs named by `inputs`, of one image of 1 or 3 channels and known size. Makes each an input of a frame's bytes
     and a node before it that a C function computes, made for these sizes (lib/Image): decode, resize the region, place it as
     `fit` says, (x - mean) / scale, layout and type of the network. `mean` and `scale` are in the order of the network's
-    channels. What it computes stands in `burin.image_stages`. Must run last: ONNX has no such operator.
+    channels. Where all that the network does with the input is to quantize it, the stage gives the bytes. What it computes
+    stands in `burin.image_stages`. Must run last: ONNX has no such operator.
     Example: test/passes/Graph/insert-image-stage.mlir#letterbox
   }];
   let options = [
     ListOption<"inputs", "inputs", "std::string",
-               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
+               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
     Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
     Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "nearest, linear, cubic or area">,
     Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the frame (0 to 255)">,
