@@ -38,8 +38,8 @@ typedef struct burin_image_stage {
   int32_t region[4];                     /* x, y, width, height of the part that is taken */
   int32_t is_turned, is_mirrored[2];     /* the latter of the frame's x and y */
   int32_t resized[2], offset[2];         /* of the output, as is all below */
-  int32_t size[2], channels; /* of the output: 1 or 3 channels */
-  int32_t is_bgr, is_planar; /* order of channels; channels outermost (NCHW) */
+  int32_t size[2], channels;             /* of the output: 1 or 3 channels */
+  int32_t is_bgr, is_planar;             /* order of channels; channels outermost (NCHW) */
   int32_t type, resize;
   double pad, mean[3], scale[3]; /* in the order of the output's channels */
 } burin_image_stage;

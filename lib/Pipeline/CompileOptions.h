@@ -57,7 +57,7 @@ struct CompileOptions {
   std::string arenaSection; // of an arena in the library; empty: the caller lends one
   bool selfTest = false;
   std::string selfTestData; // an npz of inputs, and of outputs if it has them; empty: inputs are made up
-  std::string signingKey; // a PEM file; empty: no signature
+  std::string signingKey;   // a PEM file; empty: no signature
   bool isStatic = false;
   bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;
