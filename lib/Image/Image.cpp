@@ -11,6 +11,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/TargetParser/Triple.h"
 
@@ -24,16 +25,22 @@ namespace {
 // A frame of more bytes is no frame; sums of sizes then fit.
 constexpr int64_t maxSide = 1 << 15;
 
+// Beside this library.
+llvm::SmallString<256> libraryPath() {
+  Dl_info info;
+  llvm::SmallString<256> path("libBurinImage.so");
+  if (dladdr(reinterpret_cast<void *>(&compileImageStages), &info) && info.dli_fname) {
+    path = info.dli_fname;
+    llvm::sys::path::remove_filename(path);
+    llvm::sys::path::append(path, "libBurinImage.so");
+  }
+  return path;
+}
+
 burin_image_build *openLibrary(std::string &why) {
   static std::string error;
   static burin_image_build *build = [] {
-    Dl_info info;
-    llvm::SmallString<256> path("libBurinImage.so");
-    if (dladdr(reinterpret_cast<void *>(&compileImageStages), &info) && info.dli_fname) {
-      path = info.dli_fname;
-      llvm::sys::path::remove_filename(path);
-      llvm::sys::path::append(path, "libBurinImage.so");
-    }
+    llvm::SmallString<256> path = libraryPath();
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     auto *found = library ? reinterpret_cast<burin_image_build *>(dlsym(library, BURIN_IMAGE_BUILD)) : nullptr;
     if (!found)
@@ -141,6 +148,11 @@ FailureOr<ObjectCode> compileStage(const burin_image_stage &stage, StringRef nam
 
 DictionaryAttr stagesOf(ModuleOp code) { return code->getAttrOfType<DictionaryAttr>(foreign::imageStagesAttr); }
 } // namespace
+
+bool burin::hasImageStages(const Machine &machine) {
+  llvm::Triple::ArchType arch = llvm::Triple(machine.triple).getArch();
+  return (arch == llvm::Triple::x86_64 || arch == llvm::Triple::aarch64) && llvm::sys::fs::exists(libraryPath());
+}
 
 FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location where) {
   burin_image_stage s = {};

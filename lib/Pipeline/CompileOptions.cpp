@@ -66,6 +66,7 @@ const OptionInfo table[] = {
     {"image-input", "NAME=FMT:WxH",
      "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
      "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
+    {"plain-images", "", "resize pictures by the code of any tensor, not by an image stage made for them"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
     {"resize-mode", "M", "linear (default), cubic, nearest or, with image-input, area"},
     {"pad-value", "V", "what letterbox pads with, default 0"},

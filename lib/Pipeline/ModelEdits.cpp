@@ -117,6 +117,7 @@ bool *burin::modelEditSwitch(ModelEdits &edits, StringRef name) {
   return llvm::StringSwitch<bool *>(name)
       .Case("reverse-channels", &edits.reverseChannels)
       .Case("convert-io", &edits.convertIo)
+      .Case("plain-images", &edits.plainImages)
       .Default(nullptr);
 }
 
@@ -139,7 +140,8 @@ void burin::printModelEdits(const ModelEdits &edits, raw_ostream &out) {
   llvm::interleaveComma(edits.scale, out);
   out << "\nimage-input=" << llvm::join(edits.imageInputs, " ");
   out << "\nearly-exit=" << llvm::join(edits.earlyExits, " ") << "\nappend=" << llvm::join(edits.append, " ")
-      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",") << "\n";
+      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",")
+      << "\nplain-images=" << edits.plainImages << "\n";
 }
 
 std::vector<std::string> burin::processingFlags(const ModelEdits &edits) {
@@ -227,7 +229,11 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
   }
 }
 
-void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits) {
+void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits, bool raise) {
+  if (raise)
+    pm.addPass(createRaiseImageStage());
+  if (edits.imageInputs.empty())
+    return;
   InsertImageStageOptions options;
   options.inputs.assign(edits.imageInputs.begin(), edits.imageInputs.end());
   options.fit = edits.fit;

@@ -5,6 +5,7 @@
 //   burin.image_stages = {image_stage_0 = {format = "NV12", frame = [1920, 1080, 1920], ...}}
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Onnx/DataType.h"
+#include "passes/Graph/ImageStages.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -215,11 +216,7 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   Type element = type.getElementType();
   // Half floats are a cast behind the stage: calls of C functions keep them as f32.
   bool isHalf = element.isF16();
-  StringRef kind = element.isF32() || isHalf      ? "f32"
-                   : element.isUnsignedInteger(8) ? "u8"
-                   : element.isInteger(8)         ? "i8"
-                                                  : "";
-  if (!isChannels(channels) || kind.empty() || width < 1 || height < 1)
+  if (!isChannels(channels) || !(element.isF32() || isHalf || element.isInteger(8)) || width < 1 || height < 1)
     return refuse(main, text) << "expected an input of 1 or 3 channels of float, float16, uint8 or int8, got " << type;
   if (!llvm::is_contained({"stretch", "letterbox", "crop"}, StringRef(fit)))
     return refuse(main, text) << "expected fit stretch, letterbox or crop, got '" << fit << "'";
@@ -247,32 +244,16 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   std::array<int64_t, 2> resized, offset;
   place(*frame, {width, height}, resized, offset);
   Builder b(&getContext());
-  auto stages = getOperation()->getAttrOfType<DictionaryAttr>(foreign::imageStagesAttr);
-  std::string function = "image_stage_" + std::to_string(stages ? stages.size() : 0);
-  auto entry = [&](StringRef key, Attribute value) { return b.getNamedAttr(key, value); };
-  NamedAttribute stage[] = {
-      entry("format", b.getStringAttr(frame->format)),
-      entry("frame", b.getDenseI64ArrayAttr({frame->width, frame->height, frame->stride})),
-      entry("matrix", b.getStringAttr(frame->matrix)),
-      entry("range", b.getStringAttr(frame->range)),
-      entry("region", b.getDenseI64ArrayAttr(frame->region)),
-      entry("turn", b.getDenseI64ArrayAttr({frame->isTurned, frame->isMirrored[0], frame->isMirrored[1]})),
-      entry("input", b.getStringAttr(name)),
-      entry("resize", b.getStringAttr(resizeMode)),
-      entry("resized", b.getDenseI64ArrayAttr(resized)),
-      entry("offset", b.getDenseI64ArrayAttr(offset)),
-      entry("output", b.getDenseI64ArrayAttr({channels, height, width})),
-      entry("layout", b.getStringAttr(isPlanar ? "NCHW" : "NHWC")),
-      entry("order", b.getStringAttr(reverseChannels ? "BGR" : "RGB")),
-      entry("type", b.getStringAttr(kind)),
-      entry("mean", DenseF64ArrayAttr::get(&getContext(), *means)),
-      entry("scale", DenseF64ArrayAttr::get(&getContext(), *scales)),
-      entry("pad", DenseF64ArrayAttr::get(&getContext(), {double(padValue)}))};
-  SmallVector<NamedAttribute> all;
-  if (stages)
-    llvm::append_range(all, stages);
-  all.push_back(entry(function, b.getDictionaryAttr(stage)));
-  getOperation()->setAttr(foreign::imageStagesAttr, b.getDictionaryAttr(all));
+  ImageStage stage;
+  stage.input = name.str();
+  stage.format = frame->format, stage.matrix = frame->matrix, stage.range = frame->range;
+  stage.frameWidth = frame->width, stage.frameHeight = frame->height, stage.stride = frame->stride;
+  stage.region = frame->region;
+  stage.isTurned = frame->isTurned, stage.isMirrored = frame->isMirrored;
+  stage.resize = resizeMode;
+  stage.resized = resized, stage.offset = offset, stage.size = {width, height};
+  stage.channels = channels, stage.isPlanar = isPlanar, stage.isReversed = reverseChannels;
+  stage.mean = *means, stage.scale = *scales, stage.pad = padValue;
 
   // The frame as the camera has it: rows of bytes where they are padded, else rows of pixels.
   SmallVector<int64_t> shape{frame->isHalved() ? frame->height / 2 * 3 : frame->height, frame->stride};
@@ -285,11 +266,8 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   SmallVector<Operation *> quantizers = quantization ? quantization->ops : SmallVector<Operation *>();
   arg.setType(onnx::getTensorType(shape, b.getIntegerType(8, false), SmallVector<StringRef>(shape.size())));
   OpBuilder at = OpBuilder::atBlockBegin(&main.front());
-  NamedAttribute node[] = {entry("op_type", b.getStringAttr("ImageStage")), entry("domain", b.getStringAttr("burin")),
-                           entry("node_attributes", b.getDictionaryAttr({})),
-                           entry(onnx::calleeAttr, b.getStringAttr(function))};
-  Type result = isHalf ? Type(RankedTensorType::get(type.getShape(), b.getF32Type())) : Type(type);
-  auto made = onnx::CustomOp::create(at, arg.getLoc(), TypeRange(result), ValueRange(arg), node);
+  auto result = isHalf ? RankedTensorType::get(type.getShape(), b.getF32Type()) : type;
+  Operation *made = buildImageStage(at, arg.getLoc(), getOperation(), stage, arg, result);
   Value value = made->getResult(0);
   if (isHalf)
     value = build<onnx::CastOp>(at, arg.getLoc(), {value}, b.getNamedAttr("to", b.getI64IntegerAttr(10)));

@@ -375,6 +375,17 @@ def RaiseGroupNorm : Pass<"graph-raise-group-norm", "::mlir::ModuleOp"> {
   }];
 }
 
+def RaiseImageStage : Pass<"graph-raise-image-stage", "::mlir::ModuleOp"> {
+  let summary = "Compute the way from a picture's bytes to the network as one image stage";
+  let description = [{
+    Matches, from an input of bytes (NHWC or HWC, one picture of 1 or 3 channels, known size) on, Cast to float, Transpose, Slice, Gather
+    of channels in reverse, linear or nearest Resize with half-pixel centres, Pad by a constant behind it, and arithmetic with one
+    constant or one a channel, as long as each has one reader. Makes a node that a C function computes (lib/Image). Must not match
+    without a Resize, as the rest joins its reader at no cost, nor where fewer than 3 samples make one, and must run last: ONNX has no such operator.
+    Example: test/passes/Graph/raise-image-stage.mlir#picture
+  }];
+}
+
 def RaiseLayerNorm : Pass<"graph-raise-layer-norm", "::mlir::ModuleOp"> {
   let summary = "Recognise layer normalization that exporters spell out";
   let description = [{
