@@ -26,6 +26,7 @@ public:
     entry.pass = remark.getCombinedCategoryName();
     entry.rewrite = remark.getRemarkName().str();
     entry.where = describeLocation(remark.getLocation());
+    entry.function = remark.getFunction().str();
     for (const auto &arg : remark.getArgs())
       entry.text += (entry.text.empty() ? "" : ", ") + arg.val;
     log->entries.push_back(std::move(entry));
