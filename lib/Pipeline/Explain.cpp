@@ -27,8 +27,12 @@ public:
     entry.rewrite = remark.getRemarkName().str();
     entry.where = describeLocation(remark.getLocation());
     entry.function = remark.getFunction().str();
-    for (const auto &arg : remark.getArgs())
-      entry.text += (entry.text.empty() ? "" : ", ") + arg.val;
+    for (const auto &arg : remark.getArgs()) {
+      bool isText = arg.key == "Remark" || arg.key == "Reason";
+      if (!isText)
+        entry.text += (entry.text.empty() ? "" : ", ") + arg.key + " ";
+      entry.text += arg.val;
+    }
     log->entries.push_back(std::move(entry));
   }
 

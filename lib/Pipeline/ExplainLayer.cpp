@@ -46,10 +46,10 @@ struct Loop {
 };
 } // namespace
 
-// Mnemonics that multiply, and on what most kernels spend their time.
+// Mnemonics of vectors that multiply: on what most kernels spend their time.
 static bool isProduct(StringRef line) {
   StringRef mnemonic = line.ltrim().take_until([](char c) { return c == ' ' || c == '\t'; });
-  for (StringRef part : {"fma", "fmla", "fmul", "mul", "dp", "dot", "madd", "mla", "mlal"})
+  for (StringRef part : {"vfm", "vfnm", "vmul", "pdpb", "pmadd", "fmla", "fmul", "mlal", "dot", "mulps", "f32x4.mul"})
     if (mnemonic.contains(part))
       return true;
   return false;

@@ -223,7 +223,9 @@ llvm::Error Tuner::measure(std::vector<Kernel> &kernels, std::string &notes) {
     changed += !kernel.choice.isDefault();
     before += kernel.base;
     after += kernel.best;
-    cache.put(kernel.key, {kernel.choice, kernel.best, kernel.base});
+    // What time did not suffice for is measured the next time, unless something better is known already.
+    if (done >= kernel.candidates.size() || !kernel.choice.isDefault())
+      cache.put(kernel.key, {kernel.choice, kernel.best, kernel.base});
   }
   notes += llvm::formatv("note: measured {0} kernels, {1} of {2} rounds: {3} changed, {4:f1} -> {5:f1} us\n",
                          kernels.size(), done, rounds, changed, before, after);
