@@ -4,6 +4,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace llvm;
 using namespace burin;
@@ -46,11 +48,20 @@ const OptionInfo table[] = {
      "the right thing, as does a program's --self-test"},
     {"self-test-data", "FILE.npz", "--self-test with these inputs, and with outputs of the same file if it holds any"},
     {"sign", "KEY.pem", "write OUTPUT.sig, the Ed25519 signature of the output by this private key"},
-    {"O", "0..3", "optimization level, default 2 (written -O2)"},
+    {"O", "0..3",
+     "optimization level, default 2 (written -O2); -O3 also measures which form of each kernel is fastest on this "
+     "machine"},
+    {"tune-seconds", "N", "-O3: measure about so long, default 30; 0: take what the cache knows and measure nothing"},
+    {"tune-cache", "FILE", "-O3: where measurements are kept and taken from; can be shipped"},
+    {"tune-on", "COMMAND",
+     "-O3: measure programs through this command, which is given the program and its flags (an emulator, a script "
+     "around ssh)"},
     {"winograd", "MODE",
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
     {"winograd-error", "E",
      "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
+    {"flush-denormals", "",
+     "take floats too small for a normal number as zero while the model runs: many CPUs compute slowly with them"},
     {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
@@ -86,6 +97,8 @@ const OptionInfo table[] = {
     {"report", "DIR",
      "write DIR/index.html: the graph before and after, what each pass changed, layers, memory over time"},
     {"explain", "PASS", "tell where PASS (a flag, or all) fired and why it did not elsewhere; may be repeated"},
+    {"explain-layer", "N",
+     "tell how layer N of the program (--profile numbers them) is computed: schedule, predicted time, innermost loop"},
     {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
@@ -162,13 +175,14 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (!on)
       return on.takeError();
     bool *edit = modelEditSwitch(options.edits, key);
-    (edit                    ? *edit
-     : key == "static"       ? options.isStatic
-     : key == "dynamic"      ? options.isDynamic
-     : key == "sweep-shaves" ? options.sweepShaves
-     : key == "verify-each"  ? options.verifyEach
-     : key == "self-test"    ? options.selfTest
-                             : options.verbose) = *on;
+    (edit                       ? *edit
+     : key == "flush-denormals" ? options.flushDenormals
+     : key == "static"          ? options.isStatic
+     : key == "dynamic"         ? options.isDynamic
+     : key == "sweep-shaves"    ? options.sweepShaves
+     : key == "verify-each"     ? options.verifyEach
+     : key == "self-test"       ? options.selfTest
+                                : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -273,6 +287,13 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value.getAsInteger(10, level) || level > 3)
       return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
     options.optLevel = level;
+  } else if (key == "tune-seconds") {
+    if (value.getAsDouble(options.tuneSeconds) || !(options.tuneSeconds >= 0 && options.tuneSeconds <= 86400))
+      return createStringError("--tune-seconds: expected a number from 0 to 86400, got '%s'", value.str().c_str());
+  } else if (key == "tune-cache") {
+    options.tuneCache = value.str();
+  } else if (key == "tune-on") {
+    options.tuneOn = value.str();
   } else if (key == "winograd") {
     if (!is_contained({"off", "f2", "f4", "auto"}, value))
       return createStringError("--winograd: unknown '%s', expected one of off, f2, f4, auto", value.str().c_str());
@@ -293,6 +314,9 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     options.reportFolder = value.str();
   } else if (key == "explain") {
     options.explain.push_back(value.str());
+  } else if (key == "explain-layer") {
+    if (value.getAsInteger(10, options.explainLayer) || options.explainLayer < 0)
+      return createStringError("--explain-layer: expected the number of a layer, got '%s'", value.str().c_str());
   } else if (key == "opset") {
     if (value.getAsInteger(10, options.opset) || options.opset < 1)
       return createStringError("--opset: expected a number, got '%s'", value.str().c_str());
@@ -323,11 +347,16 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
       << "\nmax-flash=" << options.maxFlash << "\nself-test=" << options.selfTest << options.selfTestData
-      << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+      << "\nstatic=" << options.isStatic << options.flushDenormals << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");
     out << "\n";
+  }
+  if (options.optLevel >= 3) {
+    auto cache = MemoryBuffer::getFile(options.tuneCache);
+    out << "tune=" << options.tuneSeconds << " " << options.tuneCache << " "
+        << (cache ? xxh3_64bits((*cache)->getBuffer()) : 0) << " " << options.tuneOn << "\n";
   }
   out << "winograd=" << options.winograd << " " << options.winogradError << "\n";
   printModelEdits(options.edits, out);

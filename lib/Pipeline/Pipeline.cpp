@@ -11,8 +11,10 @@
 #include "lib/Image/Image.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
+#include "lib/Pipeline/ExplainLayer.h"
 #include "lib/Pipeline/SelfTest.h"
 #include "lib/Pipeline/SideFiles.h"
+#include "lib/Pipeline/Tune.h"
 #include "lib/Report/Report.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Support/Winograd.h"
@@ -50,7 +52,7 @@ constexpr char stageAttr[] = "burin.stage";
 
 Compilation::Compilation(CompileOptions given, Progress progress)
     : options(std::move(given)), progress(std::move(progress)), context(makeContext()) {
-  if (!options.explain.empty() || !options.reportFolder.empty())
+  if (!options.explain.empty() || options.explainLayer >= 0 || !options.reportFolder.empty())
     remarks = collectRemarks(*context);
 }
 
@@ -342,6 +344,8 @@ FailureOr<ModelDescription> Compilation::describe() {
   model->name = options.name;
   if (variants.size() > 1 && !variants.back().code)
     return module->emitError("a module of the target stage is made for one target; give one --target"), failure();
+  if (options.flushDenormals)
+    model->flags |= BURIN_FLUSH_DENORMALS;
   std::string targets;
   for (const Variant &v : variants) {
     model->variants.push_back({v.machine->name.str(), v.machine->runtimeFeatures, entrySymbol(variantPrefix(v))});
@@ -492,6 +496,13 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
       return failure();
     return write([&](llvm::raw_ostream &out) { return out << *text, success(); }, output);
   }
+  if (options.explainLayer >= 0) {
+    auto text = explainLayer(*module, *variants.front().machine, {variantPrefix(variants.front()), options.optLevel},
+                             *model, options.explainLayer, *remarks);
+    if (failed(text))
+      return failure();
+    report.notes += *text;
+  }
   StringRef fileName = llvm::sys::path::filename(options.output);
   ArtifactOptions artifact;
   artifact.kind = kind == EmitKind::Exe      ? ArtifactKind::Program
@@ -605,7 +616,11 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   }
 
   bool good;
-  std::string text;
+  std::string text, tuning;
+  if (options.optLevel >= 3 && !options.isTuned && *options.emit != EmitKind::Onnx &&
+      (!options.stopAfter || *options.stopAfter > Stage::Lower))
+    if (llvm::Error error = tune(source, options, tuning))
+      return refuse(llvm::toString(std::move(error)));
   {
     Compilation compilation(options, progress);
     compilation.selfTest = std::move(selfTest);
@@ -635,7 +650,7 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (!good && !StringRef(text).contains("error: "))
     text += "error: " + source.path + ": internal error: a stage failed without a message\n";
   copyMessages(text, messages);
-  messages << report.notes;
+  messages << tuning << report.notes;
   if (!good)
     return false;
   report.output = options.output;

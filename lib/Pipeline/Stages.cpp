@@ -97,6 +97,8 @@ LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
       tensor.winograd = stage.options.winograd;
     tensor.winogradError = stage.options.winogradError;
     tensor.arenaLimit = stage.options.arenaLimit;
+    tensor.isTuned = stage.options.isTuned;
+    tensor.choices = stage.options.choices;
     buildTensorPipeline(pm, stage.machine, tensor);
   });
 }

@@ -25,7 +25,7 @@ inline constexpr char allocatorAttr[] = "burin.needs_allocator"; // unit: data d
 inline constexpr char peakAttr[] = "burin.peak_live_bytes";
 inline constexpr char weightsAttr[] = "burin.weights";        // [{name, offset, source_bytes, encoding, data}]
 inline constexpr char firstLayerAttr[] = "burin.first_layer"; // i64: where the numbers of this code's layers begin
-inline constexpr char layersAttr[] = "burin.layers";          // [{name, kind, flops, bytes}]
+inline constexpr char layersAttr[] = "burin.layers";          // [{name, kind, flops, bytes, symbol, ...}]
 
 struct TensorDescription {
   std::string name;
@@ -36,7 +36,10 @@ struct TensorDescription {
 
 struct LayerDescription {
   std::string name, kind;
-  uint64_t flops = 0, bytes = 0;
+  uint64_t flops = 0, bytes = 0, weightBytes = 0;
+  int32_t dtype = 1;  // burin_dtype of what is multiplied
+  std::string symbol; // of its kernel; "" where the module does not say
+  std::string key;    // the shapes in it that -O3 measures, joined by +
 };
 
 struct WeightDescription {

@@ -24,6 +24,7 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
   OpPassManager &loops = pm.nest<func::FuncOp>();
   loops.addPass(createLowerNn({name}));
   loops.addPass(createLowerLinalg({name}));
+  loops.addPass(createDescribeKernels({name}));
 
   // All loops are there, and their cost still shows.
   pm.addPass(createParallelizeKernels(parallel));

@@ -3,6 +3,7 @@
 // has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
+#include "lib/Report/Report.h"
 #include "lib/Target/SharedFile.h"
 #include "lib/Target/Sign.h"
 #include "runtime/hosted/cli.h"
@@ -49,7 +50,9 @@ data and measuring:
   --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
   --expect Z.npz            compare the outputs, with --rtol R and --atol A
   --bench[=SECONDS]         time it; the last line is JSON
-  --profile[=F.json]        a line a layer: time, GFLOP/s, share of this machine's measured peak
+  --profile[=F.json]        a line a layer: time, GFLOP/s, GB/s, share of this machine's measured roofline; F.json: Chrome trace,
+                            - for standard output; with --report=DIR also in the page
+  --profile-layer N         the same of one layer; --explain-layer N of a model shows both
   --threads N               threads to run on
   --describe                print inputs, outputs, sizes and provenance
   --verify=PUBLIC.pem       run a program, library or blob only if FILE.sig is its signature by this key (burin-compile --sign)
@@ -75,7 +78,7 @@ struct Arguments {
 // Flags of the run-time command line whose value may be the next word.
 bool takesValue(StringRef flag) {
   return llvm::StringSwitch<bool>(flag)
-      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads"}, true)
+      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads", "--profile-layer"}, true)
       .Default(false);
 }
 
@@ -254,6 +257,34 @@ int main(int argc, char **argv) {
   llvm::errs() << compiled.messages;
   if (compiled.path.empty())
     return 1;
+  std::string layer, profile;
+  if (const char *explained = burin_options_get(options.get(), "explain-layer")) {
+    layer = std::string("--profile-layer=") + explained;
+    arguments.forwarded.push_back(layer.data());
+  }
+  const char *report = burin_options_get(options.get(), "report");
+  if (!report)
+    return runLibrary(compiled.path, arguments);
+  // The page is there; what the run measures is added to it.
+  bool isTemporary = false;
+  for (char *&word : arguments.forwarded) {
+    if (StringRef(word) == "--profile") {
+      llvm::SmallString<128> path;
+      if (std::error_code error = llvm::sys::fs::createTemporaryFile("burin-profile", "json", path))
+        return fail("cannot make a temporary file: " + error.message());
+      profile = ("--profile=" + path).str();
+      word = profile.data();
+      isTemporary = true;
+    } else if (StringRef(word).starts_with("--profile=") && StringRef(word) != "--profile=-") {
+      profile = word;
+    }
+  }
   int status = runLibrary(compiled.path, arguments);
+  StringRef trace = StringRef(profile).split('=').second;
+  if (status == 0 && !profile.empty())
+    if (llvm::Error error = burin::addProfile(report, trace))
+      status = fail(toString(std::move(error)));
+  if (isTemporary)
+    llvm::sys::fs::remove(trace);
   return status;
 }
