@@ -80,6 +80,7 @@ const OptionInfo table[] = {
      "write DIR/index.html: the graph before and after, what each pass changed, layers, memory over time"},
     {"explain", "PASS", "tell where PASS (a flag, or all) fired and why it did not elsewhere; may be repeated"},
     {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
+    {"compress-weights", "", "programs: store the weights coded, without loss; decoded once when the program starts"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
     {"dynamic", "", "burin-run: leave free dims free instead of compiling for the shapes at hand"},
@@ -155,12 +156,13 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (!on)
       return on.takeError();
     bool *edit = modelEditSwitch(options.edits, key);
-    (edit                    ? *edit
-     : key == "static"       ? options.isStatic
-     : key == "dynamic"      ? options.isDynamic
-     : key == "sweep-shaves" ? options.sweepShaves
-     : key == "verify-each"  ? options.verifyEach
-                             : options.verbose) = *on;
+    (edit                        ? *edit
+     : key == "static"           ? options.isStatic
+     : key == "compress-weights" ? options.compressWeights
+     : key == "dynamic"          ? options.isDynamic
+     : key == "sweep-shaves"     ? options.sweepShaves
+     : key == "verify-each"      ? options.verifyEach
+                                 : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -309,7 +311,8 @@ std::string burin::optionsText(const CompileOptions &options) {
     out << "custom-op=" << op.domain << "." << op.name << "=" << op.function << ":" << op.file << "\n";
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
-      << "\nmax-flash=" << options.maxFlash << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+      << "\nmax-flash=" << options.maxFlash << "\nstatic=" << options.isStatic
+      << "\ncompress-weights=" << options.compressWeights << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");

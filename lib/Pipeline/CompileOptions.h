@@ -56,6 +56,7 @@ struct CompileOptions {
   uint64_t arenaLimit = 0, maxFlash = 0;                                // bytes; 0: none
   std::string arenaSection; // of an arena in the library; empty: the caller lends one
   bool isStatic = false;
+  bool compressWeights = false; // of programs
   bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;
