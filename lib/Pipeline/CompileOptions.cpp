@@ -100,6 +100,7 @@ const OptionInfo table[] = {
     {"explain-layer", "N",
      "tell how layer N of the program (--profile numbers them) is computed: schedule, predicted time, innermost loop"},
     {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
+    {"compress-weights", "", "programs: store the weights coded, without loss; decoded once when the program starts"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
     {"dynamic", "", "burin-run: leave free dims free instead of compiling for the shapes at hand"},
@@ -175,14 +176,15 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (!on)
       return on.takeError();
     bool *edit = modelEditSwitch(options.edits, key);
-    (edit                       ? *edit
-     : key == "flush-denormals" ? options.flushDenormals
-     : key == "static"          ? options.isStatic
-     : key == "dynamic"         ? options.isDynamic
-     : key == "sweep-shaves"    ? options.sweepShaves
-     : key == "verify-each"     ? options.verifyEach
-     : key == "self-test"       ? options.selfTest
-                                : options.verbose) = *on;
+    (edit                        ? *edit
+     : key == "flush-denormals"  ? options.flushDenormals
+     : key == "static"           ? options.isStatic
+     : key == "compress-weights" ? options.compressWeights
+     : key == "dynamic"          ? options.isDynamic
+     : key == "sweep-shaves"     ? options.sweepShaves
+     : key == "verify-each"      ? options.verifyEach
+     : key == "self-test"        ? options.selfTest
+                                 : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -347,7 +349,8 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
       << "\nmax-flash=" << options.maxFlash << "\nself-test=" << options.selfTest << options.selfTestData
-      << "\nstatic=" << options.isStatic << options.flushDenormals << "\nopset=" << options.opset << "\n";
+      << "\nstatic=" << options.isStatic << options.flushDenormals << "\ncompress-weights=" << options.compressWeights
+      << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");

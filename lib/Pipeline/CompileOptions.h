@@ -65,6 +65,7 @@ struct CompileOptions {
   std::string signingKey;   // a PEM file; empty: no signature
   bool flushDenormals = false;
   bool isStatic = false;
+  bool compressWeights = false; // of programs
   bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;

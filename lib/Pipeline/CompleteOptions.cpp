@@ -64,6 +64,10 @@ std::string burin::conflictOf(const CompileOptions &options) {
   if (options.unit.unit && !ofUnit)
     return ("--emit=" + emitName(kind) + " is of a processor; --target=" + options.unitText + " makes --emit=blob")
         .str();
+  if (options.compressWeights && kind != EmitKind::Exe)
+    return ("--compress-weights makes weights that a program decodes when it starts, which --emit=" + emitName(kind) +
+            " has no place for; use --emit=exe")
+        .str();
   const Machine *machine = options.targets.empty() ? nullptr : findMachine(options.targets.front());
   if ((kind == EmitKind::Wasm || kind == EmitKind::Js) && !(machine && machine->isWebAssembly()))
     return ("--emit=" + emitName(kind) + " needs --target=wasm32").str();

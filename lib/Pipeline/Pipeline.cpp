@@ -484,6 +484,11 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
   model->arenaSection = options.arenaSection;
   model->selfTest = selfTest;
   model->isDirect = (base->isBareMetal() || base->isWebAssembly()) && variants.size() == 1 && !base->runtimeFeatures;
+  if (options.compressWeights) {
+    model->codedWeights = codeWeights(*model, report.codedWeights);
+    model->flags |= BURIN_CODED_WEIGHTS;
+  }
+  report.storedWeightsBytes = model->storedBytes();
   bool isFree = !model->plan.empty() || (model->flags & BURIN_NEEDS_ALLOCATOR);
   if (isFree && (side.needsStatic() || !options.arenaSection.empty()))
     return module->emitError() << "--" << (side.needsStatic() ? "emit=" + emitName(kind) : "arena-section").str()

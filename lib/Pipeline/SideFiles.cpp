@@ -75,7 +75,7 @@ llvm::Error SideFiles::commit() {
 }
 
 LogicalResult burin::checkFlash(ModuleOp module, const ModelDescription &model, CodeSize code, uint64_t limit) {
-  uint64_t total = model.weightsBytes + code.code + code.constants;
+  uint64_t total = model.storedBytes() + code.code + code.constants;
   if (limit == 0 || total <= limit)
     return success();
   SmallVector<const WeightDescription *> weights;

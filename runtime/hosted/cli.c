@@ -228,6 +228,22 @@ static int act(burin_cli *cli, burin_error *error) {
   return o->bench ? burin_cli_bench(cli, error) : 0;
 }
 
+/* Into memory of our own, once; the description goes on with that. */
+static int decode_weights(burin_cli *cli, burin_error *error) {
+  if (!(cli->model->flags & BURIN_CODED_WEIGHTS))
+    return 0;
+  uint64_t begin = burin_clock();
+  cli->weights = burin_arena_allocate(cli->model->weights_bytes);
+  if (!cli->weights)
+    return burin_fail(error, "no memory for the weights of %" PRIu64 " bytes", cli->model->weights_bytes);
+  burin_status status = burin_decode_weights(cli->model, cli->weights, &cli->decoded);
+  if (status != BURIN_OK)
+    return burin_fail(error, "%s", burin_status_text(status));
+  cli->model = &cli->decoded;
+  cli->decode_ms = (double)(burin_clock() - begin) * 1e-6;
+  return 0;
+}
+
 static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
   if (!cli->model || cli->model->magic != BURIN_MODEL_MAGIC || cli->model->abi_version != BURIN_ABI_VERSION)
     return burin_fail(error, "%s", burin_status_text(BURIN_ERROR_ABI));
@@ -242,6 +258,8 @@ static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
       burin_cli_describe(cli);
     return 0;
   }
+  if (decode_weights(cli, error))
+    return -1;
   burin_status status = burin_check_model(cli->model);
   if (status != BURIN_OK)
     return burin_fail(error, "%s", burin_status_text(status));
@@ -269,6 +287,7 @@ int burin_cli_main(const burin_model *model, int argc, char **argv) {
   }
   burin_pool_destroy(cli.pool);
   free(cli.context.arena);
+  free(cli.weights);
   free(cli.inputs);
   if (cli.output_tensors)
     for (uint32_t i = 0; i < model->num_outputs; ++i)

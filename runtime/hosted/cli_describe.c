@@ -40,6 +40,8 @@ static void describe_weights(const burin_model *model) {
          size_text(text, sizeof text, model->weights_bytes), model->num_weights, packed);
   if (source)
     printf("; %.3f times the %" PRIu64 " bytes of the source", (double)model->weights_bytes / (double)source, source);
+  if (model->flags & BURIN_CODED_WEIGHTS)
+    printf("; stored in %" PRIu64 " bytes, decoded at load", burin_stored_weights_bytes(model));
   printf("\n");
 }
 

@@ -29,6 +29,9 @@ typedef struct burin_cli {
   uint64_t arena_bytes;         /* for these inputs */
   burin_context context;
   burin_pool *pool;
+  burin_model decoded; /* of a model with coded weights: `model` points here once `weights` holds them */
+  void *weights;
+  double decode_ms;
 } burin_cli;
 
 /* cli_data.c: tensors in and out. All return 0, or -1 with the error written. */

@@ -29,6 +29,20 @@ std::string size(double bytes) {
   return bytes >= 1024 ? llvm::formatv("{0:f1} KiB", bytes / 1024).str() : llvm::formatv("{0:f0} bytes", bytes).str();
 }
 
+// R of each tensor: bits as they are over bits as they are stored.
+void printCodedWeights(const llvm::json::Object &report, llvm::raw_ostream &out) {
+  out << llvm::formatv("\n  coded    {0}, R = {1:f2}", size(*report.getNumber("stored_weights_bytes")),
+                       *report.getNumber("weights_bytes") / *report.getNumber("stored_weights_bytes"));
+  for (const llvm::json::Value &value : *report.getArray("coded_weights")) {
+    const llvm::json::Object &weight = *value.getAsObject();
+    double raw = *weight.getNumber("raw_bits"), coded = *weight.getNumber("coded_bits");
+    out << llvm::formatv("\n    {0,-40} {1,10:f0} / {2,10:f0} bits, R = {3,6:f2}", *weight.getString("name"), raw,
+                         coded, raw / coded);
+    if (double values = *weight.getNumber("values"))
+      out << llvm::formatv(", {0:f0} values", values);
+  }
+}
+
 void printReport(const char *json) {
   llvm::Expected<llvm::json::Value> parsed = llvm::json::parse(json);
   if (!parsed) {
@@ -58,6 +72,8 @@ void printReport(const char *json) {
     out << llvm::formatv("\n  weights  {0}, before packing {1}", size(number("weights_bytes")), size(source));
     if (source > 0)
       out << llvm::formatv(" ({0:f3}x)", number("weights_bytes") / source);
+    if (!report.getArray("coded_weights")->empty())
+      printCodedWeights(report, out);
     out << llvm::formatv("\n  code     {0}\n", size(number("code_bytes")));
   }
   out << "  output   " << *report.getString("output");
