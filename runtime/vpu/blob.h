@@ -16,7 +16,7 @@
  *      104   8  bytes of main memory that tasks share
  *      112   4  bytes of CMX     116  4  shaves    120  4  CMX slices    124  4  threads
  *      128   4  name of the unit (string)          132  4  name of the model (string)
- *      136   4  manifest, JSON (string)            140  4  0
+ *      136   4  manifest, JSON (string)            140  4  clock in MHz, that the tasks' cycles are of; 0: unknown
  *      144      tensors, tasks, views, steps, strings, constants
  *
  * Three queues work side by side, each in the order of the records: transfers, the convolution engine, the shaves. A
@@ -45,7 +45,7 @@ typedef struct burin_vpu_header {
   uint64_t tensors, tasks, views, steps, strings, constants;
   uint64_t constants_bytes, ddr_bytes;
   uint32_t cmx_bytes, shaves, slices, threads;
-  uint32_t unit, name, manifest, reserved;
+  uint32_t unit, name, manifest, megahertz;
 } burin_vpu_header;
 
 /* What a caller passes, row-major. */
