@@ -21,6 +21,7 @@ LogicalResult Compilation::emitBlob(StringRef output) {
   blob.shaves = unit.shaves;
   blob.slices = unit.slices;
   blob.threads = unit.threads;
+  blob.halfSums = unit.halfSums;
   blob.megahertz = unit.unit->megahertz;
   UnitCost cost = analyzeTasks((*module).lookupSymbol<func::FuncOp>("main"), unit);
   for (const UnitTask &task : cost.tasks)

@@ -151,6 +151,8 @@ private:
       return failure();
     task.num_views = tables.views.size() - task.first_view;
     task.num_steps = tables.steps.size() - task.first_step;
+    if (options.halfSums && (task.kind == BURIN_VPU_TASK_CONV || task.kind == BURIN_VPU_TASK_DEPTHWISE))
+      task.flags |= BURIN_VPU_HALF_SUMS;
     if (numTasks < options.cycles.size())
       task.cycles = options.cycles[numTasks];
     ++numTasks;

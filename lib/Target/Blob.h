@@ -12,6 +12,7 @@ namespace burin {
 struct BlobOptions {
   std::string unit, name, manifest;
   uint32_t shaves = 0, slices = 0, threads = 0, megahertz = 0;
+  bool halfSums = false;        // the engine's strict mode
   std::vector<uint64_t> cycles; // modelled, of each task of @main in order; may be empty
 };
 

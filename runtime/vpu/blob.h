@@ -85,7 +85,13 @@ typedef enum burin_vpu_kind {
   BURIN_VPU_TASK_KINDS
 } burin_vpu_kind;
 
-enum { BURIN_VPU_HAS_SCALE = 1, BURIN_VPU_HAS_BIAS = 2, BURIN_VPU_HAS_SLOPE = 4, BURIN_VPU_COUNT_PADDING = 8 };
+enum {
+  BURIN_VPU_HAS_SCALE = 1,
+  BURIN_VPU_HAS_BIAS = 2,
+  BURIN_VPU_HAS_SLOPE = 4,
+  BURIN_VPU_COUNT_PADDING = 8,
+  BURIN_VPU_HALF_SUMS = 16 /* of convolutions: each product and each addition is rounded to half */
+};
 enum { BURIN_VPU_POOL_MAX = 0, BURIN_VPU_POOL_AVERAGE = 1, BURIN_VPU_POOL_SUM = 2 };
 
 /* One record. Engine: y = min(max(leaky(sum * scale + bias), low), high), all of it in f32, rounded once; leaky(v) is v
