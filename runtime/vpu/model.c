@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BURIN_VPU_MAX_TENSORS = 4096 }; /* inputs, and outputs, that a run has room for on its stack */
+
 typedef struct loaded {
   burin_vpu_blob blob;
   burin_model model;
@@ -41,8 +43,8 @@ static int32_t run(const burin_tensor *inputs, burin_tensor *outputs, void *aren
                    const burin_context *context) {
   const loaded *self = weights;
   const burin_vpu_header *h = self->blob.header;
-  const void *in[256];
-  void *out[256];
+  const void *in[BURIN_VPU_MAX_TENSORS];
+  void *out[BURIN_VPU_MAX_TENSORS];
   for (uint32_t i = 0; i < h->num_inputs; ++i)
     in[i] = inputs[i].data;
   for (uint32_t i = 0; i < h->num_outputs; ++i)
@@ -129,8 +131,8 @@ const burin_model *burin_vpu_model(const void *bytes, uint64_t size, const char 
   memset(self, 0, sizeof *self);
   const char *fault = burin_vpu_open(bytes, size, &self->blob);
   const burin_vpu_header *h = self->blob.header;
-  if (!fault && (h->num_inputs > 256 || h->num_outputs > 256))
-    fault = "it has more than 256 inputs or outputs";
+  if (!fault && (h->num_inputs > BURIN_VPU_MAX_TENSORS || h->num_outputs > BURIN_VPU_MAX_TENSORS))
+    fault = "it has more than 4096 inputs or outputs";
   if (fault) {
     burin_fail(error, "%s: %s", name, fault);
     free(self);
