@@ -24,7 +24,7 @@ const OptionInfo table[] = {
     {"target", "T",
      "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, or a board: rpi4, "
      "jetson-orin, ...; several, T,T: the program picks at run time; or a vision unit, "
-     "myriad[:shaves=N,cmx=N,threads=N]"},
+     "myriad[:shaves=N,cmx=N,threads=N,acc=f16]; acc=f16: as if the engine summed in f16"},
     {"budget", "fps=N,latency=Nms,traffic=NMB,share=S",
      "vision unit: exit 1 where the modelled rates miss this; share is what other processes leave"},
     {"sweep-shaves", "", "vision unit: also print the modelled rates with 1, 2, ... shaves, and recommend a number"},

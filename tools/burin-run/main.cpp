@@ -174,16 +174,11 @@ int runBlob(const std::string &path, Arguments &arguments) {
 int compare(int argc, char **argv, StringRef with) {
   if (with != "onnxruntime")
     return fail("--compare: expected onnxruntime, got '" + with + "'");
-  const char *given = std::getenv("BURIN_PYTHON");
-  std::string python = given ? given : "python3", path = "PYTHONPATH=" + burin::pythonPath();
-  llvm::SmallVector<char *> words = {const_cast<char *>("env"), path.data(), python.data(), const_cast<char *>("-m"),
-                                     const_cast<char *>("burin.compare")};
+  llvm::SmallVector<const char *> words;
   for (int i = 1; i < argc; ++i)
     if (!StringRef(argv[i]).starts_with("--compare"))
       words.push_back(argv[i]);
-  words.push_back(nullptr);
-  execv("/usr/bin/env", words.data());
-  return fail(Twine("cannot run '") + python + "': " + std::strerror(errno));
+  return fail(burin::runPythonModule("burin.compare", words));
 }
 
 // A compiled program is run as it is; a library is loaded. Both carry everything they need.
