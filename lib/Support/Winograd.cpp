@@ -7,6 +7,8 @@
 
 using namespace burin;
 
+constexpr int64_t leastTiles = 5;
+
 static double weightBytes(int64_t results, const WinogradShape &shape) {
   return double(results + 2) * (results + 2) * shape.ic * shape.oc * sizeof(float);
 }
@@ -20,11 +22,20 @@ WinogradBand burin::winogradBand(const Machine &machine, int64_t results, const 
   band.tileRows = llvm::divideCeil(shape.rows, results);
   band.tileColumns = llvm::divideCeil(shape.columns, results);
   // Weights that stay in L2 leave a quarter of it to a band; where they do not, fewer bands read them less often.
-  int64_t room = machine.l2Bytes / (weightBytes(results, shape) <= machine.l2Bytes / 2 ? 4 : 2);
+  bool near = weightBytes(results, shape) <= machine.l2Bytes / 2;
+  int64_t room = machine.l2Bytes / (near ? 4 : 2);
   int64_t tiles = std::max<int64_t>(1, std::min(room, machine.stackBytes()) / tileBytes(results, shape));
   auto evenly = [](int64_t all, int64_t most) { return llvm::divideCeil(all, llvm::divideCeil(all, most)); };
   band.columns = evenly(band.tileColumns, std::min(tiles, band.tileColumns));
   band.rows = evenly(band.tileRows, std::clamp<int64_t>(tiles / band.tileColumns, 1, band.tileRows));
+  // A thread takes whole bands, so that no tile moves from core to core: two at least, that share no rows. Products
+  // with fewer tiles would read weights for too little.
+  if (near && band.tileRows < 2 * band.rows)
+    for (int64_t rows = band.tileRows / 2; rows * band.columns >= leastTiles; --rows)
+      if (band.tileRows % rows == 0) {
+        band.rows = rows;
+        break;
+      }
   return band;
 }
 
