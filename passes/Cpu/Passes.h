@@ -17,6 +17,9 @@ namespace burin {
 /// array of {name, kind, flops, bytes} in running order.
 void buildCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
 
+/// All of it behind cpu-outline-kernels: for targets that take some kernels out in between.
+void finishCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
+
 void registerCpuPasses();
 
 } // namespace burin
