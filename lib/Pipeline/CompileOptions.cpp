@@ -12,19 +12,22 @@ using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe",  "lib",           "shared", "obj",  "asm", "llvm", "mlir",
-                               "onnx", "custom-header", "blob",   "wasm", "js",  "jni"};
+const StringRef emitNames[] = {"exe",           "lib",  "shared", "obj", "asm", "llvm", "mlir", "onnx",
+                               "custom-header", "blob", "wasm",   "js",  "jni", "ptx",  "cubin"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
      "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, custom-header (what --custom-op asks for), blob, wasm, "
      "js (a "
-     "module and what loads it) or jni (a library and its Java class); without it the extension of FILE decides"},
+     "module and what loads it), jni (a library and its Java class), ptx or cubin (the kernels alone); without it the "
+     "extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, or a board: rpi4, "
      "jetson-orin, ...; several, T,T: the program picks at run time; or a vision unit, "
-     "myriad[:shaves=N,cmx=N,threads=N,acc=f16]; acc=f16: as if the engine summed in f16"},
+     "myriad[:shaves=N,cmx=N,threads=N,acc=f16] (acc=f16: as if the engine summed in f16); or a GPU beside a "
+     "processor, "
+     "cuda[:sm_80,sm_90,...,PROCESSOR]"},
     {"budget", "fps=N,latency=Nms,traffic=NMB,share=S",
      "vision unit: exit 1 where the modelled rates miss this; share is what other processes leave"},
     {"sweep-shaves", "", "vision unit: also print the modelled rates with 1, 2, ... shaves, and recommend a number"},
@@ -205,8 +208,6 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
-    if (is_contained({"ptx", "cubin"}, value))
-      return createStringError("--emit=%s is not supported by this version", value.str().c_str());
     Expected<EmitKind> kind = parseEnum<EmitKind>(emitNames, key, value);
     if (!kind)
       return kind.takeError();
@@ -219,6 +220,15 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "target") {
     options.targets.clear();
     options.unitText.clear();
+    options.cuda = {};
+    if (isCudaTarget(value)) {
+      Expected<CudaTarget> cuda = parseCudaTarget(value);
+      if (!cuda)
+        return cuda.takeError();
+      options.cuda = *cuda;
+      options.targets.assign(1, cuda->host);
+      return Error::success();
+    }
     if (vpu::isUnit(value)) {
       Expected<vpu::UnitConfig> unit = vpu::parseUnit(value);
       if (!unit)
@@ -340,7 +350,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "emit=" << (options.emit ? emitName(*options.emit) : "")
       << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
-  out << "unit=" << options.unitText << " " << options.budget << "\n";
+  out << "cuda=" << options.cuda.text << "\nunit=" << options.unitText << " " << options.budget << "\n";
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);

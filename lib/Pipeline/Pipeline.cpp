@@ -238,6 +238,8 @@ std::string Compilation::variantPrefix(const Variant &variant) const {
 LogicalResult Compilation::runTargetForAll() {
   if (options.unit.unit)
     return runTarget(*module, {options, *base});
+  if (options.cuda)
+    return runCudaTarget();
   for (Variant &variant : variants) {
     if (&variant != &variants.front())
       variant.code = module->clone();
@@ -351,6 +353,8 @@ FailureOr<ModelDescription> Compilation::describe() {
     model->variants.push_back({v.machine->name.str(), v.machine->runtimeFeatures, entrySymbol(variantPrefix(v))});
     targets += (targets.empty() ? "" : ",") + v.machine->name.str();
   }
+  if (options.cuda)
+    targets = options.cuda.text + "," + targets;
   // Not a kernel of any instruction set: the least of them runs everywhere.
   ModuleOp least = variants.back().code ? *variants.back().code : *module;
   if (least.lookupSymbol("plan"))
@@ -476,6 +480,12 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
 
   if (kind == EmitKind::Blob)
     return emitBlob(output);
+  if (kind == EmitKind::Ptx || kind == EmitKind::Cubin) {
+    if (cudaBinaries.size() < (kind == EmitKind::Ptx ? 1 : 2))
+      return module->emitError() << "no kernels for a GPU are at hand as " << emitName(kind);
+    const CudaBinary &binary = kind == EmitKind::Ptx ? cudaBinaries.front() : cudaBinaries[1];
+    return write([&](llvm::raw_ostream &out) { return out << binary.bytes, success(); }, output);
+  }
 
   FailureOr<ModelDescription> model = describe();
   if (failed(model))
