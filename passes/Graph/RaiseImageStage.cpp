@@ -133,11 +133,17 @@ const char *Chain::pad(onnx::PadOp op) {
   std::optional<double> value = 0.0;
   if (!isa<NoneType>(op.getConstantValue().getType()))
     value = uniform(op.getConstantValue());
-  if (op.getMode() != "constant" || !isa<NoneType>(op.getAxes().getType()) || !pads || !value || !hasResize ||
-      pads->size() != 2 * axes.size())
+  SmallVector<int64_t> along(llvm::to_vector(llvm::seq<int64_t>(0, axes.size())));
+  bool isKnown = true;
+  if (!isa<NoneType>(op.getAxes().getType())) {
+    auto given = onnx::getConstantInts(op.getAxes());
+    isKnown = given.has_value();
+    along = given.value_or(along);
+  }
+  if (op.getMode() != "constant" || !isKnown || !pads || !value || !hasResize || pads->size() != 2 * along.size())
     return "it is padded before it is resized, or by no constant";
-  for (size_t d = 0; d < axes.size(); ++d) {
-    int64_t begin = (*pads)[d], end = (*pads)[d + axes.size()];
+  for (size_t i = 0; i < along.size(); ++i) {
+    int64_t d = along[i] + (along[i] < 0 ? axes.size() : 0), begin = (*pads)[i], end = (*pads)[i + along.size()];
     if (begin < 0 || end < 0 || ((begin || end) && axes[d] != 'H' && axes[d] != 'W'))
       return "more than height and width are padded";
     int axis = axes[d] == 'H';
