@@ -6,6 +6,7 @@
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/NodeNames.h"
+#include "lib/Support/Tuning.h"
 #include "passes/Cpu/KernelGroups.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
@@ -276,7 +277,7 @@ private:
     SmallVector<Argument, 4> arguments;
     SmallVector<bool> written;
     SmallVector<std::pair<Value, unsigned>> places; // memref -> its argument; equal places share one
-    int64_t bytes = 0;
+    int64_t bytes = 0, weightBytes = 0;
     builder.setInsertionPoint(group.back());
     for (auto &entry : uses) {
       Value value = entry.first;
@@ -305,6 +306,8 @@ private:
       for (int64_t size : type.getShape())
         elements *= ShapedType::isDynamic(size) ? 1 : size;
       bytes += elements * storageBytes(view->element);
+      if (root && root.getArgNumber() + 1 == main.getNumArguments())
+        weightBytes += elements * storageBytes(view->element);
       auto same = llvm::find_if(arguments, [&](const Argument &other) {
         return other.rebased == argument.rebased && other.view.root == view->root &&
                other.view.beginBytes() == view->beginBytes() && other.view.shape == view->shape &&
@@ -334,7 +337,7 @@ private:
         FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })),
         kernel, operands);
     mergeFacts(kernels[kernel], arguments, written);
-    addLayer(group, bytes);
+    addLayer(group, kernel.getSymName(), bytes, weightBytes);
     for (Operation *op : llvm::reverse(group))
       op->erase();
     return success();
@@ -513,15 +516,33 @@ private:
     }
   }
 
-  void addLayer(ArrayRef<Operation *> group, int64_t bytes) {
+  void addLayer(ArrayRef<Operation *> group, StringRef symbol, int64_t bytes, int64_t weightBytes) {
     int64_t flops = 0;
-    for (Operation *op : group)
+    bool multipliesBytes = false;
+    for (Operation *op : group) {
       flops += flopsOf(op);
-    layers.push_back(
-        builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(layerName(group))),
-                                   builder.getNamedAttr("kind", builder.getStringAttr(kindOf(group.back()))),
-                                   builder.getNamedAttr("flops", builder.getI64IntegerAttr(flops)),
-                                   builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes))}));
+      multipliesBytes |= isa<nn::ConvOp, nn::DepthwiseConvOp, nn::MatmulOp>(op) &&
+                         getElementTypeOrSelf(op->getOperand(0)).isInteger(8);
+    }
+    NamedAttrList layer;
+    layer.set("name", builder.getStringAttr(layerName(group)));
+    layer.set("kind", builder.getStringAttr(kindOf(group.back())));
+    layer.set("flops", builder.getI64IntegerAttr(flops));
+    layer.set("bytes", builder.getI64IntegerAttr(bytes));
+    layer.set("symbol", builder.getStringAttr(symbol));
+    if (weightBytes)
+      layer.set("weight_bytes", builder.getI64IntegerAttr(weightBytes));
+    if (multipliesBytes)
+      layer.set("operand_type", TypeAttr::get(builder.getI8Type()));
+    SmallVector<StringRef> keys; // of what -O3 measures
+    for (Operation *op : group)
+      op->walk([&](Operation *inner) {
+        if (auto key = inner->getAttrOfType<StringAttr>(kernelKeyAttr))
+          keys.push_back(key);
+      });
+    if (!keys.empty())
+      layer.set("key", builder.getStringAttr(llvm::join(keys, "+")));
+    layers.push_back(layer.getDictionary(builder.getContext()));
   }
 
   ModuleOp module;

@@ -27,6 +27,17 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
   let dependentDialects = ["mlir::LLVM::LLVMDialect"];
 }
 
+def DescribeKernels : Pass<"cpu-describe-kernels", "mlir::func::FuncOp"> {
+  let summary = "tell about how long each kernel takes and what its hottest innermost loop holds";
+  let description = [{
+    Two remarks a kernel: the nanoseconds that the cost model expects on one core, and of the innermost loop in which most of them go the iterations, the values
+    carried (the register tile) and the vector operations. Changes nothing; does nothing where nobody collects remarks. Must run after the loops are there and
+    before math functions become arithmetic.
+    Example: test/passes/Cpu/describe-kernels.mlir#dot
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+}
+
 def LowerCalls : Pass<"cpu-lower-calls", "mlir::ModuleOp"> {
   let summary = "turn foreign calls into calls of C functions";
   let description = [{

@@ -2,8 +2,8 @@
 
 // Case shared: two additions that differ only in place are one kernel; each call is a layer; arena and weights are 64-byte aligned.
 // CHECK: module attributes {burin.layers = [
-// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "first"}
-// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "second+third"}
+// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "first", symbol = "kernel_elementwise_0", weight_bytes = 128 : i64}
+// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "second+third", symbol = "kernel_elementwise_0", weight_bytes = 128 : i64}
 // CHECK-LABEL: func.func @main
 // CHECK-SAME: burin.num_inputs = 1
 // CHECK: call @kernel_elementwise_0(
