@@ -4,6 +4,15 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DropCopies : Pass<"vpu-drop-copies", "mlir::func::FuncOp"> {
+  let summary = "remove copies that move nothing";
+  let description = [{
+    Removes a `memref.copy` of a buffer onto itself, and one out of a part of an allocated buffer that nothing before it writes. Parts are boxes of subviews
+    with unit strides; whatever else views a buffer stands for all of it.
+    Example: test/passes/Vpu/drop-copies.mlir#unwritten
+  }];
+}
+
 def InsertBarriers : Pass<"vpu-insert-barriers", "mlir::func::FuncOp"> {
   let summary = "hold tasks until what they depend on in other queues is finished";
   let description = [{
