@@ -133,6 +133,14 @@ private:
     return success();
   }
 
+  static bool onlyFeedsReductions(linalg::GenericOp op) {
+    return op->getNumResults() == 1 && !op->use_empty() && isWide(op->getResult(0).getType()) &&
+           llvm::all_of(op->getUsers(), [](Operation *user) {
+             auto reduction = dyn_cast<linalg::GenericOp>(user);
+             return reduction && reduction.getNumReductionLoops() > 0;
+           });
+  }
+
   /// Which numbers of a tensor are weights of one sum, if it is a filter, perhaps after reshapes of its other dims.
   static Sums sumsOf(Value value) {
     for (OpOperand &use : value.getUses()) {
@@ -160,8 +168,9 @@ private:
       anyWide |= isWide(input->get().getType()) && !isConstant;
     }
     op.getBody()->walk([&](tensor::ExtractOp extract) { anyHalf |= isHalf(extract.getTensor().getType()); });
-    // What reductions gave stays wide until it meets something that is not.
-    Type element = reduces || (anyWide && !anyHalf) ? Type(builder.getF32Type()) : half;
+    // What reductions gave stays wide until it meets something that is not; so does what only reductions read.
+    bool isWideHere = reduces || (anyWide && !anyHalf) || onlyFeedsReductions(op);
+    Type element = isWideHere ? Type(builder.getF32Type()) : half;
     Block &block = *op.getBody();
     OpBuilder body = OpBuilder::atBlockBegin(&block);
     for (OpOperand *input : op.getDpsInputOperands()) {
