@@ -77,7 +77,7 @@ const OptionInfo table[] = {
     {"input-type", "T", "element type of the image input: u8, f16 or f32"},
     {"layout", "L", "order of the image input's dims: NHWC or NCHW"},
     {"source-size", "HxW", "size of the image input, which is resized to the network's"},
-    {"image-input", "NAME=FMT:WxH",
+    {"image-input", "[NAME=]FMT:WxH",
      "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
      "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
     {"plain-images", "", "resize pictures by the code of any tensor, not by an image stage made for them"},

@@ -187,7 +187,15 @@ std::optional<Quantization> InsertImageStage::quantizationOf(BlockArgument arg) 
 
 LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   auto [name, rest] = text.split('=');
+  if (name.contains(':') || rest.empty()) // none is named: FORMAT:WxH...
+    name = "", rest = text;
   BlockArgument arg;
+  auto isImage = [](BlockArgument candidate) {
+    RankedTensorType type = rankedType(candidate);
+    return type && type.getRank() == 4 &&
+           (llvm::is_contained({1, 3}, type.getDimSize(1)) || llvm::is_contained({1, 3}, type.getDimSize(3)));
+  };
+  auto only = llvm::make_filter_range(main.getArguments(), isImage);
   SmallVector<StringRef> names;
   for (BlockArgument candidate : main.getArguments()) {
     auto known = main.getArgAttrOfType<StringAttr>(candidate.getArgNumber(), "onnx.name");
@@ -195,6 +203,8 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
     if (known && known.getValue() == name)
       arg = candidate;
   }
+  if (name.empty() && llvm::hasSingleElement(only))
+    arg = *only.begin();
   if (!arg)
     return refuse(main, text) << "expected the name of an input (" << llvm::join(names, ", ") << "), got '" << name
                               << "'";
@@ -245,7 +255,7 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   place(*frame, {width, height}, resized, offset);
   Builder b(&getContext());
   ImageStage stage;
-  stage.input = name.str();
+  stage.input = names[arg.getArgNumber()].str();
   stage.format = frame->format, stage.matrix = frame->matrix, stage.range = frame->range;
   stage.frameWidth = frame->width, stage.frameHeight = frame->height, stage.stride = frame->stride;
   stage.region = frame->region;

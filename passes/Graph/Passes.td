@@ -250,7 +250,7 @@ def InsertImageStage : Pass<"graph-insert-image-stage", "::mlir::ModuleOp"> {
   }];
   let options = [
     ListOption<"inputs", "inputs", "std::string",
-               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
+               "[NAME=]FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
     Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
     Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "nearest, linear, cubic or area">,
     Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the frame (0 to 255)">,
