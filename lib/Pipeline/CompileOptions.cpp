@@ -61,7 +61,7 @@ const OptionInfo table[] = {
      "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
      "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
-    {"resize-mode", "M", "linear (default), cubic, nearest or, with image-input, area"},
+    {"resize-mode", "M", "linear (default), cubic, nearest or area"},
     {"pad-value", "V", "what letterbox pads with, default 0"},
     {"reverse-channels", "", "the image holds its channels in reverse order (BGR for RGB)"},
     {"mean", "A,B,C", "subtracted from the image, one or one a channel in the network's order"},
