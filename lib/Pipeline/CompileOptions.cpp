@@ -82,7 +82,7 @@ const OptionInfo table[] = {
      "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
     {"plain-images", "", "resize pictures by the code of any tensor, not by an image stage made for them"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
-    {"resize-mode", "M", "linear (default), cubic, nearest or, with image-input, area"},
+    {"resize-mode", "M", "linear (default), cubic, nearest or area"},
     {"pad-value", "V", "what letterbox pads with, default 0"},
     {"reverse-channels", "", "the image holds its channels in reverse order (BGR for RGB)"},
     {"mean", "A,B,C", "subtracted from the image, one or one a channel in the network's order"},

@@ -68,8 +68,8 @@ def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
 def ElideCopies : Pass<"tensor-elide-copies", "mlir::ModuleOp"> {
   let summary = "make two buffers, one of which is copied into the other, windows of one";
   let description = [{
-    Matches a `memref.copy` between windows of two static buffers of @main: parts of a concatenation that are read elsewhere too, values in a
-    convolution's frame. Makes one buffer that holds both where the windows lie on each other, so that the copy is nothing; operations then write and read slices
+    Matches a `memref.copy` between windows of two buffers of @main, of known sizes or of equal ones known at run time: parts of a
+    concatenation that are read elsewhere too, values in a convolution's frame. Makes one buffer that holds both where the windows lie on each other, so that the copy is nothing; operations then write and read slices
     of it. Must not run where one buffer is written while what the other holds there is still read, where a buffer is used through
     other views or in nested regions, or where the arena would have to hold more at its peak than `growth` allows.
     Example: test/passes/Tensor/elide-copies.mlir#ghost
