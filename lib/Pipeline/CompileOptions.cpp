@@ -10,15 +10,16 @@ using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe",  "lib",           "shared", "obj",  "asm", "llvm", "mlir",
-                               "onnx", "custom-header", "blob",   "wasm", "js",  "jni",  "ptx", "cubin"};
+const StringRef emitNames[] = {"exe",           "lib",  "shared", "obj", "asm", "llvm", "mlir", "onnx",
+                               "custom-header", "blob", "wasm",   "js",  "jni", "ptx",  "cubin"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
      "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, custom-header (what --custom-op asks for), blob, wasm, "
      "js (a "
-     "module and what loads it), jni (a library and its Java class), ptx or cubin (the kernels alone); without it the extension of FILE decides"},
+     "module and what loads it), jni (a library and its Java class), ptx or cubin (the kernels alone); without it the "
+     "extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, or a board: rpi4, "
      "jetson-orin, ...; several, T,T: the program picks at run time; or a vision unit, "
@@ -45,7 +46,10 @@ const OptionInfo table[] = {
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
     {"winograd-error", "E",
      "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
-    {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
+    {"precision", "P",
+     "storage and arithmetic of float layers: f32, f16, bf16 or tf32 (default): f32, whose factors a GPU's tensor "
+     "cores "
+     "may round to 10 bits"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},

@@ -48,8 +48,8 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
       options.name = "burin_";
   }
   if (options.output.empty()) {
-    static const char *const suffixes[] = {"",          ".a",        ".so",   ".o",    ".s",  ".ll", ".mlir",
-                                           ".opt.onnx", "_custom.h", ".blob", ".wasm", ".js", ".a",  ".ptx", ".cubin"};
+    static const char *const suffixes[] = {"",          ".a",    ".so",   ".o",  ".s", ".ll",  ".mlir", ".opt.onnx",
+                                           "_custom.h", ".blob", ".wasm", ".js", ".a", ".ptx", ".cubin"};
     options.output =
         (llvm::is_contained({EmitKind::Lib, EmitKind::Shared, EmitKind::Jni}, *options.emit) ? "lib" + options.name
                                                                                              : model.str()) +

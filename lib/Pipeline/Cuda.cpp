@@ -1,5 +1,5 @@
-// The GPU's part of a compilation: kernels leave @main, become PTX and what ptxas makes of it, and come back as one block
-// of bytes that the program holds.
+// The GPU's part of a compilation: kernels leave @main, become PTX and what ptxas makes of it, and come back as one
+// block of bytes that the program holds.
 #include "burin/InitAll.h"
 #include "dialects/Foreign/Foreign.h"
 #include "lib/Pipeline/Pipeline.h"
@@ -67,8 +67,7 @@ LogicalResult Compilation::runCudaTarget() {
   }
 
   auto weights = module->lookupSymbol<FunctionOpInterface>("main").getArgumentTypes().back();
-  FailureOr<std::string> program =
-      writeCudaProgram(device, cast<MemRefType>(weights).getNumElements(), cudaBinaries);
+  FailureOr<std::string> program = writeCudaProgram(device, cast<MemRefType>(weights).getNumElements(), cudaBinaries);
   if (failed(program))
     return failure();
   Builder builder(context.get());
@@ -93,8 +92,8 @@ LogicalResult Compilation::assembleKernels() {
     StringRef how = "install a CUDA toolkit or PyPI's nvidia-cuda-nvcc, or name one in BURIN_PTXAS";
     if (needsCubin)
       return module->emitError() << "--emit=cubin needs ptxas, which was not found: " << how;
-    notes << "note: no ptxas was found, so the program holds PTX alone, which the driver compiles at every start; " << how
-          << "\n";
+    notes << "note: no ptxas was found, so the program holds PTX alone, which the driver compiles at every start; "
+          << how << "\n";
     return success();
   }
   std::vector<unsigned> archs;

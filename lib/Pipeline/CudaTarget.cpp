@@ -12,8 +12,8 @@ using namespace burin;
 static const struct {
   unsigned arch;
   StringRef host;
-} known[] = {{53, "cortex-a57"}, {60, ""}, {61, ""},  {70, ""},  {72, "aarch64"}, {75, ""},  {80, ""}, {86, ""},
-             {87, "cortex-a78ae"}, {89, ""}, {90, ""}, {100, ""}, {103, ""},     {120, ""}, {121, ""}};
+} known[] = {{53, "cortex-a57"},   {60, ""}, {61, ""}, {70, ""},  {72, "aarch64"}, {75, ""},  {80, ""}, {86, ""},
+             {87, "cortex-a78ae"}, {89, ""}, {90, ""}, {100, ""}, {103, ""},       {120, ""}, {121, ""}};
 
 bool burin::isCudaTarget(StringRef text) { return text == "cuda" || text.starts_with("cuda:"); }
 

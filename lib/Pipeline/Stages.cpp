@@ -119,8 +119,11 @@ LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
   return runPasses(module, stage.options, [&](OpPassManager &pm) {
     pm.addPass(createOutlineKernels());
     // The arithmetic of a processor that multiplies and adds in one rounding and rounds to whole numbers, as GPUs do.
-    cuda::buildDevicePipeline(
-        pm, [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
+    cuda::DeviceOptions device;
+    device.arch = stage.options.cuda.archs.front();
+    device.exact = stage.options.edits.precision == "f32";
+    cuda::buildDevicePipeline(pm, device,
+                              [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
   });
 }
 

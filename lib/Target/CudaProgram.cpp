@@ -18,8 +18,9 @@ public:
   FailureOr<std::string> write(ModuleOp device, uint64_t weightsBytes, ArrayRef<CudaBinary> forms) {
     auto list = device->getAttrOfType<ArrayAttr>("burin.segments");
     auto memory = device->getAttrOfType<IntegerAttr>("burin.memory_bytes");
-    if (!list || !memory)
-      return device.emitError("expected burin.segments and burin.memory_bytes, as cuda-plan-steps leaves them"),
+    auto picture = device->getAttrOfType<IntegerAttr>("burin.arena_picture_bytes");
+    if (!list || !memory || !picture)
+      return device.emitError("expected burin.segments and sizes of memory, as cuda-plan-steps leaves them"),
              failure();
     for (Attribute segment : list)
       if (!addSegment(cast<DictionaryAttr>(segment)))
@@ -29,6 +30,7 @@ public:
     header.magic = BURIN_CUDA_MAGIC;
     header.version = BURIN_CUDA_VERSION;
     header.memory_bytes = memory.getInt();
+    header.arena_bytes = picture.getInt();
     header.weights_bytes = weightsBytes;
     std::vector<burin_cuda_binary> binaries(forms.size());
     std::vector<burin_cuda_kernel> table(kernels.size());
@@ -94,8 +96,8 @@ private:
       return false;
     count = numbers.size() / 4;
     for (int64_t i = 0; i < numbers.size(); i += 4)
-      copies.push_back({uint32_t(numbers[i]), 0, uint64_t(numbers[i + 1]), uint64_t(numbers[i + 2]),
-                        uint64_t(numbers[i + 3])});
+      copies.push_back(
+          {uint32_t(numbers[i]), 0, uint64_t(numbers[i + 1]), uint64_t(numbers[i + 2]), uint64_t(numbers[i + 3])});
     return true;
   }
 

@@ -1,5 +1,5 @@
-// The device's part of a model: PTX and what ptxas makes of it, and the tables that the runtime follows, as one block of
-// bytes (runtime/cuda/program.h).
+// The device's part of a model: PTX and what ptxas makes of it, and the tables that the runtime follows, as one block
+// of bytes (runtime/cuda/program.h).
 #ifndef BURIN_LIB_TARGET_CUDAPROGRAM_H
 #define BURIN_LIB_TARGET_CUDAPROGRAM_H
 
