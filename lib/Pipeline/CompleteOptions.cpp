@@ -66,6 +66,10 @@ std::string burin::conflictOf(const CompileOptions &options) {
   if (options.unit.unit && !ofUnit)
     return ("--emit=" + emitName(kind) + " is of a processor; --target=" + options.unitText + " makes --emit=blob")
         .str();
+  if (options.compressWeights && kind != EmitKind::Exe)
+    return ("--compress-weights makes weights that a program decodes when it starts, which --emit=" + emitName(kind) +
+            " has no place for; use --emit=exe")
+        .str();
   if ((kind == EmitKind::Ptx || kind == EmitKind::Cubin) && !options.cuda)
     return ("--emit=" + emitName(kind) + " is of a GPU: give --target=cuda[:sm_80,...]").str();
   if (kind == EmitKind::Cubin && options.cuda.archs.size() != 1)
@@ -83,6 +87,10 @@ std::string burin::conflictOf(const CompileOptions &options) {
     return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) +
             " cannot hold; use --emit=mlir")
         .str();
+  if (options.selfTest && !llvm::is_contained({EmitKind::Exe, EmitKind::Lib, EmitKind::Shared, EmitKind::Obj}, kind))
+    return ("--self-test is of programs, libraries and objects, not of --emit=" + emitName(kind)).str();
+  if (!options.signingKey.empty() && options.output == "-")
+    return "--sign writes FILE.sig beside the output; give -o FILE";
   bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm || kind == EmitKind::Wasm || kind == EmitKind::Js ||
                   (kind == EmitKind::MLIR && (!options.stopAfter || *options.stopAfter >= Stage::Target));
   if (options.targets.size() > 1 && needsOne)

@@ -10,6 +10,7 @@
 #include "lib/Target/Codegen.h"
 #include "lib/Target/CudaProgram.h"
 #include "lib/Target/Description.h"
+#include "lib/Target/WeightCoding.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -33,12 +34,14 @@ struct CompileReport {
   std::vector<StageTime> stages;
   double seconds = 0;
   uint64_t peakMemory = 0; // of the whole process, bytes
-  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0,
-           constantBytes = 0, stackBytes = 0, artifactBytes = 0; // constants of the code; of stack, at most, 0: unknown
+  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, storedWeightsBytes = 0, sourceWeightsBytes = 0,
+           codeBytes = 0, constantBytes = 0, stackBytes = 0,
+           artifactBytes = 0; // constants of the code; of stack, at most, 0: unknown
   uint64_t layers = 0, winogradLayers = 0;
-  double winogradError = 0;   // to expect of the worst of them
-  std::string output, header; // files written
-  std::string notes;          // lines for the user that are no errors
+  double winogradError = 0;              // to expect of the worst of them
+  std::string output, header;            // files written
+  std::vector<CodedWeight> codedWeights; // of --compress-weights
+  std::string notes;                     // lines for the user that are no errors
 };
 
 /// Called when a stage starts.
@@ -76,6 +79,7 @@ public:
   mlir::MLIRContext &getContext() { return *context; }
   mlir::ModuleOp getModule() { return *module; }
   CompileReport report;
+  std::optional<ModelDescription::SelfTest> selfTest; // for the artifact to hold
 
 private:
   mlir::LogicalResult bindHints();

@@ -71,12 +71,14 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
       failed(runPasses(module, stage.options,
                        [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); })))
     return failure();
-  if (edits.imageInputs.empty())
+  bool leavesOnnx = stage.options.emit == EmitKind::Onnx;
+  bool raise = !leavesOnnx && !edits.plainImages && !stage.options.unit.unit && hasImageStages(stage.machine);
+  if (edits.imageInputs.empty() && !raise)
     return success();
-  if (stage.options.emit == EmitKind::Onnx)
+  if (leavesOnnx)
     return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
                                  "--source-size make preprocessing that --emit=onnx can write";
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits); });
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits, raise); });
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
@@ -98,6 +100,8 @@ LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
       tensor.winograd = stage.options.winograd;
     tensor.winogradError = stage.options.winogradError;
     tensor.arenaLimit = stage.options.arenaLimit;
+    tensor.isTuned = stage.options.isTuned;
+    tensor.choices = stage.options.choices;
     buildTensorPipeline(pm, stage.machine, tensor);
   });
 }

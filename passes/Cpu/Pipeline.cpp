@@ -23,9 +23,12 @@ static void lowerOutlined(OpPassManager &pm, const Machine &machine, const Paral
   OpPassManager &loops = pm.nest<func::FuncOp>();
   loops.addPass(createLowerNn({name}));
   loops.addPass(createLowerLinalg({name}));
+  loops.addPass(createDescribeKernels({name}));
 
-  // All loops are there, and their cost still shows.
-  pm.addPass(createParallelizeKernels(parallel));
+  // All loops are there, and their cost still shows. Nobody has threads on bare metal, nor in a module without shared
+  // memory.
+  if (!machine.isBareMetal() && !machine.isWebAssembly())
+    pm.addPass(createParallelizeKernels(parallel));
 
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   // Before CSE, which shares the polynomials' constants.

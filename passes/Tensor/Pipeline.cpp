@@ -39,6 +39,12 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   // loop.
   function.addPass(createFuseElementwise());
   function.addPass(createFuseEpilogue());
+  // Before what it decides; after the epilogues, so that what is measured is what runs.
+  if (options.isTuned) {
+    ApplyTuningOptions tuning;
+    tuning.choices.assign(options.choices.begin(), options.choices.end());
+    function.addPass(createApplyTuning(tuning));
+  }
   if (!options.forDevice) {
     function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
     function.addPass(createPackWeights({machine.name.str()}));
