@@ -67,6 +67,9 @@ std::string cuda::whyNoKernel(Operation *op) {
 }
 
 std::string cuda::whyNoKernel(func::FuncOp function) {
+  // The runtime keeps room for 64 pointers of a launch.
+  if (function.getNumArguments() > 60)
+    return "more than 60 operands";
   for (Type type : function.getArgumentTypes())
     if (!isa<MemRefType>(type) || !hasSimpleElements(type))
       return "operands are not static buffers of plain numbers";

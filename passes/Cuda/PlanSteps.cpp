@@ -356,17 +356,20 @@ private:
   static void mergeLayers(Builder &b, SmallVectorImpl<Attribute> &layers, const Segment &segment) {
     unsigned first = segment.firstLayer, count = segment.calls.size();
     auto at = [&](unsigned i, StringRef key) { return cast<DictionaryAttr>(layers[i]).get(key); };
-    int64_t flops = 0, bytes = 0;
+    int64_t flops = 0, bytes = 0, weightBytes = 0;
     for (unsigned i = first; i < first + count; ++i) {
       flops += cast<IntegerAttr>(at(i, "flops")).getInt();
       bytes += cast<IntegerAttr>(at(i, "bytes")).getInt();
+      if (auto weights = dyn_cast_or_null<IntegerAttr>(at(i, "weight_bytes")))
+        weightBytes += weights.getInt();
     }
     std::string name = cast<StringAttr>(at(first, "name")).str();
     if (count > 1)
       name += "+...+" + cast<StringAttr>(at(first + count - 1, "name")).str();
     layers[first] = b.getDictionaryAttr(
         {b.getNamedAttr("name", b.getStringAttr(name)), b.getNamedAttr("kind", b.getStringAttr("cuda")),
-         b.getNamedAttr("flops", b.getI64IntegerAttr(flops)), b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes))});
+         b.getNamedAttr("flops", b.getI64IntegerAttr(flops)), b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes)),
+         b.getNamedAttr("weight_bytes", b.getI64IntegerAttr(weightBytes))});
     layers.erase(layers.begin() + first + 1, layers.begin() + first + count);
   }
 

@@ -14,6 +14,7 @@
 
 typedef struct burin_cuda_header {
   uint32_t magic, version;
+  uint8_t identity[32];   /* of program and weights: another program may come to lie at the same place */
   uint64_t memory_bytes;  /* of the device: the arena's picture, then the caller's tensors */
   uint64_t arena_bytes;   /* of it: the arena's picture, from 0 on */
   uint64_t weights_bytes; /* uploaded once */

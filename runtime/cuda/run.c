@@ -13,6 +13,7 @@
 typedef struct session {
   struct session *next;
   const char *program;
+  uint8_t identity[32];
   const void *arena;
   int device_number, is_ready, has_failed, owns_stream;
   cu_device device;
@@ -23,6 +24,7 @@ typedef struct session {
   cu_pointer mapped; /* the arena itself, where device and host share their memory; else 0 */
   cu_function *functions;
   cu_pointer *arguments; /* resolved, one an argument of the tables */
+  uint32_t num_graphs;
   cu_graph_exec *graphs; /* one a segment, recorded on its first run */
 } session;
 
@@ -118,6 +120,7 @@ static int load_functions(session *s) {
   const burin_cuda_argument *arguments = table(s, header->arguments);
   s->functions = calloc(header->num_kernels + 1, sizeof *s->functions);
   s->graphs = calloc(header->num_segments + 1, sizeof *s->graphs);
+  s->num_graphs = header->num_segments;
   s->arguments = calloc(header->num_arguments + 1, sizeof *s->arguments);
   if (!s->functions || !s->graphs || !s->arguments) {
     snprintf(error_text, sizeof error_text, "CUDA: out of memory");
@@ -187,7 +190,7 @@ static void close_session(session *s) {
   if (driver && s->context) {
     cu_context old;
     driver->context_push(s->context);
-    for (uint32_t i = 0; s->graphs && i < header_of(s)->num_segments; ++i)
+    for (uint32_t i = 0; s->graphs && i < s->num_graphs; ++i)
       if (s->graphs[i])
         driver->graph_exec_destroy(s->graphs[i]);
     if (s->module)
@@ -209,9 +212,15 @@ static void close_session(session *s) {
   free(s);
 }
 
+/* A model may have gone since, and another one stand where it stood. */
+static int is_of(const session *s, const char *program) {
+  return !s->program || !program ||
+         (s->program == program && !memcmp(s->identity, header_of(s)->identity, sizeof s->identity));
+}
+
 static session *find_session(const char *program, const void *arena) {
   session *s = sessions;
-  while (s && (s->arena != arena || (s->program && s->program != program)))
+  while (s && (s->arena != arena || !is_of(s, program)))
     s = s->next;
   if (!s) {
     s = calloc(1, sizeof *s);
@@ -221,8 +230,10 @@ static session *find_session(const char *program, const void *arena) {
     s->next = sessions;
     sessions = s;
   }
-  if (program)
+  if (program) {
     s->program = program;
+    memcpy(s->identity, header_of(s)->identity, sizeof s->identity);
+  }
   return s;
 }
 

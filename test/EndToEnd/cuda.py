@@ -142,6 +142,16 @@ class Suite:
         for suffix in (".so", ".a", ".ptx", ".cubin"):
             self.compile(path + ".onnx", path + suffix, "--target=cuda:sm_80", *(["--header=none"] if suffix in (".so", ".a") else []))
 
+    def operators(self, every):
+        """ONNX's own tests of operators, by the emulator."""
+        done = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cuda_ops.py"), "--build", self.build, "--every", str(every)],
+                              capture_output=True, text=True)
+        counts = re.search(r"(\d+) passed, (\d+) failed", done.stdout)
+        if not counts:
+            raise Failure((done.stderr.strip().splitlines() or ["no message"])[-1])
+        print("\n".join(line for line in done.stdout.splitlines() if line.startswith("FAIL")))
+        self.passed, self.failed = self.passed + int(counts[1]) - 1, self.failed + int(counts[2])
+
     def model(self, models, name):
         """Time and size of whole programs, for the shapes of their inputs."""
         path = os.path.join(models, name + ".onnx")
@@ -163,7 +173,7 @@ class Suite:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.environ.get("BURIN_BUILD", os.path.join(ROOT, "build")))
-    parser.add_argument("--full", action="store_true", help="also whole generated networks in every precision")
+    parser.add_argument("--full", action="store_true", help="also all generated networks and all tests that ONNX has of operators")
     arguments = parser.parse_args()
     models = os.environ.get("BURIN_MODELS", os.path.join(os.path.dirname(ROOT), "shared", "models"))
     with tempfile.TemporaryDirectory() as folder:
@@ -171,12 +181,14 @@ def main():
         for name in FAMILIES:
             suite.check(name + " emulated, exact", suite.emulated, name, "f32", 2e-3 if name == "cuda_halves" else 2e-5)
             suite.check(name + " assembled", suite.assembled, name)
-        for name in ("cuda_products", "cuda_convolutions"):
-            suite.check(name + " emulated, tf32", suite.emulated, name, "tf32", 4e-3)
+        for name, precision, tolerance in (("cuda_products", "tf32", 4e-3), ("cuda_convolutions", "tf32", 4e-3), ("cuda_products", "bf16", 4e-2),
+                                           ("cuda_convolutions", "f16", 1e-2)):
+            suite.check(f"{name} emulated, {precision}", suite.emulated, name, precision, tolerance)
         for name in GENERATED if arguments.full else ["transformer_block", "unet"]:
             suite.check(name + " emulated", suite.emulated, name, "f32", 1e-4)
         for check in (suite.tensor_cores, suite.without_driver, suite.without_ptxas, suite.boards, suite.artifacts):
             suite.check(check.__name__.replace("_", " "), check)
+        suite.check("operators", suite.operators, 1 if arguments.full else 40)
         for name in COMPILED:
             suite.check(name, suite.model, models, name)
         if not os.path.exists("/dev/nvidia0"):

@@ -48,7 +48,10 @@ def cuda_loops():
              g.op("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]), g.op("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
              g.op("Resize", x, "", g.constant(np.array([1, 1, 2, 2], np.float32)), mode="linear"),
              g.op("LayerNormalization", x, g.weight(18), g.weight(18), axis=-1),
-             g.op("Gather", x, g.constant(np.array([3, 1, 1])), axis=1), g.op("Cast", x, to=onnx.TensorProto.INT32)]
+             g.op("Gather", x, g.constant(np.array([3, 1, 1])), axis=1), g.op("Cast", x, to=onnx.TensorProto.INT32),
+             g.op("Exp", g.op("Cast", x, to=onnx.TensorProto.DOUBLE))]
+    bigger = g.op("Greater", x, g.op("ReduceMean", x, axes=[1]))
+    outs += [bigger, g.op("Where", bigger, x, g.op("Sqrt", g.op("Abs", x)))]
     return g.done(*outs)
 
 
