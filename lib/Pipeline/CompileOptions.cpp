@@ -65,7 +65,9 @@ const OptionInfo table[] = {
      "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
     {"flush-denormals", "",
      "take floats too small for a normal number as zero while the model runs: many CPUs compute slowly with them"},
-    {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
+    {"precision", "P",
+     "storage and arithmetic of float layers: f32, f16, bf16 or tf32 (default): f32, whose factors a GPU's tensor "
+     "cores may round to 10 bits"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},

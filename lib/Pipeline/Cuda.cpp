@@ -67,7 +67,8 @@ LogicalResult Compilation::runCudaTarget() {
   }
 
   auto weights = module->lookupSymbol<FunctionOpInterface>("main").getArgumentTypes().back();
-  FailureOr<std::string> program = writeCudaProgram(device, cast<MemRefType>(weights).getNumElements(), cudaBinaries);
+  FailureOr<std::string> program = writeCudaProgram(device, sourceHash + optionsText(options),
+                                                    cast<MemRefType>(weights).getNumElements(), cudaBinaries);
   if (failed(program))
     return failure();
   Builder builder(context.get());

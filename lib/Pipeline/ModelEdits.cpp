@@ -67,8 +67,8 @@ static llvm::Error setEdit(ModelEdits &edits, StringRef name, StringRef value, b
       return oneOf(name, value, {"stretch", "letterbox", "crop"});
     if (name == "resize-mode")
       return oneOf(name, value, {"linear", "cubic", "nearest", "area"});
-    if (name == "precision" && value != "f32" && value != "f16" && value != "bf16")
-      return createStringError("--precision=%s is not supported by this version, expected f32, f16 or bf16",
+    if (name == "precision" && value != "f32" && value != "tf32" && value != "f16" && value != "bf16")
+      return createStringError("--precision=%s is not supported by this version, expected f32, tf32, f16 or bf16",
                                value.str().c_str());
     return llvm::Error::success();
   }
@@ -291,7 +291,7 @@ std::string burin::writeAdapterValues(ModuleOp module, StringRef stem) {
 }
 
 void burin::addPrecision(OpPassManager &pm, const ModelEdits &edits) {
-  if (edits.precision == "f32")
+  if (edits.precision == "f32" || edits.precision == "tf32")
     return;
   ConvertPrecisionOptions options;
   options.to = edits.precision;

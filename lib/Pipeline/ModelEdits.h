@@ -31,7 +31,7 @@ struct ModelEdits {
   std::vector<std::string> earlyExits; // HEAD[:threshold=T]
   std::vector<std::string> append;     // postprocessing
 
-  std::string precision = "f32"; // f16 and bf16 convert
+  std::string precision = "tf32"; // f32 but for what tensor cores round; f16 and bf16 convert
   std::vector<std::string> keepF32;
   bool convertIo = false;   // inputs and outputs too
   bool plainImages = false; // pictures are resized by the code of any tensor

@@ -123,7 +123,10 @@ LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
   return runPasses(module, stage.options, [&](OpPassManager &pm) {
     pm.addPass(createOutlineKernels());
     // The arithmetic of a processor that multiplies and adds in one rounding and rounds to whole numbers, as GPUs do.
-    cuda::buildDevicePipeline(pm,
+    cuda::DeviceOptions device;
+    device.arch = stage.options.cuda.archs.front();
+    device.exact = stage.options.edits.precision == "f32";
+    cuda::buildDevicePipeline(pm, device,
                               [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
   });
 }

@@ -5,6 +5,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -15,12 +16,12 @@ namespace {
 
 class Writer {
 public:
-  FailureOr<std::string> write(ModuleOp device, uint64_t weightsBytes, ArrayRef<CudaBinary> forms) {
+  FailureOr<std::string> write(ModuleOp device, StringRef source, uint64_t weightsBytes, ArrayRef<CudaBinary> forms) {
     auto list = device->getAttrOfType<ArrayAttr>("burin.segments");
     auto memory = device->getAttrOfType<IntegerAttr>("burin.memory_bytes");
-    if (!list || !memory)
-      return device.emitError("expected burin.segments and burin.memory_bytes, as cuda-plan-steps leaves them"),
-             failure();
+    auto picture = device->getAttrOfType<IntegerAttr>("burin.arena_picture_bytes");
+    if (!list || !memory || !picture)
+      return device.emitError("expected burin.segments and sizes of memory, as cuda-plan-steps leaves them"), failure();
     for (Attribute segment : list)
       if (!addSegment(cast<DictionaryAttr>(segment)))
         return device.emitError("expected segments of copies and launches, as cuda-plan-steps leaves them"), failure();
@@ -29,6 +30,7 @@ public:
     header.magic = BURIN_CUDA_MAGIC;
     header.version = BURIN_CUDA_VERSION;
     header.memory_bytes = memory.getInt();
+    header.arena_bytes = picture.getInt();
     header.weights_bytes = weightsBytes;
     std::vector<burin_cuda_binary> binaries(forms.size());
     std::vector<burin_cuda_kernel> table(kernels.size());
@@ -66,12 +68,17 @@ public:
       entry.bytes = bytes.size();
     }
 
-    std::string out(reinterpret_cast<const char *>(&header), sizeof header);
+    std::string out;
     auto emit = [&](auto &entries) {
       out.append(reinterpret_cast<const char *>(entries.data()), entries.size() * sizeof(entries[0]));
       out.append(llvm::alignTo(out.size(), 8) - out.size(), '\0');
     };
+    llvm::BLAKE3 hash;
+    hash.update(source);
+    hash.update(tail);
+    llvm::copy(hash.final<sizeof header.identity>(), header.identity);
     static_assert(llvm::endianness::native == llvm::endianness::little, "the structs are written as they lie");
+    out.append(reinterpret_cast<const char *>(&header), sizeof header);
     emit(binaries);
     emit(table);
     emit(segments);
@@ -94,8 +101,8 @@ private:
       return false;
     count = numbers.size() / 4;
     for (int64_t i = 0; i < numbers.size(); i += 4)
-      copies.push_back({uint32_t(numbers[i]), 0, uint64_t(numbers[i + 1]), uint64_t(numbers[i + 2]),
-                        uint64_t(numbers[i + 3])});
+      copies.push_back(
+          {uint32_t(numbers[i]), 0, uint64_t(numbers[i + 1]), uint64_t(numbers[i + 2]), uint64_t(numbers[i + 3])});
     return true;
   }
 
@@ -139,6 +146,7 @@ private:
 
 } // namespace
 
-FailureOr<std::string> burin::writeCudaProgram(ModuleOp device, uint64_t weightsBytes, ArrayRef<CudaBinary> binaries) {
-  return Writer().write(device, weightsBytes, binaries);
+FailureOr<std::string> burin::writeCudaProgram(ModuleOp device, StringRef source, uint64_t weightsBytes,
+                                               ArrayRef<CudaBinary> binaries) {
+  return Writer().write(device, source, weightsBytes, binaries);
 }

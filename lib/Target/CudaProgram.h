@@ -1,5 +1,5 @@
-// The device's part of a model: PTX and what ptxas makes of it, and the tables that the runtime follows, as one block of
-// bytes (runtime/cuda/program.h).
+// The device's part of a model: PTX and what ptxas makes of it, and the tables that the runtime follows, as one block
+// of bytes (runtime/cuda/program.h).
 #ifndef BURIN_LIB_TARGET_CUDAPROGRAM_H
 #define BURIN_LIB_TARGET_CUDAPROGRAM_H
 
@@ -36,8 +36,9 @@ llvm::Expected<CudaBinary> assemblePtx(llvm::StringRef ptxas, llvm::StringRef pt
 /// Kernels in the LLVM dialect (cuda-emulate-kernels) as a shared object for the emulator of the driver.
 mlir::FailureOr<CudaBinary> compileEmulated(mlir::ModuleOp kernels, const Machine &machine);
 
-/// The block of bytes, from the attributes that cuda-plan-steps sets on `device` (passes/Cuda/Passes.h).
-mlir::FailureOr<std::string> writeCudaProgram(mlir::ModuleOp device, uint64_t weightsBytes,
+/// The block of bytes, from the attributes that cuda-plan-steps sets on `device` (passes/Cuda/Passes.h). `source`: what
+/// tells this model from others.
+mlir::FailureOr<std::string> writeCudaProgram(mlir::ModuleOp device, llvm::StringRef source, uint64_t weightsBytes,
                                               llvm::ArrayRef<CudaBinary> binaries);
 
 } // namespace burin

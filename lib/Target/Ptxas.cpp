@@ -17,8 +17,8 @@ using namespace burin;
 static bool isProgram(const Twine &path) { return sys::fs::can_execute(path); }
 
 std::optional<std::string> burin::findPtxas() {
-  if (auto given = sys::Process::GetEnv("BURIN_PTXAS"); given && isProgram(*given))
-    return given;
+  if (auto given = sys::Process::GetEnv("BURIN_PTXAS"))
+    return isProgram(*given) ? given : std::nullopt;
   for (StringRef variable : {"CUDA_HOME", "CUDA_PATH"})
     if (auto root = sys::Process::GetEnv(variable); root && isProgram(*root + "/bin/ptxas"))
       return *root + "/bin/ptxas";
@@ -84,7 +84,8 @@ Expected<CudaBinary> burin::assemblePtx(StringRef ptxas, StringRef ptx, unsigned
     return std::move(error);
   std::string chip = "--gpu-name=sm_" + std::to_string(arch);
   SmallVector<StringRef> arguments = {ptxas, "-v", "-O3", chip, in, "-o", out};
-  int status = sys::ExecuteAndWait(ptxas, arguments, std::nullopt, {StringRef(""), StringRef(log), StringRef(log)}, 0, 0, &why);
+  int status =
+      sys::ExecuteAndWait(ptxas, arguments, std::nullopt, {StringRef(""), StringRef(log), StringRef(log)}, 0, 0, &why);
   auto text = MemoryBuffer::getFile(log);
   if (status != 0) {
     if (text && !(*text)->getBuffer().trim().empty())

@@ -1,7 +1,7 @@
-// cuda-emulate-kernels: the kernels as functions that a processor runs, one call a thread. What a thread does alone stays
-// as it is; what threads do together becomes calls through a table that the emulator of the driver hands in
-// (test/CudaEmulator/emulator.h). Addresses, masks and orders are thus those that the GPU gets. The list of operations is
-// closed: what has no case here is an error, so that no kernel escapes its test.
+// cuda-emulate-kernels: the kernels as functions that a processor runs, one call a thread. What a thread does alone
+// stays as it is; what threads do together becomes calls through a table that the emulator of the driver hands in
+// (test/CudaEmulator/emulator.h). Addresses, masks and orders are thus those that the GPU gets. The list of operations
+// is closed: what has no case here is an error, so that no kernel escapes its test.
 #include "passes/Cuda/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -152,19 +152,21 @@ private:
               .Case([&](NVVM::MmaOp o) { return meets = true, multiply(o, body); })
               .Case([&](NVVM::LdMatrixOp o) {
                 meets = true;
-                call(LoadMatrix, {}, {plain(o.getPtr()), small(o.getNum()),
-                                      small(o.getLayout() == NVVM::MMALayout::col), words(body)});
+                call(LoadMatrix, {},
+                     {plain(o.getPtr()), small(o.getNum()), small(o.getLayout() == NVVM::MMALayout::col), words(body)});
                 return replaceResults(o, body, 0), success();
               })
               .Case([&](NVVM::ConvertFloatToTF32Op o) { return round(o); })
               .Case([&](NVVM::CpAsyncOp o) {
                 Value bytes = small(o.getSize());
-                call(CopyAsync, {}, {plain(o.getDst()), plain(o.getSrc()), bytes, o.getCpSize() ? o.getCpSize() : bytes});
+                call(CopyAsync, {},
+                     {plain(o.getDst()), plain(o.getSrc()), bytes, o.getCpSize() ? o.getCpSize() : bytes});
                 return success();
               })
               .Case([&](NVVM::CpAsyncCommitGroupOp) { return call(CommitCopies, {}, {}), success(); })
               .Case([&](NVVM::CpAsyncWaitGroupOp o) { return call(WaitCopies, {}, {small(o.getN())}), success(); })
-              .Default([](Operation *other) { return other->emitError("the emulator of kernels has no such operation"); });
+              .Default(
+                  [](Operation *other) { return other->emitError("the emulator of kernels has no such operation"); });
       if (failed(done))
         return failure();
       op->erase();
@@ -184,7 +186,8 @@ private:
     auto constant = [&](int32_t value) { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)); };
     Value bits = arith::BitcastOp::create(b, loc, b.getI32Type(), op.getSrc());
     Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, op.getSrc(), op.getSrc());
-    Value nearest = arith::AndIOp::create(b, loc, arith::AddIOp::create(b, loc, bits, constant(0x1000)), constant(~0x1fff));
+    Value nearest =
+        arith::AndIOp::create(b, loc, arith::AddIOp::create(b, loc, bits, constant(0x1000)), constant(~0x1fff));
     return replace(op, arith::SelectOp::create(b, loc, isNaN, constant(0x7fffe000), nearest));
   }
 
@@ -208,8 +211,9 @@ private:
     replacer.addReplacement([](MemRefType type) -> std::optional<Type> {
       return MemRefType::get(type.getShape(), type.getElementType(), type.getLayout());
     });
-    replacer.addReplacement(
-        [](LLVM::LLVMPointerType type) -> std::optional<Type> { return LLVM::LLVMPointerType::get(type.getContext()); });
+    replacer.addReplacement([](LLVM::LLVMPointerType type) -> std::optional<Type> {
+      return LLVM::LLVMPointerType::get(type.getContext());
+    });
     replacer.recursivelyReplaceElementsIn(body, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
     body.walk([](LLVM::AddrSpaceCastOp op) {
       op.getResult().replaceAllUsesWith(op.getOperand());
@@ -234,7 +238,8 @@ private:
     for (unsigned i = 0; i < arguments; ++i) {
       if (!isa<MemRefType>(body.getArgumentTypes()[i]))
         return body.emitError("expected kernels that take memrefs alone");
-      Value at = LLVM::GEPOp::create(b, loc, pointer, pointer, block->getArgument(0), ArrayRef<LLVM::GEPArg>{int32_t(i)});
+      Value at =
+          LLVM::GEPOp::create(b, loc, pointer, pointer, block->getArgument(0), ArrayRef<LLVM::GEPArg>{int32_t(i)});
       Value parameter = LLVM::LoadOp::create(b, loc, pointer, at);
       push(LLVM::LoadOp::create(b, loc, pointer, parameter));
     }
@@ -242,8 +247,8 @@ private:
       auto type = cast<MemRefType>(body.getArgumentTypes()[arguments + i]);
       push(LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), member(Shared, pointer),
                                ArrayRef<LLVM::GEPArg>{int32_t(sharedBytes)}));
-      sharedBytes = llvm::alignTo(
-          sharedBytes + type.getNumElements() * std::max(1u, type.getElementTypeBitWidth() / 8), 128);
+      sharedBytes =
+          llvm::alignTo(sharedBytes + type.getNumElements() * std::max(1u, type.getElementTypeBitWidth() / 8), 128);
     }
     operands.push_back(thread);
     func::CallOp::create(b, loc, body, operands);

@@ -12,6 +12,9 @@ using nn::ComputeOp;
 /// cores. `exact`: factors in f32 are not rounded. Fails with a reason.
 mlir::LogicalResult emitContraction(mlir::OpBuilder &builder, ComputeOp op, bool exact, std::string &why);
 
+/// KernelRows.cpp: products of a few rows, which stream the right factor once. Fails with a reason.
+mlir::LogicalResult emitFewRows(mlir::OpBuilder &builder, nn::MatmulOp op, std::string &why);
+
 /// KernelSoftmax.cpp: a warp a row. Takes every softmax on static memrefs.
 void emitSoftmax(mlir::OpBuilder &builder, nn::SoftmaxOp op);
 

@@ -47,9 +47,8 @@ SmallVector<Value, 4> Fragments::loadMatrices(Value row, bool transposed) {
   MLIRContext *ctx = b.getContext();
   Type word = b.getI32Type(), words = LLVM::LLVMStructType::getLiteral(ctx, SmallVector<Type>(4, word));
   auto layout = transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row;
-  Value all =
-      NVVM::LdMatrixOp::create(b, loc, words, pointerAt(*this, row, sharedSpace), 4, layout,
-                               NVVM::LdStMatrixShapeAttr::get(ctx, 8, 8), NVVM::LdStMatrixEltType::B16);
+  Value all = NVVM::LdMatrixOp::create(b, loc, words, pointerAt(*this, row, sharedSpace), 4, layout,
+                                       NVVM::LdStMatrixShapeAttr::get(ctx, 8, 8), NVVM::LdStMatrixEltType::B16);
   SmallVector<Value, 4> result;
   for (int64_t i = 0; i < 4; ++i)
     result.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
@@ -58,6 +57,30 @@ SmallVector<Value, 4> Fragments::loadMatrices(Value row, bool transposed) {
 
 Value Fragments::loadWord(Value address) {
   return LLVM::LoadOp::create(b, loc, b.getI32Type(), pointerAt(*this, address, sharedSpace), /*alignment=*/4);
+}
+
+void Fragments::storeWord(Value address, Value word) {
+  LLVM::StoreOp::create(b, loc, word, pointerAt(*this, address, sharedSpace), /*alignment=*/4);
+}
+
+Value Fragments::loadGlobalWord(Value address) {
+  return LLVM::LoadOp::create(b, loc, b.getI32Type(), pointerAt(*this, address, globalSpace), /*alignment=*/4);
+}
+
+SmallVector<Value, 4> Fragments::turned(ArrayRef<Value> words) {
+  auto constant = [&](int32_t value) { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)); };
+  SmallVector<Value, 4> result;
+  for (int64_t j = 0; j < 4; ++j) {
+    Value word;
+    for (int64_t i = 0; i < 4; ++i) {
+      Value byte =
+          arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, words[i], constant(8 * j)), constant(255));
+      byte = arith::ShLIOp::create(b, loc, byte, constant(8 * i));
+      word = word ? arith::OrIOp::create(b, loc, word, byte).getResult() : byte;
+    }
+    result.push_back(word);
+  }
+  return result;
 }
 
 Value Fragments::rounded(Value word) {
@@ -69,10 +92,17 @@ Value Fragments::rounded(Value word) {
 
 void Fragments::multiply(ArrayRef<Value> a, ArrayRef<Value> b2, MutableArrayRef<Value> c) {
   MLIRContext *ctx = b.getContext();
-  Type f32 = b.getF32Type(), result = LLVM::LLVMStructType::getLiteral(ctx, SmallVector<Type>(4, f32));
-  auto type = products == Products::Tf32  ? NVVM::MMATypes::tf32
-              : products == Products::F16 ? NVVM::MMATypes::f16
-                                          : NVVM::MMATypes::bf16;
+  bool isInteger = products == Products::Int8;
+  Type sum = isInteger ? Type(b.getI32Type()) : b.getF32Type();
+  Type result = LLVM::LLVMStructType::getLiteral(ctx, SmallVector<Type>(4, sum));
+  auto type = [&](bool isUnsigned) {
+    return isInteger                    ? isUnsigned ? NVVM::MMATypes::u8 : NVVM::MMATypes::s8
+           : products == Products::Tf32 ? NVVM::MMATypes::tf32
+           : products == Products::F16  ? NVVM::MMATypes::f16
+                                        : NVVM::MMATypes::bf16;
+  };
+  // Without it PTX saturates.
+  auto overflow = isInteger ? std::optional(NVVM::MMAIntOverflow::wrapped) : std::nullopt;
   auto operand = [&](Value word) -> Value {
     if (products != Products::F16)
       return word;
@@ -80,7 +110,8 @@ void Fragments::multiply(ArrayRef<Value> a, ArrayRef<Value> b2, MutableArrayRef<
   };
   SmallVector<Value> left = llvm::map_to_vector(a, operand), right = llvm::map_to_vector(b2, operand);
   Value all = NVVM::MmaOp::create(b, loc, result, left, right, SmallVector<Value>(c), ArrayRef<int64_t>{16, 8, stepK()},
-                                  std::nullopt, std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
+                                  std::nullopt, overflow,
+                                  std::array<NVVM::MMATypes, 2>{type(signs.lhsUnsigned), type(signs.rhsUnsigned)},
                                   std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
   for (int64_t i = 0; i < 4; ++i)
     c[i] = LLVM::ExtractValueOp::create(b, loc, all, i);

@@ -2,14 +2,18 @@
 // pixels of the result, k taps and channels, and A is never made: each copy finds its bytes in the image.
 //
 // A block computes a tile. A ring of stages in shared memory holds the next strips of A and B, 64 bytes of k each;
-// asynchronous copies fill the stage that was multiplied last while warps multiply the oldest. One barrier a strip serves
-// both sides of the ring. Rows of a strip lie 16 bytes further apart than they are long: eight of them, which ldmatrix
-// reads at once, then fall into different banks. What lies outside is copied as zeros, so that no product has a bound.
+// asynchronous copies fill the stage that was multiplied last while warps multiply the oldest. One barrier a strip
+// serves both sides of the ring. Rows of a strip lie 16 bytes further apart than they are long: eight of them, which
+// ldmatrix reads at once, then fall into different banks. What lies outside is copied as zeros, so that no product has
+// a bound.
+//
+// Where tiles are too few for the GPU and sums are long, several blocks share a tile (split-K): each writes its part of
+// the sums to scratch memory, and a second launch adds them in order and runs the epilogue.
 //
 //   shared stage: A strip [rows][64 + 16 bytes], B strip [k][columns + 16 bytes] or, transposed, as A's
 #include "dialects/Nn/Element.h"
+#include "passes/Cuda/ContractionProblem.h"
 #include "passes/Cuda/Families.h"
-#include "passes/Cuda/Fragments.h"
 #include "passes/Cuda/Kernels.h"
 #include "passes/Cuda/Tiles.h"
 
@@ -20,65 +24,32 @@ using namespace burin::cuda;
 namespace {
 constexpr int64_t stripBytes = 64, padding = 16;
 
-/// Where factors come from: strides in elements; batches are independent products (batches, groups).
-struct Problem {
-  Value lhs, rhs;
-  bool isConv = false, transposed = false; // rhs as [n][k]
-  int64_t batches = 1, rows = 0, columns = 0, depth = 0;
-  int64_t rhsRow = 0; // stride of k, or of n when transposed
-  int64_t channels = 0, groups = 1;
-  SmallVector<int64_t> kernel, out, in, pixelStrides; // spatial, of a convolution; pixelStrides in the input
-  SmallVector<int64_t> strides, dilations, pads;
-  int64_t imageStride = 0, lhsRow = 0;
-  bool hasPadding = false;
-  int64_t lhsGrain = 1, rhsGrain = 1; // elements that one copy takes
-};
-
-SmallVector<int64_t> stridesOf(Value memref) {
-  SmallVector<int64_t> strides;
-  int64_t offset;
-  (void)cast<MemRefType>(memref.getType()).getStridesAndOffset(strides, offset);
-  return strides;
-}
-
-// The most elements that one copy of at most 16 bytes takes: what all places are multiples of. 0: not even 4 bytes.
-int64_t grainOf(Value memref, int64_t run, ArrayRef<int64_t> strides, int64_t bytes) {
-  SmallVector<int64_t> ignored;
-  int64_t offset;
-  (void)cast<MemRefType>(memref.getType()).getStridesAndOffset(ignored, offset);
-  for (int64_t grain = 16 / bytes; grain * bytes >= 4; grain /= 2)
-    if (run % grain == 0 && offset % grain == 0 && llvm::all_of(strides, [&](int64_t s) { return s % grain == 0; }))
-      return grain;
-  return 0;
-}
-
-// Where the memref itself begins: alignment of the function's argument, as cpu-outline-kernels found it.
-int64_t alignmentOf(Value memref) {
-  auto argument = dyn_cast<BlockArgument>(memref);
-  auto function = argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : func::FuncOp();
-  auto align = function ? function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "llvm.align") : IntegerAttr();
-  return align ? align.getInt() : 16;
-}
-
 class Contraction {
 public:
-  Contraction(OpBuilder &b, nn::ComputeOp op, Problem problem, Products products)
-      : b(b), loc(op.getLoc()), op(op), p(std::move(problem)), f{b, loc, products},
+  Contraction(OpBuilder &b, nn::ComputeOp op, Problem problem)
+      : b(b), loc(op.getLoc()), op(op), p(std::move(problem)), f{b, loc, p.products, p.signs},
         tile(chooseTile(p.batches, p.rows, p.columns)) {
     stripK = stripBytes / f.bytes();
     strips = llvm::divideCeil(p.depth, stripK);
-    tile.stages = std::max<int64_t>(2, std::min(tile.stages, strips + 1));
+    splits = chooseSplits(tile, p.batches, p.rows, p.columns, strips);
+    stripsOfBlock = llvm::divideCeil(strips, splits);
+    splits = llvm::divideCeil(strips, stripsOfBlock); // no block without work
+    tile.stages = std::max<int64_t>(2, std::min(tile.stages, stripsOfBlock + 1));
     rowBytes = stripBytes + padding;
-    columnBytes = p.transposed ? rowBytes : tile.columns * f.bytes() + padding;
+    byRows = p.transposed || p.isInteger();
+    columnBytes = byRows ? rowBytes : tile.columns * f.bytes() + padding;
     lhsBytes = tile.rows * rowBytes;
-    rhsBytes = p.transposed ? tile.columns * rowBytes : stripK * columnBytes;
+    rhsBytes = byRows ? tile.columns * rowBytes : stripK * columnBytes;
     stageBytes = lhsBytes + rhsBytes;
   }
 
   void emit() {
     OpBuilder::InsertionGuard guard(b);
     int64_t tilesM = llvm::divideCeil(p.rows, tile.rows), tilesN = llvm::divideCeil(p.columns, tile.columns);
-    auto launch = launchBlocks(b, loc, tilesM * tilesN * p.batches, tile.threads());
+    if (splits > 1)
+      scratch = memref::AllocOp::create(b, loc, MemRefType::get({splits, p.batches, p.rows, p.columns}, sumType()));
+    OpBuilder behind = b;
+    auto launch = launchBlocks(b, loc, tilesM * tilesN * p.batches * splits, tile.threads());
     auto space = gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup);
     Value buffer = launch.addWorkgroupAttribution(
         MemRefType::get({tile.stages * stageBytes}, b.getI8Type(), MemRefLayoutAttrInterface(), space), loc);
@@ -88,7 +59,10 @@ public:
     tileRow = f.mul(f.rem(block, tilesM), tile.rows);
     Value rest = f.div(block, tilesM);
     tileColumn = f.mul(f.rem(rest, tilesN), tile.columns);
-    batch = f.div(rest, tilesN);
+    rest = f.div(rest, tilesN);
+    batch = f.rem(rest, p.batches);
+    split = f.div(rest, p.batches);
+    firstStrip = f.mul(split, stripsOfBlock);
     shared = f.addressOf(buffer);
     lhsBase = f.addressOf(p.lhs);
     rhsBase = f.addressOf(p.rhs);
@@ -103,6 +77,8 @@ public:
     prepareCopies();
     SmallVector<Value> sums = emitStrips();
     store(sums);
+    if (scratch)
+      addParts(behind);
   }
 
 private:
@@ -112,27 +88,38 @@ private:
   Problem p;
   Fragments f;
   Tile tile;
-  int64_t stripK, strips, rowBytes, columnBytes, lhsBytes, rhsBytes, stageBytes;
+  bool byRows; // B stands in shared memory as [n][k], as A does
+  int64_t stripK, strips, splits, stripsOfBlock, rowBytes, columnBytes, lhsBytes, rhsBytes, stageBytes;
+  Value scratch, split, firstStrip; // of split sums
   Value thread, tileRow, tileColumn, batch, shared, lhsBase, rhsBase, warpRow, warpColumn;
   Value group, inGroup, matrixRow, matrix; // of a lane: in fragments of results; in loads of matrices
 
   /// One copy a thread makes of each strip: what of it does not depend on the strip.
   struct Copy {
-    Value to;     // in a stage
-    Value base;   // address of its row's first element (B not transposed: of its column)
-    Value valid;  // its row is inside; null: always
-    Value k;      // its element of the strip
+    Value to;                  // in a stage
+    Value base;                // address of its row's first element (B not transposed: of its column)
+    Value valid;               // its row is inside; null: always
+    Value k;                   // its element of the strip
+    Value inside;              // whether the strip has this unit, which must not land in the next buffer; null: yes
     SmallVector<Value> origin; // of a convolution: the window's first position along each spatial dim
   };
   SmallVector<Copy> lhsCopies, rhsCopies;
+
+  Type sumType() { return p.isInteger() ? Type(b.getI32Type()) : b.getF32Type(); }
+
+  // Sums of factors alone, by which zero points are taken out: of columns of B, then of rows of A, in fragments like
+  // those of results.
+  int64_t correctionTiles() { return columnSumTiles() + rowSumTiles(); }
+  int64_t columnSumTiles() { return p.lhsZeroPoint ? columnTiles() : 0; }
+  int64_t rowSumTiles() { return p.rhsZeroPoint ? rowTiles() : 0; }
 
   int64_t rowTiles() { return tile.warpRows / 16; }
   int64_t columnTiles() { return tile.warpColumns / 8; }
 
   Value both(Value x, Value y) { return !x ? y : !y ? x : b.createOrFold<arith::AndIOp>(loc, x, y); }
 
-  /// Calls `body(row, unit)` for this thread's units of a strip of `rows` rows of `units`; a unit beyond the strip is not
-  /// valid.
+  /// Calls `body(row, unit)` for this thread's units of a strip of `rows` rows of `units`; a unit beyond the strip is
+  /// not valid.
   void forUnits(int64_t rows, int64_t units, llvm::function_ref<void(Value row, Value unit, Value inside)> body) {
     int64_t total = rows * units, rounds = llvm::divideCeil(total, tile.threads());
     for (int64_t i = 0; i < rounds; ++i) {
@@ -150,7 +137,7 @@ private:
       copy.to = f.add(f.mul(row, rowBytes), f.mul(copy.k, f.bytes()));
       Value m = f.add(tileRow, row);
       copy.valid = p.rows % tile.rows ? f.below(m, p.rows) : Value();
-      stopBeyond(copy, inside);
+      copy.inside = inside;
       copy.base = f.add(lhsBase, f.mul(lhsRowOffset(m, copy.origin), f.bytes()));
       lhsCopies.push_back(copy);
     });
@@ -162,10 +149,14 @@ private:
         copy.to = f.add(f.number(lhsBytes), f.add(f.mul(row, rowBytes), f.mul(copy.k, f.bytes())));
         Value n = f.add(tileColumn, row);
         copy.valid = p.columns % tile.columns ? f.below(n, p.columns) : Value();
-        stopBeyond(copy, inside);
+        copy.inside = inside;
         copy.base = f.add(rhsBase, f.mul(f.add(rhsBatchOffset(), f.mul(n, p.rhsRow)), f.bytes()));
         rhsCopies.push_back(copy);
       });
+      return;
+    }
+    if (p.isInteger()) {
+      prepareTurns();
       return;
     }
     units = tile.columns / p.rhsGrain;
@@ -176,16 +167,50 @@ private:
       copy.to = f.add(f.number(lhsBytes), f.add(f.mul(row, columnBytes), f.mul(n, f.bytes())));
       Value column = f.add(tileColumn, n);
       copy.valid = p.columns % tile.columns ? f.below(column, p.columns) : Value();
-      stopBeyond(copy, inside);
+      copy.inside = inside;
       copy.base = f.add(rhsBase, f.mul(f.add(rhsBatchOffset(), column), f.bytes()));
       rhsCopies.push_back(copy);
     });
   }
 
-  // A unit beyond the strip must not land in the next buffer: such threads copy nothing.
-  SmallVector<Value> skips;
-  void stopBeyond(Copy &copy, Value inside) { skipOf[copy.to] = inside; }
-  llvm::DenseMap<Value, Value> skipOf;
+  // Bytes come as [k][n] and are multiplied as [n][k]: a thread turns squares of 4 x 4.
+  void prepareTurns() {
+    int64_t units = tile.columns / 4;
+    forUnits(stripK / 4, units, [&](Value row, Value unit, Value inside) {
+      Copy copy;
+      Value n = f.mul(unit, 4), column = f.add(tileColumn, n);
+      copy.k = f.mul(row, 4);
+      copy.to = f.add(f.number(lhsBytes), f.add(f.mul(n, rowBytes), copy.k));
+      copy.valid = p.columns % tile.columns ? f.below(column, p.columns) : Value();
+      copy.inside = inside;
+      copy.base = f.add(rhsBase, f.add(rhsBatchOffset(), column));
+      rhsCopies.push_back(copy);
+    });
+  }
+
+  // No asynchronous copy turns bytes: these go through registers, at the place in the ring where copies start.
+  void turnStrip(Value strip, Value stage) {
+    for (const Copy &copy : rhsCopies) {
+      OpBuilder::InsertionGuard guard(b);
+      if (copy.inside)
+        b.setInsertionPointToStart(scf::IfOp::create(b, loc, copy.inside).thenBlock());
+      Value first = f.add(f.mul(f.add(firstStrip, strip), stripK), copy.k);
+      SmallVector<Value, 4> words;
+      for (int64_t i = 0; i < 4; ++i) {
+        Value k = f.add(first, f.number(i)), valid = copy.valid;
+        if (p.depth % (stripK * stripsOfBlock))
+          valid = both(valid, f.below(k, p.depth));
+        Value from = f.add(copy.base, f.mul(k, p.rhsRow));
+        if (valid)
+          from = b.createOrFold<arith::SelectOp>(loc, valid, from, rhsBase);
+        Value word = f.loadGlobalWord(from);
+        Value zero = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0));
+        words.push_back(valid ? arith::SelectOp::create(b, loc, valid, word, zero).getResult() : word);
+      }
+      for (auto [i, word] : llvm::enumerate(f.turned(words)))
+        f.storeWord(f.add(f.add(stage, copy.to), f.number(i * rowBytes)), word);
+    }
+  }
 
   SmallVector<int64_t> batchShape() {
     auto shape = cast<MemRefType>(op.getInitOperand().get().getType()).getShape();
@@ -227,8 +252,9 @@ private:
   void copyStrip(ArrayRef<Copy> copies, Value strip, Value stage, bool isLhs) {
     int64_t grain = isLhs ? p.lhsGrain : p.rhsGrain;
     for (const Copy &copy : copies) {
-      Value k = f.add(f.mul(strip, stripK), copy.k), valid = copy.valid;
-      if (p.depth % stripK)
+      Value k = f.add(f.mul(f.add(firstStrip, strip), stripK), copy.k), valid = copy.valid;
+      // The last block of a tile may have fewer strips; what is missing adds zeros.
+      if (p.depth % (stripK * stripsOfBlock))
         valid = both(valid, f.below(k, p.depth));
       Value offset;
       if (isLhs && p.isConv)
@@ -241,8 +267,8 @@ private:
       if (valid) // what is not read may lie anywhere, but not outside all memory
         from = b.createOrFold<arith::SelectOp>(loc, valid, from, isLhs ? lhsBase : rhsBase);
       OpBuilder::InsertionGuard guard(b);
-      if (Value inside = skipOf.lookup(copy.to))
-        b.setInsertionPointToStart(scf::IfOp::create(b, loc, inside).thenBlock());
+      if (copy.inside)
+        b.setInsertionPointToStart(scf::IfOp::create(b, loc, copy.inside).thenBlock());
       f.copyAsync(f.add(stage, copy.to), from, grain * f.bytes(), valid);
     }
   }
@@ -253,8 +279,10 @@ private:
       taps *= size;
     if (taps == 1 && !p.hasPadding)
       return k;
-    Value channel = f.rem(k, p.channels), tap = f.div(k, p.channels), offset = channel;
-    SmallVector<Value> at = positionOf(b, loc, tap, p.kernel);
+    SmallVector<int64_t> shape(p.kernel);
+    shape.push_back(p.channels);
+    SmallVector<Value> at = positionOf(b, loc, k, shape);
+    Value offset = at.back();
     for (unsigned s = 0; s < p.kernel.size(); ++s) {
       Value step = f.mul(at[s], p.dilations[s]);
       offset = f.add(offset, f.mul(step, p.pixelStrides[s]));
@@ -267,30 +295,33 @@ private:
 
   void copyStage(Value strip, Value stage) {
     copyStrip(lhsCopies, strip, stage, true);
-    copyStrip(rhsCopies, strip, stage, false);
+    if (p.isInteger() && !p.transposed)
+      turnStrip(strip, stage);
+    else
+      copyStrip(rhsCopies, strip, stage, false);
   }
 
   SmallVector<Value> emitStrips() {
     int64_t ahead = tile.stages - 1;
     for (int64_t s = 0; s < ahead; ++s) {
-      if (s < strips)
+      if (s < stripsOfBlock)
         copyStage(f.number(s), f.add(shared, f.number(s * stageBytes)));
       f.commitCopies();
     }
-    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(b.getF32Type()));
-    SmallVector<Value> carried(rowTiles() * columnTiles() * 4, zero);
-    carried.push_back(shared);                                        // where warps read
-    carried.push_back(f.add(shared, f.number(ahead * stageBytes)));   // where copies go
-    auto loop = scf::ForOp::create(b, loc, f.number(0), f.number(strips), f.number(1), carried);
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(sumType()));
+    SmallVector<Value> carried((rowTiles() * columnTiles() + correctionTiles()) * 4, zero);
+    carried.push_back(shared);                                      // where warps read
+    carried.push_back(f.add(shared, f.number(ahead * stageBytes))); // where copies go
+    auto loop = scf::ForOp::create(b, loc, f.number(0), f.number(stripsOfBlock), f.number(1), carried);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> sums(loop.getRegionIterArgs());
     Value writes = sums.pop_back_val(), reads = sums.pop_back_val();
     f.waitCopies(ahead - 1);
     gpu::BarrierOp::create(b, loc);
-    if (ahead < strips) {
+    if (ahead < stripsOfBlock) {
       Value next = f.add(loop.getInductionVar(), f.number(ahead));
-      auto more = scf::IfOp::create(b, loc, f.below(next, strips));
+      auto more = scf::IfOp::create(b, loc, f.below(next, stripsOfBlock));
       OpBuilder::InsertionGuard inside(b);
       b.setInsertionPointToStart(more.thenBlock());
       copyStage(next, writes);
@@ -331,14 +362,41 @@ private:
       for (int64_t half = 0; half < 2; ++half)
         for (int64_t i = 0; i < rowTiles(); ++i)
           f.multiply(a[i], ArrayRef(pair).slice(half * 2, 2), sums.slice((i * columnTiles() + j + half) * 4, 4));
+      for (int64_t half = 0; half < 2 && p.lhsZeroPoint; ++half)
+        f.multiply(SmallVector<Value>(4, ones()), ArrayRef(pair).slice(half * 2, 2),
+                   sums.slice((rowTiles() * columnTiles() + j + half) * 4, 4));
     }
+    for (int64_t i = 0; i < rowSumTiles(); ++i)
+      f.multiply(a[i], SmallVector<Value>(2, ones()),
+                 sums.slice((rowTiles() * columnTiles() + columnSumTiles() + i) * 4, 4));
+  }
+
+  Value ones() { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0x01010101)); }
+
+  // sum (a - za) (b - zb) = sum a b - za sum b - zb sum a + k za zb.
+  Value corrected(ArrayRef<Value> sums, int64_t i, int64_t j, int64_t e) {
+    Value sum = sums[(i * columnTiles() + j) * 4 + e];
+    auto take = [&](Value other, int64_t factor) {
+      Value scale = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(int32_t(factor)));
+      sum = arith::SubIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, other, scale));
+    };
+    if (p.lhsZeroPoint)
+      take(sums[(rowTiles() * columnTiles() + j) * 4 + e], p.lhsZeroPoint);
+    if (p.rhsZeroPoint)
+      take(sums[(rowTiles() * columnTiles() + columnSumTiles() + i) * 4 + e], p.rhsZeroPoint);
+    if (p.lhsZeroPoint && p.rhsZeroPoint) {
+      Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, split, f.number(0));
+      Value one = arith::ExtUIOp::create(b, loc, b.getI32Type(), isFirst); // once, of a split sum
+      take(one, -p.depth * p.lhsZeroPoint * p.rhsZeroPoint);
+    }
+    return sum;
   }
 
   // The words of B for 16 columns from 8 j on: two for each 8.
   SmallVector<Value, 4> loadRhs(Value rhs, int64_t k, int64_t j) {
     Value column = f.add(warpColumn, f.number(j * 8));
     SmallVector<Value, 4> words;
-    if (p.transposed) {
+    if (byRows) {
       // Matrices: (columns 0-7, first 16 bytes of k), (0-7, second), (8-15, first), (8-15, second).
       Value row = f.add(column, f.add(f.mul(f.div(matrix, 2), 8), matrixRow));
       Value at = f.add(f.add(rhs, f.mul(row, rowBytes)), f.add(f.mul(f.rem(matrix, 2), 16), f.number(k * f.bytes())));
@@ -371,8 +429,8 @@ private:
       }
       for (int64_t j = 0; j < columnTiles() * 2; ++j) {
         Value n = f.add(f.add(warpColumn, f.number(j / 2 * 8 + j % 2)), f.mul(inGroup, 2));
-        Value at = p.transposed ? f.add(f.mul(n, rowBytes), f.number(k * 4))
-                                : f.add(f.number(k * columnBytes), f.mul(n, 4));
+        Value at =
+            p.transposed ? f.add(f.mul(n, rowBytes), f.number(k * 4)) : f.add(f.number(k * columnBytes), f.mul(n, 4));
         right.push_back(number(f.add(rhs, at)));
       }
       for (int64_t i = 0; i < rowTiles(); ++i)
@@ -399,13 +457,46 @@ private:
           OpBuilder::InsertionGuard inner(b);
           if (p.columns % tile.columns)
             b.setInsertionPointToStart(scf::IfOp::create(b, loc, f.below(n, p.columns)).thenBlock());
+          Value sum = corrected(sums, i / 2, j, i % 2 * 2 + e);
+          if (scratch) {
+            memref::StoreOp::create(b, loc, sum, scratch, ValueRange{split, batch, m, n});
+            continue;
+          }
           SmallVector<Value> at(place);
-          at.push_back(p.isConv && p.groups > 1 ? f.add(n, f.mul(batch, p.columns)) : n);
-          Value sum = sums[(i / 2 * columnTiles() + j) * 4 + i % 2 * 2 + e];
+          at.push_back(resultColumn(n));
           memref::StoreOp::create(b, loc, nn::buildEpilogue(b, loc, op, sum, at), init, at);
         }
     }
   }
+
+  // A thread a result: its parts in the order of the splits, whatever blocks ran first.
+  void addParts(OpBuilder &behind) {
+    constexpr int64_t blockSize = 256;
+    launchThreads(behind, loc, p.batches * p.rows * p.columns, blockSize, [&](OpBuilder &inside, Value linear) {
+      OpBuilder::InsertionGuard guard(b);
+      b.restoreInsertionPoint(inside.saveInsertionPoint());
+      SmallVector<Value> part = positionOf(b, loc, linear, {p.batches, p.rows, p.columns});
+      batch = part[0];
+      Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(sumType()));
+      auto loop = scf::ForOp::create(b, loc, f.number(0), f.number(splits), f.number(1), zero);
+      {
+        OpBuilder::InsertionGuard body(b);
+        b.setInsertionPointToStart(loop.getBody());
+        Value x =
+            memref::LoadOp::create(b, loc, scratch, ValueRange{loop.getInductionVar(), part[0], part[1], part[2]});
+        Value sum = loop.getRegionIterArg(0);
+        scf::YieldOp::create(b, loc,
+                             p.isInteger() ? arith::AddIOp::create(b, loc, sum, x).getResult()
+                                           : arith::AddFOp::create(b, loc, sum, x).getResult());
+      }
+      SmallVector<Value> at = resultPlace(part[1]);
+      at.push_back(resultColumn(part[2]));
+      memref::StoreOp::create(b, loc, nn::buildEpilogue(b, loc, op, loop.getResult(0), at), op.getInitOperand().get(),
+                              at);
+    });
+  }
+
+  Value resultColumn(Value n) { return p.isConv && p.groups > 1 ? f.add(n, f.mul(batch, p.columns)) : n; }
 
   SmallVector<Value> resultPlace(Value m) {
     if (p.isConv) {
@@ -420,99 +511,12 @@ private:
     return at;
   }
 };
-
-bool describeConv(nn::ConvOp conv, Problem &p, std::string &why) {
-  auto input = cast<MemRefType>(conv.getInput().getType()), filter = cast<MemRefType>(conv.getFilter().getType());
-  auto init = cast<MemRefType>(conv.getInit().getType());
-  if (conv.getPacked() || conv.getWinograd() || !filter.getLayout().isIdentity())
-    return why = "its filter is packed", false;
-  unsigned spatial = conv.getStrides().size();
-  SmallVector<int64_t> strides = stridesOf(conv.getInput());
-  if (strides.back() != 1)
-    return why = "channels do not lie side by side", false;
-  p.isConv = true;
-  p.lhs = conv.getInput();
-  p.rhs = conv.getFilter();
-  p.groups = p.batches = conv.getGroups();
-  p.channels = filter.getDimSize(spatial);
-  p.columns = filter.getDimSize(spatial + 1) / p.groups;
-  p.rows = init.getNumElements() / init.getShape().back();
-  p.depth = p.channels;
-  p.imageStride = strides[0];
-  p.rhsRow = filter.getDimSize(spatial + 1);
-  p.strides.assign(conv.getStrides().begin(), conv.getStrides().end());
-  p.dilations.assign(conv.getDilations().begin(), conv.getDilations().end());
-  p.pads.assign(conv.getPads().begin(), conv.getPads().end());
-  for (unsigned s = 0; s < spatial; ++s) {
-    p.kernel.push_back(filter.getDimSize(s));
-    p.out.push_back(init.getDimSize(s + 1));
-    p.in.push_back(input.getDimSize(s + 1));
-    p.pixelStrides.push_back(strides[s + 1]);
-    p.depth *= p.kernel.back();
-    int64_t last = (p.out[s] - 1) * p.strides[s] - p.pads[s] + (p.kernel[s] - 1) * p.dilations[s];
-    p.hasPadding |= p.pads[s] > 0 || last >= p.in[s];
-  }
-  // One tap: what lies between pixels is all that an address adds to k.
-  SmallVector<int64_t> steps(ArrayRef(strides).drop_back());
-  p.lhsGrain = p.channels;
-  return true;
-}
-
-bool describeMatmul(nn::MatmulOp matmul, Problem &p, std::string &why) {
-  auto init = cast<MemRefType>(matmul.getInit().getType());
-  int64_t rank = init.getRank();
-  SmallVector<int64_t> left = stridesOf(matmul.getLhs()), right = stridesOf(matmul.getRhs());
-  if (matmul.getPacked())
-    return why = "its weights are packed", false;
-  if (left.back() != 1 || right.back() != 1)
-    return why = "elements of a row do not lie side by side", false;
-  if ((int64_t)left.size() != rank || ((int64_t)right.size() != rank && right.size() != 2))
-    return why = "ranks differ", false;
-  p.lhs = matmul.getLhs();
-  p.rhs = matmul.getRhs();
-  p.transposed = matmul.getTransposeRhs();
-  p.rows = init.getDimSize(rank - 2);
-  p.columns = init.getDimSize(rank - 1);
-  p.batches = init.getNumElements() / (p.rows * p.columns);
-  p.depth = cast<MemRefType>(matmul.getLhs().getType()).getShape().back();
-  p.lhsRow = left[rank - 2];
-  p.rhsRow = right[right.size() - 2];
-  return true;
-}
-
 } // namespace
 
 LogicalResult cuda::emitContraction(OpBuilder &builder, ComputeOp op, bool exact, std::string &why) {
-  Problem p;
-  auto conv = dyn_cast<nn::ConvOp>(*op);
-  if (conv ? !describeConv(conv, p, why) : !describeMatmul(cast<nn::MatmulOp>(*op), p, why))
+  std::optional<Problem> problem = describeContraction(op, exact, why);
+  if (!problem)
     return failure();
-  Type left = cast<MemRefType>(p.lhs.getType()).getElementType(), right = cast<MemRefType>(p.rhs.getType()).getElementType();
-  if (left != right || !(left.isF32() || left.isF16() || left.isBF16()) || !op.getAccumulatorType().isF32()) {
-    why = "factors are not floats of one type summed in f32";
-    return failure();
-  }
-  Products products = left.isF16()    ? Products::F16
-                      : left.isBF16() ? Products::BF16
-                      : exact         ? Products::Exact
-                                      : Products::Tf32;
-  int64_t bytes = left.getIntOrFloatBitWidth() / 8;
-  auto grain = [&](Value memref, int64_t run, ArrayRef<int64_t> strides) {
-    return std::min(grainOf(memref, run, strides, bytes), alignmentOf(memref) / bytes);
-  };
-  SmallVector<int64_t> leftSteps = stridesOf(p.lhs), rightSteps = stridesOf(p.rhs);
-  leftSteps.pop_back();
-  rightSteps.pop_back();
-  p.lhsGrain = grain(p.lhs, conv ? p.channels : p.depth, leftSteps);
-  p.rhsGrain = grain(p.rhs, p.transposed ? p.depth : p.columns, rightSteps);
-  if (p.lhsGrain * bytes < 4 || p.rhsGrain * bytes < 4) {
-    why = "rows are not multiples of 4 bytes";
-    return failure();
-  }
-  if (p.depth == 0 || p.rows == 0 || p.columns == 0) {
-    why = "it is empty";
-    return failure();
-  }
-  Contraction(builder, op, p, products).emit();
+  Contraction(builder, op, *problem).emit();
   return success();
 }

@@ -1,5 +1,5 @@
-// Softmax: a warp a row, its lanes side by side. The row is read three times, from cache but for the first: maximum, sum
-// of exponentials, results. Partial results meet by exchanges of registers, so no shared memory and no barrier.
+// Softmax: a warp a row, its lanes side by side. The row is read three times, from cache but for the first: maximum,
+// sum of exponentials, results. Partial results meet by exchanges of registers, so no shared memory and no barrier.
 #include "dialects/Nn/Element.h"
 #include "passes/Cuda/Families.h"
 #include "passes/Cuda/Kernels.h"
@@ -29,9 +29,9 @@ void cuda::emitSoftmax(OpBuilder &builder, nn::SoftmaxOp op) {
   auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(b, loc, value).getResult(); };
   Value thread = launch.getThreadIds().x, lanes = constant(warpSize);
   Value lane = arith::RemUIOp::create(b, loc, thread, lanes);
-  Value row = arith::AddIOp::create(
-      b, loc, arith::MulIOp::create(b, loc, launch.getBlockIds().x, constant(warpsOfBlock)),
-      arith::DivUIOp::create(b, loc, thread, lanes));
+  Value row =
+      arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, launch.getBlockIds().x, constant(warpsOfBlock)),
+                            arith::DivUIOp::create(b, loc, thread, lanes));
   // All lanes of a warp take the same branch.
   if (rows % warpsOfBlock) {
     Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, constant(rows));
@@ -61,8 +61,8 @@ void cuda::emitSoftmax(OpBuilder &builder, nn::SoftmaxOp op) {
   Value lowest = arith::ConstantOp::create(
       b, loc, b.getFloatAttr(acc, APFloat::getInf(semantics.getFloatSemantics(), /*Negative=*/true)));
   Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(acc));
-  Value maximum = reduce(
-      lowest, [&](Value x, Value y) -> Value { return arith::MaximumFOp::create(b, loc, x, y); }, load);
+  Value maximum =
+      reduce(lowest, [&](Value x, Value y) -> Value { return arith::MaximumFOp::create(b, loc, x, y); }, load);
   auto exponential = [&](Value column) -> Value {
     return math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, load(column), maximum));
   };

@@ -67,6 +67,9 @@ std::string cuda::whyNoKernel(Operation *op) {
 }
 
 std::string cuda::whyNoKernel(func::FuncOp function) {
+  // The runtime keeps room for 64 pointers of a launch.
+  if (function.getNumArguments() > 60)
+    return "more than 60 operands";
   for (Type type : function.getArgumentTypes())
     if (!isa<MemRefType>(type) || !hasSimpleElements(type))
       return "operands are not static buffers of plain numbers";
@@ -98,7 +101,8 @@ void cuda::launchThreads(OpBuilder &b, Location loc, int64_t elements, int64_t b
                          llvm::function_ref<void(OpBuilder &, Value)> body) {
   OpBuilder::InsertionGuard guard(b);
   auto launch = launchBlocks(b, loc, llvm::divideCeil(elements, blockSize), blockSize);
-  Value first = arith::MulIOp::create(b, loc, launch.getBlockIds().x, arith::ConstantIndexOp::create(b, loc, blockSize));
+  Value first =
+      arith::MulIOp::create(b, loc, launch.getBlockIds().x, arith::ConstantIndexOp::create(b, loc, blockSize));
   Value linear = arith::AddIOp::create(b, loc, first, launch.getThreadIds().x);
   if (elements % blockSize != 0) {
     Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, linear,

@@ -88,7 +88,8 @@ struct Loops {
     return results;
   }
 
-  SmallVector<Value> emitReductions(OpBuilder &b, SmallVector<Value> &indices, unsigned dim, SmallVector<Value> carried) {
+  SmallVector<Value> emitReductions(OpBuilder &b, SmallVector<Value> &indices, unsigned dim,
+                                    SmallVector<Value> carried) {
     while (dim < ranges.size() && isParallel(dim))
       ++dim;
     if (dim == ranges.size())
@@ -112,8 +113,8 @@ struct Loops {
       if (begins[i])
         carried.push_back(begins[i]);
       else if (isRead)
-        carried.push_back(memref::LoadOp::create(b, op.getLoc(), init.get(),
-                                                 place(b, op.getMatchingIndexingMap(&init), indices)));
+        carried.push_back(
+            memref::LoadOp::create(b, op.getLoc(), init.get(), place(b, op.getMatchingIndexingMap(&init), indices)));
       else
         carried.push_back(arith::ConstantOp::create(b, op.getLoc(), b.getZeroAttr(element)));
     }
@@ -147,6 +148,78 @@ struct Loops {
   }
 };
 
+/// A reduction whose lanes share one result.
+struct WarpReduction : Loops {
+  Operation *combiner = nullptr;
+
+  // One result of 32 bits by one operation with a neutral element, of runs that lie side by side and fill a warp.
+  bool fits() {
+    if (op.getNumDpsInits() != 1 || op.getNumDpsInputs() == 0)
+      return false;
+    OpOperand &init = *op.getDpsInitsMutable().begin();
+    Type element = cast<MemRefType>(init.get().getType()).getElementType();
+    SmallVector<Operation *, 4> combiners;
+    if (element.isIndex() || element.getIntOrFloatBitWidth() != 32 ||
+        !matchReduction(op.getRegionOutputArgs(), 0, combiners) || combiners.size() != 1)
+      return false;
+    combiner = combiners.front();
+    AffineMap map = op.getMatchingIndexingMap(op.getDpsInputOperands().front());
+    if (map.getNumResults() == 0)
+      return false;
+    auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
+    return arith::getNeutralElement(combiner) && last && !isParallel(last.getPosition()) &&
+           ranges[last.getPosition()] >= cuda::warpSize;
+  }
+
+  Value combine(OpBuilder &b, Value x, Value y) {
+    IRMapping mapping;
+    mapping.map(combiner->getOperands(), ValueRange{x, y});
+    return b.clone(*combiner, mapping)->getResult(0);
+  }
+
+  void launch(int64_t blockSize) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    SmallVector<unsigned> dims = threadDims(), sumDims;
+    SmallVector<int64_t> shape, sumShape;
+    int64_t rows = 1, length = 1;
+    for (unsigned dim : dims)
+      shape.push_back(ranges[dim]), rows *= ranges[dim];
+    for (unsigned dim = 0; dim < ranges.size(); ++dim)
+      if (!isParallel(dim))
+        sumDims.push_back(dim), sumShape.push_back(ranges[dim]), length *= ranges[dim];
+    if (rows == 0)
+      return;
+    auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(b, loc, value).getResult(); };
+    int64_t warps = std::max<int64_t>(1, blockSize / cuda::warpSize);
+    auto launch = cuda::launchBlocks(b, loc, llvm::divideCeil(rows, warps), warps * cuda::warpSize);
+    Value thread = launch.getThreadIds().x, lanes = constant(cuda::warpSize);
+    Value lane = arith::RemUIOp::create(b, loc, thread, lanes);
+    Value row = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, launch.getBlockIds().x, constant(warps)),
+                                      arith::DivUIOp::create(b, loc, thread, lanes));
+    if (rows % warps) {
+      Value inside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, row, constant(rows));
+      b.setInsertionPointToStart(scf::IfOp::create(b, loc, inside).thenBlock());
+    }
+    SmallVector<Value> indices(ranges.size());
+    for (auto [dim, value] : llvm::zip(dims, cuda::positionOf(b, loc, row, shape)))
+      indices[dim] = value;
+    Value neutral = arith::ConstantOp::create(b, loc, *arith::getNeutralElement(combiner));
+    auto loop = scf::ForOp::create(b, loc, lane, constant(length), lanes, neutral);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      for (auto [dim, value] : llvm::zip(sumDims, cuda::positionOf(b, loc, loop.getInductionVar(), sumShape)))
+        indices[dim] = value;
+      scf::YieldOp::create(b, loc, emitBody(b, indices, {loop.getRegionIterArg(0)}));
+    }
+    Value total = cuda::reduceInWarp(b, loc, loop.getResult(0), [&](Value x, Value y) { return combine(b, x, y); });
+    Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, constant(0));
+    b.setInsertionPointToStart(scf::IfOp::create(b, loc, isFirst).thenBlock());
+    store(b, indices, {combine(b, load(b, indices).front(), total)});
+  }
+};
+
 struct LowerLinalgPass : cuda::impl::LowerLinalgBase<LowerLinalgPass> {
   using Base::Base;
 
@@ -176,12 +249,14 @@ struct LowerLinalgPass : cuda::impl::LowerLinalgBase<LowerLinalgPass> {
       Loops loops{op, SmallVector<Value>(op.getNumDpsInits())};
       for (auto [begin, init] : llvm::zip(loops.begins, op.getDpsInits()))
         if (i > 0)
-          if (auto fill = dyn_cast<linalg::FillOp>(*ops[i - 1]); fill && fill.getDpsInits()[0] == init &&
-                                                                 beginsNext(fill, op))
+          if (auto fill = dyn_cast<linalg::FillOp>(*ops[i - 1]);
+              fill && fill.getDpsInits()[0] == init && beginsNext(fill, op))
             begin = fill.getInputs()[0];
-      loops.launch(blockSize);
+      WarpReduction shared{loops};
+      bool isShared = shared.fits();
+      isShared ? shared.launch(blockSize) : loops.launch(blockSize);
       remark::passed(op.getLoc(), remark::RemarkOpts::name("Kernel").category("cuda-lower-linalg"))
-          << op->getName().getStringRef();
+          << op->getName().getStringRef() << (isShared ? ", a warp a result" : "");
     }
     for (linalg::LinalgOp op : ops)
       op.erase();

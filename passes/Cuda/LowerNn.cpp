@@ -76,6 +76,8 @@ struct LowerNnPass : cuda::impl::LowerNnBase<LowerNnPass> {
       cuda::emitSoftmax(builder, softmax);
       return "softmax";
     }
+    if (auto matmul = dyn_cast<nn::MatmulOp>(*op); matmul && succeeded(cuda::emitFewRows(builder, matmul, why)))
+      return "few rows";
     if (isa<nn::ConvOp, nn::MatmulOp>(*op) && tensorCores && succeeded(cuda::emitContraction(builder, op, exact, why)))
       return "contraction";
     return "";

@@ -24,8 +24,18 @@ def LowerLinalg : Pass<"cuda-lower-linalg", "mlir::func::FuncOp"> {
     Example: test/passes/Cuda/lower-linalg.mlir#sum_rows
   }];
   let options = [Option<"blockSize", "block-size", "int64_t", "256", "threads a block, 1 to 1024">];
-  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::memref::MemRefDialect",
-                           "mlir::scf::SCFDialect"];
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::linalg::LinalgDialect",
+                           "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect"];
+}
+
+def LowerMath : Pass<"cuda-lower-math", "mlir::gpu::GPUModuleOp"> {
+  let summary = "turn roots, rounding and signs into instructions of the GPU";
+  let description = [{
+    What cpu-approximate-math leaves of the math dialect becomes LLVM intrinsics that the NVPTX back end has instructions for; the conversion to NVVM would call a
+    library. Must run before it. Functions without such an instruction stay, for verify-ptx to find.
+    Example: test/passes/Cuda/lower-math.mlir#round
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect"];
 }
 
 def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
@@ -60,7 +70,7 @@ def PlanSteps : Pass<"cuda-plan-steps", "mlir::ModuleOp"> {
     Calls that cuda-split-device marked become segments: bytes to copy to the device, launches, bytes to copy back, at addresses known at compile time. A walk over
     @main notes on which side each byte was written last and copies only what the other side reads. @main calls one function of the runtime a segment; the
     tables are attributes of @device (see Passes.h). Must run on lowered kernels, while the host's copies of their functions still hold the operations.
-    Example: test/passes/Cuda/plan-steps.mlir#host_between
+    Example: test/passes/Cuda/plan-steps.mlir#main
   }];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect", "mlir::memref::MemRefDialect", "burin::foreign::ForeignDialect"];
 }
@@ -71,7 +81,7 @@ def SplitDevice : Pass<"cuda-split-device", "mlir::ModuleOp"> {
     A call of @main whose kernel has a GPU kernel and static operands is marked `burin.on_device`, and its function is copied into the nested module @device. What
     stands inside control flow, has sizes known at run time only, or computes with types or operations that no kernel knows stays on the host; a `missed` remark
     says which and why. Must run after cpu-outline-kernels.
-    Example: test/passes/Cuda/split-device.mlir#mixed
+    Example: test/passes/Cuda/split-device.mlir#main
   }];
 }
 

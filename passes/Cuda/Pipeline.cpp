@@ -20,9 +20,12 @@ namespace burin::cuda {
 using namespace mlir;
 using namespace burin;
 
-static void addKernels(OpPassManager &pm, cuda::AddFunctionPasses math) {
+static void addKernels(OpPassManager &pm, const cuda::DeviceOptions &options, cuda::AddFunctionPasses math) {
   OpPassManager &functions = pm.nest<func::FuncOp>();
-  functions.addPass(cuda::createLowerNn());
+  cuda::LowerNnOptions nn;
+  nn.tensorCores = options.arch >= 80;
+  nn.exact = options.exact;
+  functions.addPass(cuda::createLowerNn(nn));
   functions.addPass(cuda::createLowerLinalg());
   math(functions);
   functions.addPass(createCanonicalizerPass());
@@ -32,10 +35,10 @@ static void addKernels(OpPassManager &pm, cuda::AddFunctionPasses math) {
   pm.addPass(createGpuKernelOutliningPass());
 }
 
-void cuda::buildDevicePipeline(OpPassManager &pm, AddFunctionPasses math) {
+void cuda::buildDevicePipeline(OpPassManager &pm, const DeviceOptions &options, AddFunctionPasses math) {
   pm.addPass(createSplitDevice());
   OpPassManager &device = pm.nest<ModuleOp>();
-  addKernels(device, math);
+  addKernels(device, options, math);
   device.addPass(createMergeKernels());
   pm.addPass(createPlanSteps());
 }
@@ -50,7 +53,7 @@ void cuda::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());
   // Before the conversion to NVVM, which knows rounding and roots only as calls of a library.
-  kernels.addPass(createConvertMathToLLVMPass());
+  kernels.addPass(createLowerMath());
   ConvertGpuOpsToNVVMOpsOptions toNvvm;
   toNvvm.useBarePtrCallConv = true;
   kernels.addPass(createConvertGpuOpsToNVVMOps(toNvvm));
@@ -61,6 +64,10 @@ void cuda::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
   GpuNVVMAttachTargetOptions target;
   target.chip = chip.str();
   target.optLevel = 3;
+  // Exchanges in a warp are older than the version of PTX that goes with the oldest chips.
+  unsigned arch = 0;
+  if (!chip.drop_front(3).getAsInteger(10, arch) && arch < 75)
+    target.features = "+ptx64";
   pm.addPass(createGpuNVVMAttachTarget(target));
   GpuModuleToBinaryPassOptions binary;
   binary.compilationTarget = "isa";
@@ -69,7 +76,10 @@ void cuda::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
 }
 
 void cuda::buildCudaPipeline(OpPassManager &pm, StringRef chip) {
-  addKernels(pm, [](OpPassManager &) {});
+  DeviceOptions options;
+  if (StringRef(chip).drop_front(3).getAsInteger(10, options.arch))
+    options.arch = 0;
+  addKernels(pm, options, [](OpPassManager &) {});
   buildPtxPipeline(pm, chip);
 }
 

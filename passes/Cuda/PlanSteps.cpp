@@ -1,11 +1,12 @@
-// cuda-plan-steps: what the device runs between two pieces of host work becomes one segment: bytes to copy in, launches,
-// bytes to copy out, all at addresses known now. @main calls each segment with one function of the runtime.
+// cuda-plan-steps: what the device runs between two pieces of host work becomes one segment: bytes to copy in,
+// launches, bytes to copy out, all at addresses known now. @main calls each segment with one function of the runtime.
 //
 // The idea: the device's memory is a picture of the host's. The arena lies at the same offsets in both, the tensors of
 // the caller behind it. A walk over @main notes which bytes were last written on which side, and copies what the other
 // side is about to read. Kernels run in the order of @main, so the arena's plan holds for both.
 #include "passes/Cuda/Intervals.h"
 #include "passes/Cuda/Passes.h"
+#include "passes/Cuda/Places.h"
 
 #include "burin/runtime.h"
 #include "dialects/Foreign/Foreign.h"
@@ -30,53 +31,6 @@ using namespace burin;
 using namespace burin::cuda;
 
 namespace {
-
-int64_t bytesOf(Type element) {
-  return element.isIndex() ? 8 : std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8);
-}
-int64_t bytesOf(MemRefType type) { return type.getNumElements() * bytesOf(type.getElementType()); }
-
-/// Bytes of one of @main's arguments.
-struct Place {
-  BlockArgument root;
-  int64_t base = 0;           // where the memref's pointer lies
-  int64_t begin = 0, end = 0; // what it reaches
-  bool isDense = true;
-};
-
-std::optional<Place> resolve(Value memref) {
-  auto type = dyn_cast<MemRefType>(memref.getType());
-  Place place;
-  Value value = memref;
-  while (!(place.root = dyn_cast<BlockArgument>(value))) {
-    Operation *op = value.getDefiningOp();
-    if (auto view = dyn_cast<memref::ViewOp>(op)) {
-      std::optional<int64_t> shift = getConstantIntValue(view.getByteShift());
-      if (!shift)
-        return std::nullopt;
-      place.base += *shift;
-      value = view.getSource();
-    } else if (isa<ViewLikeOpInterface, UnrealizedConversionCastOp>(op)) {
-      value = op->getOperand(0);
-    } else {
-      return std::nullopt;
-    }
-  }
-  SmallVector<int64_t> strides;
-  int64_t offset;
-  if (!type || !type.hasStaticShape() || failed(type.getStridesAndOffset(strides, offset)) ||
-      ShapedType::isDynamic(offset) || llvm::any_of(strides, ShapedType::isDynamic))
-    return std::nullopt;
-  int64_t element = bytesOf(type.getElementType()), reach = 1;
-  for (auto [size, stride] : llvm::zip(type.getShape(), strides))
-    reach += (size - 1) * stride;
-  if (type.getNumElements() == 0)
-    reach = 0;
-  place.begin = place.base + offset * element;
-  place.end = place.begin + reach * element;
-  place.isDense = reach == type.getNumElements();
-  return place;
-}
 
 /// How a kernel uses one of its arguments.
 struct Use {
@@ -170,8 +124,9 @@ private:
   func::FuncOp main;
   ModuleOp device;
   std::vector<Segment> segments;
-  SmallVector<int64_t> tensorPlace; // of each argument in the device's memory
-  int64_t memoryBytes = 0;
+  SmallVector<int64_t> tensorPlace;         // of each argument in the device's memory
+  int64_t pictureBytes = 0;                 // of the arena, which comes first
+  int64_t memoryBytes = 0, tensorBytes = 0; // with and without kernels' scratch memory
   // Of each argument: bytes last written by the host that the device lacks; and the other way round.
   std::vector<Intervals> fresh, stale;
   bool open = false; // the last segment takes more
@@ -183,11 +138,13 @@ private:
     tensorPlace.assign(main.getNumArguments(), 0);
     auto arenaType = dyn_cast<MemRefType>(main.getArgumentTypes()[arena()]);
     memoryBytes = arenaType && arenaType.hasStaticShape() ? llvm::alignTo(arenaType.getNumElements(), 256) : 0;
+    pictureBytes = memoryBytes;
     for (unsigned i = 0; i < arena(); ++i)
       if (auto type = dyn_cast<MemRefType>(main.getArgumentTypes()[i]); type && type.hasStaticShape()) {
         tensorPlace[i] = memoryBytes;
         memoryBytes = llvm::alignTo(memoryBytes + bytesOf(type), 256);
       }
+    tensorBytes = memoryBytes;
   }
 
   LogicalResult walk() {
@@ -300,7 +257,20 @@ private:
     }
   }
 
-  // Each device function is launches of kernels on its own arguments.
+  // Kernels' own memory lies behind the tensors. Kernels run one after the other, so that all functions share it; one
+  // function's buffers stand side by side.
+  int64_t scratchPlace(memref::AllocOp scratch) {
+    int64_t place = 0;
+    for (auto other : scratch->getBlock()->getOps<memref::AllocOp>()) {
+      if (other == scratch)
+        break;
+      place += llvm::alignTo(bytesOf(other.getType()), 256);
+    }
+    memoryBytes = std::max(memoryBytes, tensorBytes + place + bytesOf(scratch.getType()));
+    return place;
+  }
+
+  // Each device function is launches of kernels on its own arguments and scratch memory.
   Attribute describe(Builder &b, func::CallOp call) {
     auto function = device.lookupSymbol<func::FuncOp>(call.getCallee());
     SmallVector<Attribute> steps;
@@ -311,6 +281,11 @@ private:
       grid = {number(g.x), number(g.y), number(g.z)};
       block = {number(t.x), number(t.y), number(t.z)};
       for (Value operand : launch.getKernelOperands()) {
+        if (auto scratch = operand.getDefiningOp<memref::AllocOp>()) {
+          arguments.push_back(0);
+          arguments.push_back(tensorBytes + scratchPlace(scratch));
+          continue;
+        }
         std::optional<Place> inner = resolve(operand);
         if (!inner) {
           launch.emitError("expected kernels that take buffers of the function alone, got ") << operand;
@@ -337,9 +312,9 @@ private:
   Attribute describe(Builder &b, ArrayRef<Copy> copies) {
     SmallVector<int64_t> numbers;
     for (const Copy &copy : copies)
-      llvm::append_range(numbers, std::initializer_list<int64_t>{copy.root, copy.begin,
-                                                                 tensorPlace[copy.root] + copy.begin,
-                                                                 copy.end - copy.begin});
+      llvm::append_range(numbers,
+                         std::initializer_list<int64_t>{copy.root, copy.begin, tensorPlace[copy.root] + copy.begin,
+                                                        copy.end - copy.begin});
     return b.getDenseI64ArrayAttr(numbers);
   }
 
@@ -374,23 +349,27 @@ private:
     }
     device->setAttr(segmentsAttr, b.getArrayAttr(described));
     device->setAttr(memoryBytesAttr, b.getI64IntegerAttr(memoryBytes));
+    device->setAttr(arenaPictureAttr, b.getI64IntegerAttr(pictureBytes));
   }
 
   // Layers are numbered in the order of the calls; a segment is one.
   static void mergeLayers(Builder &b, SmallVectorImpl<Attribute> &layers, const Segment &segment) {
     unsigned first = segment.firstLayer, count = segment.calls.size();
     auto at = [&](unsigned i, StringRef key) { return cast<DictionaryAttr>(layers[i]).get(key); };
-    int64_t flops = 0, bytes = 0;
+    int64_t flops = 0, bytes = 0, weightBytes = 0;
     for (unsigned i = first; i < first + count; ++i) {
       flops += cast<IntegerAttr>(at(i, "flops")).getInt();
       bytes += cast<IntegerAttr>(at(i, "bytes")).getInt();
+      if (auto weights = dyn_cast_or_null<IntegerAttr>(at(i, "weight_bytes")))
+        weightBytes += weights.getInt();
     }
     std::string name = cast<StringAttr>(at(first, "name")).str();
     if (count > 1)
       name += "+...+" + cast<StringAttr>(at(first + count - 1, "name")).str();
     layers[first] = b.getDictionaryAttr(
         {b.getNamedAttr("name", b.getStringAttr(name)), b.getNamedAttr("kind", b.getStringAttr("cuda")),
-         b.getNamedAttr("flops", b.getI64IntegerAttr(flops)), b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes))});
+         b.getNamedAttr("flops", b.getI64IntegerAttr(flops)), b.getNamedAttr("bytes", b.getI64IntegerAttr(bytes)),
+         b.getNamedAttr("weight_bytes", b.getI64IntegerAttr(weightBytes))});
     layers.erase(layers.begin() + first + 1, layers.begin() + first + count);
   }
 
@@ -403,7 +382,11 @@ private:
     auto statusType = MemRefType::get({}, b.getI32Type());
     Value at = arith::ConstantIndexOp::create(b, loc, statusAt);
     Value status = memref::ViewOp::create(b, loc, statusType, main.getArgument(arena()), at, ValueRange());
-    SmallVector<Value> operands(main.getArguments());
+    // Tensors without elements have no place; nothing is copied of them.
+    SmallVector<Value> operands;
+    for (BlockArgument argument : main.getArguments())
+      operands.push_back(
+          sizeOf(argument.getArgNumber()) || argument.getArgNumber() >= arena() ? argument : main.getArgument(arena()));
     operands.push_back(status);
     operands.push_back(foreign::ContextOp::create(b, loc, b.getI64Type()));
     func::FuncOp function = makeFunction(index, operands, loc);
@@ -426,10 +409,10 @@ private:
     b.setInsertionPointToStart(body);
     unsigned tensors = operands.size() - 2;
     auto attributes = b.getDictionaryAttr({b.getNamedAttr("segment", b.getI64IntegerAttr(index))});
-    foreign::CallOp::create(b, loc, TypeRange(), body->getArgument(tensors + 1), body->getArguments().take_front(tensors),
-                            ValueRange(body->getArgument(tensors)), b.getStringAttr(runFunction),
-                            b.getDenseI32ArrayAttr(SmallVector<int32_t>(tensors, BURIN_UINT8)), DenseI32ArrayAttr(),
-                            attributes);
+    foreign::CallOp::create(
+        b, loc, TypeRange(), body->getArgument(tensors + 1), body->getArguments().take_front(tensors),
+        ValueRange(body->getArgument(tensors)), b.getStringAttr(runFunction),
+        b.getDenseI32ArrayAttr(SmallVector<int32_t>(tensors, BURIN_UINT8)), DenseI32ArrayAttr(), attributes);
     func::ReturnOp::create(b, loc);
     return function;
   }

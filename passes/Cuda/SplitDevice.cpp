@@ -1,10 +1,13 @@
-// cuda-split-device: which kernels of @main a GPU runs. Their functions are copied into a module of their own, from which
-// the device's code is made; what stays is the host's. Looks at what a function holds only to ask whether a kernel of
-// this room computes it.
+// cuda-split-device: which kernels of @main a GPU runs. Their functions are copied into a module of their own, from
+// which the device's code is made; what stays is the host's. Looks at what a function holds only to ask whether a
+// kernel of this room computes it.
 #include "passes/Cuda/Kernels.h"
 #include "passes/Cuda/Passes.h"
+#include "passes/Cuda/Places.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Remarks.h"
+#include <numeric>
 
 namespace burin::cuda {
 #define GEN_PASS_DEF_SPLITDEVICE
@@ -41,7 +44,7 @@ struct SplitDevicePass : cuda::impl::SplitDeviceBase<SplitDevicePass> {
     main.walk([&](func::CallOp call) {
       auto kernel = module.lookupSymbol<func::FuncOp>(call.getCallee());
       std::string why = !common.empty()                  ? common
-                        : call->getParentOp() != main     ? "it stands inside control flow"
+                        : call->getParentOp() != main    ? "it stands inside control flow"
                         : !kernel || kernel.isExternal() ? "its code is not at hand"
                                                          : cuda::whyNoKernel(kernel);
       if (!why.empty()) {
@@ -55,14 +58,30 @@ struct SplitDevicePass : cuda::impl::SplitDeviceBase<SplitDevicePass> {
       remark::passed(call.getLoc(), remark::RemarkOpts::name("OnDevice").category("cuda-split-device"))
           << call.getCallee();
       call->setAttr(cuda::onDeviceAttr, builder.getUnitAttr());
-      if (!device.lookupSymbol(kernel.getSymName()))
-        builder.clone(*kernel);
+      auto copy = device.lookupSymbol<func::FuncOp>(kernel.getSymName());
+      bool isNew = !copy;
+      if (isNew)
+        copy = cast<func::FuncOp>(builder.clone(*kernel));
+      align(copy, call, isNew);
     });
     Builder attributes(&getContext());
     device->setAttr(cuda::hostCallsAttr, attributes.getArrayAttr(onHost));
     device->setAttr(cuda::deviceCallsAttr, attributes.getI64IntegerAttr(onDevice));
     remark::analysis(module.getLoc(), remark::RemarkOpts::name("Split").category("cuda-split-device"))
         << remark::metric("device", onDevice) << remark::metric("host", onHost.size());
+  }
+
+  // What is true of all calls: tensors of the caller begin at multiples of 64 in the device's memory, as parts of the
+  // arena do, whatever the caller's own pointers are.
+  static void align(func::FuncOp kernel, func::CallOp call, bool isFirst) {
+    StringRef name = LLVM::LLVMDialect::getAlignAttrName();
+    for (auto [i, operand] : llvm::enumerate(call.getOperands())) {
+      std::optional<cuda::Place> place = cuda::resolve(operand);
+      auto before = kernel.getArgAttrOfType<IntegerAttr>(i, name);
+      int64_t least = isFirst || !before ? 64 : before.getInt();
+      int64_t value = place ? std::gcd(place->base, least) : 1;
+      kernel.setArgAttr(i, name, Builder(kernel).getI64IntegerAttr(value));
+    }
   }
 };
 } // namespace

@@ -19,6 +19,9 @@ struct Tile {
 /// The tile for `batches` products of rows x columns results, each a sum of `depth` steps.
 Tile chooseTile(int64_t batches, int64_t rows, int64_t columns);
 
+/// How many blocks share a tile, each with a part of its `strips`.
+int64_t chooseSplits(const Tile &tile, int64_t batches, int64_t rows, int64_t columns, int64_t strips);
+
 } // namespace burin::cuda
 
 #endif

@@ -1,9 +1,9 @@
 /* What runs the device's part of a model that was made with --target=cuda. Programs call it by the code that the
  * compiler makes; a caller needs it only to choose a stream or a device, and to give memory back.
  *
- * A session belongs to a model and an arena, the arena being what tells concurrent calls apart: the first run on an arena
- * opens the driver, uploads the weights and records the launches; later ones replay them. Inputs and outputs may be
- * pointers of the host or of the device. */
+ * A session belongs to a model and an arena, the arena being what tells concurrent calls apart: the first run on an
+ * arena opens the driver, uploads the weights and records the launches; later ones replay them. Inputs and outputs may
+ * be pointers of the host or of the device. */
 #ifndef BURIN_RUNTIME_CUDA_CUDA_H
 #define BURIN_RUNTIME_CUDA_CUDA_H
 

@@ -19,6 +19,8 @@ typedef struct cu_graph_exec_s *cu_graph_exec;
 enum {
   CU_MAJOR = 75, /* of cuDeviceGetAttribute: compute capability */
   CU_MINOR = 76,
+  CU_INTEGRATED = 18,           /* the device works in the host's memory */
+  CU_REGISTER_MAPPED = 2,       /* of cuMemHostRegister */
   CU_FUNCTION_SHARED_BYTES = 8, /* of cuFuncSetAttribute: most dynamic shared memory */
   CU_JIT_ERROR_LOG = 5,         /* of cuModuleLoadDataEx */
   CU_JIT_ERROR_LOG_BYTES = 6,
@@ -44,6 +46,9 @@ enum {
   X(function_set, "cuFuncSetAttribute", (cu_function, int, int))                                                       \
   X(allocate, "cuMemAlloc_v2", (cu_pointer *, size_t))                                                                 \
   X(release, "cuMemFree_v2", (cu_pointer))                                                                             \
+  X(map_host, "cuMemHostRegister_v2", (void *, size_t, unsigned))                                                      \
+  X(unmap_host, "cuMemHostUnregister", (void *))                                                                       \
+  X(mapped_pointer, "cuMemHostGetDevicePointer_v2", (cu_pointer *, void *, unsigned))                                  \
   X(copy, "cuMemcpyAsync", (cu_pointer, cu_pointer, size_t, cu_stream))                                                \
   X(stream_create, "cuStreamCreate", (cu_stream *, unsigned))                                                          \
   X(stream_destroy, "cuStreamDestroy_v2", (cu_stream))                                                                 \
@@ -63,7 +68,8 @@ typedef struct burin_cuda_driver {
 #undef BURIN_CUDA_MEMBER
 } burin_cuda_driver;
 
-/* Opens the driver; once a process, the same answer for all callers. NULL with a reason in `text` where there is none. */
+/* Opens the driver; once a process, the same answer for all callers. NULL with a reason in `text` where there is none.
+ */
 const burin_cuda_driver *burin_cuda_open_driver(char *text, size_t size);
 
 #endif

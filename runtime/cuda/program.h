@@ -14,7 +14,9 @@
 
 typedef struct burin_cuda_header {
   uint32_t magic, version;
+  uint8_t identity[32];   /* of program and weights: another program may come to lie at the same place */
   uint64_t memory_bytes;  /* of the device: the arena's picture, then the caller's tensors */
+  uint64_t arena_bytes;   /* of it: the arena's picture, from 0 on */
   uint64_t weights_bytes; /* uploaded once */
   uint32_t num_binaries, num_kernels, num_segments, num_copies, num_launches, num_arguments;
   uint64_t binaries, kernels, segments, copies, launches, arguments; /* places of the tables */
@@ -24,17 +26,18 @@ typedef struct burin_cuda_header {
 enum { BURIN_CUDA_PTX = 0, BURIN_CUDA_CUBIN = 1, BURIN_CUDA_EMULATED = 2 };
 typedef struct burin_cuda_binary {
   uint32_t format;
-  uint32_t arch; /* 90 is sm_90; of PTX the least that takes it; 0: the emulator */
+  uint32_t arch;         /* 90 is sm_90; of PTX the least that takes it; 0: the emulator */
   uint64_t place, bytes; /* PTX ends in a NUL, which counts */
 } burin_cuda_binary;
 
 typedef struct burin_cuda_kernel {
-  uint64_t name; /* place of a string that ends in a NUL */
+  uint64_t name;         /* place of a string that ends in a NUL */
   uint32_t shared_bytes; /* most dynamic shared memory of a launch */
   uint32_t reserved;
 } burin_cuda_kernel;
 
-/* What runs between two pieces of host work: first all copies to the device, then the launches, then the copies back. */
+/* What runs between two pieces of host work: first all copies to the device, then the launches, then the copies back.
+ */
 typedef struct burin_cuda_segment {
   uint32_t first_copy, num_in, num_out, first_launch, num_launches, reserved;
 } burin_cuda_segment;

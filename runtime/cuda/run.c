@@ -13,6 +13,7 @@
 typedef struct session {
   struct session *next;
   const char *program;
+  uint8_t identity[32];
   const void *arena;
   int device_number, is_ready, has_failed, owns_stream;
   cu_device device;
@@ -20,8 +21,10 @@ typedef struct session {
   cu_stream stream;
   cu_module module;
   cu_pointer memory, weights;
+  cu_pointer mapped; /* the arena itself, where device and host share their memory; else 0 */
   cu_function *functions;
   cu_pointer *arguments; /* resolved, one an argument of the tables */
+  uint32_t num_graphs;
   cu_graph_exec *graphs; /* one a segment, recorded on its first run */
 } session;
 
@@ -52,8 +55,8 @@ static int fail(cu_result code, const char *what) {
   const char *name = NULL, *text = NULL;
   driver->error_name(code, &name);
   driver->error_string(code, &text);
-  snprintf(error_text, sizeof error_text, "CUDA: %s: %s (%d)%s%s", what, name ? name : "error", code,
-           text ? ": " : "", text ? text : "");
+  snprintf(error_text, sizeof error_text, "CUDA: %s: %s (%d)%s%s", what, name ? name : "error", code, text ? ": " : "",
+           text ? text : "");
   return -1;
 }
 
@@ -77,8 +80,9 @@ static int load_module(session *s) {
   uint32_t arch = (uint32_t)(major * 10 + minor);
   for (uint32_t i = 0; i < header->num_binaries; ++i) {
     const burin_cuda_binary *b = &all[i];
-    if (b->format == BURIN_CUDA_EMULATED ? arch == 0
-                                         : b->format == BURIN_CUDA_CUBIN && b->arch / 10 == arch / 10 && b->arch <= arch)
+    if (b->format == BURIN_CUDA_EMULATED
+            ? arch == 0
+            : b->format == BURIN_CUDA_CUBIN && b->arch / 10 == arch / 10 && b->arch <= arch)
       cubin = !cubin || b->arch > cubin->arch ? b : cubin;
     if (b->format == BURIN_CUDA_PTX && b->arch <= arch)
       ptx = !ptx || b->arch > ptx->arch ? b : ptx;
@@ -116,6 +120,7 @@ static int load_functions(session *s) {
   const burin_cuda_argument *arguments = table(s, header->arguments);
   s->functions = calloc(header->num_kernels + 1, sizeof *s->functions);
   s->graphs = calloc(header->num_segments + 1, sizeof *s->graphs);
+  s->num_graphs = header->num_segments;
   s->arguments = calloc(header->num_arguments + 1, sizeof *s->arguments);
   if (!s->functions || !s->graphs || !s->arguments) {
     snprintf(error_text, sizeof error_text, "CUDA: out of memory");
@@ -127,9 +132,28 @@ static int load_functions(session *s) {
       TRY(function_set(s->functions[i], CU_FUNCTION_SHARED_BYTES, (int)kernels[i].shared_bytes),
           "asking for shared memory");
   }
-  for (uint32_t i = 0; i < header->num_arguments; ++i)
-    s->arguments[i] = (arguments[i].space ? s->weights : s->memory) + arguments[i].offset;
+  for (uint32_t i = 0; i < header->num_arguments; ++i) {
+    int in_arena = !arguments[i].space && arguments[i].offset < header->arena_bytes;
+    s->arguments[i] = (arguments[i].space      ? s->weights
+                       : in_arena && s->mapped ? s->mapped
+                                               : s->memory) +
+                      arguments[i].offset;
+  }
   return 0;
+}
+
+/* On boards the arena serves both sides and nothing of it is copied. Where the driver refuses, copies do. */
+static void map_arena(session *s) {
+  int integrated = 0;
+  size_t bytes = header_of(s)->arena_bytes;
+  void *arena = (void *)(uintptr_t)s->arena;
+  if (driver->device_attribute(&integrated, CU_INTEGRATED, s->device) || !integrated || !bytes ||
+      driver->map_host(arena, bytes, CU_REGISTER_MAPPED))
+    return;
+  if (driver->mapped_pointer(&s->mapped, arena, 0)) {
+    s->mapped = 0;
+    driver->unmap_host(arena);
+  }
 }
 
 static int open_session(session *s, const void *weights) {
@@ -140,7 +164,8 @@ static int open_session(session *s, const void *weights) {
   TRY(init(0), "starting the driver");
   TRY(device_count(&count), "counting devices");
   if (s->device_number >= count) {
-    snprintf(error_text, sizeof error_text, "CUDA: there is no device %d, the driver knows %d", s->device_number, count);
+    snprintf(error_text, sizeof error_text, "CUDA: there is no device %d, the driver knows %d", s->device_number,
+             count);
     return -1;
   }
   TRY(device_get(&s->device, s->device_number), "opening the device");
@@ -153,6 +178,7 @@ static int open_session(session *s, const void *weights) {
   const burin_cuda_header *header = header_of(s);
   if (load_module(s))
     return -1;
+  map_arena(s);
   TRY(allocate(&s->memory, header->memory_bytes + 1), "allocating the arena");
   TRY(allocate(&s->weights, header->weights_bytes + 1), "allocating the weights");
   if (header->weights_bytes)
@@ -164,11 +190,13 @@ static void close_session(session *s) {
   if (driver && s->context) {
     cu_context old;
     driver->context_push(s->context);
-    for (uint32_t i = 0; s->graphs && i < header_of(s)->num_segments; ++i)
+    for (uint32_t i = 0; s->graphs && i < s->num_graphs; ++i)
       if (s->graphs[i])
         driver->graph_exec_destroy(s->graphs[i]);
     if (s->module)
       driver->module_unload(s->module);
+    if (s->mapped)
+      driver->unmap_host((void *)(uintptr_t)s->arena);
     if (s->memory)
       driver->release(s->memory);
     if (s->weights)
@@ -184,9 +212,15 @@ static void close_session(session *s) {
   free(s);
 }
 
+/* A model may have gone since, and another one stand where it stood. */
+static int is_of(const session *s, const char *program) {
+  return !s->program || !program ||
+         (s->program == program && !memcmp(s->identity, header_of(s)->identity, sizeof s->identity));
+}
+
 static session *find_session(const char *program, const void *arena) {
   session *s = sessions;
-  while (s && (s->arena != arena || (s->program && s->program != program)))
+  while (s && (s->arena != arena || !is_of(s, program)))
     s = s->next;
   if (!s) {
     s = calloc(1, sizeof *s);
@@ -196,8 +230,10 @@ static session *find_session(const char *program, const void *arena) {
     s->next = sessions;
     sessions = s;
   }
-  if (program)
+  if (program) {
     s->program = program;
+    memcpy(s->identity, header_of(s)->identity, sizeof s->identity);
+  }
   return s;
 }
 
@@ -237,6 +273,8 @@ static int record(session *s, uint32_t index, const burin_cuda_segment *segment)
 static int copy_all(session *s, uint32_t first, uint32_t count, const burin_tensor *tensors, int to_device) {
   const burin_cuda_copy *copies = table(s, header_of(s)->copies);
   for (uint32_t i = first; i < first + count; ++i) {
+    if (s->mapped && copies[i].place < header_of(s)->arena_bytes)
+      continue;
     cu_pointer host = (cu_pointer)(uintptr_t)tensors[copies[i].tensor].data + copies[i].offset;
     cu_pointer device = s->memory + copies[i].place;
     TRY(copy(to_device ? device : host, to_device ? host : device, copies[i].bytes, s->stream),

@@ -286,7 +286,7 @@ int burin_cli_main(const burin_model *model, int argc, char **argv) {
     fprintf(stderr, "%s: error: %s\n", cli.name, error.text);
   }
   burin_pool_destroy(cli.pool);
-  free(cli.context.arena);
+  burin_arena_release(cli.context.arena);
   free(cli.weights);
   free(cli.inputs);
   if (cli.output_tensors)

@@ -1,7 +1,7 @@
 /* Every C function of the runtime that a model may call, by name: see functions.h. Programs do not hold this list, they
  * are linked with what they call. */
-#include "runtime/cuda/cuda.h"
 #include "runtime/hosted/functions.h"
+#include "runtime/cuda/cuda.h"
 #include "runtime/hosted/image.h"
 #include "runtime/hosted/text.h"
 

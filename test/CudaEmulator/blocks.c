@@ -1,6 +1,6 @@
 /* The threads of a launch, on one thread of the machine. Threads that never meet are calls one after the other. Others
- * are fibers: one runs until it has to wait; when all lanes of a warp wait for the same exchange it takes place, and when
- * all threads of a block wait at the barrier they go on. */
+ * are fibers: one runs until it has to wait; when all lanes of a warp wait for the same exchange it takes place, and
+ * when all threads of a block wait at the barrier they go on. */
 #define _GNU_SOURCE
 #include "test/CudaEmulator/blocks.h"
 
@@ -21,7 +21,8 @@ static int has_failed;
 
 void emu_fail(const char *text) {
   if (!has_failed)
-    snprintf(failure, failure_size, "thread %lld of block %lld: %s", current ? (long long)current->thread.thread_id[0] : -1LL,
+    snprintf(failure, failure_size, "thread %lld of block %lld: %s",
+             current ? (long long)current->thread.thread_id[0] : -1LL,
              current ? (long long)current->thread.block_id[0] : -1LL, text);
   has_failed = 1;
 }

@@ -1,9 +1,9 @@
 /* A libcuda.so.1 without a GPU: the functions that runtime/cuda asks the driver for, over memory and threads of this
- * process. Its "cubins" are shared objects (--target=cuda:emulated). It is as strict as it can be: memory starts as NaN,
- * device pointers are known, streams record, graphs replay. */
+ * process. Its "cubins" are shared objects (--target=cuda:emulated). It is as strict as it can be: memory starts as
+ * NaN, device pointers are known, streams record, graphs replay. */
 #define _GNU_SOURCE
-#include "test/CudaEmulator/emulator.h"
 #include "runtime/cuda/driver.h"
+#include "test/CudaEmulator/emulator.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -64,9 +64,17 @@ EXPORT cu_result cuDeviceGet(cu_device *device, int number) {
 }
 /* Compute capability 0.0, which no GPU has. */
 EXPORT cu_result cuDeviceGetAttribute(int *value, int attribute, cu_device device) {
-  (void)attribute, (void)device;
-  *value = 0;
+  (void)device;
+  *value = attribute == CU_INTEGRATED && getenv("BURIN_EMULATOR_INTEGRATED");
   return OK;
+}
+EXPORT cu_result cuMemHostRegister_v2(void *memory, size_t bytes, unsigned flags) {
+  return memory && bytes && flags == CU_REGISTER_MAPPED ? OK : INVALID;
+}
+EXPORT cu_result cuMemHostUnregister(void *memory) { return memory ? OK : INVALID; }
+EXPORT cu_result cuMemHostGetDevicePointer_v2(cu_pointer *pointer, void *memory, unsigned flags) {
+  *pointer = (cu_pointer)(uintptr_t)memory;
+  return flags ? INVALID : OK;
 }
 EXPORT cu_result cuDevicePrimaryCtxRetain(cu_context *context, cu_device device) {
   (void)device;

@@ -1,5 +1,5 @@
-/* What kernels made by cuda-emulate-kernels take: one of these a thread. The words lie as passes/Cuda/EmulateKernels.cpp
- * counts them. */
+/* What kernels made by cuda-emulate-kernels take: one of these a thread. The words lie as
+ * passes/Cuda/EmulateKernels.cpp counts them. */
 #ifndef BURIN_TEST_CUDAEMULATOR_EMULATOR_H
 #define BURIN_TEST_CUDAEMULATOR_EMULATOR_H
 
@@ -21,9 +21,9 @@ struct emu_thread {
 
 typedef void (*emu_kernel)(void **arguments, emu_thread *thread);
 
-/* How one launch runs. Options come from the environment: BURIN_EMULATOR_COPIES=early|late says when asynchronous copies
- * take place (late by default: at the wait, the last moment the hardware allows), BURIN_EMULATOR_SEED=N the order of
- * warps. */
+/* How one launch runs. Options come from the environment: BURIN_EMULATOR_COPIES=early|late says when asynchronous
+ * copies take place (late by default: at the wait, the last moment the hardware allows), BURIN_EMULATOR_SEED=N the
+ * order of warps. */
 typedef struct emu_launch {
   emu_kernel kernel;
   int64_t grid[3], block[3];

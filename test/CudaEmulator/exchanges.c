@@ -149,8 +149,9 @@ static double element(uint32_t word, int type, int e) {
   return 0;
 }
 
-/* D[16][8] = A[16][k] B[k][8] + C. Of every shape a register holds 1, 2 or 4 elements side by side along k; the registers
- * of A are (row g, first half of k), (g + 8, first), (g, second), (g + 8, second), those of B the halves of k. */
+/* D[16][8] = A[16][k] B[k][8] + C. Of every shape a register holds 1, 2 or 4 elements side by side along k; the
+ * registers of A are (row g, first half of k), (g + 8, first), (g, second), (g + 8, second), those of B the halves of
+ * k. */
 static void exchange_products(fiber *lanes) {
   int type_a = lanes[0].numbers[0], type_b = lanes[0].numbers[1], k = lanes[0].numbers[2], side = k / 8;
   int is_integer = type_a == U8 || type_a == S8;
