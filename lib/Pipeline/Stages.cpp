@@ -82,7 +82,8 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm); });
+  return runPasses(module, stage.options,
+                   [&](OpPassManager &pm) { buildLowerPipeline(pm, /*storesWeights=*/!stage.options.unit.unit); });
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
