@@ -153,7 +153,7 @@ module {
 // CHECK-LABEL: func.func @main
 // CHECK: foreign.call {{.*}} outs(%{{.*}}, %{{.*}} : memref<2x4xf32>, memref<i32>)
 // CHECK: memref.copy
-// WHY: remark: [Missed] Copy{{.*}}a side is used in ways that are not told, or its size is known at run time only
+// WHY: remark: [Missed] Copy{{.*}}a side is used in ways that are not told
 module {
   func.func @main(%x: memref<8xf32>, %out: memref<4x6xf32>) {
     %c = foreign.context
