@@ -60,7 +60,7 @@ struct CompileOptions {
   std::vector<std::pair<std::string, std::vector<int64_t>>> specialize; // a free dim and the sizes that get own code
   uint64_t arenaLimit = 0, maxFlash = 0;                                // bytes; 0: none
   std::string arenaSection; // of an arena in the library; empty: the caller lends one
-  bool flushDenormals = false;
+  bool flushDenormals = false, fastMath = false;
   bool isStatic = false;
   bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;

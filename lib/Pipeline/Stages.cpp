@@ -108,7 +108,7 @@ LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
     if (stage.options.unit.unit)
       vpu::buildVpuPipeline(pm, stage.options.unit.dataBytes());
     else
-      buildCpuPipeline(pm, stage.machine);
+      buildCpuPipeline(pm, stage.machine, stage.options.fastMath);
   });
 }
 

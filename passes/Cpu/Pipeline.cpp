@@ -14,7 +14,8 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
-static void buildPipeline(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel) {
+static void buildPipeline(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel,
+                          bool looseMath) {
   std::string name = machine.name.str();
   pm.addPass(createOutlineKernels());
   pm.addPass(createMakeEntry());
@@ -31,17 +32,17 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
 
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   // Before CSE, which shares the polynomials' constants.
-  kernels.addPass(createApproximateMath({name}));
+  kernels.addPass(createApproximateMath({name, looseMath}));
   kernels.addPass(createCSEPass());
   kernels.addPass(createLowerToLLVM({name}));
 
   pm.addPass(createConvertFunctions({name}));
 }
 
-void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
+void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine, bool looseMath) {
   ParallelizeKernelsOptions parallel;
   parallel.machineName = machine.name.str();
-  buildPipeline(pm, machine, parallel);
+  buildPipeline(pm, machine, parallel, looseMath);
 }
 
 namespace {
@@ -50,6 +51,7 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
                               llvm::cl::init("host")};
   Option<int64_t> minimalPart{*this, "minimal-part", llvm::cl::desc("of cpu-parallelize-kernels"),
                               llvm::cl::init(ParallelizeKernelsOptions().minimalPart)};
+  Option<bool> looseMath{*this, "loose-math", llvm::cl::desc("`loose` of cpu-approximate-math"), llvm::cl::init(false)};
 };
 } // namespace
 
@@ -59,7 +61,7 @@ void burin::registerCpuPasses() {
       "cpu", "from nn and linalg on memrefs to the LLVM dialect",
       [](OpPassManager &pm, const CpuPipelineOptions &options) {
         if (const Machine *machine = findMachine(options.machine))
-          buildPipeline(pm, *machine, {machine->name.str(), options.minimalPart});
+          buildPipeline(pm, *machine, {machine->name.str(), options.minimalPart}, options.looseMath);
         else
           llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
       });
