@@ -67,7 +67,8 @@ typedef enum burin_status {
   BURIN_ERROR_NULL = 9,       /* a data pointer is NULL */
   BURIN_ERROR_ALLOCATOR = 10, /* the model needs an allocator and the context has none, or it failed */
   BURIN_ERROR_INTERNAL = 11,
-  BURIN_ERROR_CALL = 12 /* a C function that computes a node failed */
+  BURIN_ERROR_CALL = 12,   /* a C function that computes a node failed */
+  BURIN_ERROR_WEIGHTS = 13 /* the weights are coded: burin_decode_weights comes first; or they are damaged */
 } burin_status;
 
 /* A tensor the caller owns. Row-major unless strides say otherwise. */
@@ -105,7 +106,7 @@ typedef enum burin_encoding { BURIN_RAW = 0, BURIN_PACKED = 1 } burin_encoding;
 /* One tensor in the weight section. */
 typedef struct burin_weight_info {
   const char *name;
-  uint64_t offset;       /* bytes from the start of the section, a multiple of BURIN_ALIGNMENT */
+  uint64_t offset;       /* bytes from the start of the section (decoded), a multiple of BURIN_ALIGNMENT */
   uint64_t bytes;        /* stored */
   uint64_t source_bytes; /* before packing or compression */
   int32_t dtype;
@@ -143,11 +144,12 @@ typedef struct burin_variant {
   burin_entry entry;
 } burin_variant;
 
-enum {
+typedef enum burin_model_flag {
   BURIN_NEEDS_ALLOCATOR = 1u << 0,
   BURIN_HAS_FREE_DIMS = 1u << 1,
-  BURIN_FLUSH_DENORMALS = 1u << 2 /* burin_run computes with denormals as zero, and restores what was set before */
-};
+  BURIN_FLUSH_DENORMALS = 1u << 2, /* burin_run computes with denormals as zero, and restores what was set before */
+  BURIN_CODED_WEIGHTS = 1u << 3
+} burin_model_flag;
 
 typedef struct burin_model {
   uint32_t magic;       /* BURIN_MODEL_MAGIC */
@@ -240,6 +242,14 @@ typedef struct burin_context {
 
 /* Is this a model of our ABI, with a variant that this CPU runs? Call once before the first run. */
 burin_status burin_check_model(const burin_model *model);
+
+/* Of a model with BURIN_CODED_WEIGHTS: decodes them into `to`, model->weights_bytes bytes of zeros,
+ * BURIN_ALIGNMENT-aligned, and makes `decoded` the model that finds them there, to be used in its place while `to`
+ * lives. Takes about 8 KiB of stack and no other memory. BURIN_ERROR_WEIGHTS where what is coded is damaged. */
+burin_status burin_decode_weights(const burin_model *model, void *to, burin_model *decoded);
+
+/* Bytes that the weights take in the artifact: coded or as they are. */
+uint64_t burin_stored_weights_bytes(const burin_model *model);
 
 /* The first variant whose features this CPU has; NULL if none. */
 const burin_variant *burin_select_variant(const burin_model *model);

@@ -4,6 +4,7 @@
 #define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 
 #include "dialects/Vpu/Unit.h"
+#include "lib/Pipeline/CudaTarget.h"
 #include "lib/Pipeline/ModelEdits.h"
 #include "lib/Pipeline/Plugins.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -18,7 +19,7 @@ namespace burin {
 /// The road, in order. Each is one function of Stages.cpp, one --stop-after name and one line of -v.
 enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
 
-enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob, Wasm, Js, Jni };
+enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob, Wasm, Js, Jni, Ptx, Cubin };
 
 llvm::StringRef stageName(Stage stage);
 llvm::StringRef emitName(EmitKind kind);
@@ -30,6 +31,7 @@ struct CompileOptions {
   std::vector<std::string> targets; // rows of the machine table; empty: host
   std::string unitText;             // the vision unit as --target names it, or empty
   vpu::UnitConfig unit;             // what that means
+  CudaTarget cuda;                  // a GPU beside the processor that `targets` names
   std::string budget;               // of the unit: fps=N,latency=Nms,traffic=NMB,share=N
   bool sweepShaves = false;
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
@@ -60,9 +62,13 @@ struct CompileOptions {
   std::vector<std::pair<std::string, std::vector<int64_t>>> specialize; // a free dim and the sizes that get own code
   uint64_t arenaLimit = 0, maxFlash = 0;                                // bytes; 0: none
   std::string arenaSection; // of an arena in the library; empty: the caller lends one
+  bool selfTest = false;
+  std::string selfTestData; // an npz of inputs, and of outputs if it has them; empty: inputs are made up
+  std::string signingKey;   // a PEM file; empty: no signature
   bool flushDenormals = false, fastMath = false;
   bool isStatic = false;
-  bool isDynamic = false; // input hints are ignored
+  bool compressWeights = false; // of programs
+  bool isDynamic = false;       // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;
   int64_t opset = -1; // of --emit=onnx; -1: the newest at which ONNX Runtime loads the graph

@@ -146,6 +146,10 @@ int64_t burin::depthwiseDotBlock(const Machine &machine, int64_t channels) {
   return best;
 }
 
+int64_t burin::storedBlock(const Machine &machine, int64_t n) {
+  return std::min<int64_t>(n, 4 * std::max<int64_t>(1, machine.lanes(32)));
+}
+
 int64_t burin::dotShift(const Machine &machine, bool inputUnsigned) {
   switch (machine.byteProducts) {
   case ByteProducts::Vnni:

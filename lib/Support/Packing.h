@@ -49,6 +49,10 @@ int64_t dotBlock(const Machine &machine, int64_t n);
 /// to be computed twice.
 int64_t depthwiseDotBlock(const Machine &machine, int64_t channels);
 
+/// Columns a block of weights that stay integers holds (nn::StoredLayout): as many registers as hide a multiplication's
+/// latency.
+int64_t storedBlock(const Machine &machine, int64_t n);
+
 /// What the machine's byte products need added to each input element, so that it has the sign they take. The products
 /// of this constant are taken back at compile time, in the sums' first values.
 int64_t dotShift(const Machine &machine, bool inputUnsigned);

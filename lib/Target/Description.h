@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,14 +66,22 @@ struct ModelDescription {
   std::vector<VariantDescription> variants;
   uint64_t weightsBytes = 0, arenaBytes = 0, peakLiveBytes = 0;
   uint64_t codeBytes = 0, stackBytes = 0; // 0: not measured
+  std::vector<char> codedWeights;         // the section as --compress-weights stores it; empty: as it is
   std::string arenaSection;               // of an arena inside the artifact; empty: the caller has one
   bool isDirect = false;                  // NAME_run calls its one entry by symbol and draws nothing else in
   std::string plan;                       // symbol of the burin_planner; empty for static models
+  /// Bytes of tensors in the model's order: an input and what the model should make of it. Empty without --self-test.
+  struct SelfTest {
+    std::vector<std::string> inputs, outputs;
+  };
+  std::optional<SelfTest> selfTest;
   bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
 
+  uint64_t storedBytes() const { return codedWeights.empty() ? weightsBytes : codedWeights.size(); } // of the weights
   std::string modelSymbol() const { return name + "_model"; }
   std::string runSymbol() const { return name + "_run"; }
   std::string arenaSymbol() const { return name + "_arena"; }
+  std::string selfTestSymbol() const { return name + "_selftest"; }
   std::string sizesSymbol() const { return name + "_sizes"; }
   std::string weightsSymbol() const { return name + "_weights"; }
 };

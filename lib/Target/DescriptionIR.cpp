@@ -3,6 +3,7 @@
 // host.
 #include "burin/runtime.h"
 #include "lib/Target/Description.h"
+#include "lib/Target/SelfTest.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/IR/GlobalAlias.h"
@@ -240,6 +241,8 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
                                           model.modelSymbol());
   if (!(model.flags & BURIN_NEEDS_ALLOCATOR)) // needs a context, and with it burin_run
     b.run(model, symbol);
+  if (model.selfTest)
+    defineSelfTest(*module, model, module->getFunction(model.runSymbol()));
   if (!model.plan.empty())
     b.sizes(model);
   if (!model.arenaSection.empty()) {
@@ -249,6 +252,9 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
     arena->setAlignment(llvm::Align(BURIN_ALIGNMENT));
     arena->setSection(model.arenaSection);
   }
+  if (model.isProgram && model.selfTest)
+    llvm::GlobalAlias::create(llvm::GlobalValue::ExternalLinkage, "burin_program_selftest",
+                              module->getFunction(model.selfTestSymbol()));
   if (model.isProgram)
     llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol,
                               module.get());

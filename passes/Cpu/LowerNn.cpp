@@ -78,7 +78,10 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
                                        : cpu::emitConv(e, *machine, o, reason);
               })
               .Case([&](nn::ConvTransposeOp o) { return cpu::emitConvTranspose(e, *machine, o, reason); })
-              .Case([&](nn::MatmulOp o) { return cpu::emitMatmul(e, *machine, o, reason); })
+              .Case([&](nn::MatmulOp o) {
+                return o.getStored() ? cpu::emitStoredMatmul(e, *machine, o, reason)
+                                     : cpu::emitMatmul(e, *machine, o, reason);
+              })
               .Case([&](nn::DepthwiseConvOp o) { return cpu::emitDepthwiseConv(e, *machine, o, reason); })
               .Case([&](nn::PoolOp o) { return cpu::emitPool(e, *machine, o, reason); })
               .Case([&](nn::SoftmaxOp o) { return cpu::emitSoftmax(e, *machine, o, reason); })

@@ -7,6 +7,7 @@
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/NodeNames.h"
 #include "lib/Support/Tuning.h"
+#include "passes/Cpu/KernelGroups.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
 
@@ -32,13 +33,13 @@ using namespace burin::cpu;
 
 namespace {
 
-constexpr unsigned maxFills = 8;       // in one kernel
 constexpr unsigned maxLayerName = 160; // characters; long chains of fused nodes end in "+..."
 
 std::string layerName(ArrayRef<Operation *> group) {
   SmallVector<StringRef> names;
   for (Operation *op : group)
-    collectNodeNames(op->getLoc(), names);
+    if (op == group.back() || !isa<linalg::FillOp>(op)) // what is filled for another is named after it
+      collectNodeNames(op->getLoc(), names);
   std::string joined;
   for (StringRef name : names) {
     if (!joined.empty() && joined.size() + name.size() > maxLayerName)
@@ -108,9 +109,6 @@ struct Argument {
   std::optional<Layout> layout; // of what has dynamic sizes or strides: passed as a pointer, these beside it
 };
 
-// An operation that reserves memory while @main runs.
-bool isAllocation(Operation *op) { return isa<memref::AllocOp, memref::DeallocOp>(op); }
-
 class Outliner {
 public:
   Outliner(ModuleOp module, func::FuncOp main) : module(module), main(main), builder(main.getContext()) {}
@@ -153,7 +151,7 @@ private:
 
   LogicalResult outlineBlock(Block &block, unsigned &firstWritten) {
     // Layers are numbered here and by cpu-make-entry in the order they stand in.
-    for (ArrayRef<Operation *> group : formGroups(block)) {
+    for (ArrayRef<Operation *> group : formKernelGroups(block)) {
       if (!isControlFlow(group.front())) {
         if (failed(outline(group, firstWritten)))
           return failure();
@@ -223,38 +221,6 @@ private:
       if (isOpTriviallyDead(&op))
         op.erase();
     }
-  }
-
-  // Computations in order. A fill goes into the kernel of the operation that accumulates onto it right afterwards;
-  // other fills in a row, such as the four sides of a frame, share one.
-  SmallVector<SmallVector<Operation *>> formGroups(Block &block) {
-    SmallVector<Operation *> ops;
-    for (Operation &op : block.without_terminator())
-      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp, cf::AssertOp>(op) &&
-          !isAllocation(&op))
-        ops.push_back(&op);
-    auto accumulatesOnto = [](Operation *op, linalg::FillOp fill) {
-      auto destination = dyn_cast<linalg::LinalgOp>(op);
-      return destination && !isa<linalg::FillOp>(op) &&
-             llvm::is_contained(destination.getDpsInits(), fill.getDpsInits()[0]);
-    };
-    SmallVector<SmallVector<Operation *>> groups;
-    bool fillsOpen = false;
-    for (unsigned i = 0; i < ops.size(); ++i) {
-      auto fill = dyn_cast<linalg::FillOp>(ops[i]);
-      if (fill && i + 1 < ops.size() && accumulatesOnto(ops[i + 1], fill)) {
-        groups.push_back({ops[i], ops[i + 1]});
-        fillsOpen = false;
-        ++i;
-        continue;
-      }
-      if (fill && fillsOpen && groups.back().size() < maxFills)
-        groups.back().push_back(ops[i]);
-      else
-        groups.push_back({ops[i]});
-      fillsOpen = bool(fill);
-    }
-    return groups;
   }
 
   static void noteEffects(Operation *op, llvm::MapVector<Value, Use> &uses) {

@@ -18,6 +18,9 @@ namespace burin {
 /// that is i8} in running order.
 void buildCpuPipeline(mlir::OpPassManager &pm, const Machine &machine, bool looseMath = false);
 
+/// All of it behind cpu-outline-kernels: for targets that take some kernels out in between.
+void finishCpuPipeline(mlir::OpPassManager &pm, const Machine &machine, bool looseMath = false);
+
 void registerCpuPasses();
 
 } // namespace burin

@@ -127,7 +127,7 @@ def OutlineKernels : Pass<"cpu-outline-kernels", "mlir::ModuleOp"> {
 def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
   let summary = "split the loops of kernels into parts for several threads";
   let description = [{
-    Neighbouring loops over the results of one operation become a function of a part of their iterations, @<kernel>_part<n>, and the kernel hands its address and
+    Neighbouring loops over results that need not wait for one another become a function of a part of their iterations, @<kernel>_part<n>, and the kernel hands its address and
     what it captures to the context's hook for parallel loops (burin_parallel); without one, the whole is one part. Nested loops are counted through as one where
     the outer ones are short. No sum is split, so results do not depend on the number of parts. Loops that take less than two parts' time, that use buffers which
     may overlap, or whose values from before are no scalars stay as they are.
@@ -135,7 +135,7 @@ def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
     Example: test/passes/Cpu/parallelize-kernels.mlir#add
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
-                 Option<"minimalPart", "minimal-part", "int64_t", "25000", "nanoseconds that a part takes at least, as far as is known">,
+                 Option<"minimalPart", "minimal-part", "int64_t", "2000", "nanoseconds that a part takes at least, as far as is known">,
                  Option<"maximalParts", "maximal-parts", "int64_t", "32", "parts of one loop at most">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect"];

@@ -14,10 +14,9 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
-static void buildPipeline(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel,
+static void lowerOutlined(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel,
                           bool looseMath) {
   std::string name = machine.name.str();
-  pm.addPass(createOutlineKernels());
   pm.addPass(createMakeEntry());
   pm.addPass(createLowerCalls());
 
@@ -27,8 +26,10 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
   loops.addPass(createLowerLinalg({name}));
   loops.addPass(createDescribeKernels({name}));
 
-  // All loops are there, and their cost still shows.
-  pm.addPass(createParallelizeKernels(parallel));
+  // All loops are there, and their cost still shows. Nobody has threads on bare metal, nor in a module without shared
+  // memory.
+  if (!machine.isBareMetal() && !machine.isWebAssembly())
+    pm.addPass(createParallelizeKernels(parallel));
 
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   // Before CSE, which shares the polynomials' constants.
@@ -40,9 +41,14 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
 }
 
 void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine, bool looseMath) {
+  pm.addPass(createOutlineKernels());
+  finishCpuPipeline(pm, machine, looseMath);
+}
+
+void burin::finishCpuPipeline(OpPassManager &pm, const Machine &machine, bool looseMath) {
   ParallelizeKernelsOptions parallel;
   parallel.machineName = machine.name.str();
-  buildPipeline(pm, machine, parallel, looseMath);
+  lowerOutlined(pm, machine, parallel, looseMath);
 }
 
 namespace {
@@ -60,9 +66,10 @@ void burin::registerCpuPasses() {
   PassPipelineRegistration<CpuPipelineOptions>(
       "cpu", "from nn and linalg on memrefs to the LLVM dialect",
       [](OpPassManager &pm, const CpuPipelineOptions &options) {
-        if (const Machine *machine = findMachine(options.machine))
-          buildPipeline(pm, *machine, {machine->name.str(), options.minimalPart}, options.looseMath);
-        else
+        if (const Machine *machine = findMachine(options.machine)) {
+          pm.addPass(createOutlineKernels());
+          lowerOutlined(pm, *machine, {machine->name.str(), options.minimalPart}, options.looseMath);
+        } else
           llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
       });
 }

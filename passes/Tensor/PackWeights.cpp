@@ -4,6 +4,7 @@
 #include "lib/Support/Packing.h"
 #include "lib/Support/Tuning.h"
 #include "passes/Tensor/PackDots.h"
+#include "passes/Tensor/PackStored.h"
 #include "passes/Tensor/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -71,6 +72,10 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
         conv->removeAttr(kernelChoiceAttr);
       } else if (auto matmul = dyn_cast<nn::MatmulOp>(op)) {
         auto type = cast<ShapedType>(matmul.getRhs().getType());
+        if (matmul.getStored())
+          return reportPacked(matmul, [&](OpBuilder &constants, std::string &reason) {
+            return packStored(*machine, matmul, constants, reason);
+          });
         if (!matmul.getPacked() && type.getElementType().isInteger(8))
           return packDots(*machine, matmul);
         if (matmul.getTransposeRhs() || matmul.getPacked() || type.getRank() != 2)
@@ -83,10 +88,15 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
   }
 
   template <typename Op> void packDots(const Machine &machine, Op op) {
+    reportPacked(
+        op, [&](OpBuilder &constants, std::string &reason) { return packForDots(machine, op, constants, reason); });
+  }
+
+  template <typename Op> void reportPacked(Op op, llvm::function_ref<LogicalResult(OpBuilder &, std::string &)> pack) {
     OpBuilder constants = OpBuilder::atBlockBegin(&getOperation().getBody().front());
     auto options = remark::RemarkOpts::name("Packed").category("tensor-pack-weights");
     std::string reason;
-    if (succeeded(packForDots(machine, op, constants, reason)))
+    if (succeeded(pack(constants, reason)))
       remark::passed(op->getLoc(), options) << remark::metric("block", *op.getPacked());
     else
       remark::missed(op->getLoc(), options) << remark::reason("{0}", reason);

@@ -16,6 +16,8 @@ struct TensorOptions {
   uint64_t arenaLimit = 0; // bytes that the arena must not exceed; 0: any
   bool isTuned = false;    // with `choices` of tensor-apply-tuning, and shapes as `key` in burin.layers
   std::vector<std::string> choices;
+  /// The kernels are not of the machine: weights stay as the lower stage left them, narrow floats stay narrow.
+  bool forDevice = false;
 };
 
 /// Contract out: `func @main(inputs..., outputs..., %arena: memref<Axi8>, %weights: memref<Wxi8>)` without results,

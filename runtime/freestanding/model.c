@@ -20,6 +20,8 @@ burin_status burin_check_model(const burin_model *model) {
     return BURIN_ERROR_ABI;
   if ((uintptr_t)model->weights % BURIN_ALIGNMENT != 0 || (model->weights_bytes && !model->weights))
     return BURIN_ERROR_INTERNAL;
+  if (model->flags & BURIN_CODED_WEIGHTS)
+    return BURIN_ERROR_WEIGHTS;
   return burin_select_variant(model) ? BURIN_OK : BURIN_ERROR_CPU;
 }
 
@@ -327,6 +329,8 @@ const char *burin_status_text(burin_status status) {
     return "internal error";
   case BURIN_ERROR_CALL:
     return "a C function that computes a node failed";
+  case BURIN_ERROR_WEIGHTS:
+    return "the weights are coded and not decoded yet, or damaged";
   }
   return "unknown status";
 }

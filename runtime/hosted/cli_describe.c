@@ -40,6 +40,8 @@ static void describe_weights(const burin_model *model) {
          size_text(text, sizeof text, model->weights_bytes), model->num_weights, packed);
   if (source)
     printf("; %.3f times the %" PRIu64 " bytes of the source", (double)model->weights_bytes / (double)source, source);
+  if (model->flags & BURIN_CODED_WEIGHTS)
+    printf("; stored in %" PRIu64 " bytes, decoded at load", burin_stored_weights_bytes(model));
   printf("\n");
 }
 
@@ -115,6 +117,7 @@ void burin_cli_help(const burin_cli *cli) {
          "                         Chrome trace with the same numbers, - for standard output\n"
          "  --profile-layer N      the same of layer N alone\n"
          "  --threads N            threads to compute with (1)\n"
+         "  --self-test            does this machine compute what it should? (of programs compiled with --self-test)\n"
          "  --describe             inputs, outputs, memory, variants and how the model was made\n"
          "  --version, --help\n"
          "\n"

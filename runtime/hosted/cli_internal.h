@@ -14,7 +14,7 @@ typedef struct burin_cli_options {
   double rtol, atol, bench_seconds;
   int bench, profile, threads;
   int64_t profile_layer; /* the only one to print; -1: all */
-  int describe, version, help;
+  int describe, version, help, self_test;
 } burin_cli_options;
 
 /* One invocation. */
@@ -29,6 +29,9 @@ typedef struct burin_cli {
   uint64_t arena_bytes;         /* for these inputs */
   burin_context context;
   burin_pool *pool;
+  burin_model decoded; /* of a model with coded weights: `model` points here once `weights` holds them */
+  void *weights;
+  double decode_ms;
 } burin_cli;
 
 /* cli_data.c: tensors in and out. All return 0, or -1 with the error written. */
@@ -56,6 +59,9 @@ typedef struct burin_measured {
 void burin_cli_write_trace(const burin_cli *cli, const burin_measured *measured, FILE *stream);
 /* Sorts. */
 double burin_cli_median(double *values, size_t count);
+
+/* cli_selftest.c */
+int burin_cli_self_test(burin_cli *cli, burin_error *error);
 
 /* cli_describe.c */
 void burin_cli_describe(const burin_cli *cli);
