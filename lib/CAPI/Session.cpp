@@ -1,6 +1,7 @@
 // burin_session_*: a model in this process, either compiled here and loaded by the JIT or a shared library that was
 // made before.
 #include "lib/CAPI/Options.h"
+#include "lib/Pipeline/Tune.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Target/Jit.h"
 #include "lib/Target/SharedFile.h"
@@ -92,6 +93,12 @@ static burin_session *compileSession(const burin_options *given, const ModelSour
   options.emit = EmitKind::Shared;
   options.output.clear();
   options = completeOptions(options, source.path);
+  std::string notes; // of what was measured; a session has nowhere to show them
+  if (options.optLevel >= 3)
+    if (llvm::Error error = tune(source, options, notes)) {
+      session->error = "error: " + llvm::toString(std::move(error));
+      return session;
+    }
   Compilation compilation(options, given->makeProgress());
   ModelDescription description;
   mlir::FailureOr<std::vector<ObjectCode>> objects = mlir::failure();

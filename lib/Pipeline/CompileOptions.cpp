@@ -63,6 +63,9 @@ const OptionInfo table[] = {
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
     {"winograd-error", "E",
      "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
+    {"fast-math", "",
+     "exp, tanh, erf, sin, cos and pow of f32, and what is made of them, with fewer operations and errors of 3 to 14 "
+     "units of the last place (passes/Cpu/README.md)"},
     {"flush-denormals", "",
      "take floats too small for a normal number as zero while the model runs: many CPUs compute slowly with them"},
     {"precision", "P",
@@ -183,6 +186,7 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     bool *edit = modelEditSwitch(options.edits, key);
     (edit                        ? *edit
      : key == "flush-denormals"  ? options.flushDenormals
+     : key == "fast-math"        ? options.fastMath
      : key == "static"           ? options.isStatic
      : key == "compress-weights" ? options.compressWeights
      : key == "dynamic"          ? options.isDynamic
@@ -361,8 +365,8 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
       << "\nmax-flash=" << options.maxFlash << "\nself-test=" << options.selfTest << options.selfTestData
-      << "\nstatic=" << options.isStatic << options.flushDenormals << "\ncompress-weights=" << options.compressWeights
-      << "\nopset=" << options.opset << "\n";
+      << "\nstatic=" << options.isStatic << options.flushDenormals << options.fastMath
+      << "\ncompress-weights=" << options.compressWeights << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");

@@ -65,7 +65,7 @@ struct CompileOptions {
   bool selfTest = false;
   std::string selfTestData; // an npz of inputs, and of outputs if it has them; empty: inputs are made up
   std::string signingKey;   // a PEM file; empty: no signature
-  bool flushDenormals = false;
+  bool flushDenormals = false, fastMath = false;
   bool isStatic = false;
   bool compressWeights = false; // of programs
   bool isDynamic = false;       // input hints are ignored

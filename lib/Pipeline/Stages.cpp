@@ -114,7 +114,7 @@ LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
     if (stage.options.unit.unit)
       vpu::buildVpuPipeline(pm, stage.options.unit.dataBytes());
     else
-      buildCpuPipeline(pm, stage.machine);
+      buildCpuPipeline(pm, stage.machine, stage.options.fastMath);
   });
 }
 
@@ -146,7 +146,8 @@ LogicalResult burin::runCudaEmulation(ModuleOp device, const StageOptions &stage
 }
 
 LogicalResult burin::runCudaHost(ModuleOp module, const StageOptions &stage) {
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { finishCpuPipeline(pm, stage.machine); });
+  return runPasses(module, stage.options,
+                   [&](OpPassManager &pm) { finishCpuPipeline(pm, stage.machine, stage.options.fastMath); });
 }
 
 LogicalResult burin::settleShapes(ModuleOp module, const CompileOptions &options) {

@@ -92,6 +92,7 @@ static CompileOptions ofCandidate(const CompileOptions &options, std::string out
   own.winogradError = options.winogradError;
   own.arenaLimit = options.arenaLimit;
   own.runtimeFolder = options.runtimeFolder;
+  own.fastMath = options.fastMath;
   own.name = "candidate";
   // What runs elsewhere brings its C library along.
   own.isStatic = !options.tuneOn.empty();

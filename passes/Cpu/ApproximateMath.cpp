@@ -81,11 +81,11 @@ Value constant(ImplicitLocOpBuilder &b, Type type, int64_t value) {
 
 class Expander {
 public:
-  Expander(const Machine &machine) {
+  Expander(const Machine &machine, bool loose) {
     hasMaximum = machine.keepsNaN();
     hasDoubleToHalf = machine.convertsHalf() && !llvm::Triple(machine.triple).isX86();
     hasHalf = machine.convertsHalf();
-    traits = {machine.fusesMultiplyAdd(), machine.rounds()};
+    traits = {machine.fusesMultiplyAdd(), machine.rounds(), loose};
   }
 
   /// The value `op` is replaced by; null: it stays.
@@ -338,7 +338,7 @@ struct ApproximateMath : burin::impl::ApproximateMathBase<ApproximateMath> {
       getOperation().emitError() << "unknown machine '" << machineName << "', expected one of: " << machineNames();
       return signalPassFailure();
     }
-    Expander expander(*machine);
+    Expander expander(*machine, loose);
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       if (isa_and_nonnull<math::MathDialect, arith::ArithDialect>(op->getDialect()) || isa<vector::ReductionOp>(op))

@@ -180,6 +180,8 @@ V MathFunctions::expRest(V r) {
 }
 
 V MathFunctions::exp(V x) {
+  if (isLoose())
+    return looseExp(x);
   V clamped = isDouble ? clamp(x, -760, 720) : clamp(x, -110, 90), rest;
   V n = splitExponent(clamped, rest);
   V result = add(fma(mul(rest, rest), expRest(rest), rest), c(1));
@@ -305,7 +307,7 @@ V MathFunctions::powConstant(V x, double y) {
 }
 
 V MathFunctions::pow(V x, V y) {
-  if (!isDouble)
+  if (!isDouble && !isLoose())
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.pow(v[0], v[1]); }, {x, y});
   V magnitude = abs(x);
   V result = exp(mul(y, log(magnitude)));
@@ -351,6 +353,8 @@ V MathFunctions::cbrt(V x) {
 // -------------------------------------------------------------------------------
 
 V MathFunctions::tanh(V x) {
+  if (isLoose())
+    return looseTanh(x);
   // expm1(2|x|) / (expm1(2|x|) + 2)
   V magnitude = abs(x);
   V limit = c(isDouble ? 22 : 10);
@@ -431,6 +435,8 @@ V MathFunctions::erfInside(V x) {
 }
 
 V MathFunctions::erf(V x) {
+  if (isLoose())
+    return looseErf(x);
   if (isDouble) {
     V a = abs(x);
     V outside = copySign(sub(c(1), erfc(a)), x);
@@ -484,6 +490,8 @@ V MathFunctions::cosRest(V r) {
   return fma(mul(z, z), p, fma(z, c(-0.5), c(1)));
 }
 V MathFunctions::sin(V x) {
+  if (isLoose())
+    return looseSine(x, 0);
   if (!isDouble)
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.sin(v[0]); }, {x});
   auto [r, n] = reduceAngle(x);
@@ -494,6 +502,8 @@ V MathFunctions::sin(V x) {
   return select(equal(x, c(0)), x, select(isSet(n, 2), neg(value), value));
 }
 V MathFunctions::cos(V x) {
+  if (isLoose())
+    return looseSine(x, 1);
   if (!isDouble)
     return wide([](MathFunctions &f, ArrayRef<V> v) { return f.cos(v[0]); }, {x});
   auto [r, n] = reduceAngle(x);

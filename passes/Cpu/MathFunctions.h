@@ -8,8 +8,9 @@
 namespace burin::cpu {
 
 struct MathTraits {
-  bool fma;   // a fused multiplication-addition is an instruction
-  bool round; // and so is rounding to an integer
+  bool fma;           // a fused multiplication-addition is an instruction
+  bool round;         // and so is rounding to an integer
+  bool loose = false; // fewer operations, larger errors: exp, tanh, erf, sin, cos and pow of f32
 };
 
 /// All values that one MathFunctions meets have the shape it was made for; integer values have the floats' width.
@@ -55,6 +56,8 @@ private:
   V sinRest(V r), cosRest(V r), atanRest(V x), erfcxPolynomial(V x), erfInside(V x), asinRest(V z);
   /// Computes in f64 what is not worth polynomials of its own.
   template <typename F> V wide(F function, llvm::ArrayRef<V> operands);
+  bool isLoose() const { return traits.loose && !isDouble; }
+  V looseExp(V x), looseTanh(V x), looseErf(V x), looseSine(V x, int64_t shift);
 
   mlir::ImplicitLocOpBuilder &b;
   mlir::Type type, element, integer;

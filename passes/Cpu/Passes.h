@@ -16,10 +16,10 @@ namespace burin {
 /// include/burin/runtime.h) which calls private kernels, identical kernels once; module attribute `burin.layers`: an
 /// array of {name, kind, flops, bytes, symbol of the kernel, weight_bytes where there are any, operand_type where
 /// that is i8} in running order.
-void buildCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
+void buildCpuPipeline(mlir::OpPassManager &pm, const Machine &machine, bool looseMath = false);
 
 /// All of it behind cpu-outline-kernels: for targets that take some kernels out in between.
-void finishCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
+void finishCpuPipeline(mlir::OpPassManager &pm, const Machine &machine, bool looseMath = false);
 
 void registerCpuPasses();
 

@@ -11,7 +11,8 @@ def ApproximateMath : Pass<"cpu-approximate-math", "mlir::func::FuncOp"> {
     go through f32. What the machine has as an instruction stays. After it no operation is left that LLVM would turn into a call.
     Example: test/passes/Cpu/approximate-math.mlir#exp
   }];
-  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
+                 Option<"loose", "loose", "bool", "false", "exp, tanh, erf, sin, cos and pow of f32 with fewer operations and the larger errors of README.md">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::vector::VectorDialect"];
 }
 

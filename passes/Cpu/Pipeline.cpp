@@ -14,7 +14,8 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
-static void lowerOutlined(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel) {
+static void lowerOutlined(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel,
+                          bool looseMath) {
   std::string name = machine.name.str();
   pm.addPass(createMakeEntry());
   pm.addPass(createLowerCalls());
@@ -32,22 +33,22 @@ static void lowerOutlined(OpPassManager &pm, const Machine &machine, const Paral
 
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   // Before CSE, which shares the polynomials' constants.
-  kernels.addPass(createApproximateMath({name}));
+  kernels.addPass(createApproximateMath({name, looseMath}));
   kernels.addPass(createCSEPass());
   kernels.addPass(createLowerToLLVM({name}));
 
   pm.addPass(createConvertFunctions({name}));
 }
 
-void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
+void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine, bool looseMath) {
   pm.addPass(createOutlineKernels());
-  finishCpuPipeline(pm, machine);
+  finishCpuPipeline(pm, machine, looseMath);
 }
 
-void burin::finishCpuPipeline(OpPassManager &pm, const Machine &machine) {
+void burin::finishCpuPipeline(OpPassManager &pm, const Machine &machine, bool looseMath) {
   ParallelizeKernelsOptions parallel;
   parallel.machineName = machine.name.str();
-  lowerOutlined(pm, machine, parallel);
+  lowerOutlined(pm, machine, parallel, looseMath);
 }
 
 namespace {
@@ -56,6 +57,7 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
                               llvm::cl::init("host")};
   Option<int64_t> minimalPart{*this, "minimal-part", llvm::cl::desc("of cpu-parallelize-kernels"),
                               llvm::cl::init(ParallelizeKernelsOptions().minimalPart)};
+  Option<bool> looseMath{*this, "loose-math", llvm::cl::desc("`loose` of cpu-approximate-math"), llvm::cl::init(false)};
 };
 } // namespace
 
@@ -66,7 +68,7 @@ void burin::registerCpuPasses() {
       [](OpPassManager &pm, const CpuPipelineOptions &options) {
         if (const Machine *machine = findMachine(options.machine)) {
           pm.addPass(createOutlineKernels());
-          lowerOutlined(pm, *machine, {machine->name.str(), options.minimalPart});
+          lowerOutlined(pm, *machine, {machine->name.str(), options.minimalPart}, options.looseMath);
         } else
           llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
       });

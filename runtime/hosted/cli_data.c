@@ -132,8 +132,8 @@ int burin_cli_allocate_outputs(burin_cli *cli, burin_error *error) {
 static double half_to_double(uint16_t half) {
   int exponent = half >> 10 & 31, mantissa = half & 1023;
   double value = exponent == 31 ? (mantissa ? NAN : INFINITY)
-                 : exponent     ? ldexp(1024 + mantissa, exponent - 25)
-                                : ldexp(mantissa, -24);
+                 : exponent     ? (1024 + mantissa) * (double)(1 << exponent) / (1 << 25)
+                                : mantissa / (double)(1 << 24);
   return half & 0x8000 ? -value : value;
 }
 

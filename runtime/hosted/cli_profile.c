@@ -54,10 +54,12 @@ static void print_table(const burin_cli *cli, const burin_measured *measured) {
     char index[16];
     int is_memory;
     double ms = measured->layer_ms[i], roof = 1e3 * burin_least_time(roofline, model, layer, &is_memory);
-    flops += (double)layer->flops;
-    bytes += (double)layer->bytes;
     inside += ms;
-    least += ms > 0 ? roof : 0; /* not what an early exit or a branch has left out */
+    if (ms > 0) { /* not what an early exit or a branch has left out */
+      flops += (double)layer->flops;
+      bytes += (double)layer->bytes;
+      least += roof;
+    }
     if (cli->options.profile_layer >= 0 && cli->options.profile_layer != i)
       continue;
     snprintf(index, sizeof index, "%" PRIu32, i);

@@ -31,7 +31,7 @@ static void write_layer(FILE *f, const burin_cli *cli, const burin_measured *mea
   write_text(f, layer->kind);
   fprintf(f,
           ",\"flops\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"weight_bytes\":%" PRIu64
-          ",\"median_ms\":%.6f,\"roofline_ms\":%.6f,\"bound\":\"%s\",\"gflops\":%.3f,\"gbytes\":%.3f}}",
+          ",\"median_ms\":%.6f,\"roofline_ms\":%.9f,\"bound\":\"%s\",\"gflops\":%.3f,\"gbytes\":%.3f}}",
           layer->flops, layer->bytes, layer->weight_bytes, ms, least, is_memory ? "memory" : "fma",
           ms > 0 ? (double)layer->flops / ms / 1e6 : 0, ms > 0 ? (double)layer->bytes / ms / 1e6 : 0);
 }
@@ -44,7 +44,7 @@ void burin_cli_write_trace(const burin_cli *cli, const burin_measured *measured,
   for (uint32_t i = 0; i < model->num_layers; ++i)
     least += measured->last_begin[i] >= 0 ? burin_least_time(roofline, model, &model->layers[i], &is_memory) * 1e3 : 0;
   fprintf(f,
-          "{\"displayTimeUnit\":\"ms\",\"profile\":{\"run_ms\":%.6f,\"roofline_ms\":%.6f,\"runs\":%zu,\"threads\":%d,"
+          "{\"displayTimeUnit\":\"ms\",\"profile\":{\"run_ms\":%.6f,\"roofline_ms\":%.9f,\"runs\":%zu,\"threads\":%d,"
           "\"gflops_peak\":%.3f,\"gops_peak\":%.3f,\"bandwidth\":[",
           measured->run_ms, least, measured->runs, cli->options.threads, roofline->float_peak / 1e9,
           roofline->byte_peak / 1e9);

@@ -24,6 +24,7 @@ import numpy as np
 feed = dict(np.load(sys.argv[2]))
 import onnxruntime as runtime
 begin = time.perf_counter()
+runtime.set_default_logger_severity(4)
 options = runtime.SessionOptions()
 options.intra_op_num_threads = 1
 session = runtime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
@@ -32,20 +33,31 @@ print(time.perf_counter() - begin)
 """
 
 
-def measure(words, rounds):
-    """Least seconds and most kilobytes of a command, and what it printed."""
-    seconds, memory, said = float("inf"), 0, ""
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        said, error = child.stdout.read(), child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = min(seconds, time.perf_counter() - begin)
-        memory = max(memory, usage.ru_maxrss)
-        child.returncode = status
-        if status:
-            raise RuntimeError(error.strip().splitlines()[-1] if error.strip() else f"status {status}")
-    return seconds, memory, said
+def measure(words):
+    """Seconds of a command, and what it printed."""
+    begin = time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True)
+    seconds = time.perf_counter() - begin
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"status {done.returncode}")
+    return seconds, done.stdout
+
+
+# A process counts the memory of the one that it was split from: this small one says what its child held.
+HOLDER = """
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  struct rusage usage;
+  int status;
+  pid_t child = fork();
+  if (child == 0) return execv(argv[1], argv + 1);
+  wait4(child, &status, 0, &usage);
+  return printf("%ld\\n", usage.ru_maxrss) < 0 || argc < 2 || status;
+}
+"""
 
 
 def main():
@@ -60,7 +72,8 @@ def main():
         name, inputs = os.path.basename(path)[:-5], path[:-5] + ".inputs.npz"
         shapes = [w for key, value in np.load(inputs).items() for w in ("--shape", f"{key}=" + "x".join(map(str, value.shape)))]
         with tempfile.TemporaryDirectory() as folder:
-            program, out = os.path.join(folder, name), os.path.join(folder, "y.npz")
+            program, out, holder = os.path.join(folder, name), os.path.join(folder, "y.npz"), os.path.join(folder, "holder")
+            subprocess.run(["cc", "-xc", "-", "-o", holder], input=HOLDER, text=True, check=True)
             subprocess.run([os.path.join(a.bin, "burin-compile"), path, "-o", program, *shapes, *a.compile.split()], check=True, stderr=subprocess.DEVNULL)
             described = subprocess.run([program, "--describe"], capture_output=True, text=True, check=True).stdout
             bench = subprocess.run([program, "--inputs", inputs, "--bench=0.3"], capture_output=True, text=True, check=True).stdout
@@ -69,11 +82,10 @@ def main():
             # In turns, so that a machine that changes its clock hits both.
             own, peer, session, memory = [], [], [], 0
             for _ in range(a.rounds):
-                seconds, most, _ = measure([program, "--inputs", inputs, "--outputs", out], 1)
-                own.append(seconds)
-                memory = max(memory, most)
+                own.append(measure([program, "--inputs", inputs, "--outputs", out])[0])
+                memory = max(memory, int(measure([holder, program, "--inputs", inputs, "--outputs", out])[1].split()[-1]))
                 try:
-                    seconds, _, said = measure([sys.executable, "-c", PEER, path, inputs], 1)
+                    seconds, said = measure([sys.executable, "-c", PEER, path, inputs])
                     peer.append(seconds)
                     session.append(float(said))
                 except RuntimeError:  # not installed

@@ -268,8 +268,39 @@ static void test_features(void) {
 static void test_features(void) {}
 #endif
 
+static int32_t halve(const burin_tensor *inputs, burin_tensor *outputs, void *arena, const void *weights,
+                     const burin_context *context) {
+  (void)arena, (void)weights, (void)context;
+  const volatile float *x = inputs[0].data;
+  volatile float *y = outputs[0].data;
+  for (int i = 0; i < 6; ++i)
+    y[i] = x[i] * 0.5f;
+  return BURIN_OK;
+}
+
+/* A model compiled with --flush-denormals takes them as zero, and leaves its caller's setting alone. */
+static void test_flush_denormals(void) {
+#if defined(__x86_64__) || defined(__aarch64__)
+  static const burin_variant halving[] = {{"base", 0, halve}};
+  burin_model model = make_model();
+  model.variants = halving;
+  model.num_variants = 1;
+  _Alignas(64) char arena[128];
+  volatile float tiny = 2e-38f;
+  float x[6] = {2e-38f, 1e-40f, 1}, y[6] = {0};
+  burin_tensor in = {.data = x, .dtype = BURIN_FLOAT, .rank = 2, .dims = {2, 3}}, out = in;
+  out.data = y;
+  burin_context context = {.abi_version = BURIN_ABI_VERSION, .arena = arena, .arena_bytes = sizeof arena};
+  CHECK(burin_run(&model, &context, &in, &out) == BURIN_OK && y[0] > 0 && y[1] > 0 && y[2] == 0.5f);
+  model.flags |= BURIN_FLUSH_DENORMALS;
+  CHECK(burin_run(&model, &context, &in, &out) == BURIN_OK && y[0] == 0 && y[1] == 0 && y[2] == 0.5f);
+  CHECK(tiny * 0.5f > 0);
+#endif
+}
+
 int main(void) {
   test_run();
+  test_flush_denormals();
   test_check_model();
   test_free_dims();
   test_plan();

@@ -1,5 +1,12 @@
 // RUN: burin-opt %s --cpu-approximate-math=machine=x86-64-v4 | FileCheck %s
 // RUN: burin-opt %s --cpu-approximate-math=machine=x86-64 | FileCheck %s --check-prefix=SSE2
+// RUN: burin-opt %s "--cpu-approximate-math=machine=x86-64-v4 loose" | FileCheck %s --check-prefix=LOOSE
+
+// Loose forms: no second factor for denormals, sines in f32.
+// LOOSE-LABEL: @exp
+// LOOSE-COUNT-1: arith.shli
+// LOOSE-NOT: arith.shli
+// LOOSE: return
 
 // Case exp: a polynomial; no function is left.
 // CHECK-LABEL: @exp
@@ -73,5 +80,16 @@ func.func @instructions(%x: f32) -> f32 {
 func.func @relu(%x: vector<16xf32>) -> vector<16xf32> {
   %zero = arith.constant dense<0.0> : vector<16xf32>
   %y = arith.maximumf %x, %zero : vector<16xf32>
+  return %y : vector<16xf32>
+}
+
+// Case sine: in f64, and in f32 where it may be loose.
+// CHECK-LABEL: @sine
+// CHECK: arith.extf
+// LOOSE-LABEL: @sine
+// LOOSE-NOT: arith.extf
+// LOOSE: return
+func.func @sine(%x: vector<16xf32>) -> vector<16xf32> {
+  %y = math.sin %x : vector<16xf32>
   return %y : vector<16xf32>
 }

@@ -116,7 +116,7 @@ def call(args):
     return done.stdout
 
 
-def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None, parallel=False):
+def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None, parallel=False, loose=False):
     """Gives the outputs' new contents (and the best time in microseconds when repeats > 1). `parallel`: every loop that can be is split, and must give the
     same bits when its parts run backwards and on three threads."""
     triple, cpu, features, cc, runner = TARGETS[machine]
@@ -124,7 +124,7 @@ def run(text, inputs, outputs, machine, opt="burin-opt", repeats=1, keep=None, p
         at = lambda name: os.path.join(keep or folder, name)
         open(at("in.mlir"), "w").write(text)
         open(at("main.c"), "w").write(HARNESS)
-        call([opt, at("in.mlir"), f"--cpu=machine={machine}" + (" minimal-part=1" if parallel else ""), "-o", at("llvm.mlir")])
+        call([opt, at("in.mlir"), f"--cpu=machine={machine}" + (" minimal-part=1" if parallel else "") + (" loose-math" if loose else ""), "-o", at("llvm.mlir")])
         call(["mlir-translate", "--mlir-to-llvmir", at("llvm.mlir"), "-o", at("out.ll")])
         call(["llc", "-O2", "-filetype=obj", "-relocation-model=pic", f"-mtriple={triple}", f"-mcpu={cpu}", f"-mattr={features}", at("out.ll"), "-o", at("out.o")])
         undefined = [line.split()[-1] for line in call(["llvm-nm", "-u", at("out.o")]).splitlines()]
