@@ -57,7 +57,7 @@ struct CompileOptions {
   std::string arenaSection; // of an arena in the library; empty: the caller lends one
   bool isStatic = false;
   bool compressWeights = false; // of programs
-  bool isDynamic = false; // input hints are ignored
+  bool isDynamic = false;       // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;
   int64_t opset = -1; // of --emit=onnx; -1: the newest at which ONNX Runtime loads the graph

@@ -13,9 +13,13 @@ void registerQuantPasses() {
   registerCorrectBiases();
   registerEqualizeLayers();
   registerInsertQdq();
+  registerPruneChannels();
+  registerPruneWeights();
   registerQuantizeDynamic();
   registerQuantizeWeights();
   registerRequireIntegers();
+  registerRoundWeights();
+  registerShareWeights();
   registerSmoothProducts();
 }
 
