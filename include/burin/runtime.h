@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define BURIN_ABI_VERSION 2u
+#define BURIN_ABI_VERSION 3u
 #define BURIN_MODEL_MAGIC 0x4e525542u /* "BURN", little endian */
 #define BURIN_MAX_RANK 8
 #define BURIN_ALIGNMENT 64 /* bytes: of the arena, the weights and each slot in them */
@@ -92,10 +92,13 @@ typedef struct burin_tensor_info {
 
 /* One step of the compiled program, in the order they run: what a profile shows as a line. */
 typedef struct burin_layer_info {
-  const char *name; /* ONNX node names it was made from, joined by '+' */
-  const char *kind; /* "conv", "matmul", "elementwise", ... */
-  uint64_t flops;   /* multiplications and additions counted one each */
-  uint64_t bytes;   /* operands read and results written, each once */
+  const char *name;      /* ONNX node names it was made from, joined by '+' */
+  const char *kind;      /* "conv", "matmul", "elementwise", ... */
+  uint64_t flops;        /* multiplications and additions counted one each */
+  uint64_t bytes;        /* operands read and results written, each once */
+  uint64_t weight_bytes; /* of these, what comes from the weight section */
+  int32_t dtype;         /* of what is multiplied: BURIN_INT8 or BURIN_FLOAT, whose peaks differ */
+  int32_t reserved;
 } burin_layer_info;
 
 typedef enum burin_encoding { BURIN_RAW = 0, BURIN_PACKED = 1 } burin_encoding;
@@ -141,7 +144,12 @@ typedef struct burin_variant {
   burin_entry entry;
 } burin_variant;
 
-enum { BURIN_NEEDS_ALLOCATOR = 1u << 0, BURIN_HAS_FREE_DIMS = 1u << 1, BURIN_CODED_WEIGHTS = 1u << 2 };
+typedef enum burin_model_flag {
+  BURIN_NEEDS_ALLOCATOR = 1u << 0,
+  BURIN_HAS_FREE_DIMS = 1u << 1,
+  BURIN_FLUSH_DENORMALS = 1u << 2, /* burin_run computes with denormals as zero, and restores what was set before */
+  BURIN_CODED_WEIGHTS = 1u << 3
+} burin_model_flag;
 
 typedef struct burin_model {
   uint32_t magic;       /* BURIN_MODEL_MAGIC */

@@ -27,7 +27,7 @@ struct QuantizeOptions {
   bool floats = false;               // arithmetic stays float
   double smooth = 0;                 // strength of SmoothQuant; 0: none
   bool dynamic = false;              // ranges at run time
-  std::string weightsOnly;           // int8, int4
+  std::string weightsOnly;           // int8, int4, f16, bf16
   int64_t block = 0;                 // of weights that share a scale
   bool asymmetric = false, matmulNBits = false;
   std::optional<double> maxDrop, minSqnr; // of accuracy

@@ -51,6 +51,22 @@ def InsertQdq : Pass<"quant-insert-qdq", "::mlir::ModuleOp"> {
     ListOption<"only", "only", "std::string", "names of nodes or operators to quantize; all where not given">];
 }
 
+def OptimizeRounding : Pass<"quant-optimize-rounding", "::mlir::ModuleOp"> {
+  let summary = "Round weights up or down by what the layer computes";
+  let description = [{
+    Matches Conv, Gemm and MatMul with constant weights of whose input the moments are known (`burin.moments`). Makes each weight the
+    multiple of its scale below or above it, so that the layer's result on the calibration data changes least, and the bias keep
+    the mean. Run before `quant-insert-qdq`, with its options, in place of `quant-correct-biases`. Must not move the largest weight
+    of a channel, which is its scale. Example: test/passes/Quant/optimize-rounding.mlir#pair
+  }];
+  let options = [
+    Option<"perChannel", "per-channel", "bool", "true", "a scale for each output channel of a weight">,
+    Option<"powerOfTwo", "power-of-two", "bool", "false", "scales are powers of two">,
+    Option<"reduceRange", "reduce-range", "bool", "false", "weights of 7 bits">,
+    Option<"keepBiases", "keep-biases", "bool", "false", "leave biases alone: rounding keeps the mean as well as it can">,
+    Option<"walks", "walks", "int", "8", "walks over the weights of a layer, at most">];
+}
+
 def PruneChannels : Pass<"quant-prune-channels", "::mlir::ModuleOp"> {
   let summary = "Take the least important channels out of the graph";
   let description = [{
@@ -104,8 +120,8 @@ def QuantizeWeights : Pass<"quant-quantize-weights", "::mlir::ModuleOp"> {
   let summary = "Store weights of matrix products and embeddings as integers";
   let description = [{
     Matches MatMul and Gemm with constant weights of two dims, and Gather of rows of a constant table. Makes DequantizeLinear
-    of 8 or 4 bits with a scale for each `block` of the summed dim (0: for each output channel), or com.microsoft's MatMulNBits;
-    rows of a table are 8 bits with a scale a row. Activations stay float. Must not touch weights of fewer than `least`
+    of 8 or 4 bits with a scale for each `block` of the summed dim (0: for each output channel) or of a table's rows, or
+    com.microsoft's MatMulNBits; scales are those of least squared error. Activations stay float. Must not touch weights of fewer than `least`
     elements or what `keep` names. Example: test/passes/Quant/quantize-weights.mlir#blocks
   }];
   let options = [
@@ -127,19 +143,14 @@ def RequireIntegers : Pass<"quant-require-integers", "::mlir::ModuleOp"> {
 }
 
 def RoundWeights : Pass<"quant-round-weights", "::mlir::ModuleOp"> {
-  let summary = "Round weights up or down by what the layer computes";
+  let summary = "Store constants of floats as f16 or bf16";
   let description = [{
-    Matches Conv, Gemm and MatMul with constant weights of whose input the moments are known (`burin.moments`). Makes each weight the
-    multiple of its scale below or above it, so that the layer's result on the calibration data changes least, and the bias keep
-    the mean. Run before `quant-insert-qdq`, with its options, in place of `quant-correct-biases`. Must not move the largest weight
-    of a channel, which is its scale. Example: test/passes/Quant/round-weights.mlir#pair
+    Matches constants of f32. Makes constants of `type`, rounded to nearest even, and a Cast back to f32: computation stays what it was.
+    Must not touch those of fewer than `least` elements, or of numbers beyond the type's largest.
+    Example: test/passes/Quant/round-weights.mlir#cast
   }];
-  let options = [
-    Option<"perChannel", "per-channel", "bool", "true", "a scale for each output channel of a weight">,
-    Option<"powerOfTwo", "power-of-two", "bool", "false", "scales are powers of two">,
-    Option<"reduceRange", "reduce-range", "bool", "false", "weights of 7 bits">,
-    Option<"keepBiases", "keep-biases", "bool", "false", "leave biases alone: rounding keeps the mean as well as it can">,
-    Option<"walks", "walks", "int", "8", "walks over the weights of a layer, at most">];
+  let options = [Option<"type", "type", "std::string", "\"f16\"", "f16 or bf16">,
+                 Option<"least", "least", "int64_t", "1024", "elements of the smallest constant that is worth it">];
 }
 
 def ShareWeights : Pass<"quant-share-weights", "::mlir::ModuleOp"> {

@@ -13,6 +13,7 @@ void registerQuantPasses() {
   registerCorrectBiases();
   registerEqualizeLayers();
   registerInsertQdq();
+  registerOptimizeRounding();
   registerPruneChannels();
   registerPruneWeights();
   registerQuantizeDynamic();

@@ -1,9 +1,9 @@
-// Rounding up or down is decided a layer at a time by what the layer then computes, not by which integer is nearer.
-#include "passes/Quant/Plan.h"
-#include "passes/Quant/Reconstruct.h"
+// Weights stored as f16 or bf16: every constant of floats is rounded and cast back, so that the graph computes as
+// before.
+#include "passes/Quant/Passes.h"
 #include "passes/Quant/Rewriting.h"
-#include "passes/Quant/Weights.h"
-#include <cmath>
+
+#include "llvm/ADT/APFloat.h"
 
 using namespace mlir;
 
@@ -22,49 +22,48 @@ public:
     func::FuncOp main = mainOf(getOperation());
     if (!main || main.isExternal())
       return;
-    unsigned count = 0;
-    for (Operation *op : getWeighted(main)) {
-      if (op->hasAttr(keepFloatAttr))
-        continue;
-      if (!rowsOf(op) || !getMoments(op)) {
-        missed(op, passName, "Weights", "nothing was measured of what it multiplies");
-        continue;
-      }
-      round(op);
-      passed(op, passName, "Weights");
-      ++count;
+    if (type != "f16" && type != "bf16") {
+      main.emitError() << "expected the type f16 or bf16, got '" << type << "'";
+      return signalPassFailure();
     }
-    eraseUnused(main);
+    unsigned count = 0;
+    for (Operation &op : llvm::make_early_inc_range(main.front()))
+      count += round(&op);
     counted(getOperation(), passName, count);
   }
 
 private:
-  void round(Operation *op) {
-    SmallVector<float> weight = onnx::getFloats(floatConstant(op->getOperand(1)));
-    WeightOptions options{{true, 8}, perChannel, powerOfTwo, reduceRange};
-    WeightShape shape = weightShape(op, perChannel);
-    SmallVector<float> scales = chooseWeightScales(weight, shape, options, {});
-    Reconstruction reconstruction(op, !keepBiases);
-    const Rows &rows = reconstruction.rows();
-    float limit = weightLimit(options);
-    auto nearest = [&](int64_t i, float value) {
-      float scale = scales[shape.channelOf(i)];
-      return std::clamp(std::nearbyint(value / scale), -limit, limit) * scale;
-    };
-    SmallVector<float> rounded(weight.size());
-    for (auto [i, w] : llvm::enumerate(weight))
-      rounded[i] = nearest(i, w);
-    // The largest weight of a channel is exact and stays: it is what the scale will be read off again.
-    auto choose = [&](int64_t row, int64_t j, float target) {
-      int64_t i = rows.at(row, j);
-      float scale = scales[shape.channelOf(i)], w = weight[i];
-      if (std::abs(w) >= limit * scale * 0.9999f)
-        return rounded[i];
-      float down = std::floor(w / scale) * scale, up = down + scale;
-      return std::abs(target - down) <= std::abs(target - up) ? nearest(i, down) : nearest(i, up);
-    };
-    reconstruction.walk(weight, rounded, choose, walks);
-    reconstruction.replace(weight, rounded);
+  bool round(Operation *op) {
+    if (op->getNumResults() != 1 || !isConstant(op->getResult(0)))
+      return false;
+    Value old = op->getResult(0);
+    ElementsAttr value = floatConstant(old);
+    auto wide = dyn_cast<RankedTensorType>(old.getType());
+    if (!value || !wide || wide.getNumElements() < least)
+      return false;
+    bool isHalf = type == "f16", lost;
+    OpBuilder b(op);
+    b.setInsertionPointAfter(op);
+    SmallVector<float> numbers = onnx::getFloats(value);
+    SmallVector<char> raw(2 * numbers.size());
+    for (auto [i, number] : llvm::enumerate(numbers)) {
+      APFloat narrow(number);
+      narrow.convert(isHalf ? APFloat::IEEEhalf() : APFloat::BFloat(), APFloat::rmNearestTiesToEven, &lost);
+      if (!narrow.isFinite()) {
+        missed(op, passName, "Constant", "a number is beyond the largest of the type");
+        return false;
+      }
+      uint16_t bits = narrow.bitcastToAPInt().getZExtValue();
+      std::memcpy(&raw[2 * i], &bits, 2);
+    }
+    Type element = isHalf ? Type(b.getF16Type()) : b.getBF16Type();
+    Value stored = constant(b, old.getLoc(), onnx::makeConstantAttr(wide.clone(element), raw, "rounded"));
+    Value cast = make<onnx::CastOp>(b, named(old.getLoc(), "_widened"), wide, stored,
+                                    b.getNamedAttr("to", b.getI64IntegerAttr(1)));
+    passed(op, passName, "Constant");
+    old.replaceAllUsesWith(cast);
+    op->erase();
+    return true;
   }
 };
 
