@@ -130,8 +130,8 @@ public:
   llvm::ArrayRef<Extra> extras() const { return operands; }
   /// Applied to each vector in registers, or worth a loop of its own?
   bool isLong() const { return longBody; }
-  /// `accumulator`: scalar or vector. `extra(i)`: the value of extra operand i, scalar or vector likewise. With `until`,
-  /// a value of the body, no more than that.
+  /// `accumulator`: scalar or vector. `extra(i)`: the value of extra operand i, scalar or vector likewise. With
+  /// `until`, a value of the body, no more than that.
   Value apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra, Value until = nullptr) const;
   /// What the body yields; null without one.
   Value yielded() const;
