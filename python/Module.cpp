@@ -153,12 +153,12 @@ struct Context {
   bool hold(uint64_t wanted) {
     if (context.arena && context.arena_bytes >= wanted)
       return true;
-    std::free(context.arena);
+    burin_arena_release(context.arena);
     context.arena = burin_arena_allocate(wanted);
     context.arena_bytes = context.arena ? wanted : 0;
     return context.arena;
   }
-  ~Context() { std::free(context.arena); }
+  ~Context() { burin_arena_release(context.arena); }
 };
 
 // Does this array lie in memory as the model takes it?

@@ -2,6 +2,7 @@
 // shapes leave constants; nothing else is optimized here, because what this file emits is what optimized kernels are
 // judged by.
 #include "dialects/Nn/Element.h"
+#include "dialects/Nn/Stored.h"
 #include "dialects/Nn/Winograd.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
@@ -338,7 +339,50 @@ struct ElementBuilder {
     });
   }
 
+  /// `bytes` of a memref of i8 from `at` on, little endian, as one integer.
+  Value loadBytes(Value memref, Value at, int64_t bytes) {
+    Type type = b.getIntegerType(8 * bytes);
+    Value all;
+    for (int64_t i = 0; i < bytes; ++i) {
+      Value byte = memref::LoadOp::create(b, loc, memref, add(at, index(i)));
+      if (bytes > 1)
+        byte = arith::ExtUIOp::create(b, loc, type, byte);
+      Value distance = arith::ConstantIntOp::create(b, loc, type, 8 * i);
+      byte = i ? arith::ShLIOp::create(b, loc, byte, distance).getResult() : byte;
+      all = all ? arith::OrIOp::create(b, loc, all, byte).getResult() : byte;
+    }
+    return all;
+  }
+
+  /// Element [k, n] of what a StoredLayout stands for.
+  Value loadStored(MatmulOp matmul, Value k, Value n) {
+    StoredLayout layout = storedLayout(matmul);
+    Value rhs = matmul.getRhs(), block = div(n, index(layout.block)), lane = rem(n, index(layout.block));
+    Value width = min(index(layout.block), sub(index(layout.n), mul(block, index(layout.block))));
+    Value group = div(k, index(layout.run)), row = rem(k, index(layout.run));
+    Value start =
+        add(mul(block, index(layout.block * layout.columnBytes())), mul(mul(group, index(layout.groupBytes())), width));
+    Value word = div(row, index(layout.perWord())), bit = mul(rem(row, index(layout.perWord())), index(layout.bits));
+    Value at = add(add(start, mul(width, index(layout.headBytes()))), mul(add(mul(word, width), lane), index(4)));
+    Type i32 = b.getI32Type();
+    auto integer = [&](int64_t value) -> Value { return arith::ConstantIntOp::create(b, loc, i32, value); };
+    Value number = arith::ShRUIOp::create(b, loc, loadBytes(rhs, at, 4), arith::IndexCastOp::create(b, loc, i32, bit));
+    number = arith::AndIOp::create(b, loc, number, integer(layout.mask()));
+    Value zero = integer(layout.middle());
+    if (layout.zeros)
+      zero = arith::ExtUIOp::create(b, loc, i32,
+                                    loadBytes(rhs, add(add(start, mul(width, index(layout.scaleBytes))), lane), 1));
+    number = arith::SIToFPOp::create(b, loc, acc, arith::SubIOp::create(b, loc, number, zero));
+    Value scale = loadBytes(rhs, add(start, mul(lane, index(layout.scaleBytes))), layout.scaleBytes);
+    scale = arith::BitcastOp::create(b, loc, matmul.getStoredAttr().getScale(), scale);
+    return arith::MulFOp::create(b, loc, number, toAccumulator(scale, false));
+  }
+
   Value accumulate(MatmulOp matmul) {
+    if (matmul.getStored())
+      return reduce({index(0)}, {extent(matmul.getLhs(), 1)}, zero(), [&](ArrayRef<Value> k, Value sum) {
+        return multiplyAdd(load(matmul.getLhs(), {at[0], k[0]}), loadStored(matmul, k[0], at[1]), sum);
+      });
     Value lhs = matmul.getLhs(), rhs = matmul.getRhs();
     int64_t rank = initType.getRank();
     Value m = at[rank - 2], n = at[rank - 1];

@@ -1,5 +1,6 @@
 // The nn dialect's registration, effects and epilogue helpers. Checks on what an op holds lie in NnVerify.cpp.
 #include "dialects/Nn/Nn.h"
+#include "dialects/Nn/Stored.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -93,7 +94,19 @@ DotLayout burin::nn::dotLayout(MatmulOp matmul, int64_t block) {
 bool burin::nn::isPackedForDots(ConvOp conv) { return conv.getPacked() && conv.getKernel(); }
 bool burin::nn::isPackedForDots(MatmulOp matmul) {
   auto type = cast<ShapedType>(matmul.getRhs().getType());
-  return matmul.getPacked() && type.getElementType().isInteger(8) && type.hasRank() && type.getRank() == 2;
+  return matmul.getPacked() && !matmul.getStored() && type.getElementType().isInteger(8) && type.hasRank() &&
+         type.getRank() == 2;
+}
+
+StoredLayout burin::nn::storedLayout(MatmulOp matmul) {
+  StoredAttr stored = matmul.getStoredAttr();
+  return {stored.getBits(),
+          stored.getRun(),
+          cast<ShapedType>(matmul.getLhs().getType()).getShape().back(),
+          cast<ShapedType>(matmul.getInit().getType()).getShape().back(),
+          int64_t(*matmul.getPacked()),
+          stored.getScale().getIntOrFloatBitWidth() / 8,
+          stored.getZeros()};
 }
 
 // Effects exist on buffers only: every operand but the destination is read, the destination is overwritten.

@@ -15,6 +15,7 @@
 #define BURIN_NN_TD
 
 include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
@@ -123,8 +124,20 @@ def Nn_ConvTransposeOp : Nn_ComputeOp<"conv_transpose", (ins AnyShaped:$input, A
   }];
 }
 
+def Nn_StoredAttr : AttrDef<Nn_Dialect, "Stored"> {
+  let mnemonic = "stored";
+  let summary = "integers that stand for a constant matrix of floats";
+  let description = [{
+    Of `bits` (2, 4, 8), unsigned, a scale of type `scale` (f32 or f16) for each `run` rows of a column: u stands for (u - z) * scale. z is 2^(bits - 1)
+    or, with `zeros`, a byte that lies beside the scale. See Stored.h for where they lie.
+  }];
+  let parameters = (ins "int64_t":$bits, "int64_t":$run, "::mlir::Type":$scale, "bool":$zeros);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Nn_MatmulOp : Nn_ComputeOp<"matmul", (ins AnyShaped:$lhs, AnyShaped:$rhs),
-    (ins UnitAttr:$transpose_rhs, OptionalAttr<I64Attr>:$packed, UnitAttr:$lhs_unsigned, UnitAttr:$rhs_unsigned,
+    (ins UnitAttr:$transpose_rhs, OptionalAttr<I64Attr>:$packed, OptionalAttr<Nn_StoredAttr>:$stored,
+         UnitAttr:$lhs_unsigned, UnitAttr:$rhs_unsigned,
          DefaultValuedAttr<I64Attr, "0">:$lhs_zero_point, DefaultValuedAttr<I64Attr, "0">:$rhs_zero_point),
     "$lhs `,` $rhs `:` type($lhs) `,` type($rhs)"> {
   let summary = "matrix product, batched or not";
@@ -132,6 +145,8 @@ def Nn_MatmulOp : Nn_ComputeOp<"matmul", (ins AnyShaped:$lhs, AnyShaped:$rhs),
     lhs [b..., m, k], rhs [b..., k, n] (or [b..., n, k] with `transpose_rhs`), result [b..., m, n]. A batch dim of 1 in lhs or rhs
     is repeated. A rhs of rank 2 serves all batches. With `packed = B` rhs is [ceil(n/B), k, B], rank 3, the last block filled up with zeros;
     with integers it is packed for dot products, see DotLayout in Nn.h: [ceil(n/B), bytes], rank 2, of i8.
+    With `packed = B` and `stored` floats are multiplied by what a run of bytes stands for, see StoredLayout in Stored.h: rhs [bytes] of i8, lhs of rank 2
+    with k known, n known. Products are summed in f32.
   }];
 }
 

@@ -1,5 +1,6 @@
 // What makes an nn op well formed: ranks, dims that must agree, and an epilogue that fits its operands.
 #include "dialects/Nn/Nn.h"
+#include "dialects/Nn/Stored.h"
 #include "dialects/Nn/Winograd.h"
 
 using namespace mlir;
@@ -169,9 +170,32 @@ LogicalResult ConvTransposeOp::verify() {
   return success();
 }
 
+// A product with integers that stand for floats.
+static LogicalResult verifyStored(MatmulOp op) {
+  auto lhs = cast<ShapedType>(op.getLhs().getType()), rhs = cast<ShapedType>(op.getRhs().getType()),
+       out = cast<ShapedType>(op.getInit().getType());
+  StoredAttr stored = op.getStoredAttr();
+  int64_t bits = stored.getBits();
+  if ((bits != 2 && bits != 4 && bits != 8) || stored.getRun() < 1 ||
+      !(stored.getScale().isF32() || stored.getScale().isF16()))
+    return op.emitOpError("expected 2, 4 or 8 bits, runs of 1 or more and scales of f32 or f16, got ") << stored;
+  if (lhs.getRank() != 2 || out.getRank() != 2 || !op.getPacked() || *op.getPacked() < 1 || op.getTransposeRhs() ||
+      !op.getAccumulatorType().isF32() || lhs.isDynamicDim(1) || out.isDynamicDim(1))
+    return op.emitOpError("expected matrices with known k and n, a block and sums of f32, got ")
+           << lhs << " -> " << out;
+  int64_t bytes = storedLayout(op).bytes();
+  if (!agree(lhs.getDimSize(0), out.getDimSize(0)) || rhs.getRank() != 1 || !rhs.getElementType().isInteger(8) ||
+      rhs.getDimSize(0) != bytes)
+    return op.emitOpError("expected as many rows in as out and ")
+           << bytes << " bytes of weights, got " << lhs << " x " << rhs << " -> " << out;
+  return success();
+}
+
 LogicalResult MatmulOp::verify() {
   if (failed(verifyEpilogue(*this)))
     return failure();
+  if (getStored())
+    return verifyStored(*this);
   auto lhs = cast<ShapedType>(getLhs().getType()), rhs = cast<ShapedType>(getRhs().getType()),
        out = cast<ShapedType>(getInit().getType());
   if (!lhs.hasRank() || !rhs.hasRank() || lhs.getRank() < 2 || lhs.getRank() != out.getRank())

@@ -22,7 +22,8 @@ using ::onnx::TypeProto;
 namespace burin::onnx {
 
 struct ShapeValues::Impl {
-  llvm::DenseMap<Value, TensorShapeProto> known;
+  // By pointer: what ONNX's functions hold of one operand stays where it is while another's is added.
+  llvm::DenseMap<Value, std::unique_ptr<TensorShapeProto>> known;
 };
 
 ShapeValues::ShapeValues() : impl(std::make_unique<Impl>()) {}
@@ -33,7 +34,7 @@ std::optional<SmallVector<int64_t>> ShapeValues::get(Value value) const {
   if (it == impl->known.end())
     return getConstantInts(value);
   return llvm::map_to_vector(
-      it->second.dim(), [](const auto &dim) { return dim.has_dim_value() ? dim.dim_value() : ShapedType::kDynamic; });
+      it->second->dim(), [](const auto &dim) { return dim.has_dim_value() ? dim.dim_value() : ShapedType::kDynamic; });
 }
 
 namespace {
@@ -124,8 +125,8 @@ struct NodeView {
     auto type = dyn_cast<RankedTensorType>(value.getType());
     if (it != values.impl->known.end()) {
       // ONNX propagates an empty list where it knows nothing of an operand: that is no value of this type.
-      bool fits = !type || !type.hasStaticShape() || type.getNumElements() == it->second.dim_size();
-      return fits ? &it->second : nullptr;
+      bool fits = !type || !type.hasStaticShape() || type.getNumElements() == it->second->dim_size();
+      return fits ? it->second.get() : nullptr;
     }
     if (!type || type.getRank() > 1 || !(type.getElementType().isInteger(64) || type.getElementType().isInteger(32)))
       return nullptr;
@@ -135,10 +136,10 @@ struct NodeView {
     auto ints = readInts(attr);
     if (!ints)
       return nullptr;
-    TensorShapeProto shape;
+    auto shape = std::make_unique<TensorShapeProto>();
     for (int64_t v : *ints)
-      shape.add_dim()->set_dim_value(v);
-    return &(values.impl->known[value] = std::move(shape));
+      shape->add_dim()->set_dim_value(v);
+    return (values.impl->known[value] = std::move(shape)).get();
   }
 };
 
@@ -246,7 +247,7 @@ struct Propagation : ::onnx::DataPropagationContext {
   }
   void addOutputData(size_t i, TensorShapeProto &&shape) override {
     if (i < view.op->getNumResults())
-      view.values.impl->known[view.op->getResult(i)] = std::move(shape);
+      view.values.impl->known[view.op->getResult(i)] = std::make_unique<TensorShapeProto>(std::move(shape));
   }
 
   NodeView &view;

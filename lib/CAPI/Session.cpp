@@ -28,7 +28,7 @@ struct burin_session {
     for (void *other : others)
       dlclose(other);
     std::free(weights);
-    std::free(context.arena);
+    burin_arena_release(context.arena);
   }
 };
 
@@ -39,7 +39,7 @@ static void *allocate(uint64_t bytes) {
 static bool growArena(burin_session *session, uint64_t bytes) {
   if (session->context.arena && session->context.arena_bytes >= bytes)
     return true;
-  std::free(session->context.arena);
+  burin_arena_release(session->context.arena);
   session->context.arena = allocate(bytes);
   session->context.arena_bytes = session->context.arena ? bytes : 0;
   if (!session->context.arena)

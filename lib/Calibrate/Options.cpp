@@ -71,9 +71,11 @@ const Flag flags[] = {
     {"keep-biases", "", "leave biases as they are; else they make up for rounded weights", setSwitch<&O::keepBiases>},
     {"smooth", "STRENGTH", "move outlying channels of activations into weights, 0.5 for half (SmoothQuant)", setSmooth},
     {"dynamic", "", "ranges of activations at run time; needs no data", setSwitch<&O::dynamic>},
-    {"weights-only", "int8|int4", "weights of matrix products and embeddings alone; needs no data",
+    {"weights-only", "int8|int4|f16|bf16",
+     "weights alone: of matrix products and embeddings, or all as shorter floats; needs no data",
      setText<&O::weightsOnly>},
-    {"block", "N", "of --weights-only: elements that share a scale; a whole channel where not given", setBlock},
+    {"block", "N",
+     "of --weights-only: elements that share a scale; a whole channel of int8, 32 of int4 where not given", setBlock},
     {"asymmetric", "", "of --weights-only: zero points", setSwitch<&O::asymmetric>},
     {"matmul-nbits", "", "of --weights-only: write com.microsoft's MatMulNBits", setSwitch<&O::matmulNBits>},
     {"integer-only", "", "integers at inputs and outputs too; an operator on floats is an error",
@@ -135,8 +137,9 @@ llvm::Expected<QuantizeOptions> burin::parseQuantizeOptions(llvm::ArrayRef<Strin
     return createStringError("expected one of --dynamic, --weights-only and --integer-only");
   if ((options.maxDrop || options.minSqnr) && (options.dynamic || isWeightsOnly))
     return createStringError("--max-drop and --min-sqnr choose layers of a static quantization");
-  if ((options.block || options.asymmetric || options.matmulNBits) && !isWeightsOnly)
-    return createStringError("--block, --asymmetric and --matmul-nbits belong to --weights-only");
+  bool isIntegers = options.weightsOnly == "int8" || options.weightsOnly == "int4";
+  if ((options.block || options.asymmetric || options.matmulNBits) && !isIntegers)
+    return createStringError("--block, --asymmetric and --matmul-nbits belong to --weights-only=int8 or int4");
   if (options.calibrate.empty() && !options.dynamic && !isWeightsOnly)
     return createStringError("expected data to calibrate with: --calibrate X.npz, or a folder of pictures");
   return options;

@@ -22,7 +22,7 @@ struct QuantizeOptions {
   bool equalize = false, keepBiases = false, integerOnly = false;
   double smooth = 0;       // strength of SmoothQuant; 0: none
   bool dynamic = false;    // ranges at run time
-  std::string weightsOnly; // int8, int4
+  std::string weightsOnly; // int8, int4, f16, bf16
   int64_t block = 0;       // of weights that share a scale
   bool asymmetric = false, matmulNBits = false;
   std::optional<double> maxDrop, minSqnr; // of accuracy

@@ -252,10 +252,17 @@ llvm::Expected<OwningOpRef<ModuleOp>> Quantizer::quantized(const llvm::BitVector
       pm.addPass(quant::createQuantizeDynamic(dynamic));
       return;
     }
+    if (options.weightsOnly == "f16" || options.weightsOnly == "bf16") {
+      quant::RoundWeightsOptions round;
+      round.type = options.weightsOnly;
+      pm.addPass(quant::createRoundWeights(round));
+      return;
+    }
     if (!options.weightsOnly.empty()) {
       quant::QuantizeWeightsOptions weights;
       weights.bits = options.weightsOnly == "int4" ? 4 : 8;
-      weights.block = options.block;
+      // Four bits for a whole channel are too few, and MatMulNBits has no such form.
+      weights.block = options.block ? options.block : weights.bits == 4 || options.matmulNBits ? 32 : 0;
       weights.asymmetric = options.asymmetric;
       weights.matmulNBits = options.matmulNBits;
       weights.keep.assign(options.keep.begin(), options.keep.end());
@@ -437,11 +444,7 @@ llvm::Error Quantizer::run() {
   if (options.integerOnly)
     if (llvm::Error error = runPasses(**result, [](OpPassManager &pm) { pm.addPass(quant::createRequireIntegers()); }))
       return error;
-  ExportOptions exporting;
-  // Blocks of weights came with this opset; graphs without QuantizeLinear are safe there.
-  if (!options.weightsOnly.empty())
-    exporting.opset = 21;
-  if (failed(exportModel(**result, output->temporaryPath(), exporting)))
+  if (failed(exportModel(**result, output->temporaryPath())))
     return reported();
   if (llvm::Error error = summarize(**result))
     return error;

@@ -23,7 +23,7 @@ namespace {
 // The newest opset ONNX Runtime 1.31 reads, and the newest at which its optimizer keeps QDQ graphs whole: above it the
 // rewrites give QuantizeLinear an output type that contradicts its zero point.
 constexpr int64_t newestForRuntime = 26;
-constexpr int64_t newestForQuantized = 20;
+constexpr int64_t newestForQuantized = 20, oldestForBlocks = 21;
 
 // IR versions came with opsets; a reader of the opset knows the version.
 int64_t irVersionFor(int64_t opset) {
@@ -92,7 +92,9 @@ LogicalResult makeModel(ModuleOp module, const ExportOptions &options, ModelProt
   int64_t working = onnx::getOpset(module);
   int64_t opset = options.opset;
   if (opset < 0)
-    opset = std::min(working, writer.hasQuantization ? newestForQuantized : newestForRuntime);
+    opset = std::min(working, writer.hasBlocks         ? oldestForBlocks
+                              : writer.hasQuantization ? newestForQuantized
+                                                       : newestForRuntime);
   if (opset == 0)
     opset = working;
   model.set_ir_version(irVersionFor(working));
@@ -113,7 +115,7 @@ LogicalResult makeModel(ModuleOp module, const ExportOptions &options, ModelProt
   // A quantized graph may use what the older opset does not have; then the newer one it is.
   SmallVector<int64_t> tries = {opset};
   if (options.opset < 0 && writer.hasQuantization)
-    tries.append({21, 23, newestForRuntime});
+    tries.append({oldestForBlocks, 23, newestForRuntime});
   std::string error;
   for (int64_t target : tries) {
     if (target == working)

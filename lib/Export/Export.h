@@ -13,7 +13,7 @@ namespace burin {
 
 struct ExportOptions {
   /// The opset to write. -1: the newest at which ONNX Runtime 1.31 loads the graph with its optimizations off and on
-  /// (26; 20 for QDQ graphs). 0 keeps the working opset.
+  /// (26; 20 for QDQ graphs, 21 for those with blocks). 0 keeps the working opset.
   int64_t opset = -1;
   /// Weights in FILE.data beside the model: always beyond 2 GB, which protobuf cannot hold.
   bool externalData = false;

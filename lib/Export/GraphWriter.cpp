@@ -179,7 +179,13 @@ LogicalResult GraphWriter::writeOp(Operation *op, GraphProto &graph) {
     int64_t &version = domains[node->domain()];
     version = std::max<int64_t>(version, schema ? schema->SinceVersion() : 1);
   }
-  hasQuantization |= node->op_type() == "QuantizeLinear" || node->op_type() == "DequantizeLinear";
+  if (isa<onnx::QuantizeLinearOp, onnx::DequantizeLinearOp>(op)) {
+    hasQuantization = true;
+    auto block = op->getAttrOfType<IntegerAttr>("block_size");
+    auto isSmall = [](Type type) { return isa<IntegerType>(type) && type.getIntOrFloatBitWidth() < 8; };
+    hasBlocks |= (block && block.getInt()) || isSmall(getElementTypeOrSelf(op->getOperand(0).getType())) ||
+                 isSmall(getElementTypeOrSelf(op->getResult(0).getType()));
+  }
   auto list = [&](ValueRange values, auto *out) {
     unsigned count = values.size();
     while (count && onnx::isNone(values[count - 1]))

@@ -16,6 +16,7 @@ public:
   /// Domains in use beside ONNX's own, with their versions.
   std::map<std::string, int64_t> domains;
   bool hasQuantization = false;
+  bool hasBlocks = false; // of values that share a scale, or integers below a byte: what opset 21 brought
 
   mlir::LogicalResult writeMain(mlir::Operation *function, ::onnx::GraphProto &graph);
 

@@ -10,6 +10,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -66,8 +67,8 @@ static llvm::Error setEdit(ModelEdits &edits, StringRef name, StringRef value, b
       return oneOf(name, value, {"stretch", "letterbox", "crop"});
     if (name == "resize-mode")
       return oneOf(name, value, {"linear", "cubic", "nearest", "area"});
-    if (name == "precision" && value != "f32" && value != "f16" && value != "bf16")
-      return createStringError("--precision=%s is not supported by this version, expected f32, f16 or bf16",
+    if (name == "precision" && value != "f32" && value != "tf32" && value != "f16" && value != "bf16")
+      return createStringError("--precision=%s is not supported by this version, expected f32, tf32, f16 or bf16",
                                value.str().c_str());
     return llvm::Error::success();
   }
@@ -116,6 +117,7 @@ bool *burin::modelEditSwitch(ModelEdits &edits, StringRef name) {
   return llvm::StringSwitch<bool *>(name)
       .Case("reverse-channels", &edits.reverseChannels)
       .Case("convert-io", &edits.convertIo)
+      .Case("plain-images", &edits.plainImages)
       .Default(nullptr);
 }
 
@@ -138,7 +140,42 @@ void burin::printModelEdits(const ModelEdits &edits, raw_ostream &out) {
   llvm::interleaveComma(edits.scale, out);
   out << "\nimage-input=" << llvm::join(edits.imageInputs, " ");
   out << "\nearly-exit=" << llvm::join(edits.earlyExits, " ") << "\nappend=" << llvm::join(edits.append, " ")
-      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",") << "\n";
+      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",")
+      << "\nplain-images=" << edits.plainImages << "\n";
+}
+
+std::vector<std::string> burin::processingFlags(const ModelEdits &edits) {
+  std::vector<std::string> flags;
+  auto add = [&](StringRef name, const Twine &value) { flags.push_back(("--" + name + "=" + value).str()); };
+  auto addText = [&](StringRef name, StringRef value) {
+    if (!value.empty())
+      add(name, value);
+  };
+  auto addNumbers = [&](StringRef name, ArrayRef<double> values) {
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    llvm::interleave(values, out, [&](double v) { out << llvm::format("%.9g", v); }, ",");
+    addText(name, text);
+  };
+  for (const std::string &input : edits.imageInputs)
+    add("image-input", input);
+  addText("preprocess-input", edits.preprocessInput);
+  addText("input-type", edits.inputType);
+  addText("layout", edits.layout);
+  addText("source-size", edits.sourceSize);
+  if (!edits.imageInputs.empty() || !edits.sourceSize.empty()) {
+    add("fit", edits.fit);
+    add("resize-mode", edits.resizeMode);
+    if (edits.fit == "letterbox")
+      addNumbers("pad-value", edits.padValue);
+  }
+  addNumbers("mean", edits.mean);
+  addNumbers("scale", edits.scale);
+  if (edits.reverseChannels)
+    flags.push_back("--reverse-channels");
+  for (const std::string &post : edits.append)
+    add("append", post);
+  return flags;
 }
 
 LogicalResult burin::loadModelEdits(ModuleOp module, const ModelEdits &edits) {
@@ -192,7 +229,11 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
   }
 }
 
-void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits) {
+void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits, bool raise) {
+  if (raise)
+    pm.addPass(createRaiseImageStage());
+  if (edits.imageInputs.empty())
+    return;
   InsertImageStageOptions options;
   options.inputs.assign(edits.imageInputs.begin(), edits.imageInputs.end());
   options.fit = edits.fit;
@@ -250,7 +291,7 @@ std::string burin::writeAdapterValues(ModuleOp module, StringRef stem) {
 }
 
 void burin::addPrecision(OpPassManager &pm, const ModelEdits &edits) {
-  if (edits.precision == "f32")
+  if (edits.precision == "f32" || edits.precision == "tf32")
     return;
   ConvertPrecisionOptions options;
   options.to = edits.precision;

@@ -518,7 +518,7 @@ struct ContractionBuilder {
     Machine room = machine;
     if (c.dots)
       room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2 : 4;
-    return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width);
+    return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
   }
 
   /// Block outside or pixels outside? Whichever reads less from beyond L2.

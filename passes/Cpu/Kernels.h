@@ -20,6 +20,7 @@ mlir::LogicalResult emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, 
 mlir::LogicalResult emitWinograd(Emitter &e, const Machine &machine, nn::ConvOp op, std::string &reason);
 mlir::LogicalResult emitConvTranspose(Emitter &e, const Machine &machine, nn::ConvTransposeOp op, std::string &reason);
 mlir::LogicalResult emitMatmul(Emitter &e, const Machine &machine, nn::MatmulOp op, std::string &reason);
+mlir::LogicalResult emitStoredMatmul(Emitter &e, const Machine &machine, nn::MatmulOp op, std::string &reason);
 mlir::LogicalResult emitDepthwiseConv(Emitter &e, const Machine &machine, nn::DepthwiseConvOp op, std::string &reason);
 mlir::LogicalResult emitPool(Emitter &e, const Machine &machine, nn::PoolOp op, std::string &reason);
 mlir::LogicalResult emitSoftmax(Emitter &e, const Machine &machine, nn::SoftmaxOp op, std::string &reason);

@@ -2,6 +2,7 @@
 //
 // The idea: one fast builder an op (Kernel<Family>.cpp) parameterized by a machine row, and one complete reference
 // (KernelLoops.cpp) that takes whatever a fast builder refuses. Must run on buffers; looks at nothing outside the op.
+#include "lib/Support/Tuning.h"
 #include "passes/Cpu/Kernels.h"
 #include "passes/Cpu/ParallelLoops.h"
 #include "passes/Cpu/Passes.h"
@@ -67,6 +68,8 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
       OpBuilder builder(op);
       cpu::Emitter e{builder, op.getLoc(), operation};
       operation += cpu::phasesOfOperation;
+      if (auto tile = op->getAttrOfType<DenseI64ArrayAttr>(kernelTileAttr); tile && tile.size() == 2)
+        e.tile = {tile[0], tile[1]};
       std::string reason = "no fast kernel";
       LogicalResult done =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)
@@ -75,7 +78,10 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
                                        : cpu::emitConv(e, *machine, o, reason);
               })
               .Case([&](nn::ConvTransposeOp o) { return cpu::emitConvTranspose(e, *machine, o, reason); })
-              .Case([&](nn::MatmulOp o) { return cpu::emitMatmul(e, *machine, o, reason); })
+              .Case([&](nn::MatmulOp o) {
+                return o.getStored() ? cpu::emitStoredMatmul(e, *machine, o, reason)
+                                     : cpu::emitMatmul(e, *machine, o, reason);
+              })
               .Case([&](nn::DepthwiseConvOp o) { return cpu::emitDepthwiseConv(e, *machine, o, reason); })
               .Case([&](nn::PoolOp o) { return cpu::emitPool(e, *machine, o, reason); })
               .Case([&](nn::SoftmaxOp o) { return cpu::emitSoftmax(e, *machine, o, reason); })

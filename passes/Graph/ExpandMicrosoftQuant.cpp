@@ -177,9 +177,9 @@ void expandReduceSumInteger(Expansion &x) {
 
 // --- Weights in blocks -----------------------------------------------------------------------------------------------
 
-/// Bytes in which fields of `bits` lie low bits first, rows of `columns` beginning at a byte, as a constant
-/// rows x columns of that many bits.
-Value unpacked(Expansion &x, Value packed, int64_t rows, int64_t columns, int64_t bits) {
+/// Bytes in which fields of `bits` lie low bits first, rows of `columns` beginning at a byte, as a constant of that
+/// many bits: the first `kept` columns of each row.
+Value unpacked(Expansion &x, Value packed, int64_t rows, int64_t columns, int64_t bits, int64_t kept) {
   ElementsAttr attr = onnx::getConstantAttr(packed);
   auto raw = attr ? onnx::getRawElements(attr) : std::nullopt;
   if (!x.need(raw.has_value(), "weights that are not constant; constant ones work"))
@@ -189,23 +189,27 @@ Value unpacked(Expansion &x, Value packed, int64_t rows, int64_t columns, int64_
               "expected " + Twine(rows * stride) + " bytes of packed weights, got " + Twine(attr.getNumElements()) +
                   " elements"))
     return Value();
-  auto type = RankedTensorType::get({rows, columns}, x.b.getIntegerType(bits, false));
+  auto type = RankedTensorType::get({rows, kept}, x.b.getIntegerType(bits, false));
   SmallVector<char, 0> all;
   ArrayRef<char> bytes = raw->bytes;
   if (raw->splat) {
     all.assign(rows * stride, bytes[0]);
     bytes = all;
   }
-  if (columns * bits % 8 == 0 || rows == 1)
+  if (kept == columns && (columns * bits % 8 == 0 || rows == 1))
     return x.constant(onnx::makeConstantAttr(type, bytes, "w"));
-  // Rows that end inside a byte: ONNX packs the next row right behind.
-  SmallVector<char, 0> tight((rows * columns * bits + 7) / 8, 0);
-  for (int64_t i = 0; i < rows * columns; ++i) {
-    int64_t from = (i / columns) * stride * 8 + (i % columns) * bits, to = i * bits;
+  // ONNX packs the next row right behind.
+  SmallVector<char, 0> tight((rows * kept * bits + 7) / 8, 0);
+  for (int64_t i = 0; i < rows * kept; ++i) {
+    int64_t from = (i / kept) * stride * 8 + (i % kept) * bits, to = i * bits;
     unsigned field = (uint8_t(bytes[from / 8]) >> (from % 8)) & ((1u << bits) - 1);
     tight[to / 8] = char(uint8_t(tight[to / 8]) | (field << (to % 8)));
   }
   return x.constant(onnx::makeConstantAttr(type, tight, "w"));
+}
+
+Value unpacked(Expansion &x, Value packed, int64_t rows, int64_t columns, int64_t bits) {
+  return unpacked(x, packed, rows, columns, bits, columns);
 }
 
 void expandMatMulNBits(Expansion &x) {
@@ -223,15 +227,16 @@ void expandMatMulNBits(Expansion &x) {
     if (!x.need(plain, "a g_idx that reorders; weights whose blocks lie in order work"))
       return;
   }
-  Value weights = unpacked(x, x.in(1), n, blocks * block, bits);
   Value scales = x.reshape(x.in(2), {n, blocks});
   Value zero = x.in(3), w;
-  if (zero && x.element(zero) == x.element(scales)) {
+  bool floatZeros = zero && x.element(zero) == x.element(scales);
+  Value weights = unpacked(x, x.in(1), n, blocks * block, bits, floatZeros ? blocks * block : k);
+  if (floatZeros) {
     // Zero points that are floats are taken off after scaling.
     Value none = x.intsOf(element, SmallVector<int64_t>(n * blocks, 0), {n, blocks});
     w = x.make("DequantizeLinear", {weights, scales, none}, {x.at("axis", 1), x.at("block_size", block)});
     Value off = x.unsqueeze(x.mul(scales, x.reshape(zero, {n, blocks})), {2});
-    w = x.reshape(x.sub(x.reshape(w, {n, blocks, block}), off), {n, blocks * block});
+    w = x.slice(x.reshape(x.sub(x.reshape(w, {n, blocks, block}), off), {n, blocks * block}), 1, 0, k);
   } else {
     zero = zero ? unpacked(x, zero, n, blocks, bits)
                 : x.constant(
@@ -242,8 +247,6 @@ void expandMatMulNBits(Expansion &x) {
                                              "z"));
     w = x.make("DequantizeLinear", {weights, scales, zero}, {x.at("axis", 1), x.at("block_size", block)});
   }
-  if (blocks * block != k)
-    w = x.slice(w, 1, 0, k);
   Value y = x.make("MatMul", {x.in(0), x.transpose(w, {1, 0})});
   x.answer({x.in(5) ? x.add(y, x.in(5)) : y});
 }
@@ -271,9 +274,14 @@ void expandGatherBlockQuantized(Expansion &x) {
                                         char(bits == 4 ? 0x88 : 0xaa)),
                       "z"));
   }
-  Value taken = x.gather(data, indices, 0), scale = x.gather(scales, indices, 0);
-  x.answer({x.make("DequantizeLinear", {taken, scale, zero ? x.gather(zero, indices, 0) : Value()},
-                   {x.at("axis", along + x.rank(indices) - 1), x.at("block_size", block)})});
+  if (rank != 2 || !onnx::getConstantAttr(data)) {
+    Value taken = x.gather(data, indices, 0), scale = x.gather(scales, indices, 0);
+    return x.answer({x.make("DequantizeLinear", {taken, scale, zero ? x.gather(zero, indices, 0) : Value()},
+                            {x.at("axis", along + x.rank(indices) - 1), x.at("block_size", block)})});
+  }
+  // The whole table, of which later stages dequantize the rows that are read.
+  Value real = x.make("DequantizeLinear", {data, scales, zero}, {x.at("axis", along), x.at("block_size", block)});
+  x.answer({x.gather(real, indices, 0)});
 }
 
 } // namespace

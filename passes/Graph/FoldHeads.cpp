@@ -48,8 +48,27 @@ Value flatSource(Value value) {
   return splits && isSplitOf(type, flat) ? source : Value();
 }
 
+// The [sequence, batch, heads * dim] value that `value` is split from by Reshape and Transpose; null if it is not.
+Value sequenceFirstSource(Value value) {
+  auto transpose = value.hasOneUse() ? definedBy<onnx::TransposeOp>(value) : onnx::TransposeOp();
+  auto split = transpose && permutation(transpose, 4) == SmallVector<int64_t>({1, 2, 0, 3})
+                   ? definedBy<onnx::ReshapeOp>(transpose.getData())
+                   : onnx::ReshapeOp();
+  RankedTensorType type = rankedType(value), flat = split ? rankedType(split->getOperand(0)) : RankedTensorType();
+  bool fits = flat && flat.getRank() == 3 && split->hasOneUse() && !type.isDynamicDim(1) && !type.isDynamicDim(3) &&
+              flat.getDimSize(2) == type.getDimSize(1) * type.getDimSize(3) && sameDim(type, 2, flat, 0);
+  return fits ? Value(split->getOperand(0)) : Value();
+}
+
 // What Attention is to read instead of value: what value is split from, rotated where it was.
-Value flatten(OpBuilder &builder, Value value, bool dry) {
+Value flatten(OpBuilder &builder, Value value, bool dry, bool isSequenceFirst) {
+  if (isSequenceFirst) {
+    Value source = sequenceFirstSource(value);
+    if (dry || !source)
+      return source;
+    return build<onnx::TransposeOp>(builder, value.getLoc(), source,
+                                    builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr({1, 0, 2})));
+  }
   auto rotary = definedBy<onnx::RotaryEmbeddingOp>(value);
   if (!rotary)
     return flatSource(value);
@@ -69,6 +88,7 @@ Value flatten(OpBuilder &builder, Value value, bool dry) {
 
 // Reshape(Transpose(Attention(split %q, split %k, split %v)))   ->   Attention(%q, %k, %v) {q_num_heads, kv_num_heads}
 //  - split is a Reshape of the last dim and a Transpose, or RotaryEmbedding of that; the result is merged likewise
+//  - where sequences come before the batch, on all sides, a Transpose of three dims is left of it
 //  - nothing else uses what lies between
 bool visit(Operation *op) {
   auto attention = dyn_cast<onnx::AttentionOp>(op);
@@ -81,20 +101,28 @@ bool visit(Operation *op) {
   if (!type || !y.hasOneUse() || !onnx::isNone(attention.getQkMatmulOutput()))
     return miss("the result has several uses");
   Operation *merge = *y.getUsers().begin();
-  if (auto transpose = dyn_cast<onnx::TransposeOp>(merge); transpose && swapsHeads(transpose) && transpose->hasOneUse())
-    merge = *transpose->getUsers().begin();
-  else if (type.getDimSize(2) != 1)
+  bool isSequenceFirst = false;
+  if (auto transpose = dyn_cast<onnx::TransposeOp>(merge); transpose && transpose->hasOneUse()) {
+    isSequenceFirst = permutation(transpose, 4) == SmallVector<int64_t>({2, 0, 1, 3});
+    merge = swapsHeads(transpose) || isSequenceFirst ? *transpose->getUsers().begin() : merge;
+  } else if (type.getDimSize(2) != 1) {
     return miss("the heads of the result are not merged by a Transpose and a Reshape");
-  if (!isa<onnx::ReshapeOp>(merge) || !isSplitOf(type, rankedType(merge->getResult(0))))
+  }
+  if (!isa<onnx::ReshapeOp>(merge) || (!isSequenceFirst && !isSplitOf(type, rankedType(merge->getResult(0)))))
     return miss("the heads of the result are not merged by a Transpose and a Reshape");
+  // The Reshape may stay behind three dims: a 0 in it that copied a size of four would copy another.
+  auto shape = isSequenceFirst ? onnx::getConstantInts(merge->getOperand(1)) : std::nullopt;
+  if (isSequenceFirst &&
+      (!shape || llvm::is_contained(ArrayRef(*shape).drop_front(std::min<size_t>(2, shape->size())), 0)))
+    return miss("the shape of the merged result is not known, or copies a size");
   OpBuilder builder(op);
   SmallVector<Value> operands(op->getOperands());
   for (unsigned i : {0, 1, 2})
-    if (!flatten(builder, operands[i], /*dry=*/true))
+    if (!flatten(builder, operands[i], /*dry=*/true, isSequenceFirst))
       return miss("queries, keys or values are not split by a Reshape and a Transpose of their own");
   int64_t heads = q.getDimSize(1), shared = rankedType(attention.getK()).getDimSize(1);
   for (unsigned i : {0, 1, 2})
-    if (operands[i] = flatten(builder, operands[i], /*dry=*/false); !operands[i])
+    if (operands[i] = flatten(builder, operands[i], /*dry=*/false, isSequenceFirst); !operands[i])
       return false;
   NamedAttrList attributes(op->getAttrs());
   attributes.set("q_num_heads", builder.getI64IntegerAttr(heads));
@@ -103,12 +131,24 @@ bool visit(Operation *op) {
   Operation *made = build(builder, fuse({op, merge}), op->getName().getStringRef(), operands, attributes, 4, present);
   if (!made)
     return false;
-  made->getResult(0).setType(merge->getResult(0).getType());
+  Value merged = made->getResult(0);
+  if (isSequenceFirst) {
+    // [sequence, batch, ...]; a Reshape that joins both stays.
+    builder.setInsertionPoint(merge);
+    merged = build<onnx::TransposeOp>(builder, merge->getLoc(), merged,
+                                      builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr({1, 0, 2})));
+    RankedTensorType to = rankedType(merge->getResult(0)), from = rankedType(operands[0]);
+    if (!to || to.getRank() != 3 || !sameDim(to, 0, from, 1) || !sameDim(to, 1, from, 0))
+      merged = build<onnx::ReshapeOp>(builder, merge->getLoc(), {merged, merge->getOperand(1)});
+  }
+  if (!merged)
+    return false;
+  merged.setType(merge->getResult(0).getType());
   for (unsigned i = 1; i < present; ++i) {
     made->getResult(i).setType(op->getResult(i).getType());
     op->getResult(i).replaceAllUsesWith(made->getResult(i));
   }
-  merge->getResult(0).replaceAllUsesWith(made->getResult(0));
+  merge->getResult(0).replaceAllUsesWith(merged);
   passed(made, passName, "Heads");
   return true;
 }

@@ -134,7 +134,7 @@ bool moveUp(Operation *op) {
     return missed(op, passName, name, "a shift cannot pass what lies before it");
   int64_t count = type.getDimSize(1);
   if (!fits(affine->scale, type.getElementType()) || !fits(affine->shift, type.getElementType()))
-    return false;
+    return missed(op, passName, name, "a scale or shift leaves the range of its type");
   auto spread = [&](SmallVector<double> values) {
     if (values.size() == 1 && count > 0)
       values.assign(count, values[0]);
@@ -188,7 +188,7 @@ bool moveDown(onnx::ConvOp conv) {
                     "a scale is not positive, and " + onnx::getOpType(step) + " lies behind it");
   RankedTensorType type = rankedType(conv.getX());
   if (!type || type.getDimSize(1) == ShapedType::kDynamic || !fits(affine->scale, type.getElementType()))
-    return false;
+    return missed(conv, passName, "BeforeConv", "the channels are not known, or a scale leaves the range of its type");
   SmallVector<double> scale(affine->scale);
   if (scale.size() == 1)
     scale.assign(type.getDimSize(1), scale[0]);

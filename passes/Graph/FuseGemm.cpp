@@ -34,9 +34,10 @@ bool visit(Operation *op) {
   for (unsigned i = 0; i < 2; ++i) {
     auto product = definedBy<onnx::MatMulOp>(op->getOperand(i));
     RankedTensorType type = product ? rankedType(product.getY()) : RankedTensorType();
-    if (!type || type.getRank() != 2 || rankedType(product.getA()).getRank() != 2 ||
-        !isa<FloatType>(type.getElementType()))
+    if (!type || !isa<FloatType>(type.getElementType()))
       continue;
+    if (type.getRank() != 2 || rankedType(product.getA()).getRank() != 2)
+      return missed(op, passName, "Gemm", "the product is not one of two matrices");
     Value addend = op->getOperand(1 - i);
     if (!product->hasOneUse())
       return missed(op, passName, "Gemm", "the product has several uses");

@@ -104,21 +104,30 @@ bool fuseSiblings(Operation *op, int64_t lanes) {
   if (!own)
     return false;
   Value x = op->getOperand(0);
+  StringRef name = onnx::getOpType(op);
   SmallVector<Sibling> siblings;
   unsigned seen = 0;
+  StringRef why;
   for (Operation *user : x.getUsers()) {
     if (++seen > maxUsers)
-      return false;
-    auto other = user->getBlock() == op->getBlock() && user->getOperand(0) == x ? readSibling(user) : std::nullopt;
-    if (!other || !alike(*own, *other))
+      return missed(op, passName, name, "its operand has too many users to look at");
+    if (user->getName() != op->getName() || user->getBlock() != op->getBlock() || user->getOperand(0) != x)
       continue;
+    auto other = readSibling(user);
+    if (!other || !alike(*own, *other)) {
+      why = other ? "another one of the same operand has other attributes or weights of another shape"
+                  : "another one of the same operand has weights or a bias that are not constants by column";
+      continue;
+    }
     // The last of them takes all.
     if (op->isBeforeInBlock(user))
       return false;
     siblings.push_back(*other);
   }
-  if (siblings.size() < 2 || siblings.size() > maxParts)
-    return false;
+  if (siblings.size() > maxParts)
+    return missed(op, passName, name, "there are too many of them");
+  if (siblings.size() < 2)
+    return !why.empty() && missed(op, passName, name, why);
   llvm::sort(siblings, [](const Sibling &a, const Sibling &b) { return a.op->isBeforeInBlock(b.op); });
   // Two uses of one operator by itself are none.
   int64_t total = 0, apart = 0;
@@ -136,7 +145,6 @@ bool fuseSiblings(Operation *op, int64_t lanes) {
     weights.push_back(sibling.op->getOperand(1));
     biased |= sibling.op->getNumOperands() > 2 && !onnx::isNone(sibling.op->getOperand(2));
   }
-  StringRef name = onnx::getOpType(op);
   if (lanes > 0 && 10 * roundUp(total, lanes) > 9 * apart)
     return missed(op, passName, name, "its siblings fill vectors well enough apart");
   OpBuilder builder(ops.front());
@@ -221,7 +229,8 @@ bool fuseBehindSplit(Operation *op, bool groups) {
          !(isa<onnx::AddOp, onnx::MulOp>(op) && user->getOperand(1 - place) == part)) ||
         user->getAttrDictionary() != op->getAttrDictionary() || !type ||
         type.getDimSize(axis) == ShapedType::kDynamic || op->isBeforeInBlock(user))
-      return false;
+      return user && user->getName() != op->getName() &&
+             missed(op, passName, "BehindSplit", "another part is read by an operator of another kind");
     ops.push_back(user);
     sizes.push_back(type.getDimSize(axis));
   }
@@ -234,7 +243,7 @@ bool fuseBehindSplit(Operation *op, bool groups) {
   operands[place] = parts.getInput();
   if (isConv) {
     if (!groups)
-      return false;
+      return missed(op, passName, "TwinConvs", "one convolution of groups was not asked for (option groups)");
     SmallVector<Value> weights, biases;
     for (Operation *user : ops) {
       auto conv = cast<onnx::ConvOp>(user);
@@ -258,7 +267,7 @@ bool fuseBehindSplit(Operation *op, bool groups) {
     for (auto [i, user] : llvm::enumerate(ops)) {
       columns.push_back(byColumn(builder, user, parts->getResult(i), axis, sizes[i]));
       if (!columns.back())
-        return false;
+        return missed(op, passName, "BehindSplit", "a constant is not one number a column");
     }
     operands[1 - place] = sideBySide(builder, loc, columns, 0);
     for (Value column : columns)

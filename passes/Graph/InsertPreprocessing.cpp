@@ -104,6 +104,39 @@ bool InsertPreprocessing::reverseWeights(BlockArgument arg) {
   return true;
 }
 
+// Each row of [to, from], or (turned) each column of [from, to]: what one resized sample takes of the samples it
+// covers.
+Value coverage(OpBuilder &b, Location loc, Type element, int64_t from, int64_t to, bool turned) {
+  double ratio = double(from) / to;
+  SmallVector<double> weights(from * to, 0.0);
+  for (int64_t i = 0; i < to; ++i)
+    for (int64_t k = int64_t(i * ratio); k < from && k < (i + 1) * ratio; ++k)
+      weights[turned ? k * to + i : i * from + k] =
+          std::max(0.0, std::min(double(k + 1), (i + 1) * ratio) - std::max(double(k), i * ratio)) / ratio;
+  auto type = RankedTensorType::get(turned ? ArrayRef<int64_t>({from, to}) : ArrayRef<int64_t>({to, from}), element);
+  return constant(b, loc, toAttr(fromDoubles(type, weights), "coverage"));
+}
+
+// Means of the samples that each resized one covers: a pool where those are whole, else a product with a matrix a dim.
+// `from` becomes what is left to do: a dim that grows has nothing to average.
+Value shrink(OpBuilder &b, Location loc, Value x, std::array<int64_t, 2> &from, ArrayRef<int64_t> to) {
+  Type element = rankedType(x).getElementType();
+  if (from[0] % to[0] == 0 && from[1] % to[1] == 0) {
+    NamedAttribute block[] = {
+        b.getNamedAttr("kernel_shape", b.getDenseI64ArrayAttr({from[0] / to[0], from[1] / to[1]})),
+        b.getNamedAttr("strides", b.getDenseI64ArrayAttr({from[0] / to[0], from[1] / to[1]}))};
+    from = {to[0], to[1]};
+    return build<onnx::AveragePoolOp>(b, loc, x, block);
+  }
+  if (x && from[1] > to[1])
+    x = build<onnx::MatMulOp>(b, loc, {x, coverage(b, loc, element, from[1], to[1], /*turned=*/true)});
+  if (x && from[0] > to[0])
+    x = build<onnx::MatMulOp>(b, loc, {coverage(b, loc, element, from[0], to[0], /*turned=*/false), x});
+  for (int d = 0; d < 2; ++d)
+    from[d] = std::min(from[d], to[d]);
+  return x;
+}
+
 // Resizes the last two dims as `fit` says; null where a size does not allow it.
 Value InsertPreprocessing::resize(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
   std::array<int64_t, 2> size{to[0], to[1]};
@@ -114,12 +147,15 @@ Value InsertPreprocessing::resize(OpBuilder &b, Location loc, Value x, ArrayRef<
       size[d] = std::max<int64_t>(1, std::llround(from[d] * factor));
   }
   RankedTensorType type = rankedType(x);
-  if (size[0] != from[0] || size[1] != from[1]) {
+  std::array<int64_t, 2> left{from[0], from[1]};
+  if (resizeMode == "area")
+    x = shrink(b, loc, x, left, size);
+  if (x && left != size) {
     Value none = noValue(b, loc);
     Value sizes = onnx::createI64s(b, loc, size);
     SmallVector<NamedAttribute> attributes{
         b.getNamedAttr("axes", b.getDenseI64ArrayAttr({type.getRank() - 2, type.getRank() - 1})),
-        b.getNamedAttr("mode", b.getStringAttr(resizeMode)),
+        b.getNamedAttr("mode", b.getStringAttr(resizeMode == "area" ? "linear" : resizeMode.getValue())),
         b.getNamedAttr("coordinate_transformation_mode", b.getStringAttr("half_pixel"))};
     if (resizeMode == "cubic")
       attributes.push_back(b.getNamedAttr("cubic_coeff_a", b.getF32FloatAttr(-0.5)));
@@ -176,8 +212,8 @@ LogicalResult InsertPreprocessing::insert(func::FuncOp main) {
     return refuse() << "expected a scale other than 0, got 0";
   if (!llvm::is_contained({"stretch", "letterbox", "crop"}, StringRef(fit)))
     return refuse() << "expected fit stretch, letterbox or crop, got '" << fit << "'";
-  if (!llvm::is_contained({"linear", "cubic", "nearest"}, StringRef(resizeMode)))
-    return refuse() << "expected resize mode linear, cubic or nearest, got '" << resizeMode << "'";
+  if (!llvm::is_contained({"linear", "cubic", "nearest", "area"}, StringRef(resizeMode)))
+    return refuse() << "expected resize mode linear, cubic, nearest or area, got '" << resizeMode << "'";
 
   // The input as the application has it.
   SmallVector<int64_t> shape(type.getShape());

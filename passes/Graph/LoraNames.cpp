@@ -3,6 +3,7 @@
 #include "passes/Graph/LoraNames.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 
 using llvm::ArrayRef;
 using llvm::StringRef;
@@ -18,12 +19,8 @@ struct Suffix {
 const Suffix suffixes[] = {
     {".lora_A.weight", Role::Down},
     {".lora_B.weight", Role::Up},
-    {".lora_A.default.weight", Role::Down},
-    {".lora_B.default.weight", Role::Up},
     {".lora_embedding_A", Role::Down},
     {".lora_embedding_B", Role::Up},
-    {".lora_embedding_A.default", Role::Down},
-    {".lora_embedding_B.default", Role::Up},
     {".lora_linear_layer.down.weight", Role::Down},
     {".lora_linear_layer.up.weight", Role::Up},
     {".lora.down.weight", Role::Down},
@@ -53,6 +50,7 @@ const std::pair<StringRef, StringRef> prefixes[] = {
     {"base_model.model.", ""},
     {"base_model.", ""},
     {"lora_unet_", "unet"},
+    {"lycoris_", ""},
     {"lora_te1_", "text_encoder"},
     {"lora_te2_", "text_encoder_2"},
     {"lora_te3_", "text_encoder_3"},
@@ -163,9 +161,26 @@ std::string fromNumberedBlocks(StringRef name) {
   return result;
 }
 
+// PEFT in training puts the adapter's own name in: ".lora_A.NAME.weight", ".lora_embedding_A.NAME". The key without.
+std::string withoutAdapterName(StringRef key) {
+  llvm::SmallVector<StringRef> parts;
+  key.split(parts, '.');
+  for (size_t i = 1; i + 1 < parts.size(); ++i) {
+    bool isFactor = parts[i] == "lora_A" || parts[i] == "lora_B";
+    bool isEmbedding = parts[i] == "lora_embedding_A" || parts[i] == "lora_embedding_B";
+    if (!(isFactor && i + 3 == parts.size() && parts.back() == "weight") && !(isEmbedding && i + 2 == parts.size()))
+      continue;
+    parts.erase(parts.begin() + i + 1);
+    return llvm::join(parts, ".");
+  }
+  return key.str();
+}
+
 } // namespace
 
-std::optional<Key> parseKey(StringRef key, std::string &why) {
+std::optional<Key> parseKey(StringRef given, std::string &why) {
+  std::string plain = withoutAdapterName(given);
+  StringRef key = plain;
   for (auto [text, method] : others)
     if (key.contains(text))
       return why = "expected a LoRA key, got one of " + method.str(), std::nullopt;

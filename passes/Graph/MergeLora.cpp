@@ -398,10 +398,15 @@ LogicalResult MergeLora::apply(DictionaryAttr adapter) {
     }
     module.isEmbedding |= key->isEmbedding;
     auto value = cast<ElementsAttr>(tensor.getValue());
-    (key->role == lora::Role::Down  ? module.down
-     : key->role == lora::Role::Up  ? module.up
-     : key->role == lora::Role::Mid ? module.mid
-                                    : module.alpha) = value;
+    ElementsAttr &part = key->role == lora::Role::Down  ? module.down
+                         : key->role == lora::Role::Up  ? module.up
+                         : key->role == lora::Role::Mid ? module.mid
+                                                        : module.alpha;
+    if (part)
+      return emitError(loc) << "key '" << tensor.getName().getValue()
+                            << "': expected one adapter in a file, got a second tensor for '" << module.name
+                            << "'; save each adapter to a file of its own and name both";
+    part = value;
   }
 
   // One file may serve several models: what fits this one decides which component it is.

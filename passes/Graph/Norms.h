@@ -17,6 +17,21 @@ struct NormCore {
 /// The first of the trailing dims a ReduceMean with keepdims goes over.
 std::optional<int64_t> trailingAxis(onnx::ReduceMeanOp op);
 
+/// value = x - mean(x), the mean kept: that mean, and x.
+onnx::ReduceMeanOp centered(mlir::Value value, mlir::Value &x);
+
+/// value = numerator / sqrt(radicand), as a quotient or as a product with 1 / sqrt or a power; a constant scale may
+/// have gone into that factor first.
+struct RootQuotient {
+  mlir::Value numerator, radicand, scale;
+  llvm::SmallVector<mlir::Operation *> parts;
+};
+std::optional<RootQuotient> readRootQuotient(mlir::Value value);
+
+/// x - mean(x), and the square, its mean or the mean of squares less the mean's square, and epsilon under the root.
+/// Nothing where it is none, `why` set where it nearly is.
+std::optional<NormCore> readLayerCore(const RootQuotient &quotient, llvm::StringRef &why);
+
 /// sum = mean + epsilon, in either order.
 struct MeanAndEpsilon {
   onnx::ReduceMeanOp mean;
@@ -29,6 +44,9 @@ mlir::Value squareOf(mlir::Value value);
 
 /// value = 1 / r, as Reciprocal or Div: that r, or null.
 mlir::Value reciprocated(mlir::Value value);
+
+/// value = 1 / sqrt(radicand), as a reciprocal, a quotient or a power: that radicand, or null.
+mlir::Value underInverseRoot(mlir::Value value, llvm::SmallVectorImpl<mlir::Operation *> &parts);
 
 /// back = Cast(%n : f32 -> T), where %n was made of x = Cast(%source : T -> f32): that source, or null.
 mlir::Value narrowSource(onnx::CastOp back, mlir::Value x);

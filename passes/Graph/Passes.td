@@ -145,7 +145,7 @@ def FoldHeads : Pass<"graph-fold-heads", "::mlir::ModuleOp"> {
   let summary = "Let Attention and RotaryEmbedding split and merge the heads themselves";
   let description = [{
     Matches Attention of four dims whose queries, keys and values are split into heads by Reshape and Transpose, rotated
-    after it or not, and whose result is merged likewise. Makes Attention and RotaryEmbedding of three dims with the
+    after it or not, and whose result is merged likewise, sequences before the batch or behind it. Makes Attention and RotaryEmbedding of three dims with the
     numbers of heads; only where the graph leaves as ONNX. Must not run where what lies between has other users.
     Example: test/passes/Graph/fold-heads.mlir#rotated
   }];
@@ -244,12 +244,13 @@ def InsertImageStage : Pass<"graph-insert-image-stage", "::mlir::ModuleOp"> {
     Matches the inputs named by `inputs`, of one image of 1 or 3 channels and known size. Makes each an input of a frame's bytes
     and a node before it that a C function computes, made for these sizes (lib/Image): decode, resize the region, place it as
     `fit` says, (x - mean) / scale, layout and type of the network. `mean` and `scale` are in the order of the network's
-    channels. What it computes stands in `burin.image_stages`. Must run last: ONNX has no such operator.
+    channels. Where all that the network does with the input is to quantize it, the stage gives the bytes. What it computes
+    stands in `burin.image_stages`. Must run last: ONNX has no such operator.
     Example: test/passes/Graph/insert-image-stage.mlir#letterbox
   }];
   let options = [
     ListOption<"inputs", "inputs", "std::string",
-               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
+               "[NAME=]FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
     Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
     Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "nearest, linear, cubic or area">,
     Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the frame (0 to 255)">,
@@ -277,7 +278,7 @@ def InsertPreprocessing : Pass<"graph-insert-preprocessing", "::mlir::ModuleOp">
     Option<"layout", "layout", "std::string", "", "NHWC or NCHW (default): order of the source's dims">,
     Option<"source", "source", "std::string", "", "HxW in pixels: size of the source; empty: the network's">,
     Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
-    Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "linear, cubic or nearest">,
+    Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "linear, cubic, nearest or area (means of what a pixel covers)">,
     Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the source">];
 }
 
@@ -345,8 +346,9 @@ def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
   let description = [{
     Matches products of a value with a gate made of itself: x * Sigmoid(a x), x / (1 + Exp(-x)), x * Clip(x + 3, 0, 6) / 6
     and its half Clip(x + 3, 0, 6) / 6, x * (1 + Erf(x / sqrt 2)) / 2, the tanh form of the same, x * Tanh(Softplus(x)),
-    factors in any order; Clip(a x + b, 0, 1), 1 / (1 + Exp(-x)), Log(1 + Exp(x)) below a limit, Max(x, a x). Makes Swish,
-    HardSwish, HardSigmoid, Gelu, Mish, Sigmoid, Softplus, LeakyRelu. Must not run where a constant differs by more than
+    factors in any order, multiplied out or as 1 - Erf(-x / sqrt 2) and Sigmoid(2 y); Clip(a x + b, 0, 1), 1 / (1 + Exp(-x)),
+    Tanh(x / 2) / 2 + 1/2, Log(1 + Exp(x)) below a limit or with Relu beside it, Max(x, a x), Relu(x) - a Relu(-x). Makes Swish,
+    HardSwish, HardSigmoid, Gelu, Mish, Sigmoid, Softplus, LeakyRelu, PRelu. Must not run where a constant differs by more than
     rounding, where the form overflows and the operator does not, or where a part has other users.
     Example: test/passes/Graph/raise-activations.mlir#swish
   }];
@@ -355,11 +357,22 @@ def RaiseActivations : Pass<"graph-raise-activations", "::mlir::ModuleOp"> {
 def RaiseAttention : Pass<"graph-raise-attention", "::mlir::ModuleOp"> {
   let summary = "Recognise scaled dot-product attention that exporters spell out";
   let description = [{
-    Matches MatMul(Softmax(MatMul(q, transposed k) * scale + mask), v) of four dims, the scale also on q or k, capped by
-    tanh, the softmax between Casts to f32, the mask added or a Where, k and v also repeated for groups of heads; Concat of
-    past and new keys and values. Makes Attention with the mask and k and v unrepeated, past and present its own.
-    Must not run where the mask or batch dims could broadcast the scores, where the softmax is not over the keys, where
+    Matches MatMul(Softmax(MatMul(q, transposed k) * scale + mask), v) of four dims, or three with heads in the batch or sequences
+    first, or transposed as a whole; the scale also on q or k or one a head, capped by tanh, the softmax between Casts to f32 or
+    guarded against NaN; masks added, taken off or put in place by Where, several after one another (ALiBi, windows); k and v also
+    repeated for groups of heads or one for all; Concat of past and new keys and values. Makes Attention with one mask and k and v
+    unrepeated, past and present its own. Must not run where the mask or batch dims could broadcast the scores, where the softmax is not over the keys, where
     a cache is read before, or where scores or weights have other users. Example: test/passes/Graph/raise-attention.mlir#grouped
+  }];
+}
+
+def RaiseEinsum : Pass<"graph-raise-einsum", "::mlir::ModuleOp"> {
+  let summary = "Recognise products of matrices in Einsum";
+  let description = [{
+    Matches Einsum of two operands with summed dims, dims of either alone, and batch dims. Makes MatMul, with a Transpose where
+    dims lie in another order and a Reshape where several are summed or come from the right operand. Must not run on diagonals,
+    outer products and sums over one operand, on unnamed dims (`...`), or where dims of one letter could broadcast.
+    Example: test/passes/Graph/raise-einsum.mlir#scores
   }];
 }
 
@@ -367,19 +380,42 @@ def RaiseGroupNorm : Pass<"graph-raise-group-norm", "::mlir::ModuleOp"> {
   let summary = "Recognise group and instance normalization that exporters spell out";
   let description = [{
     Matches InstanceNormalization of scale 1 and bias 0 between a Reshape to groups and one back; (x - mean) /
-    sqrt(mean((x - mean)^2) + epsilon) over all spatial dims; Mul and Add by a constant a channel after either. Makes
+    sqrt(mean((x - mean)^2) + epsilon) over all spatial dims, also where it was raised to LayerNormalization; Mul and Add by a
+    constant a channel after either. Makes
     GroupNormalization and InstanceNormalization with that scale and bias. Must not run where the number of channels is
     not known, where the last shape may not be the first, or where a part has other users.
     Example: test/passes/Graph/raise-group-norm.mlir#groups
   }];
 }
 
+def RaiseImageStage : Pass<"graph-raise-image-stage", "::mlir::ModuleOp"> {
+  let summary = "Compute the way from a picture's bytes to the network as one image stage";
+  let description = [{
+    Matches, from an input of bytes (NHWC or HWC, one picture of 1 or 3 channels, known size) on, Cast to float, Transpose, Slice, Gather
+    of channels in reverse, linear or nearest Resize with half-pixel centres, Pad by a constant behind it, and arithmetic with one
+    constant or one a channel, as long as each has one reader. Makes a node that a C function computes (lib/Image). Must not match
+    without a Resize, as the rest joins its reader at no cost, nor where fewer than 3 samples make one, and must run last: ONNX has no such operator.
+    Example: test/passes/Graph/raise-image-stage.mlir#picture
+  }];
+}
+
 def RaiseLayerNorm : Pass<"graph-raise-layer-norm", "::mlir::ModuleOp"> {
   let summary = "Recognise layer normalization that exporters spell out";
   let description = [{
-    Matches (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale [+ bias] over the last dims. Makes LayerNormalization.
-    Must not run where the two means differ in their axes, where scale or bias reach beyond the normalized dims, or where
+    Matches (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale [+ bias] over the last dims: the variance also as mean(x^2) -
+    mean^2, the quotient as a product with a reciprocal or a power, into which the scale may have gone first. Makes
+    LayerNormalization. Must not run where the two means differ in their axes, where scale or bias reach beyond the normalized dims, or where
     a part has other users. Example: test/passes/Graph/raise-layer-norm.mlir#affine
+  }];
+}
+
+def RaiseReductions : Pass<"graph-raise-reductions", "::mlir::ModuleOp"> {
+  let summary = "Recognise means and kept dims that exporters spell out";
+  let description = [{
+    Matches ReduceSum divided by the number of elements it sums, or times one over it; and a reduction that drops its axes before
+    an Unsqueeze or Reshape that puts them back. Makes ReduceMean, and the reduction with its dims kept. Must not run where that
+    number is not known, where the sum has other users, or where other dims come back than went.
+    Example: test/passes/Graph/raise-reductions.mlir#mean
   }];
 }
 
@@ -387,7 +423,7 @@ def RaiseRmsNorm : Pass<"graph-raise-rms-norm", "::mlir::ModuleOp"> {
   let summary = "Recognise RMS normalization that exporters spell out";
   let description = [{
     Matches x / sqrt(mean(x^2) + epsilon) * scale over the last dims, in f32 or in Casts to f32 and back: square by Pow
-    or Mul, root by Sqrt or Pow, division by Div, Reciprocal or 1 / r, scale before or after the Cast back. Makes
+    or Mul, root by Sqrt or Pow, division by Div, Reciprocal or 1 / r, scale within it, before or after the Cast back. Makes
     RMSNormalization. Must not run where it would be computed in another type, where the scale reaches beyond the
     normalized dims, or where a part has other users. Example: test/passes/Graph/raise-rms-norm.mlir#casts
   }];
@@ -397,8 +433,9 @@ def RaiseRotary : Pass<"graph-raise-rotary", "::mlir::ModuleOp"> {
   let summary = "Recognise rotary embeddings that exporters spell out";
   let description = [{
     Matches x * cos + turned(x) * sin, where the halves of x or its even and odd elements are turned, or the two parts
-    x1 * cos - x2 * sin and x2 * cos + x1 * sin joined; heads before or after the sequence; cos and sin computed or cached,
-    the same for the batch or not; the rest of a head left as it was. Makes RotaryEmbedding with caches of half the width.
+    x1 * cos - x2 * sin and x2 * cos + x1 * sin joined or stacked; heads before or after the sequence or within the batch, the
+    sequence first; cos and sin computed or cached, doubled by Concat, Tile, Expand or Gather, the same for the batch or not; the
+    rest of a head left as it was. Makes RotaryEmbedding with caches of half the width.
     Must not run where cos or sin do not provably hold each angle twice, where they broadcast over the sequence, or where
     a part has other users. Example: test/passes/Graph/raise-rotary.mlir#half_split
   }];
@@ -418,9 +455,9 @@ def RaiseSpaceToDepth : Pass<"graph-raise-space-to-depth", "::mlir::ModuleOp"> {
   let summary = "Recognise DepthToSpace and SpaceToDepth that exporters spell out";
   let description = [{
     Matches Reshape, Transpose, Reshape over six dims (pixel shuffle and unshuffle, both orders of channels), and the Focus form: a
-    Concat of strided Slices that together are the whole image. Makes DepthToSpace or SpaceToDepth; where the order of
+    Concat of strided Slices that together are the whole image; channels first or last. Makes DepthToSpace or SpaceToDepth; where the order of
     channels differs, it goes into the following convolution's weights, for Focus else into a Gather of channels. Must
-    not run on shapes that are not known. Example: test/passes/Graph/raise-space-to-depth.mlir#depth_to_space
+    not run on sizes that are neither known nor named after one another. Example: test/passes/Graph/raise-space-to-depth.mlir#depth_to_space
   }];
 }
 

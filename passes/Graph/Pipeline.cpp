@@ -44,6 +44,8 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   pm.addPass(createCSEPass());
 
   // Raising before fusion: `x + 3` of a spelled-out HardSigmoid must not vanish in a convolution's bias.
+  pm.addPass(createRaiseEinsum());
+  pm.addPass(createRaiseReductions());
   pm.addPass(createRaiseActivations());
   pm.addPass(createRaiseLayerNorm());
   if (!options.isToQuantize)
@@ -131,6 +133,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFuseSiblings();
   registerInferShapes();
   registerInsertImageStage();
+  registerRaiseImageStage();
   registerInsertPreprocessing();
   registerLowerConvTranspose();
   registerLowerStridedConv();
@@ -139,8 +142,10 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerMergeLora();
   registerRaiseActivations();
   registerRaiseAttention();
+  registerRaiseEinsum();
   registerRaiseGroupNorm();
   registerRaiseLayerNorm();
+  registerRaiseReductions();
   registerRaiseRmsNorm();
   registerRaiseRotary();
   registerRaiseSoftmax();

@@ -1,6 +1,7 @@
 // Activations that exporters spell out, recognised as what they are: a product of factors and one constant, in whatever
 // order and association, where one factor is x and another a gate made of x. Later stages then see one operator with
 // one rounding. Constants must agree within rounding, and nothing else may use the parts.
+#include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -33,9 +34,14 @@ std::optional<double> gain(Value constant, Value other) {
   return uniform(constant);
 }
 
-// Reads a tree of Mul and Div by constants. What is used elsewhere too is a factor, not a part.
+// Reads a tree of Neg, Mul and Div by constants. What is used elsewhere too is a factor, not a part.
 void readProduct(Value value, Product &product, bool isRoot = false, unsigned depth = 0) {
   Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<onnx::NegOp>(op) && depth < 6 && value.hasOneUse()) {
+    product.constant = -product.constant;
+    product.ops.push_back(op);
+    return readProduct(op->getOperand(0), product, false, depth + 1);
+  }
   if (op && depth < 6 && (isRoot || value.hasOneUse()) && isa<onnx::MulOp, onnx::DivOp>(op)) {
     Value a = op->getOperand(0), b = op->getOperand(1);
     auto gainB = gain(b, a), gainA = isa<onnx::MulOp>(op) ? gain(a, b) : std::nullopt;
@@ -117,12 +123,21 @@ Value softplusArgument(Value value) {
   return exp && exp->hasOneUse() && log.getInput().hasOneUse() ? Value(exp.getInput()) : Value();
 }
 
+// constant * x: x, or null.
+Value scaledBy(Value value, double constant) {
+  // What is negated may be used elsewhere too.
+  if (auto neg = definedBy<onnx::NegOp>(value); neg && constant == -1)
+    return neg.getX();
+  Product inner;
+  readProduct(value, inner);
+  return inner.factors.size() == 1 && inner.constant == constant ? inner.factors[0] : Value();
+}
+
 // 1 + Exp(-x): x, or null.
 Value sigmoidArgument(Value value) {
   auto sum = value.hasOneUse() ? readSum(value) : std::nullopt;
   auto exp = sum && sum->second == 1 ? definedBy<onnx::ExpOp>(sum->first) : onnx::ExpOp();
-  auto neg = exp && exp->hasOneUse() ? definedBy<onnx::NegOp>(exp.getInput()) : onnx::NegOp();
-  return neg ? Value(neg.getX()) : Value();
+  return exp && exp->hasOneUse() ? scaledBy(exp.getInput(), -1) : Value();
 }
 
 NamedAttribute f32(OpBuilder &builder, StringRef name, double value) {
@@ -148,8 +163,8 @@ bool isScaled(Value value, Value x, double factor) {
   return inner.factors.size() == 1 && inner.factors[0] == x && isNear(inner.constant, factor, x);
 }
 
-// constant * x^power with power counted over Mul and Pow.
-bool isPowerOf(Value value, Value x, double constant, double power) {
+// value = constant * x^power, with power counted over Mul and Pow: that constant.
+std::optional<double> readPower(Value value, Value x, double power) {
   Product inner;
   readProduct(value, inner);
   double count = 0;
@@ -165,30 +180,34 @@ bool isPowerOf(Value value, Value x, double constant, double power) {
     // x * x with another use (shared by CSE) is still x^2.
     auto mul = definedBy<onnx::MulOp>(factor);
     if (!mul || mul.getA() != x || mul.getB() != x)
-      return false;
+      return std::nullopt;
     count += 2;
   }
-  return count == power && isNear(inner.constant, constant, x);
+  return count == power ? std::optional<double>(inner.constant) : std::nullopt;
 }
 
-// sqrt(2/pi) * (x + 0.044715 x^3), also as sqrt(2/pi) * x * (1 + 0.044715 x^2).
-bool isTanhArgument(Value value, Value x) {
+// gain * sqrt(2/pi) * (x + 0.044715 x^3), multiplied out or not, also as x * (1 + 0.044715 x^2).
+bool isTanhArgument(Value value, Value x, double gain = 1) {
   Product inner;
   readProduct(value, inner);
-  if (!isNear(inner.constant, std::sqrt(2 / M_PI), x))
-    return false;
+  auto fits = [&](double linear, double cubic) {
+    return isNear(inner.constant * linear, gain * std::sqrt(2 / M_PI), x) && isNear(cubic, 0.044715 * linear, x);
+  };
   if (inner.factors.size() == 1) {
     auto add = definedBy<onnx::AddOp>(inner.factors[0]);
-    if (!add)
-      return false;
-    Value cubic = add.getA() == x ? add.getB() : add.getB() == x ? add.getA() : Value();
-    return cubic && isPowerOf(cubic, x, 0.044715, 3);
+    for (unsigned i = 0; add && i < 2; ++i) {
+      auto linear = readPower(add->getOperand(i), x, 1), cubic = readPower(add->getOperand(1 - i), x, 3);
+      if (linear && cubic && fits(*linear, *cubic))
+        return true;
+    }
+    return false;
   }
   if (inner.factors.size() != 2)
     return false;
   Value other = inner.factors[0] == x ? inner.factors[1] : inner.factors[1] == x ? inner.factors[0] : Value();
   auto sum = other ? readSum(other) : std::nullopt;
-  return sum && sum->second == 1 && isPowerOf(sum->first, x, 0.044715, 2);
+  auto square = sum ? readPower(sum->first, x, 2) : std::nullopt;
+  return square && fits(sum->second, *square);
 }
 
 // c * x * gate -> one operator, by the gate:
@@ -196,7 +215,9 @@ bool isTanhArgument(Value value, Value x) {
 //   Clip(x + 3, 0, 6), c = 1/6       -> HardSwish
 //   HardSigmoid(x) of 1/6 and 1/2    -> HardSwish
 //   1 + Erf(x / sqrt 2), c = 1/2     -> Gelu
+//   1 - Erf(-x / sqrt 2), c = 1/2    -> Gelu
 //   1 + Tanh(...), c = 1/2           -> Gelu {approximate = "tanh"}
+//   Sigmoid of twice that, c = 1     -> Gelu {approximate = "tanh"}
 //   Tanh(Softplus(x)), c = 1         -> Mish
 //  - nothing else uses the gate or what leads to it, or it would be computed twice
 bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
@@ -210,6 +231,8 @@ bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
   if (auto sigmoid = dyn_cast<onnx::SigmoidOp>(maker)) {
     Product inner;
     readProduct(sigmoid.getX(), inner);
+    if (unit && gate.hasOneUse() && isTanhArgument(sigmoid.getX(), x, 2))
+      return become<onnx::GeluOp>(op, x, parts, builder.getNamedAttr("approximate", builder.getStringAttr("tanh")));
     if (inner.factors.size() != 1 || inner.factors[0] != x || !unit)
       return false;
     if (!gate.hasOneUse())
@@ -232,13 +255,18 @@ bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
     return isMish && unit && gate.hasOneUse() && become<onnx::MishOp>(op, x, parts);
   }
   auto sum = readSum(gate);
+  double sign = 1;
+  if (auto sub = definedBy<onnx::SubOp>(gate); sub && gain(sub.getA(), sub.getB()) == std::optional<double>(1)) {
+    sum = std::make_pair(Value(sub.getB()), 1.0);
+    sign = -1;
+  }
   if (!sum || sum->second != 1)
     return false;
   Operation *curve = sum->first.getDefiningOp();
   if (!curve || !isa<onnx::ErfOp, onnx::TanhOp>(curve))
     return false;
   bool isErf = isa<onnx::ErfOp>(curve);
-  if (!(isErf ? isScaled(curve->getOperand(0), x, M_SQRT1_2) : isTanhArgument(curve->getOperand(0), x)))
+  if (!(isErf ? isScaled(curve->getOperand(0), x, sign * M_SQRT1_2) : isTanhArgument(curve->getOperand(0), x, sign)))
     return missed(op, passName, "Gelu", "the argument of " + onnx::getOpType(curve).str() + " is not Gelu's");
   if (!isNear(product.constant, 0.5, x))
     return false;
@@ -247,6 +275,99 @@ bool raiseGate(Operation *op, const Product &product, Value x, Value gate) {
   parts.push_back(curve);
   return become<onnx::GeluOp>(op, x, parts,
                               builder.getNamedAttr("approximate", builder.getStringAttr(isErf ? "none" : "tanh")));
+}
+
+// h + h * Erf(x / sqrt 2), or with Gelu's Tanh, h = x / 2   ->   Gelu(x)
+//  - nothing else uses the product or the curve
+bool raiseSplitGelu(onnx::AddOp op) {
+  for (unsigned i : {0, 1}) {
+    Value half = op->getOperand(i);
+    auto mul = definedBy<onnx::MulOp>(op->getOperand(1 - i));
+    if (!mul || !mul->hasOneUse() || (mul.getA() != half && mul.getB() != half))
+      continue;
+    Value bent = mul.getA() == half ? mul.getB() : mul.getA();
+    Operation *curve = bent.getDefiningOp();
+    Product scaled;
+    readProduct(half, scaled, /*isRoot=*/true);
+    if (!isa_and_nonnull<onnx::ErfOp, onnx::TanhOp>(curve) || scaled.factors.size() != 1 || scaled.constant != 0.5)
+      continue;
+    Value x = scaled.factors[0];
+    bool isErf = isa<onnx::ErfOp>(curve);
+    if (!(isErf ? isScaled(curve->getOperand(0), x, M_SQRT1_2) : isTanhArgument(curve->getOperand(0), x)))
+      return missed(op, passName, "Gelu", "the argument of " + onnx::getOpType(curve).str() + " is not Gelu's");
+    if (!bent.hasOneUse())
+      return missed(op, passName, "Gelu", "a part has several uses");
+    OpBuilder builder(op);
+    return become<onnx::GeluOp>(op, x, {curve, mul},
+                                builder.getNamedAttr("approximate", builder.getStringAttr(isErf ? "none" : "tanh")));
+  }
+  return false;
+}
+
+// Tanh(x / 2) / 2 + 1/2   ->   Sigmoid(x)
+bool raiseShiftedTanh(onnx::AddOp op) {
+  auto sum = readSum(op);
+  Product outer;
+  if (sum && sum->second == 0.5)
+    readProduct(sum->first, outer);
+  auto tanh =
+      outer.factors.size() == 1 && outer.constant == 0.5 ? definedBy<onnx::TanhOp>(outer.factors[0]) : onnx::TanhOp();
+  Value x = tanh ? scaledBy(tanh.getInput(), 0.5) : Value();
+  if (!x)
+    return false;
+  if (!tanh->hasOneUse())
+    return missed(op, passName, "Sigmoid", "the Tanh has several uses");
+  return become<onnx::SigmoidOp>(op, x, {tanh, sum->first.getDefiningOp()});
+}
+
+// Relu(x), or Max(x, 0): x, or null.
+Value reluArgument(Value value) {
+  if (auto relu = definedBy<onnx::ReluOp>(value))
+    return relu.getX();
+  auto max = definedBy<onnx::MaxOp>(value);
+  for (unsigned i = 0; max && max->getNumOperands() == 2 && i < 2; ++i)
+    if (gain(max->getOperand(i), max->getOperand(1 - i)) == std::optional<double>(0))
+      return max->getOperand(1 - i);
+  return {};
+}
+
+// Relu(x) + Log(1 + Exp(-Abs(x)))     ->   Softplus(x)
+// Relu(x) - a * Relu(-x)              ->   LeakyRelu {a}, or PRelu where a is a constant of several numbers
+// Relu(x) + b * Relu(-x)              ->   the same with a = -b
+//  - nothing else uses the parts; a broadcasts to x
+bool raiseRelus(Operation *op) {
+  for (unsigned i = 0; i < (isa<onnx::AddOp>(op) ? 2u : 1u); ++i) {
+    Value x = reluArgument(op->getOperand(i)), other = op->getOperand(1 - i);
+    if (!x || !op->getOperand(i).hasOneUse() || !other.hasOneUse())
+      continue;
+    SmallVector<Operation *> parts = {op->getOperand(i).getDefiningOp(), other.getDefiningOp()};
+    if (Value argument = isa<onnx::AddOp>(op) ? softplusArgument(other) : Value()) {
+      Value inner = scaledBy(argument, -1);
+      auto abs = inner ? definedBy<onnx::AbsOp>(inner) : onnx::AbsOp();
+      if (abs && abs.getX() == x)
+        return become<onnx::SoftplusOp>(op, x, parts);
+    }
+    auto mul = definedBy<onnx::MulOp>(other);
+    for (unsigned j = 0; mul && j < 2; ++j) {
+      Value slope = mul->getOperand(j), mirrored = reluArgument(mul->getOperand(1 - j));
+      auto neg = mirrored && mul->getOperand(1 - j).hasOneUse() ? definedBy<onnx::NegOp>(mirrored) : onnx::NegOp();
+      if (!neg || neg.getX() != x || !onnx::getConstantAttr(slope))
+        continue;
+      parts.append({neg, mul->getOperand(1 - j).getDefiningOp()});
+      OpBuilder builder(op);
+      if (auto one = gain(slope, x))
+        return become<onnx::LeakyReluOp>(op, x, parts, f32(builder, "alpha", isa<onnx::SubOp>(op) ? *one : -*one));
+      if (!sameType(x.getType(), op->getResult(0).getType()))
+        return missed(op, passName, "PRelu", "the slope broadcasts its operand");
+      if (isa<onnx::AddOp>(op)) {
+        slope = build<onnx::NegOp>(builder, slope.getLoc(), slope);
+        slope = slope ? foldOrKeep(slope.getDefiningOp()) : slope;
+      }
+      Value made = slope ? build<onnx::PReluOp>(builder, fuse(parts), {x, slope}) : Value();
+      return replaceBy(op, made, passName, "PRelu");
+    }
+  }
+  return false;
 }
 
 // Clip(a x + b, 0, 1)   ->   HardSigmoid {a, b}
@@ -331,6 +452,10 @@ bool visit(Operation *op) {
     return false;
   if (raiseHardSigmoid(op) || raiseQuotient(op) || raiseSoftplus(op) || raiseLeakyRelu(op))
     return true;
+  if (auto add = dyn_cast<onnx::AddOp>(op); add && (raiseSplitGelu(add) || raiseShiftedTanh(add)))
+    return true;
+  if (isa<onnx::AddOp, onnx::SubOp>(op))
+    return raiseRelus(op);
   if (!isa<onnx::MulOp, onnx::DivOp>(op))
     return false;
   Product product;

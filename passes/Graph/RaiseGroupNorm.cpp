@@ -2,8 +2,8 @@
 // instances as means, a root and a quotient over the spatial dims. Scale and bias join as constants by channel. Must
 // not change which elements share a mean, nor what epsilon is.
 #include "passes/Graph/Fold.h"
+#include "passes/Graph/Norms.h"
 #include "passes/Graph/Passes.h"
-#include "passes/Graph/Rewriting.h"
 
 using namespace mlir;
 
@@ -43,13 +43,34 @@ Value filled(OpBuilder &builder, Location loc, RankedTensorType x, double value)
   return constant(builder, loc, toAttr(fromDoubles(vector, SmallVector<double>(x.getDimSize(1), value)), "scale"));
 }
 
+// An InstanceNormalization without scale and bias of its own, also as the LayerNormalization over all dims from the
+// third on that it is where those are known.
+struct Instances {
+  Operation *op = nullptr;
+  Value x;
+  FloatAttr epsilon;
+};
+Instances readInstances(Value value) {
+  if (auto norm = definedBy<onnx::InstanceNormalizationOp>(value)) {
+    bool isBare =
+        uniform(norm.getScale()) == std::optional<double>(1) && uniform(norm.getB()) == std::optional<double>(0);
+    return isBare ? Instances{norm, norm.getInput(), norm.getEpsilonAttr()} : Instances();
+  }
+  auto norm = definedBy<onnx::LayerNormalizationOp>(value);
+  RankedTensorType type = norm ? rankedType(norm.getX()) : RankedTensorType();
+  bool isBare = type && type.getRank() >= 3 && (norm.getAxis() == 2 || norm.getAxis() == 2 - type.getRank()) &&
+                onnx::isNone(norm.getB()) && uniform(norm.getScale()) == std::optional<double>(1);
+  return isBare ? Instances{norm, norm.getX(), norm.getEpsilonAttr()} : Instances();
+}
+
 // Reshape(InstanceNormalization(Reshape(%x, [n, g, -1]), 1, 0), the shape of %x)   ->   GroupNormalization(%x, 1, 0)
 // {g}
 //  - channels static and whole groups of them, the inner shape exactly the groups of %x
 //  - nothing else uses what is between
 bool raiseGroups(onnx::ReshapeOp op) {
-  auto norm = definedBy<onnx::InstanceNormalizationOp>(op->getOperand(0));
-  auto split = norm ? definedBy<onnx::ReshapeOp>(norm.getInput()) : onnx::ReshapeOp();
+  auto norm = op->getOperand(0).getDefiningOp();
+  bool isNorm = isa_and_nonnull<onnx::InstanceNormalizationOp, onnx::LayerNormalizationOp>(norm);
+  auto split = isNorm ? definedBy<onnx::ReshapeOp>(norm->getOperand(0)) : onnx::ReshapeOp();
   if (!split)
     return false;
   Value x = split->getOperand(0);
@@ -58,6 +79,9 @@ bool raiseGroups(onnx::ReshapeOp op) {
       grouped.isDynamicDim(1) || result.getRank() != whole.getRank())
     return false;
   auto miss = [&](StringRef why) { return missed(op, passName, "GroupNormalization", why); };
+  Instances instances = readInstances(op->getOperand(0));
+  if (!instances.op)
+    return isa<onnx::InstanceNormalizationOp>(norm) && miss("the groups have a scale or bias of their own");
   int64_t groups = grouped.getDimSize(1);
   for (int64_t i = 0; i < whole.getRank(); ++i)
     if (!sameDim(whole, i, result, i))
@@ -66,70 +90,64 @@ bool raiseGroups(onnx::ReshapeOp op) {
     return miss("the shape between is not [batch, groups, rest]");
   if (!split->hasOneUse() || !norm->hasOneUse())
     return miss("a part has several uses");
-  if (uniform(norm.getScale()) != std::optional<double>(1) || uniform(norm.getB()) != std::optional<double>(0))
-    return miss("the groups have a scale or bias of their own");
   OpBuilder builder(op);
   Location loc = fuse({split, norm, op});
   Value made = build<onnx::GroupNormalizationOp>(
       builder, loc, {x, filled(builder, loc, whole, 1), filled(builder, loc, whole, 0)},
-      {builder.getNamedAttr("epsilon", norm.getEpsilonAttr()),
+      {builder.getNamedAttr("epsilon", instances.epsilon),
        builder.getNamedAttr("num_groups", builder.getI64IntegerAttr(groups))});
   return replaceBy(op, made, passName, "GroupNormalization");
 }
 
-// The axes of a kept mean, if they are all from `first` on.
-bool isMeanFrom(Value value, Value x, int64_t first) {
-  auto mean = definedBy<onnx::ReduceMeanOp>(value);
-  RankedTensorType type = rankedType(x);
-  auto axes = !mean || onnx::isNone(mean.getAxes()) ? std::nullopt : onnx::getConstantInts(mean.getAxes());
-  if (!axes || mean.getData() != x || mean.getKeepdims() == 0 || int64_t(axes->size()) != type.getRank() - first)
-    return false;
-  for (int64_t axis = first; axis < type.getRank(); ++axis)
-    if (!llvm::is_contained(*axes, axis) && !llvm::is_contained(*axes, axis - type.getRank()))
-      return false;
-  return true;
-}
-
-// value = x - mean of x over its spatial dims.
-Value centered(Value value) {
-  auto sub = definedBy<onnx::SubOp>(value);
-  return sub && rankedType(sub.getA()) && rankedType(sub.getA()).getRank() >= 3 && isMeanFrom(sub.getB(), sub.getA(), 2)
-             ? Value(sub.getA())
-             : Value();
-}
-
-// d = %x - mean; Div(d, Sqrt(mean(d^2) + epsilon))   ->   InstanceNormalization(%x, 1, 0)
+// (%x - mean) / sqrt(mean((%x - mean)^2) + epsilon)   ->   InstanceNormalization(%x, 1, 0)
 //  - both means over all spatial dims, kept; channels static
-//  - nothing but the next part uses a part
-bool raiseInstances(onnx::DivOp op) {
-  auto root = definedBy<onnx::SqrtOp>(op.getB());
-  auto add = root ? definedBy<onnx::AddOp>(root.getX()) : onnx::AddOp();
-  Value x = add ? centered(op.getA()) : Value();
-  if (!x)
-    return false;
-  auto epsilon = uniform(add.getB());
-  Value variance = epsilon ? add.getA() : add.getB();
-  epsilon = epsilon ? epsilon : uniform(add.getA());
-  auto mean = definedBy<onnx::ReduceMeanOp>(variance);
-  Operation *square = mean ? mean.getData().getDefiningOp() : nullptr;
-  bool isSquare = isa_and_nonnull<onnx::MulOp>(square)   ? square->getOperand(0) == square->getOperand(1)
-                  : isa_and_nonnull<onnx::PowOp>(square) ? uniform(square->getOperand(1)) == std::optional<double>(2)
-                                                         : false;
-  if (!epsilon || !isSquare || centered(square->getOperand(0)) != x || !isMeanFrom(mean, mean.getData(), 2))
+//  - nothing but the next part uses the root and what it is of
+bool raiseInstances(Operation *op) {
+  auto quotient = readRootQuotient(op->getResult(0));
+  StringRef why;
+  auto core = quotient && !quotient->scale ? readLayerCore(*quotient, why) : std::nullopt;
+  RankedTensorType type = core ? rankedType(core->x) : RankedTensorType();
+  if (!type || type.getRank() < 3 || core->axis != 2)
     return false;
   auto miss = [&](StringRef why) { return missed(op, passName, "InstanceNormalization", why); };
-  RankedTensorType type = rankedType(x);
   if (type.isDynamicDim(1))
     return miss("the number of channels is not known");
-  for (Operation *part : {root.getOperation(), add.getOperation(), mean.getOperation(), square})
-    if (!part->hasOneUse() && !(part == square))
+  for (Operation *part : ArrayRef(core->parts).drop_front(2).drop_back())
+    if (!part->hasOneUse())
       return miss("a part has several uses");
   OpBuilder builder(op);
-  Location loc = fuse({square, mean, add, root, op});
+  Location loc = fuse(core->parts);
   Value made = build<onnx::InstanceNormalizationOp>(
-      builder, loc, {x, filled(builder, loc, type, 1), filled(builder, loc, type, 0)},
-      builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(*epsilon))));
+      builder, loc, {core->x, filled(builder, loc, type, 1), filled(builder, loc, type, 0)},
+      builder.getNamedAttr("epsilon", builder.getF32FloatAttr(float(core->epsilon))));
   return replaceBy(op, made, passName, "InstanceNormalization");
+}
+
+// Mul or Add(LayerNormalization(%x, 1) over all dims from the third on, c)   ->   InstanceNormalization with that scale
+//  - c is a constant of one number a channel, of several, that reaches into no other dim
+bool raiseScaledInstances(Operation *op) {
+  for (unsigned i : {0, 1}) {
+    Instances instances = readInstances(op->getOperand(i));
+    RankedTensorType type = instances.op ? rankedType(instances.x) : RankedTensorType();
+    RankedTensorType held = staticType(op->getOperand(1 - i));
+    if (!type || !isa<onnx::LayerNormalizationOp>(instances.op) || type.isDynamicDim(1) || !held ||
+        held.getNumElements() != type.getDimSize(1) || held.getNumElements() == 1)
+      continue;
+    OpBuilder builder(op);
+    Value constant = byChannel(builder, op->getOperand(1 - i), type);
+    if (!constant)
+      continue;
+    if (!instances.op->hasOneUse())
+      return missed(op, passName, "InstanceNormalization", "the normalized value has several uses");
+    bool isMul = isa<onnx::MulOp>(op);
+    Location loc = fuse({instances.op, op});
+    Value other = filled(builder, loc, type, isMul ? 0 : 1);
+    Value made = build<onnx::InstanceNormalizationOp>(builder, loc,
+                                                      {instances.x, isMul ? constant : other, isMul ? other : constant},
+                                                      builder.getNamedAttr("epsilon", instances.epsilon));
+    return replaceBy(op, made, passName, "InstanceNormalization");
+  }
+  return false;
 }
 
 // Mul(Norm(%x, s, 0), c)   ->   Norm(%x, s * c, 0)
@@ -171,9 +189,11 @@ public:
     unsigned count = rewriteForward(getOperation(), [](Operation *op) {
       if (auto reshape = dyn_cast<onnx::ReshapeOp>(op))
         return raiseGroups(reshape);
-      if (auto div = dyn_cast<onnx::DivOp>(op))
-        return raiseInstances(div);
-      return isa<onnx::MulOp, onnx::AddOp>(op) && joinAffine(op);
+      if (isa<onnx::DivOp>(op))
+        return raiseInstances(op);
+      if (isa<onnx::MulOp>(op) && raiseInstances(op))
+        return true;
+      return isa<onnx::MulOp, onnx::AddOp>(op) && (raiseScaledInstances(op) || joinAffine(op));
     });
     eraseAllDead(getOperation());
     counted(getOperation(), passName, count);

@@ -14,50 +14,15 @@ using namespace graph;
 
 constexpr StringLiteral passName = "RaiseLayerNorm";
 
-// value = x - mean(x), and the mean.
-onnx::ReduceMeanOp centered(Value value, Value &x) {
-  auto sub = definedBy<onnx::SubOp>(value);
-  auto mean = sub ? definedBy<onnx::ReduceMeanOp>(sub.getB()) : onnx::ReduceMeanOp();
-  if (!mean || mean.getData() != sub.getA())
-    return {};
-  x = sub.getA();
-  return mean;
-}
-
-// value = (x - mean) / sqrt(mean((x - mean)^2) + epsilon), the division also as a product with a Reciprocal.
-std::optional<NormCore> coreOf(Value value) {
-  Value numerator, root;
-  Operation *op = value.getDefiningOp();
-  if (auto div = dyn_cast_or_null<onnx::DivOp>(op)) {
-    numerator = div.getA();
-    root = div.getB();
-  } else if (auto mul = dyn_cast_or_null<onnx::MulOp>(op)) {
-    for (unsigned i = 0; i < 2; ++i)
-      if (Value inverted = reciprocated(mul->getOperand(i))) {
-        root = inverted;
-        numerator = mul->getOperand(1 - i);
-      }
-  }
-  auto sqrt = root ? definedBy<onnx::SqrtOp>(root) : onnx::SqrtOp();
-  auto add = sqrt ? definedBy<onnx::AddOp>(sqrt.getX()) : onnx::AddOp();
-  NormCore core;
-  auto variance = readMeanAndEpsilon(add);
-  Value square = variance ? squareOf(variance->mean.getData()) : Value();
-  Value x, other;
-  onnx::ReduceMeanOp mean = square ? centered(numerator, x) : onnx::ReduceMeanOp();
-  // Exporters write x - mean once or twice.
-  onnx::ReduceMeanOp again = mean ? centered(square, other) : onnx::ReduceMeanOp();
-  if (!again || x != other)
-    return std::nullopt;
-  auto axis = trailingAxis(mean), squareAxis = trailingAxis(variance->mean), otherAxis = trailingAxis(again);
-  if (!axis || axis != squareAxis || axis != otherAxis) {
-    missed(op, passName, "LayerNormalization", "the means are not over the same last dims");
-    return std::nullopt;
-  }
-  core.x = x;
-  core.axis = *axis;
-  core.epsilon = variance->epsilon;
-  core.parts = {mean, numerator.getDefiningOp(), variance->mean, add, sqrt, op};
+// value = (x - mean) / sqrt(mean((x - mean)^2) + epsilon), the division also as a product with 1 / sqrt; `scale`: what
+// went into that factor first.
+std::optional<NormCore> coreOf(Value value, Value &scale) {
+  auto quotient = readRootQuotient(value);
+  StringRef why;
+  auto core = quotient ? readLayerCore(*quotient, why) : std::nullopt;
+  if (!why.empty())
+    missed(value.getDefiningOp(), passName, "LayerNormalization", why);
+  scale = core ? quotient->scale : Value();
   return core;
 }
 
@@ -91,11 +56,17 @@ bool normalize(Operation *op, NormCore &core, Value scale, Value bias = {}) {
 // A core whose scale was 1 and went as an identity   ->   LayerNormalization(%x, 1)
 //  - no Mul by a constant of the normalized dims follows: that is the scale, and matches there
 //  - the normalized dims are static
+// Mul(%x - mean, 1 / sqrt(...) * scale)         ->   LayerNormalization(%x, scale)
 bool raiseBare(Operation *op) {
-  auto core = coreOf(op->getResult(0));
+  Value scale;
+  auto core = coreOf(op->getResult(0), scale);
   RankedTensorType type = core ? rankedType(core->x) : RankedTensorType();
   if (!type)
     return false;
+  if (scale)
+    return spansNormalized(scale, core->x, core->axis)
+               ? normalize(op, *core, scale)
+               : missed(op, passName, "LayerNormalization", "the scale is not of the normalized dims' shape");
   SmallVector<Operation *> users(op->getUsers());
   if (users.size() == 1 && isa<onnx::CastOp>(users[0]))
     users.assign(users[0]->getUsers().begin(), users[0]->getUsers().end());
@@ -123,8 +94,9 @@ bool raiseScaled(onnx::MulOp op) {
     if (!onnx::getConstantAttr(scale))
       continue;
     auto back = definedBy<onnx::CastOp>(normalized);
-    auto core = coreOf(back ? Value(back.getInput()) : normalized);
-    if (!core)
+    Value inner;
+    auto core = coreOf(back ? Value(back.getInput()) : normalized, inner);
+    if (!core || inner)
       continue;
     if (!normalized.hasOneUse() || (back && !back.getInput().hasOneUse()))
       return missed(op, passName, "LayerNormalization", "the normalized value has several uses");

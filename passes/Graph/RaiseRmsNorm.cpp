@@ -15,29 +15,6 @@ using namespace graph;
 
 constexpr StringLiteral passName = "RaiseRmsNorm";
 
-// The radicand where value = sqrt(radicand), by Sqrt or Pow.
-Value underRoot(Value value, double power = 0.5) {
-  if (auto pow = definedBy<onnx::PowOp>(value))
-    return uniform(pow.getY()) == std::optional<double>(power) ? Value(pow.getX()) : Value();
-  auto sqrt = power == 0.5 ? definedBy<onnx::SqrtOp>(value) : onnx::SqrtOp();
-  return sqrt ? Value(sqrt.getX()) : Value();
-}
-
-// The radicand where value = 1 / sqrt(radicand): a Reciprocal, a division of 1, a power.
-Value underInverseRoot(Value value, SmallVectorImpl<Operation *> &parts) {
-  Value root = reciprocated(value);
-  if (!root) {
-    Value radicand = underRoot(value, -0.5);
-    if (radicand)
-      parts.push_back(value.getDefiningOp());
-    return radicand;
-  }
-  Value radicand = underRoot(root);
-  if (radicand)
-    parts.append({root.getDefiningOp(), value.getDefiningOp()});
-  return radicand;
-}
-
 // radicand = mean(x^2) + epsilon.
 bool readMeanSquare(Value radicand, Value x, NormCore &core, Operation *last) {
   auto add = definedBy<onnx::AddOp>(radicand);
@@ -63,25 +40,16 @@ bool readMeanSquare(Value radicand, Value x, NormCore &core, Operation *last) {
   return true;
 }
 
-// value = x / sqrt(mean(x^2) + epsilon), the division also as a product.
-std::optional<NormCore> coreOf(Value value) {
-  Operation *op = value.getDefiningOp();
-  NormCore core;
-  if (auto div = dyn_cast_or_null<onnx::DivOp>(op)) {
-    Value radicand = underRoot(div.getB());
-    if (!radicand)
-      return std::nullopt;
-    core.parts.push_back(div.getB().getDefiningOp());
-    return readMeanSquare(radicand, div.getA(), core, op) ? std::optional<NormCore>(core) : std::nullopt;
-  }
-  if (!isa_and_nonnull<onnx::MulOp>(op))
+// value = x / sqrt(mean(x^2) + epsilon), the division also as a product; `scale`: what went into the factor first.
+std::optional<NormCore> coreOf(Value value, Value &scale) {
+  auto quotient = readRootQuotient(value);
+  if (!quotient)
     return std::nullopt;
-  for (unsigned i = 0; i < 2; ++i) {
-    core.parts.clear();
-    if (Value radicand = underInverseRoot(op->getOperand(i), core.parts))
-      return readMeanSquare(radicand, op->getOperand(1 - i), core, op) ? std::optional<NormCore>(core) : std::nullopt;
-  }
-  return std::nullopt;
+  NormCore core;
+  core.parts.append(quotient->parts.begin(), quotient->parts.end() - 1);
+  scale = quotient->scale;
+  bool fits = readMeanSquare(quotient->radicand, quotient->numerator, core, quotient->parts.back());
+  return fits ? std::optional<NormCore>(core) : std::nullopt;
 }
 
 // The shape a scale must have: the normalized dims, static, leading ones aside.
@@ -119,8 +87,9 @@ bool raiseScaled(onnx::MulOp op) {
   for (unsigned i = 0; i < 2; ++i) {
     Value scale = op->getOperand(1 - i), normalized = op->getOperand(i);
     auto back = definedBy<onnx::CastOp>(normalized);
-    auto core = coreOf(back ? Value(back.getInput()) : normalized);
-    if (!core)
+    Value inner;
+    auto core = coreOf(back ? Value(back.getInput()) : normalized, inner);
+    if (!core || inner)
       continue;
     Value x = back ? narrowSource(back, core->x) : core->x;
     if (!x)
@@ -140,10 +109,16 @@ bool raiseScaled(onnx::MulOp op) {
 // A core whose scale was 1 and went as an identity   ->   RMSNormalization(%x, 1)
 //  - no Mul by a scale follows, through a Cast or not: that matches there
 //  - the normalized dims are static
+// Mul(%x, 1 / sqrt(...) * scale)             ->   RMSNormalization(%x, scale)
 bool raiseBare(Operation *op) {
-  auto core = coreOf(op->getResult(0));
+  Value scale;
+  auto core = coreOf(op->getResult(0), scale);
   if (!core)
     return false;
+  if (scale)
+    return spansNormalized(scale, core->x, core->axis)
+               ? normalize(op, *core, core->x, scale)
+               : missed(op, passName, "RMSNormalization", "the scale is not of the normalized dims' shape");
   SmallVector<Operation *> users(op->getUsers());
   if (users.size() == 1 && isa<onnx::CastOp>(users[0]))
     users.assign(users[0]->getUsers().begin(), users[0]->getUsers().end());
@@ -159,13 +134,27 @@ bool raiseBare(Operation *op) {
   return normalize(op, *core, core->x, ones);
 }
 
+// %x / (sqrt(mean(x^2)) + epsilon) is no such normalization: says so.
+bool explainOutside(onnx::DivOp op) {
+  auto add = definedBy<onnx::AddOp>(op.getB());
+  for (unsigned i = 0; add && i < 2; ++i) {
+    auto root = definedBy<onnx::SqrtOp>(add->getOperand(i));
+    auto mean = root ? definedBy<onnx::ReduceMeanOp>(root.getX()) : onnx::ReduceMeanOp();
+    if (mean && uniform(add->getOperand(1 - i)) && squareOf(mean.getData()) == op.getA())
+      return missed(op, passName, "RMSNormalization", "the epsilon is not under the root");
+  }
+  return false;
+}
+
 class RaiseRmsNorm : public impl::RaiseRmsNormBase<RaiseRmsNorm> {
 public:
   void runOnOperation() override {
     unsigned count = rewriteForward(getOperation(), [](Operation *op) {
       if (auto mul = dyn_cast<onnx::MulOp>(op))
         return raiseScaled(mul) || raiseBare(op);
-      return isa<onnx::DivOp>(op) && raiseBare(op);
+      if (auto div = dyn_cast<onnx::DivOp>(op))
+        return raiseBare(op) || explainOutside(div);
+      return false;
     });
     counted(getOperation(), passName, count);
   }

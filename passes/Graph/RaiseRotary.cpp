@@ -1,11 +1,10 @@
 // Rotary embeddings spelled out as x * cos + turned(x) * sin, recognised from their sum, or from the two parts that are
 // joined after it. The operator wants each angle once, exporters write them twice, side by side or one after the other:
 // the caches are rebuilt at half width through what made them. Must not run where that is not provable.
+#include "passes/Graph/AttentionScores.h"
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
-#include "passes/Graph/Rewriting.h"
-
-#include <cstring>
+#include "passes/Graph/Rotations.h"
 
 using namespace mlir;
 
@@ -17,222 +16,6 @@ namespace {
 using namespace graph;
 
 constexpr StringLiteral passName = "RaiseRotary";
-
-int64_t lastDim(Value value) {
-  RankedTensorType type = rankedType(value);
-  return type && type.getRank() ? type.getShape().back() : ShapedType::kDynamic;
-}
-
-bool isLast(int64_t axis, Value value) {
-  RankedTensorType type = rankedType(value);
-  return type && (axis < 0 ? axis + type.getRank() : axis) == type.getRank() - 1;
-}
-
-bool isScalar(Value value) {
-  RankedTensorType type = staticType(value);
-  return type && type.getNumElements() == 1 && type.getRank() <= 1 && onnx::getConstantAttr(value);
-}
-
-// value = x[..., begin : end : step] along the last dim alone.
-struct Range {
-  Value x;
-  int64_t begin = 0, end = 0, step = 1;
-};
-std::optional<Range> rangeOf(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return std::nullopt;
-  Value x = op->getNumOperands() ? op->getOperand(0) : Value();
-  if (auto split = dyn_cast<onnx::SplitOp>(op)) {
-    if (!isLast(split.getAxis(), x))
-      return std::nullopt;
-    int64_t begin = 0;
-    for (Value part : op->getResults()) {
-      if (ShapedType::isDynamic(lastDim(part)))
-        return std::nullopt;
-      if (part == value)
-        return Range{x, begin, begin + lastDim(part), 1};
-      begin += lastDim(part);
-    }
-  }
-  auto slice = dyn_cast<onnx::SliceOp>(op);
-  int64_t size = slice ? lastDim(x) : ShapedType::kDynamic;
-  if (ShapedType::isDynamic(size))
-    return std::nullopt;
-  auto starts = onnx::getConstantInts(slice.getStarts()), ends = onnx::getConstantInts(slice.getEnds());
-  auto axes = onnx::isNone(slice.getAxes()) ? std::nullopt : onnx::getConstantInts(slice.getAxes());
-  auto steps = onnx::isNone(slice.getSteps()) ? std::nullopt : onnx::getConstantInts(slice.getSteps());
-  if (!starts || !ends || !axes || starts->size() != 1 || axes->size() != 1 || !isLast(axes->front(), x) ||
-      (!steps && !onnx::isNone(slice.getSteps())) || (steps && steps->front() < 1))
-    return std::nullopt;
-  auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + size : i, 0, size); };
-  return Range{x, clamp(starts->front()), clamp(ends->front()), steps ? steps->front() : 1};
-}
-
-// What of its last dim a rotation turns: the two halves, or the elements of even and odd place.
-Value partOf(Value value, bool second, bool interleaved) {
-  if (interleaved)
-    // Gather(Reshape(x, [..., d / 2, 2]), 0 or 1) along the last dim.
-    if (auto gather = definedBy<onnx::GatherOp>(value)) {
-      auto index = onnx::getConstantInt(gather.getIndices());
-      auto pairs = definedBy<onnx::ReshapeOp>(gather.getData());
-      RankedTensorType type = pairs ? rankedType(pairs.getResult()) : RankedTensorType();
-      RankedTensorType x = pairs ? rankedType(pairs->getOperand(0)) : RankedTensorType();
-      bool fits = type && x && rankedType(gather.getIndices()).getRank() == 0 && isLast(gather.getAxis(), pairs) &&
-                  index == int64_t(second) && type.getRank() == x.getRank() + 1 && type.getShape().back() == 2 &&
-                  lastDim(pairs->getOperand(0)) == 2 * type.getDimSize(type.getRank() - 2);
-      return fits ? Value(pairs->getOperand(0)) : Value();
-    }
-  auto range = rangeOf(value);
-  int64_t size = range ? lastDim(range->x) : 1;
-  if (size % 2)
-    return {};
-  bool fits = interleaved ? range->begin == int64_t(second) && range->step == 2 && range->end >= size - 1 + second
-                          : range->begin == (second ? size / 2 : 0) && range->end == (second ? size : size / 2) &&
-                                range->step == 1;
-  return fits ? range->x : Value();
-}
-
-// The two parts that make up value: Concat(a, b), or Reshape(Concat(Unsqueeze(a), Unsqueeze(b))) for interleaved ones.
-std::optional<std::pair<Value, Value>> joined(Value value, bool &interleaved, SmallVectorImpl<Operation *> &parts) {
-  Operation *op = value.getDefiningOp();
-  interleaved = isa_and_nonnull<onnx::ReshapeOp>(op);
-  auto concat = interleaved ? definedBy<onnx::ConcatOp>(op->getOperand(0)) : dyn_cast_or_null<onnx::ConcatOp>(op);
-  if (!concat || concat->getNumOperands() != 2 || !isLast(concat.getAxis(), concat))
-    return std::nullopt;
-  parts.push_back(concat);
-  if (!interleaved)
-    return std::make_pair(concat->getOperand(0), concat->getOperand(1));
-  parts.push_back(op);
-  Value sides[2];
-  for (unsigned i : {0, 1}) {
-    auto unsqueeze = definedBy<onnx::UnsqueezeOp>(concat->getOperand(i));
-    auto axes = unsqueeze ? onnx::getConstantInts(unsqueeze.getAxes()) : std::nullopt;
-    if (!axes || axes->size() != 1 || !isLast(axes->front(), unsqueeze))
-      return std::nullopt;
-    parts.push_back(unsqueeze);
-    sides[i] = unsqueeze.getData();
-  }
-  bool back = lastDim(value) == 2 * lastDim(sides[0]) && rankedType(sides[0]) &&
-              rankedType(value).getRank() == rankedType(sides[0]).getRank();
-  return back ? std::optional(std::make_pair(sides[0], sides[1])) : std::nullopt;
-}
-
-// value = the parts of x, the second negated, in the other order: that x.
-Value rotated(Value value, bool &interleaved, SmallVectorImpl<Operation *> &parts) {
-  auto sides = joined(value, interleaved, parts);
-  auto neg = sides ? definedBy<onnx::NegOp>(sides->first) : onnx::NegOp();
-  Value x = neg ? partOf(neg.getX(), true, interleaved) : Value();
-  return x && x == partOf(sides->second, false, interleaved) ? x : Value();
-}
-
-// Operators that make each element of the last dim from the same element of their first operand's.
-bool keepsLastDim(Operation *op) {
-  if (isa<onnx::CosOp, onnx::SinOp, onnx::CastOp, onnx::NegOp>(op))
-    return true;
-  if (isa<onnx::MulOp, onnx::DivOp>(op))
-    return isScalar(op->getOperand(1));
-  if (auto gather = dyn_cast<onnx::GatherOp>(op)) {
-    RankedTensorType type = rankedType(op->getOperand(0));
-    return type && type.getRank() > 1 && gather.getAxis() == 0;
-  }
-  if (auto slice = dyn_cast<onnx::SliceOp>(op)) {
-    auto axes = onnx::isNone(slice.getAxes()) ? std::nullopt : onnx::getConstantInts(slice.getAxes());
-    return axes && llvm::none_of(*axes, [&](int64_t axis) { return isLast(axis, slice.getData()); });
-  }
-  if (isa<onnx::UnsqueezeOp, onnx::SqueezeOp>(op)) {
-    Value ranked = isa<onnx::UnsqueezeOp>(op) ? op->getResult(0) : op->getOperand(0);
-    auto axes = onnx::isNone(op->getOperand(1)) ? std::nullopt : onnx::getConstantInts(op->getOperand(1));
-    return rankedType(ranked) && axes && llvm::none_of(*axes, [&](int64_t axis) { return isLast(axis, ranked); });
-  }
-  return false;
-}
-
-// value holds every element of a narrower value twice, side by side or (interleaved) one after the other: that value.
-Value doubled(Operation *op, bool interleaved) {
-  if (!interleaved) {
-    auto concat = dyn_cast<onnx::ConcatOp>(op);
-    bool twice = concat && op->getNumOperands() == 2 && op->getOperand(0) == op->getOperand(1) &&
-                 isLast(concat.getAxis(), op->getResult(0));
-    return twice ? op->getOperand(0) : Value();
-  }
-  if (!isa<onnx::ReshapeOp>(op))
-    return {};
-  SmallVector<Operation *> parts;
-  bool isPairs = false;
-  if (auto sides = joined(op->getResult(0), isPairs, parts); sides && sides->first == sides->second)
-    return sides->first;
-  Operation *repeat = op->getOperand(0).getDefiningOp();
-  auto unsqueeze = isa_and_nonnull<onnx::ExpandOp, onnx::TileOp>(repeat)
-                       ? definedBy<onnx::UnsqueezeOp>(repeat->getOperand(0))
-                       : onnx::UnsqueezeOp();
-  auto axes = unsqueeze ? onnx::getConstantInts(unsqueeze.getAxes()) : std::nullopt;
-  RankedTensorType wide = axes ? rankedType(repeat->getResult(0)) : RankedTensorType();
-  RankedTensorType thin = wide ? rankedType(unsqueeze.getData()) : RankedTensorType();
-  if (!thin || axes->size() != 1 || !isLast(axes->front(), unsqueeze) || wide.getRank() != thin.getRank() + 1 ||
-      wide.getShape().back() != 2 || lastDim(op->getResult(0)) != 2 * thin.getShape().back() ||
-      rankedType(op->getResult(0)).getRank() != thin.getRank())
-    return {};
-  for (int64_t i = 0; i < thin.getRank(); ++i)
-    if (!sameDim(thin, i, wide, i))
-      return {};
-  return unsqueeze.getData();
-}
-
-// True if value's last dim holds everything twice, provably.
-bool isTwice(Value value, bool interleaved, unsigned depth = 0) {
-  int64_t size = lastDim(value);
-  if (ShapedType::isDynamic(size) || size % 2 || depth > 8)
-    return false;
-  if (ElementsAttr attr = onnx::getConstantAttr(value)) {
-    auto literal = readLiteral(attr);
-    if (!literal || literal->splat)
-      return literal.has_value();
-    size_t width = literal->bytes.size() / literal->count(), run = interleaved ? width : width * size / 2;
-    for (const char *row = literal->bytes.begin(); row != literal->bytes.end(); row += 2 * run)
-      if (std::memcmp(row, row + run, run) != 0)
-        return false;
-    return true;
-  }
-  Operation *op = value.getDefiningOp();
-  if (!op || doubled(op, interleaved))
-    return op != nullptr;
-  return keepsLastDim(op) && isTwice(op->getOperand(0), interleaved, depth + 1);
-}
-
-// One of each two elements of a value for which isTwice holds.
-Value halve(OpBuilder &builder, Value value, bool interleaved) {
-  Operation *op = value.getDefiningOp();
-  if (onnx::getConstantAttr(value)) {
-    Location loc = value.getLoc();
-    auto ints = [&](int64_t x) { return onnx::createI64s(builder, loc, x); };
-    int64_t size = lastDim(value);
-    Value half = build<onnx::SliceOp>(
-        builder, loc,
-        {value, ints(0), ints(interleaved ? size : size / 2), ints(-1), interleaved ? ints(2) : noValue(builder, loc)});
-    return half ? foldOrKeep(half.getDefiningOp()) : Value();
-  }
-  if (Value one = doubled(op, interleaved))
-    return one;
-  SmallVector<Value> operands(op->getOperands());
-  operands[0] = halve(builder, operands[0], interleaved);
-  Operation *made = operands[0] ? build(builder, op->getLoc(), op->getName().getStringRef(), operands,
-                                        op->getAttrDictionary().getValue())
-                                : nullptr;
-  if (!made)
-    return {};
-  // Names of dims that inference does not find again.
-  RankedTensorType old = rankedType(value), type = rankedType(made->getResult(0));
-  if (old && type && old.getRank() == type.getRank() && !type.hasStaticShape()) {
-    SmallVector<StringRef> names;
-    SmallVector<int64_t> shape(old.getShape());
-    shape.back() = type.getShape().back();
-    for (int64_t i = 0; i < old.getRank(); ++i)
-      names.push_back(onnx::getDimName(old, i));
-    made->getResult(0).setType(onnx::getTensorType(shape, type.getElementType(), names));
-  }
-  return made->getResult(0);
-}
 
 // What stands for x * cos + turned(x) * sin.
 struct Rotation {
@@ -278,10 +61,19 @@ std::optional<Rotation> readParts(Operation *op) {
   if (!isa<onnx::ConcatOp, onnx::ReshapeOp>(op))
     return std::nullopt;
   auto sides = joined(op->getResult(0), made.interleaved, made.parts);
-  auto sub = sides ? definedBy<onnx::SubOp>(sides->first) : onnx::SubOp();
+  // A difference, also as a sum with what is negated.
+  Operation *sub = sides ? sides->first.getDefiningOp() : nullptr;
   auto add = sides ? definedBy<onnx::AddOp>(sides->second) : onnx::AddOp();
-  auto left = sub ? definedBy<onnx::MulOp>(sub.getA()) : onnx::MulOp();
-  auto right = sub ? definedBy<onnx::MulOp>(sub.getB()) : onnx::MulOp();
+  onnx::MulOp left, right;
+  if (isa_and_nonnull<onnx::SubOp>(sub)) {
+    left = definedBy<onnx::MulOp>(sub->getOperand(0)), right = definedBy<onnx::MulOp>(sub->getOperand(1));
+  } else if (isa_and_nonnull<onnx::AddOp>(sub)) {
+    for (unsigned i : {0, 1})
+      if (Value turned = negated(sub->getOperand(i))) {
+        left = definedBy<onnx::MulOp>(sub->getOperand(1 - i)), right = definedBy<onnx::MulOp>(turned);
+        made.parts.push_back(sub->getOperand(i).getDefiningOp());
+      }
+  }
   if (!add || !left || !right)
     return std::nullopt;
   for (Value first : left->getOperands())
@@ -315,7 +107,7 @@ std::optional<Layout> layoutOf(Value cache, RankedTensorType x, int64_t width) {
     return std::nullopt;
   int64_t skip = 4 - type.getRank();
   auto isOne = [&](int64_t i) { return i < skip || type.getDimSize(i - skip) == 1; };
-  auto same = [&](int64_t i) { return i >= skip && sameDim(type, i - skip, x, i); };
+  auto same = [&](int64_t i) { return i >= skip && reaches(cache, 3 - i, x); };
   if (!same(0) && !isOne(0))
     return std::nullopt;
   for (bool headsFirst : {true, false})
@@ -324,8 +116,16 @@ std::optional<Layout> layoutOf(Value cache, RankedTensorType x, int64_t width) {
   return std::nullopt;
 }
 
+// [sequence, 1, 1, dim] caches for x of [sequence, batch, heads, dim].
+bool isSequenceFirst(Value cache, RankedTensorType x) {
+  RankedTensorType type = rankedType(cache);
+  return type && type.getRank() == 4 && type.getDimSize(0) != 1 && type.getDimSize(1) == 1 && type.getDimSize(2) == 1 &&
+         reaches(cache, 3, x);
+}
+
 // The [batch, sequence, dim / 2] cache for the operator.
-Value makeCache(OpBuilder &builder, Value value, const Rotation &rotation, Layout layout) {
+Value makeCache(OpBuilder &builder, Value value, const Rotation &rotation, Layout layout, RankedTensorType x,
+                Value of) {
   Location loc = value.getLoc();
   Value half = rotation.isHalf ? value : halve(builder, value, rotation.interleaved);
   // What was unsqueezed over the heads just before needs no Squeeze after; Casts in between move in front.
@@ -355,12 +155,11 @@ Value makeCache(OpBuilder &builder, Value value, const Rotation &rotation, Layou
   }
   if (half && rankedType(half).getRank() == 2)
     half = apply(build<onnx::UnsqueezeOp>(builder, loc, {half, one(0)}));
-  RankedTensorType x = rankedType(rotation.x);
   if (!half || rankedType(half).getRank() != 3 || !layout.oneBatch || x.getDimSize(0) == 1)
     return half;
   Value to = onnx::createI64s(builder, loc, {x.getDimSize(0), 1, 1});
   if (x.isDynamicDim(0)) {
-    Value batch = build<onnx::ShapeOp>(builder, loc, rotation.x,
+    Value batch = build<onnx::ShapeOp>(builder, loc, of,
                                        {builder.getNamedAttr("start", builder.getI64IntegerAttr(0)),
                                         builder.getNamedAttr("end", builder.getI64IntegerAttr(1))});
     to = build<onnx::ConcatOp>(builder, loc, {batch, onnx::createI64s(builder, loc, {1, 1})},
@@ -381,13 +180,41 @@ bool visit(Operation *op) {
     return false;
   auto miss = [&](StringRef why) { return missed(op, passName, "RotaryEmbedding", why); };
   RankedTensorType x = rankedType(rotation->x);
-  if (x.getRank() != 4)
+  if (x.getRank() != 4 && x.getRank() != 3)
     return miss("the operand is not [batch, heads, sequence, dim]");
   for (Operation *part : rotation->parts)
     if (!part->hasOneUse())
       return miss("a part has several uses");
+  OpBuilder builder(op);
+  SmallVector<Operation *> parts(rotation->parts);
+  parts.push_back(op);
+  Location loc = fuse(parts);
+  Value operand = rotation->x;
+  bool isThin = x.getRank() == 3;
+  if (isThin) {
+    // Heads within the batch, or no batch: one more dim of size 1.
+    operand = build<onnx::UnsqueezeOp>(builder, loc, {operand, onnx::createI64s(builder, loc, 0)});
+    SmallVector<int64_t> shape = {1};
+    SmallVector<StringRef> names = {""};
+    for (int64_t i = 0; i < 3; ++i) {
+      shape.push_back(x.getDimSize(i));
+      names.push_back(onnx::getDimName(x, i));
+    }
+    x = onnx::getTensorType(shape, x.getElementType(), names);
+    operand.setType(x);
+  }
   int64_t width = rotation->isHalf ? x.getShape().back() / 2 : x.getShape().back();
   auto layout = layoutOf(rotation->cos, x, width), other = layoutOf(rotation->sin, x, width);
+  bool isTurned = !layout && isSequenceFirst(rotation->cos, x) && isSequenceFirst(rotation->sin, x);
+  if (isTurned) {
+    auto turned = [&](Value value) {
+      return build<onnx::TransposeOp>(builder, loc, value,
+                                      builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr({1, 0, 2, 3})));
+    };
+    operand = turned(operand), rotation->cos = turned(rotation->cos), rotation->sin = turned(rotation->sin);
+    x = rankedType(operand);
+    layout = layoutOf(rotation->cos, x, width), other = layoutOf(rotation->sin, x, width);
+  }
   if (!layout || !other || layout->headsFirst != other->headsFirst)
     return miss("cos and sin do not have the batch, sequence and dim of the operand, as far as is known");
   if (!rotation->isHalf &&
@@ -395,16 +222,11 @@ bool visit(Operation *op) {
     return miss("the two halves of cos or sin are not provably the same");
   if (!layout->headsFirst && x.isDynamicDim(2))
     return miss("the number of heads is not known");
-  OpBuilder builder(op);
-  SmallVector<Operation *> parts(rotation->parts);
-  parts.push_back(op);
-  Location loc = fuse(parts);
-  Value cos = makeCache(builder, rotation->cos, *rotation, *layout);
-  Value sin = makeCache(builder, rotation->sin, *rotation, *other);
+  Value cos = makeCache(builder, rotation->cos, *rotation, *layout, x, operand);
+  Value sin = makeCache(builder, rotation->sin, *rotation, *other, x, operand);
   SmallVector<NamedAttribute> attributes;
   if (rotation->interleaved)
     attributes.push_back(builder.getNamedAttr("interleaved", builder.getI64IntegerAttr(1)));
-  Value operand = rotation->x;
   int64_t heads = x.getDimSize(2), dim = x.getDimSize(3);
   if (!layout->headsFirst) {
     operand = build<onnx::ReshapeOp>(builder, loc, {operand, onnx::createI64s(builder, loc, {0, 0, heads * dim})});
@@ -416,6 +238,11 @@ bool visit(Operation *op) {
           : Value();
   if (made && !layout->headsFirst)
     made = build<onnx::ReshapeOp>(builder, loc, {made, onnx::createI64s(builder, loc, {0, 0, heads, dim})});
+  if (made && isTurned)
+    made = build<onnx::TransposeOp>(builder, loc, made,
+                                    builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr({1, 0, 2, 3})));
+  if (made && isThin)
+    made = build<onnx::SqueezeOp>(builder, loc, {made, onnx::createI64s(builder, loc, 0)});
   if (!made)
     return miss("the caches cannot be rebuilt at half width");
   Operation *node = made.getDefiningOp();
@@ -428,30 +255,41 @@ bool visit(Operation *op) {
 }
 
 // Concat(RotaryEmbedding(%x[:r], cos, sin), %x[r:])   ->   RotaryEmbedding(%x, cos, sin) {rotary_embedding_dim = r}
-//  - nothing else uses the rotated part
+//  - nothing else uses the rotated part; heads after the sequence too, between Reshapes
 bool visitPartial(Operation *op) {
   auto concat = dyn_cast<onnx::ConcatOp>(op);
-  auto rotary = concat && op->getNumOperands() == 2 ? definedBy<onnx::RotaryEmbeddingOp>(op->getOperand(0))
-                                                    : onnx::RotaryEmbeddingOp();
-  if (!rotary || !isLast(concat.getAxis(), concat) || rotary.getRotaryEmbeddingDim() != 0)
+  Value rotated = concat && op->getNumOperands() == 2 ? op->getOperand(0) : Value();
+  auto merge = definedBy<onnx::ReshapeOp>(rotated);
+  auto rotary = definedBy<onnx::RotaryEmbeddingOp>(merge ? Value(merge.getData()) : rotated);
+  auto split = merge && rotary ? definedBy<onnx::ReshapeOp>(rotary.getX()) : onnx::ReshapeOp();
+  if (!rotary || (merge && !split) || concat.getAxis() != (concat.getAxis() < 0 ? -1 : 3) ||
+      rotary.getRotaryEmbeddingDim() != 0)
     return false;
-  auto turned = rangeOf(rotary.getX()), kept = rangeOf(op->getOperand(1));
+  auto turned = rangeOf(split ? Value(split.getData()) : Value(rotary.getX())), kept = rangeOf(op->getOperand(1));
   RankedTensorType type = turned ? rankedType(turned->x) : RankedTensorType();
   if (!type || !kept || type.getRank() != 4 || turned->x != kept->x || turned->begin != 0 || turned->step != 1 ||
       kept->step != 1 || kept->begin != turned->end || kept->end != type.getShape().back())
     return false;
-  if (!rotary.getY().hasOneUse())
+  if (!rotary.getY().hasOneUse() || !rotated.hasOneUse())
     return missed(op, passName, "Partial", "the rotated part has several uses");
-  if (type.isDynamicDim(1))
+  int64_t heads = type.getDimSize(split ? 2 : 1), dim = type.getDimSize(3);
+  if (ShapedType::isDynamic(heads))
     return missed(op, passName, "Partial", "the number of heads is not known");
   OpBuilder builder(op);
+  Location loc = fuse({rotary, op});
   NamedAttrList attributes(rotary->getAttrs());
   attributes.set("rotary_embedding_dim", builder.getI64IntegerAttr(turned->end));
-  attributes.set("num_heads", builder.getI64IntegerAttr(type.getDimSize(1)));
+  attributes.set("num_heads", builder.getI64IntegerAttr(heads));
   SmallVector<Value> operands(rotary->getOperands());
   operands[0] = turned->x;
-  Operation *made = build(builder, fuse({rotary, op}), rotary->getName().getStringRef(), operands, attributes);
-  return made && replaceBy(op, made->getResult(0), passName, "Partial");
+  if (split)
+    operands[0] =
+        build<onnx::ReshapeOp>(builder, loc, {turned->x, onnx::createI64s(builder, loc, {0, 0, heads * dim})});
+  Operation *node = operands[0] ? build(builder, loc, rotary->getName().getStringRef(), operands, attributes) : nullptr;
+  Value made = node ? node->getResult(0) : Value();
+  if (made && split)
+    made = build<onnx::ReshapeOp>(builder, loc, {made, onnx::createI64s(builder, loc, {0, 0, heads, dim})});
+  return replaceBy(op, made, passName, "Partial");
 }
 
 class RaiseRotary : public impl::RaiseRotaryBase<RaiseRotary> {

@@ -4,6 +4,7 @@
 #include "passes/Graph/Fold.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
+#include "passes/Graph/SymbolicShapes.h"
 
 using namespace mlir;
 
@@ -44,12 +45,78 @@ bool reorder(onnx::ConvOp conv, ArrayRef<int64_t> channels) {
   return weights != nullptr;
 }
 
-// A type whose batch alone may be dynamic: with all other sizes known, a Reshape cannot have changed it.
+bool isStaticButBatch(RankedTensorType type) {
+  return type.getRank() > 0 && !llvm::is_contained(type.getShape().drop_front(), ShapedType::kDynamic) &&
+         !llvm::is_contained(type.getShape(), 0);
+}
+
+// The type of a value whose batch alone may be dynamic.
 RankedTensorType staticButBatch(Value value) {
   RankedTensorType type = rankedType(value);
-  bool known = type && type.getRank() > 0 && !llvm::is_contained(type.getShape().drop_front(), ShapedType::kDynamic) &&
-               !llvm::is_contained(type.getShape(), 0);
-  return known ? type : RankedTensorType();
+  return type && isStaticButBatch(type) ? type : RankedTensorType();
+}
+
+// True if dim i of a is known to be `factor` times dim j of b.
+bool isMultiple(RankedTensorType a, int64_t i, RankedTensorType b, int64_t j, int64_t factor) {
+  if (!a.isDynamicDim(i) || !b.isDynamicDim(j))
+    return !a.isDynamicDim(i) && !b.isDynamicDim(j) && a.getDimSize(i) == b.getDimSize(j) * factor;
+  StringRef name = onnx::getDimName(a, i), of = onnx::getDimName(b, j);
+  if (!isDimName(name) || !isDimName(of))
+    return false;
+  SizeTable table;
+  auto product = Size::multiply(table.named(of), Size(factor));
+  return product && table.text(*product) == name;
+}
+
+// Dims that were regrouped over six and back, channels first or last.
+struct Regrouping {
+  StringRef name, mode;
+  int64_t block = 0;
+  bool fits = false, isLast = false; // channels last
+  bool isChannelFirst = false;       // SpaceToDepth with each channel's offsets side by side
+};
+Regrouping readRegrouping(ArrayRef<int64_t> perm, RankedTensorType in, RankedTensorType six, RankedTensorType out) {
+  auto is = [&](ArrayRef<int64_t> expected) { return perm == expected; };
+  auto at = [&](int64_t i) { return six.isDynamicDim(i) ? -1 : six.getDimSize(i); };
+  Regrouping made;
+  // The places of height and width in the image, and of the blocks' sides and the channels in the six dims.
+  auto grows = [&](StringRef mode, int64_t block, int64_t other, int64_t channels, int64_t h, int64_t w) {
+    made.name = "DepthToSpace", made.mode = mode, made.block = at(block);
+    int64_t y = made.isLast ? 1 : 2, c = made.isLast ? 3 : 1;
+    made.fits = at(other) == made.block && sameDim(six, h, in, y) && sameDim(six, w, in, y + 1) &&
+                sameDim(out, c, six, channels) && isMultiple(out, y, in, y, made.block) &&
+                isMultiple(out, y + 1, in, y + 1, made.block);
+  };
+  auto shrinks = [&](int64_t block, int64_t other, int64_t channels, int64_t h, int64_t w) {
+    made.name = "SpaceToDepth", made.mode = "DCR", made.block = at(block);
+    int64_t y = made.isLast ? 1 : 2, c = made.isLast ? 3 : 1;
+    made.fits = at(other) == made.block && sameDim(six, channels, in, c) && isMultiple(in, y, six, h, made.block) &&
+                isMultiple(in, y + 1, six, w, made.block) && sameDim(out, y, six, h) && sameDim(out, y + 1, six, w) &&
+                isMultiple(out, c, in, c, made.block * made.block);
+  };
+  if (is({0, 3, 4, 1, 5, 2}))
+    grows("DCR", 1, 2, 3, 4, 5);
+  else if (is({0, 1, 4, 2, 5, 3}) && sameDim(six, 4, in, 2) && sameDim(six, 5, in, 3))
+    grows("CRD", 2, 3, 1, 4, 5);
+  else if (is({0, 3, 5, 1, 2, 4}) || is({0, 1, 3, 5, 2, 4})) {
+    shrinks(3, 5, 1, 2, 4);
+    made.isChannelFirst = perm[1] == 1;
+  } else if (is({0, 1, 4, 2, 5, 3})) {
+    made.isLast = true;
+    grows("CRD", 4, 5, 3, 1, 2);
+  } else if (is({0, 1, 3, 2, 4, 5})) {
+    made.isLast = true;
+    if (sameDim(six, 1, in, 1) && sameDim(six, 2, in, 2))
+      grows("DCR", 3, 4, 5, 1, 2);
+    else
+      shrinks(2, 4, 5, 1, 3);
+  }
+  // With all other sizes known, a Reshape cannot have changed the batch.
+  bool isBatchAlone = isStaticButBatch(in) && isStaticButBatch(six) && isStaticButBatch(out);
+  made.fits &=
+      !made.name.empty() && made.block >= 2 &&
+      (isBatchAlone ? in.getDimSize(0) == out.getDimSize(0) : sameDim(six, 0, in, 0) && sameDim(out, 0, in, 0));
+  return made;
 }
 
 // Reshape([N,C,H,W] -> six dims), Transpose, Reshape(-> [N,C',H',W'])   ->   DepthToSpace or SpaceToDepth
@@ -57,61 +124,52 @@ RankedTensorType staticButBatch(Value value) {
 //   [N, C', b, b, H, W] by 0 1 4 2 5 3  -> DepthToSpace, CRD
 //   [N, C, H', b, W', b] by 0 3 5 1 2 4 -> SpaceToDepth (block offsets before channels)
 //   the same by 0 1 3 5 2 4             -> SpaceToDepth where one convolution behind takes its channels in that order
-//  - all sizes but the batch known, nothing else uses the six-dim values
+// With channels last a Transpose before and one behind: [N, H, W, b, b, C'] by 0 1 3 2 4 5, [N, H, W, C', b, b] by
+// 0 1 4 2 5 3, [N, H', b, W', b, C] by 0 1 3 2 4 5.
+//  - sizes that change are known, or named after one another; nothing else uses the six-dim values
 bool raiseSixDims(onnx::ReshapeOp op) {
   auto transpose = definedBy<onnx::TransposeOp>(op.getData());
   auto first = transpose ? definedBy<onnx::ReshapeOp>(transpose.getData()) : onnx::ReshapeOp();
-  RankedTensorType in = first ? staticButBatch(first.getData()) : RankedTensorType();
-  RankedTensorType six = first ? staticButBatch(first.getResult()) : RankedTensorType();
-  RankedTensorType out = staticButBatch(op.getResult());
+  RankedTensorType in = first ? rankedType(first.getData()) : RankedTensorType();
+  RankedTensorType six = first ? rankedType(first.getResult()) : RankedTensorType(), out = rankedType(op.getResult());
   if (!in || !six || !out || in.getRank() != 4 || six.getRank() != 6 || out.getRank() != 4)
     return false;
   SmallVector<int64_t> perm = permutation(transpose, 6);
-  ArrayRef<int64_t> i = in.getShape(), s = six.getShape(), o = out.getShape();
-  auto is = [&](ArrayRef<int64_t> expected) { return ArrayRef<int64_t>(perm) == expected; };
-  StringRef name, mode;
-  int64_t block = 0;
-  bool fits = false;
-  if (is({0, 3, 4, 1, 5, 2})) {
-    name = "DepthToSpace", mode = "DCR", block = s[1];
-    fits = s[0] == i[0] && s[2] == block && s[4] == i[2] && s[5] == i[3] && o[1] == s[3];
-  } else if (is({0, 1, 4, 2, 5, 3})) {
-    name = "DepthToSpace", mode = "CRD", block = s[2];
-    fits = s[0] == i[0] && s[3] == block && s[4] == i[2] && s[5] == i[3] && o[1] == s[1];
-  } else if (is({0, 3, 5, 1, 2, 4}) || is({0, 1, 3, 5, 2, 4})) {
-    name = "SpaceToDepth", mode = "DCR", block = s[3];
-    fits = s[0] == i[0] && s[1] == i[1] && s[5] == block && s[2] * block == i[2] && s[4] * block == i[3];
-  } else {
+  Regrouping read = readRegrouping(perm, in, six, out);
+  if (read.name.empty())
     return false;
-  }
-  if (name == "DepthToSpace")
-    fits &= o[0] == i[0] && o[2] == i[2] * block && o[3] == i[3] * block;
-  else
-    fits &= o[0] == i[0] && o[1] == i[1] * block * block && o[2] == s[2] && o[3] == s[4];
-  if (!fits || block < 2)
-    return missed(op, passName, name, "the shapes do not split into square blocks");
+  if (!read.fits)
+    return missed(op, passName, read.name, "the shapes do not split into square blocks, as far as is known");
   if (!transpose.getResult().hasOneUse() || !first.getResult().hasOneUse())
-    return missed(op, passName, name, "a part has several uses");
-  if (is({0, 1, 3, 5, 2, 4})) {
+    return missed(op, passName, read.name, "a part has several uses");
+  if (read.isChannelFirst) {
     auto conv = orderTaker(op.getResult());
-    if (!conv)
-      return missed(op, passName, name,
+    if (!conv || in.isDynamicDim(1))
+      return missed(op, passName, read.name,
                     "its channels lie before the offsets, and no convolution alone behind takes their order");
     // What was channel c * b * b + offset is channel offset * C + c of SpaceToDepth.
     SmallVector<int64_t> channels;
-    for (int64_t c = 0; c < i[1]; ++c)
-      for (int64_t offset = 0; offset < block * block; ++offset)
-        channels.push_back(offset * i[1] + c);
+    for (int64_t c = 0; c < in.getDimSize(1); ++c)
+      for (int64_t offset = 0; offset < read.block * read.block; ++offset)
+        channels.push_back(offset * in.getDimSize(1) + c);
     if (!reorder(conv, channels))
       return false;
   }
   OpBuilder builder(op);
   Location loc = fuse({first, transpose, op});
-  NamedAttribute attributes[] = {i64(builder, "blocksize", block),
-                                 builder.getNamedAttr("mode", builder.getStringAttr(mode))};
-  Value value = name == "DepthToSpace" ? build<onnx::DepthToSpaceOp>(builder, loc, first.getData(), attributes)
-                                       : build<onnx::SpaceToDepthOp>(builder, loc, first.getData(), attributes);
-  return become(op, value, name);
+  auto transposed = [&](Value value, ArrayRef<int64_t> to) {
+    return value && read.isLast
+               ? build<onnx::TransposeOp>(builder, loc, value,
+                                          builder.getNamedAttr("perm", builder.getDenseI64ArrayAttr(to)))
+               : value;
+  };
+  Value value = transposed(first.getData(), {0, 3, 1, 2});
+  NamedAttribute attributes[] = {i64(builder, "blocksize", read.block),
+                                 builder.getNamedAttr("mode", builder.getStringAttr(read.mode))};
+  if (value)
+    value = read.name == "DepthToSpace" ? build<onnx::DepthToSpaceOp>(builder, loc, value, attributes)
+                                        : build<onnx::SpaceToDepthOp>(builder, loc, value, attributes);
+  return become(op, transposed(value, {0, 2, 3, 1}), read.name);
 }
 
 // Where a chain of Slices starts and how it steps, in each dim of its source.
@@ -126,7 +184,7 @@ std::optional<Strided> readSlices(Value value) {
     chain.push_back(slice);
     value = slice.getData();
   }
-  RankedTensorType type = staticType(value);
+  RankedTensorType type = staticButBatch(value);
   if (!type || chain.empty())
     return std::nullopt;
   Strided result{value, SmallVector<int64_t>(type.getRank(), 0), SmallVector<int64_t>(type.getRank(), 1)};
@@ -140,12 +198,12 @@ std::optional<Strided> readSlices(Value value) {
       axes = onnx::getConstantInts(slice.getAxes()).value_or(SmallVector<int64_t>());
     if (!onnx::isNone(slice.getSteps()))
       steps = onnx::getConstantInts(slice.getSteps()).value_or(SmallVector<int64_t>());
-    RankedTensorType out = staticType(slice.getResult());
+    RankedTensorType out = staticButBatch(slice.getResult());
     if (!out || axes.size() != starts->size() || steps.size() != starts->size())
       return std::nullopt;
     for (auto [start, axis, step] : llvm::zip_equal(*starts, axes, steps)) {
       int64_t d = axis < 0 ? axis + type.getRank() : axis;
-      if (d < 0 || d >= type.getRank() || step <= 0)
+      if (d < 0 || d >= type.getRank() || step <= 0 || ShapedType::isDynamic(size[d]))
         return std::nullopt;
       int64_t from = std::clamp<int64_t>(start < 0 ? start + size[d] : start, 0, size[d]);
       result.start[d] += from * result.step[d];
@@ -161,7 +219,7 @@ std::optional<Strided> readSlices(Value value) {
 //  - another order than SpaceToDepth's: one convolution with constant weights and one group follows (its input channels
 //    are permuted), else a Gather of channels is appended
 bool raiseFocus(onnx::ConcatOp op) {
-  RankedTensorType out = staticType(op.getResult());
+  RankedTensorType out = staticButBatch(op.getResult());
   int64_t axis = op.getAxis() < 0 && out ? op.getAxis() + out.getRank() : op.getAxis();
   if (!out || out.getRank() != 4 || axis != 1 || op->getNumOperands() < 4)
     return false;
@@ -173,7 +231,7 @@ bool raiseFocus(onnx::ConcatOp op) {
     views.push_back(std::move(*view));
   }
   int64_t block = views[0].step[2];
-  RankedTensorType in = staticType(views[0].source);
+  RankedTensorType in = staticButBatch(views[0].source);
   if (block < 2 || int64_t(views.size()) != block * block || in.getRank() != 4)
     return false;
   ArrayRef<int64_t> i = in.getShape(), o = out.getShape();

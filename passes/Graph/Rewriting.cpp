@@ -87,14 +87,22 @@ Type narrower(Type a, Type b) {
   return differs ? Type(onnx::getTensorType(shape, x.getElementType(), names)) : a;
 }
 
+static bool escapes(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
+}
+
+// The type of `value` once it takes the place of `result`. An output of the graph keeps the names that its dims have.
+static Type typeFor(Value result, Value value) {
+  if (!isa<OpResult>(value))
+    return value.getType();
+  return escapes(result) ? narrower(result.getType(), value.getType()) : narrower(value.getType(), result.getType());
+}
+
 bool replace(Operation *op, ValueRange values) {
   for (auto [result, value] : llvm::zip_equal(op->getResults(), values)) {
     if (result.use_empty() || result.getType() == value.getType())
       continue;
-    Type type = isa<OpResult>(value) ? narrower(value.getType(), result.getType()) : value.getType();
-    auto escapes = [](Value v) {
-      return llvm::any_of(v.getUsers(), [](Operation *user) { return user->hasTrait<OpTrait::IsTerminator>(); });
-    };
+    Type type = typeFor(result, value);
     if ((type != result.getType() && escapes(result)) || (type != value.getType() && escapes(value)))
       return false;
   }
@@ -103,7 +111,7 @@ bool replace(Operation *op, ValueRange values) {
       continue;
     if (isa<OpResult>(value) && result.getType() != value.getType() &&
         !value.getDefiningOp()->hasTrait<OpTrait::ConstantLike>())
-      value.setType(narrower(value.getType(), result.getType()));
+      value.setType(typeFor(result, value));
     result.replaceAllUsesWith(value);
   }
   eraseDead(op);

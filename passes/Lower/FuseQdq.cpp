@@ -8,6 +8,7 @@
 #include "dialects/Onnx/OnnxUtils.h"
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Lower/StoredWeights.h"
 
 #include "mlir/IR/Remarks.h"
 #include <cmath>
@@ -456,6 +457,8 @@ struct Fuser {
 };
 
 struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
+  using FuseQdqBase::FuseQdqBase;
+
   void runOnOperation() override {
     func::FuncOp main = lower::getMain(getOperation());
     if (!main || !llvm::hasSingleElement(main.getBody()))
@@ -488,7 +491,8 @@ struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
         (void)fuser.affine(add);
     });
     walk([&](Operation *op) {
-      if (auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op))
+      auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op);
+      if (dequantize && !(storesWeights && lower::isStoredWeight(op)))
         (void)fuser.fold(dequantize);
     });
     remark::analysis(getOperation().getLoc(), remark::RemarkOpts::name("FuseQdq").category("lower-fuse-qdq"))

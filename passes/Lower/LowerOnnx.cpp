@@ -7,6 +7,7 @@
 #include "passes/Lower/Narrow.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Lower/Sizes.h"
+#include "passes/Lower/StoredWeights.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -386,6 +387,8 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
   }
 
   LogicalResult lowerOp(Lowering &l, Operation *op, func::FuncOp main) {
+    if (storesWeights && isStoredWeight(op))
+      return success();
     const Registry::Function *function = getRegistry().find(op->getName().getStringRef());
     if (!function) {
       InFlightDiagnostic error = onnx::emitNodeError(op) << "operator ";
@@ -472,6 +475,7 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
     auto dtype = [&](Value v) { return attrs.getI32IntegerAttr(dtypeNumber(getElementTypeOrSelf(v.getType()))); };
     Lowering l(OpBuilder::atBlockEnd(&block), main.getLoc());
     l.lowerOp = [&](Operation *op) { return lowerOp(l, op, main); };
+    l.storesWeights = storesWeights;
     llvm::StringMap<int64_t> symbols;
     for (BlockArgument arg : old.getArguments())
       block.addArgument(signlessType(arg.getType()), arg.getLoc());

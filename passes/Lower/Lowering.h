@@ -233,6 +233,7 @@ public:
   /// Lowers the operators of a nested block at `b`; its arguments are set.
   mlir::LogicalResult lowerBody(mlir::Block &body);
   std::function<mlir::LogicalResult(mlir::Operation *)> lowerOp; // set by the pass
+  bool storesWeights = false;                                    // the pass's option: see StoredWeights.h
   /// Set with an error that no implementation could avoid: the node contradicts the shapes it gets. In a branch that is
   /// never taken it is none.
   bool impossible = false;

@@ -2,6 +2,7 @@
 // rare and wrap in their own type). A right operand whose last two dims lie swapped in memory is taken so, by
 // transpose_rhs.
 #include "passes/Lower/NN.h"
+#include "passes/Lower/StoredWeights.h"
 
 #include <map>
 
@@ -83,6 +84,13 @@ LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
   Dims lhsShape = l.extentsOf(lhs);
   if (lhsShape.size() == 1)
     lhsShape.insert(lhsShape.begin(), 1);
+  if (auto stored = getStoredWeight(l, b, false)) {
+    int64_t rows = l.product(ArrayRef<int64_t>(lhsShape).drop_back());
+    lhs = l.reshape(lhs, {rows, stored->rows});
+    l.set(y, l.reshape(createStoredMatmul(l, lhs, *stored, Shaped({rows, stored->columns}, type))->getResult(0),
+                       l.shape(y)));
+    return success();
+  }
   Rhs rhs;
   if (l.rank(b) == 1)
     rhs = {l.reshape(l.getIdentity(b), {l.shape(b)[0], 1})};
@@ -137,18 +145,22 @@ LogicalResult lowerGemm(Lowering &l, onnx::GemmOp op) {
   Type type = l.element(op.getY());
   ArrayRef<int64_t> shape = l.shape(op.getY());
   Value lhs = l.getIn(op.getA(), op.getTransA() ? swappedOrder(2) : identityOrder(2));
+  auto stored = getStoredWeight(l, op.getB(), op.getTransB());
   // B as [k, n]: its dims are (k, n) or, with transB, (n, k). Constants are turned at compile time.
   Order wanted = op.getTransB() ? swappedOrder(2) : identityOrder(2),
         other = op.getTransB() ? identityOrder(2) : swappedOrder(2);
   Rhs rhs;
-  if (l.isConstant(op.getB()) || sameMemory(l.shape(op.getB()), l.get(op.getB()).order, wanted))
+  if (stored)
+    rhs = {};
+  else if (l.isConstant(op.getB()) || sameMemory(l.shape(op.getB()), l.get(op.getB()).order, wanted))
     rhs = {l.getIn(op.getB(), wanted), false};
   else
     rhs = {l.getIn(op.getB(), other), true};
 
   bool hasBias = !l.isAbsent(op.getC()) && op.getBeta() != 0 && !onnx::isConstantFloat(op.getC(), 0);
   if (isMatmulType(type)) {
-    nn::MatmulOp matmul = createMatmul(l, lhs, rhs, Shaped(shape, type));
+    nn::MatmulOp matmul = stored ? createStoredMatmul(l, lhs, *stored, Shaped(shape, type))
+                                 : createMatmul(l, lhs, rhs, Shaped(shape, type));
     Value bias;
     AffineMap map;
     if (hasBias) {

@@ -1,6 +1,7 @@
 // Lowering of the Tensor family, third part: ops whose indices are data or whose elements are chosen by position
 // (Gather and its kin, OneHot, Trilu, TopK). A gather keeps every loop but the indexed one plain, so rows are copied as
 // rows.
+#include "passes/Lower/StoredWeights.h"
 #include "passes/Lower/Tensor.h"
 
 using namespace mlir;
@@ -12,6 +13,13 @@ LogicalResult lowerGather(Lowering &l, onnx::GatherOp op) {
   Value result = op.getOutput();
   if (setEmpty(l, op))
     return success();
+  if (auto stored = getStoredWeight(l, op.getData(), /*isTransposed=*/true)) {
+    int64_t count = l.product(l.shape(op.getIndices()));
+    Value indices = l.reshape(l.getIdentity(op.getIndices()), count);
+    l.set(result, l.reshape(gatherStored(l, indices, *stored, Shaped({count, stored->rows}, l.element(result))),
+                            l.shape(result)));
+    return success();
+  }
   Placed data = l.get(op.getData());
   Dims shape = logicalShape(l, data);
   int64_t rank = shape.size(), axis = normalizeAxis(op.getAxis(), rank), position = positionOf(data.order, axis),

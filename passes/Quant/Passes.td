@@ -69,8 +69,8 @@ def QuantizeWeights : Pass<"quant-quantize-weights", "::mlir::ModuleOp"> {
   let summary = "Store weights of matrix products and embeddings as integers";
   let description = [{
     Matches MatMul and Gemm with constant weights of two dims, and Gather of rows of a constant table. Makes DequantizeLinear
-    of 8 or 4 bits with a scale for each `block` of the summed dim (0: for each output channel), or com.microsoft's MatMulNBits;
-    rows of a table are 8 bits with a scale a row. Activations stay float. Must not touch weights of fewer than `least`
+    of 8 or 4 bits with a scale for each `block` of the summed dim (0: for each output channel) or of a table's rows, or
+    com.microsoft's MatMulNBits; scales are those of least squared error. Activations stay float. Must not touch weights of fewer than `least`
     elements or what `keep` names. Example: test/passes/Quant/quantize-weights.mlir#blocks
   }];
   let options = [
@@ -89,6 +89,17 @@ def RequireIntegers : Pass<"quant-require-integers", "::mlir::ModuleOp"> {
     operator has to lie between DequantizeLinear and QuantizeLinear, so that a device without floats can compute it on
     integers; one that does not is a located error. Example: test/passes/Quant/require-integers.mlir#conv
   }];
+}
+
+def RoundWeights : Pass<"quant-round-weights", "::mlir::ModuleOp"> {
+  let summary = "Store constants of floats as f16 or bf16";
+  let description = [{
+    Matches constants of f32. Makes constants of `type`, rounded to nearest even, and a Cast back to f32: computation stays what it was.
+    Must not touch those of fewer than `least` elements, or of numbers beyond the type's largest.
+    Example: test/passes/Quant/round-weights.mlir#cast
+  }];
+  let options = [Option<"type", "type", "std::string", "\"f16\"", "f16 or bf16">,
+                 Option<"least", "least", "int64_t", "1024", "elements of the smallest constant that is worth it">];
 }
 
 def SmoothProducts : Pass<"quant-smooth-products", "::mlir::ModuleOp"> {

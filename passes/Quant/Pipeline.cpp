@@ -16,6 +16,7 @@ void registerQuantPasses() {
   registerQuantizeDynamic();
   registerQuantizeWeights();
   registerRequireIntegers();
+  registerRoundWeights();
   registerSmoothProducts();
 }
 

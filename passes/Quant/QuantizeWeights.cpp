@@ -1,10 +1,10 @@
 // Weight-only quantization: weights of 8 or 4 bits, blocks of the summed dim with scales of their own, products in
 // float. The standard form is DequantizeLinear with a block size (opset 21); MatMulNBits is what some runtimes have
 // fast kernels for.
+#include "passes/Quant/Blocks.h"
 #include "passes/Quant/Plan.h"
 #include "passes/Quant/Rewriting.h"
 #include "passes/Quant/Weights.h"
-#include <cmath>
 
 using namespace mlir;
 
@@ -14,14 +14,6 @@ namespace burin::quant {
 
 namespace {
 constexpr StringLiteral passName = "QuantizeWeights";
-
-// A matrix [k, n] in blocks of k: integers as unsigned numbers 0 .. 2^bits - 1, column by column.
-struct Blocks {
-  int64_t k, n, block, count;    // count blocks a column
-  std::vector<uint8_t> integers; // [n][k]
-  SmallVector<float> scales;     // [n][count]
-  SmallVector<int64_t> zeros;    // the same
-};
 
 class QuantizeWeights : public impl::QuantizeWeightsBase<QuantizeWeights> {
 public:
@@ -52,91 +44,53 @@ public:
 private:
   bool product(Operation *op);
   bool embedding(onnx::GatherOp op);
-  Blocks makeBlocks(ArrayRef<float> weight, int64_t k, int64_t n, bool isTransposed);
-  Value dequantized(OpBuilder &b, Operation *op, const Blocks &blocks);
+  Value dequantized(OpBuilder &b, Operation *op, Location loc, const Blocks &blocks, bool isTransposed);
   Value nBits(OpBuilder &b, Operation *op, const Blocks &blocks);
 };
 
-Blocks QuantizeWeights::makeBlocks(ArrayRef<float> weight, int64_t k, int64_t n, bool isTransposed) {
-  Blocks out{k, n, block ? block : k, 0, std::vector<uint8_t>(k * n), {}, {}};
-  out.count = llvm::divideCeil(k, out.block);
-  int64_t highest = (int64_t(1) << bits) - 1, middle = (highest + 1) / 2;
-  for (int64_t column = 0; column < n; ++column)
-    for (int64_t start = 0; start < k; start += out.block) {
-      int64_t end = std::min(k, start + out.block);
-      auto at = [&](int64_t i) { return weight[isTransposed ? column * k + i : i * n + column]; };
-      float low = 0, high = 0;
-      for (int64_t i = start; i < end; ++i) {
-        low = std::min(low, at(i));
-        high = std::max(high, at(i));
-      }
-      float scale;
-      int64_t zero = middle;
-      if (asymmetric) {
-        scale = (high - low) / highest;
-        zero = scale == 0 ? middle : std::clamp<int64_t>(std::llrint(-low / scale), 0, highest);
-      } else if (bits == 4) {
-        // The side that reaches further takes the integer that only it has: -8 of [-8, 7].
-        float most = -low > high ? low : high;
-        scale = most / -float(middle);
-      } else {
-        scale = std::max(-low, high) / (middle - 1);
-      }
-      if (scale == 0)
-        scale = 1;
-      for (int64_t i = start; i < end; ++i)
-        out.integers[column * k + i] = uint8_t(std::clamp<int64_t>(std::llrint(at(i) / scale) + zero, 0, highest));
-      out.scales.push_back(scale);
-      out.zeros.push_back(zero);
-    }
-  return out;
+// Fields of `bits` each, low bits first.
+static std::vector<char> packed(int64_t count, int64_t bits, llvm::function_ref<int64_t(int64_t)> at) {
+  std::vector<char> raw(llvm::divideCeil(count * bits, 8));
+  for (int64_t i = 0; i < count; ++i)
+    raw[i * bits / 8] |= char((at(i) & ((1 << bits) - 1)) << (i * bits % 8));
+  return raw;
 }
 
-// DequantizeLinear of [k, n] with scales [count, n] along k.
-Value QuantizeWeights::dequantized(OpBuilder &b, Operation *op, const Blocks &blocks) {
-  Location loc = op->getOperand(1).getLoc();
-  int64_t offset = asymmetric ? 0 : int64_t(1) << (bits - 1);
-  Type element = b.getIntegerType(bits, !asymmetric);
-  if (!asymmetric)
-    element = b.getIntegerType(bits);
-  auto pack = [&](int64_t count, llvm::function_ref<int64_t(int64_t)> at) {
-    std::vector<char> raw(llvm::divideCeil(count * bits, 8));
-    for (int64_t i = 0; i < count; ++i)
-      raw[i * bits / 8] |= char((at(i) & ((1 << bits) - 1)) << (i * bits % 8));
-    return raw;
+// DequantizeLinear of [k, n] with scales [count, n] along k; `isTransposed`: of [n, k] with scales [n, count].
+Value QuantizeWeights::dequantized(OpBuilder &b, Operation *op, Location loc, const Blocks &blocks, bool isTransposed) {
+  int64_t offset = asymmetric ? 0 : int64_t(1) << (bits - 1), k = blocks.k, n = blocks.n, count = blocks.count;
+  Type element = asymmetric ? b.getIntegerType(bits, /*isSigned=*/false) : b.getIntegerType(bits);
+  auto shaped = [&](int64_t rows) {
+    return isTransposed ? SmallVector<int64_t>{n, rows} : SmallVector<int64_t>{rows, n};
   };
-  bool isWhole = blocks.count == 1;
-  SmallVector<int64_t> scaleShape =
-      isWhole ? SmallVector<int64_t>{blocks.n} : SmallVector<int64_t>{blocks.count, blocks.n};
-  auto cell = [&](int64_t i) { return (i % blocks.n) * blocks.count + i / blocks.n; }; // [count][n] to [n][count]
-  std::vector<char> raw = pack(blocks.k * blocks.n, [&](int64_t i) {
-    return blocks.integers[(i % blocks.n) * blocks.k + i / blocks.n] - offset;
-  });
+  // Where element i of a constant lies in an array [n][rows].
+  auto cell = [&](int64_t i, int64_t rows) { return isTransposed ? i : (i % n) * rows + i / n; };
+  bool isWhole = count == 1;
+  SmallVector<int64_t> scaleShape = isWhole ? SmallVector<int64_t>{n} : shaped(count);
+  std::vector<char> raw = packed(k * n, bits, [&](int64_t i) { return blocks.integers[cell(i, k)] - offset; });
   SmallVector<float> scales(blocks.scales.size());
   for (int64_t i = 0; i < int64_t(scales.size()); ++i)
-    scales[i] = blocks.scales[cell(i)];
-  Value integers =
-      constant(b, named(loc, "_quantized"),
-               onnx::makeConstantAttr(RankedTensorType::get({blocks.k, blocks.n}, element), raw, "quantized"));
+    scales[i] = blocks.scales[cell(i, count)];
+  auto real = RankedTensorType::get(shaped(k), b.getF32Type());
+  Value integers = constant(b, named(loc, "_quantized"), onnx::makeConstantAttr(real.clone(element), raw, "quantized"));
   Value scale =
       constant(b, named(loc, "_scale"), onnx::makeFloats(RankedTensorType::get(scaleShape, b.getF32Type()), scales));
   Value zero = noValue(b, loc);
   if (asymmetric)
     zero = constant(b, named(loc, "_zero_point"),
-                    onnx::makeConstantAttr(RankedTensorType::get(scaleShape, element),
-                                           pack(scales.size(), [&](int64_t i) { return blocks.zeros[cell(i)]; }),
-                                           "zeros"));
+                    onnx::makeConstantAttr(
+                        RankedTensorType::get(scaleShape, element),
+                        packed(scales.size(), bits, [&](int64_t i) { return blocks.zeros[cell(i, count)]; }), "zeros"));
   SmallVector<NamedAttribute> attributes;
-  if (!isWhole) {
+  // Scales lie along n where there is one a column, else along k; 1 is the default.
+  if (isTransposed == isWhole)
     attributes.push_back(b.getNamedAttr("axis", b.getI64IntegerAttr(0)));
+  if (!isWhole)
     attributes.push_back(b.getNamedAttr("block_size", b.getI64IntegerAttr(blocks.block)));
-  }
-  return make<onnx::DequantizeLinearOp>(b, named(op->getLoc(), "_weight"),
-                                        RankedTensorType::get({blocks.k, blocks.n}, b.getF32Type()),
-                                        {integers, scale, zero}, attributes);
+  return make<onnx::DequantizeLinearOp>(b, named(op->getLoc(), "_weight"), real, {integers, scale, zero}, attributes);
 }
 
-// MatMulNBits(x, B [n, count, bytes of a block], scales [n * count], zero points packed the same way)
+// MatMulNBits(x, B [n, count, bytes of a block], scales [n * count], zero points packed the same way, none, bias)
 Value QuantizeWeights::nBits(OpBuilder &b, Operation *op, const Blocks &blocks) {
   Location loc = op->getLoc();
   int64_t blockBytes = blocks.block * bits / 8, zeroBytes = llvm::divideCeil(blocks.count * bits, 8);
@@ -160,6 +114,11 @@ Value QuantizeWeights::nBits(OpBuilder &b, Operation *op, const Blocks &blocks) 
     operands.push_back(
         constant(b, named(loc, "_zero_point"),
                  onnx::makeConstantAttr(RankedTensorType::get({int64_t(zeros.size())}, u8), zeros, "zeros")));
+  if (auto gemm = dyn_cast<onnx::GemmOp>(op); gemm && !onnx::isNone(gemm.getC())) {
+    while (operands.size() < 5) // zero points, the order of rows
+      operands.push_back(noValue(b, loc));
+    operands.push_back(gemm.getC());
+  }
   auto integer = [&](StringRef name, int64_t value) { return b.getNamedAttr(name, b.getI64IntegerAttr(value)); };
   auto attributes = b.getDictionaryAttr(
       {integer("K", blocks.k), integer("N", blocks.n), integer("bits", bits), integer("block_size", blocks.block)});
@@ -180,12 +139,15 @@ bool QuantizeWeights::product(Operation *op) {
   auto gemm = dyn_cast<onnx::GemmOp>(op);
   bool isTransposed = gemm && gemm.getTransB();
   int64_t k = type.getDimSize(isTransposed ? 1 : 0), n = type.getDimSize(isTransposed ? 0 : 1);
-  if (matmulNBits && (block == 0 || !onnx::isNone(gemm ? gemm.getC() : Value()))) {
-    missed(op, passName, "Product", "MatMulNBits wants a block size and no sum");
+  Value bias = gemm ? gemm.getC() : Value();
+  auto biasType = bias ? dyn_cast<RankedTensorType>(bias.getType()) : RankedTensorType();
+  bool hasBias = !onnx::isNone(bias), isRow = biasType && biasType.getShape() == ArrayRef<int64_t>{n};
+  if (matmulNBits && (block == 0 || (hasBias && !isRow))) {
+    missed(op, passName, "Product", "MatMulNBits wants a block size and, where there is a summand, one a column");
     return false;
   }
   SmallVector<float> weight = onnx::getFloats(floatConstant(op->getOperand(1)));
-  Blocks blocks = makeBlocks(weight, k, n, isTransposed);
+  Blocks blocks = makeBlocks(weight, k, n, isTransposed, {bits, block, asymmetric});
   OpBuilder b(op);
   passed(op, passName, "Product");
   if (matmulNBits) {
@@ -193,13 +155,14 @@ bool QuantizeWeights::product(Operation *op) {
     op->erase();
     return true;
   }
-  op->setOperand(1, dequantized(b, op, blocks));
+  op->setOperand(1, dequantized(b, op, op->getOperand(1).getLoc(), blocks, /*isTransposed=*/false));
   if (gemm)
     gemm.setTransB(0);
   return true;
 }
 
 // Gather(T, i)   ->   Cast(Gather(Tq, i)) * Gather(s, i), a scale a row
+// ONNX gathers no integers below a byte, so those and blocks are Gather(DequantizeLinear(Tq, s), i).
 bool QuantizeWeights::embedding(onnx::GatherOp op) {
   ElementsAttr table = floatConstant(op.getData());
   RankedTensorType type = floatTensor(op.getData()), result = floatTensor(op.getOutput());
@@ -208,6 +171,13 @@ bool QuantizeWeights::embedding(onnx::GatherOp op) {
     return false;
   SmallVector<float> values = onnx::getFloats(table);
   int64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
+  if (bits < 8 || block > 0 || asymmetric) {
+    OpBuilder b(op);
+    Blocks blocks = makeBlocks(values, columns, rows, /*isTransposed=*/true, {bits, block, asymmetric});
+    passed(op, passName, "Embedding");
+    op.getDataMutable().assign(dequantized(b, op, op.getData().getLoc(), blocks, /*isTransposed=*/true));
+    return true;
+  }
   WeightShape shape{1, rows, columns, 0};
   WeightOptions options{{true, 8}, true, false, false};
   SmallVector<float> scales = chooseWeightScales(values, shape, options, {});

@@ -1,5 +1,7 @@
 // tensor-elide-copies: two buffers, one of which is copied into the other, become windows of one, so that the copy is
-// nothing. Knows boxes of buffers and the order in which operations read and write them, not what they compute.
+// nothing. Knows boxes of buffers and the order in which operations read and write them, not what they compute. A size
+// that is known at run time only is a symbol a dim: legality is then tried for every size that could make a difference.
+#include "dialects/Foreign/Foreign.h"
 #include "passes/Tensor/ArenaPlan.h"
 #include "passes/Tensor/Passes.h"
 
@@ -7,6 +9,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
@@ -36,7 +39,6 @@ struct Box {
       points *= to - from;
     return points;
   }
-  bool operator==(const Box &other) const { return low == other.low && high == other.high; }
 };
 
 Box intersect(const Box &a, const Box &b) {
@@ -46,24 +48,6 @@ Box intersect(const Box &a, const Box &b) {
     both.high[d] = std::min(a.high[d], b.high[d]);
   }
   return both;
-}
-
-Box hull(const Box &a, const Box &b) {
-  Box all = a;
-  for (unsigned d = 0; d < a.low.size(); ++d) {
-    all.low[d] = std::min(a.low[d], b.low[d]);
-    all.high[d] = std::max(a.high[d], b.high[d]);
-  }
-  return all;
-}
-
-Box shifted(const Box &box, ArrayRef<int64_t> by) {
-  Box moved = box;
-  for (unsigned d = 0; d < by.size(); ++d) {
-    moved.low[d] += by[d];
-    moved.high[d] += by[d];
-  }
-  return moved;
 }
 
 // Takes `taken` out of every box, cutting what is left of one into up to two boxes a dim.
@@ -89,11 +73,57 @@ void subtract(SmallVectorImpl<Box> &boxes, const Box &taken) {
   boxes.assign(left.begin(), left.end());
 }
 
+// A place in a dim: a number, or (growing) one from the dim's symbol on.
+struct Bound {
+  int64_t base = 0;
+  bool grows = false;
+
+  int64_t at(int64_t symbol) const { return base + (grows ? symbol : 0); }
+  bool operator==(const Bound &other) const { return base == other.base && grows == other.grows; }
+};
+
+// A box whose bounds may grow with symbols.
+struct Region {
+  SmallVector<Bound> low, high;
+
+  Box at(ArrayRef<int64_t> symbols) const {
+    Box box;
+    for (auto [from, to, symbol] : llvm::zip(low, high, symbols)) {
+      box.low.push_back(from.at(symbol));
+      box.high.push_back(to.at(symbol));
+    }
+    return box;
+  }
+  bool operator==(const Region &other) const { return low == other.low && high == other.high; }
+};
+
+Region shifted(const Region &region, ArrayRef<int64_t> by) {
+  Region moved = region;
+  for (unsigned d = 0; d < by.size(); ++d) {
+    moved.low[d].base += by[d];
+    moved.high[d].base += by[d];
+  }
+  return moved;
+}
+
+// The smallest region that holds both, if it is the same one whatever the symbols are.
+std::optional<Region> hull(const Region &a, const Region &b) {
+  Region all = a;
+  for (unsigned d = 0; d < a.low.size(); ++d) {
+    if (a.low[d].grows != b.low[d].grows || a.high[d].grows != b.high[d].grows)
+      return std::nullopt;
+    all.low[d].base = std::min(a.low[d].base, b.low[d].base);
+    all.high[d].base = std::max(a.high[d].base, b.high[d].base);
+  }
+  return all;
+}
+
 // One operand of an operation that reads or writes a box of a buffer.
 struct Access {
   OpOperand *operand;
   int64_t position;
-  Box box;
+  Region region;
+  Box box; // the region for the sizes looked at
   bool reads, writes;
   bool covers;        // writes all of the box
   Attribute constant; // what a fill writes
@@ -101,12 +131,16 @@ struct Access {
 
 struct Buffer {
   SmallVector<memref::AllocOp> allocs; // the one it was, or those it replaces
-  Box box;                             // negative where a buffer grew to that side
-  SmallVector<Access> accesses;
+  Region region;                       // negative where a buffer grew to that side
+  SmallVector<Value> symbols;          // by dim: the size that bounds grow with, or null
+  std::vector<Access> accesses;
   SmallVector<memref::SubViewOp> views;
   Type element;
 
-  int64_t bytes() const { return box.volume() * llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
+  // Where a size is a symbol, as if it were one in the middle.
+  int64_t volume(const Region &of) const { return of.at(SmallVector<int64_t>(symbols.size(), 64)).volume(); }
+  int64_t elementBytes() const { return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
+  int64_t bytes() const { return volume(region) * elementBytes(); }
 };
 
 // The copies of one block, in order; each merge counts for those after it.
@@ -139,17 +173,30 @@ public:
   }
 
 private:
-  // What happens to a static buffer, if all of it can be told.
+  // size = symbol + number.
+  static std::pair<Value, int64_t> split(Value size) {
+    auto sum = size.getDefiningOp<arith::AddIOp>();
+    IntegerAttr number;
+    if (sum && matchPattern(sum.getRhs(), m_Constant(&number)))
+      return {sum.getLhs(), number.getInt()};
+    return {size, 0};
+  }
+
+  // What happens to a buffer, if all of it can be told.
   void collect(memref::AllocOp alloc) {
-    if (!alloc.getType().hasStaticShape() || !alloc.getType().getLayout().isIdentity() ||
-        !alloc.getType().getElementType().isIntOrFloat())
+    if (!alloc.getType().getLayout().isIdentity() || !alloc.getType().getElementType().isIntOrFloat())
       return;
     auto buffer = std::make_unique<Buffer>();
     buffer->allocs.push_back(alloc);
     buffer->element = alloc.getType().getElementType();
-    buffer->box.low.assign(alloc.getType().getRank(), 0);
-    llvm::append_range(buffer->box.high, alloc.getType().getShape());
-    bool isKnown = collect(alloc, buffer->box, *buffer);
+    auto sizes = alloc.getDynamicSizes().begin();
+    for (int64_t size : alloc.getType().getShape()) {
+      auto [symbol, number] = ShapedType::isDynamic(size) ? split(*sizes++) : std::pair(Value(), size);
+      buffer->symbols.push_back(symbol);
+      buffer->region.low.push_back({0, false});
+      buffer->region.high.push_back({number, symbol != nullptr});
+    }
+    bool isKnown = collect(alloc, buffer->region, *buffer);
     auto [first, last] = lifetime(alloc);
     for (int64_t at = first; at <= last; ++at)
       live[at] += buffer->bytes();
@@ -159,20 +206,30 @@ private:
     }
   }
 
-  bool collect(Value value, const Box &box, Buffer &buffer) {
+  // A number, or one that grows with the symbol of the dim; nothing where it is another size.
+  static std::optional<Bound> boundOf(OpFoldResult value, Value symbol) {
+    if (auto number = getConstantIntValue(value))
+      return Bound{*number, false};
+    auto [size, number] = split(cast<Value>(value));
+    return symbol && size == symbol ? std::optional(Bound{number, true}) : std::nullopt;
+  }
+
+  bool collect(Value value, const Region &region, Buffer &buffer) {
     for (OpOperand &use : value.getUses()) {
       Operation *op = use.getOwner();
       if (op->getBlock() != block)
         return false;
       if (auto view = dyn_cast<memref::SubViewOp>(op)) {
-        if (view.getType().getRank() != view.getSourceType().getRank() || !view.getOffsets().empty() ||
-            !view.getSizes().empty() || !view.getStrides().empty() ||
+        if (view.getType().getRank() != view.getSourceType().getRank() || !view.getStrides().empty() ||
             llvm::any_of(view.getStaticStrides(), [](int64_t stride) { return stride != 1; }))
           return false;
-        Box inner = box;
-        for (auto [d, at, size] : llvm::enumerate(view.getStaticOffsets(), view.getStaticSizes())) {
-          inner.low[d] += at;
-          inner.high[d] = inner.low[d] + size;
+        Region inner = region;
+        for (auto [d, at, size] : llvm::enumerate(view.getMixedOffsets(), view.getMixedSizes())) {
+          auto from = boundOf(at, buffer.symbols[d]), count = boundOf(size, buffer.symbols[d]);
+          if (!from || !count || inner.low[d].grows + from->grows + count->grows > 1)
+            return false;
+          inner.low[d] = {inner.low[d].base + from->base, inner.low[d].grows || from->grows};
+          inner.high[d] = {inner.low[d].base + count->base, inner.low[d].grows || count->grows};
         }
         if (!collect(view, inner, buffer))
           return false;
@@ -182,7 +239,7 @@ private:
       std::optional<Access> access = describe(use);
       if (!access)
         return false;
-      access->box = box;
+      access->region = region;
       buffer.accesses.push_back(*access);
     }
     return true;
@@ -190,12 +247,14 @@ private:
 
   std::optional<Access> describe(OpOperand &use) {
     Operation *op = use.getOwner();
-    Access access{&use, position.lookup(op), {}, false, false, false, {}};
+    Access access{&use, position.lookup(op), {}, {}, false, false, false, {}};
     if (auto copy = dyn_cast<memref::CopyOp>(op)) {
       access.reads = use.get() == copy.getSource();
       access.writes = access.covers = !access.reads;
       return access;
     }
+    if (isa<foreign::CallOp>(op)) // a C function takes what lies without gaps
+      return std::nullopt;
     auto compute = dyn_cast<DestinationStyleOpInterface>(op);
     auto effects = dyn_cast<MemoryEffectOpInterface>(op);
     if (!compute || !effects || op->getNumResults())
@@ -253,8 +312,8 @@ private:
   }
 
   //   memref.copy %a[4..8], %b[0..4]      the same elements of one buffer, %b beginning 4 later than %a, and no copy
-  // Legal where both are static and all that reads or writes them is known, where nothing that one still reads is
-  // written through the other, and where the arena's peak stays within the limit and
+  // Legal where all that reads or writes both is known and their sizes are numbers or of the same symbols, where
+  // nothing that one still reads is written through the other, and where the arena's peak stays within the limit and
   // grows by less than is copied. True where the copy is gone.
   bool elide(memref::CopyOp copy, bool isLast) {
     auto [from, read] = find(copy->getOpOperand(0));
@@ -266,10 +325,10 @@ private:
       return false;
     };
     if (!from || !to)
-      return missed("a side is used in ways that are not told, or its size is known at run time only");
+      return missed("a side is used in ways that are not told");
     auto isCopy = [&](const Access &access) { return access.operand->getOwner() == copy; };
     if (from == to) {
-      if (!(read->box == write->box)) // else it is written in place
+      if (!(read->region == write->region)) // else it is written in place
         return missed("both sides are parts of one buffer");
       llvm::erase_if(from->accesses, isCopy);
       copy.erase();
@@ -278,15 +337,22 @@ private:
     if (from->element != to->element || from->accesses.size() + to->accesses.size() > maxAccesses)
       return missed("the buffers have too many uses");
     SmallVector<int64_t> by;
-    for (auto [target, source] : llvm::zip(read->box.low, write->box.low))
-      by.push_back(target - source);
+    for (auto [target, source] : llvm::zip(read->region.low, write->region.low)) {
+      if (target.grows != source.grows)
+        return missed("one side begins where the other does for some sizes only");
+      by.push_back(target.base - source.base);
+    }
+    std::optional<Region> both = hull(from->region, shifted(to->region, by));
+    if (from->symbols != to->symbols || !both)
+      return missed("the buffers' sizes are not known to be related");
     if (interfere(*from, *to, by, copy))
       return missed("one side is written while the other is still read");
 
     // As many bytes more or less where the one buffer lives instead of the two.
     Buffer merged;
     merged.element = from->element;
-    merged.box = hull(from->box, shifted(to->box, by));
+    merged.symbols = from->symbols;
+    merged.region = *both;
     auto [fromFirst, fromLast] = lifetime(*from);
     auto [toFirst, toLast] = lifetime(*to);
     int64_t first = std::min(fromFirst, toFirst), last = std::max(fromLast, toLast), highest = 0;
@@ -296,7 +362,7 @@ private:
     };
     for (int64_t at = first; at <= last; ++at)
       highest = std::max(highest, live[at] + change(at));
-    if (highest > limit || highest - peak > read->box.volume() * (merged.bytes() / merged.box.volume()))
+    if (highest > limit || highest - peak > merged.volume(read->region) * merged.elementBytes())
       return missed("one buffer for both would need a larger arena");
     for (int64_t at = first; at <= last; ++at)
       live[at] += change(at);
@@ -305,10 +371,10 @@ private:
     llvm::erase_if(from->accesses, isCopy);
     llvm::erase_if(to->accesses, isCopy);
     for (Access access : to->accesses) {
-      access.box = shifted(access.box, by);
+      access.region = shifted(access.region, by);
       from->accesses.push_back(access);
     }
-    from->box = merged.box;
+    from->region = merged.region;
     from->views.append(to->views);
     for (memref::AllocOp alloc : to->allocs)
       bufferOf[alloc] = from;
@@ -319,12 +385,39 @@ private:
     return true;
   }
 
-  // Whether a write through one of the buffers, `b` being `by` later, changes what is read through the other.
+  // Whether a write through one of the buffers, `b` being `by` later, changes what is read through the other, for any
+  // sizes: bounds are numbers up to c or as much from a symbol on, so their order is the same for all symbols above 2
+  // c.
   bool interfere(const Buffer &a, const Buffer &b, ArrayRef<int64_t> by, memref::CopyOp copy) {
-    SmallVector<Access> moved(b.accesses);
+    std::vector<Access> mine(a.accesses), moved(b.accesses);
+    SmallVector<int64_t> greatest(by.size(), 0), symbols(by.size(), 0);
     for (Access &access : moved)
-      access.box = shifted(access.box, by);
-    return clobbers(a.accesses, moved, copy) || clobbers(moved, a.accesses, copy);
+      access.region = shifted(access.region, by);
+    for (std::vector<Access> *accesses : {&mine, &moved})
+      for (const Access &access : *accesses)
+        for (unsigned d = 0; d < by.size(); ++d)
+          for (const Bound &bound : {access.region.low[d], access.region.high[d]})
+            greatest[d] = std::max(greatest[d], std::abs(bound.base));
+    int64_t cases = 1;
+    for (unsigned d = 0; d < by.size(); ++d) {
+      greatest[d] = a.symbols[d] ? 2 * greatest[d] + 1 : 0;
+      cases *= greatest[d] + 1;
+      if (cases > maxCases)
+        return true;
+    }
+    for (int64_t i = 0; i < cases; ++i) {
+      int64_t rest = i;
+      for (unsigned d = 0; d < by.size(); ++d) {
+        symbols[d] = rest % (greatest[d] + 1);
+        rest /= greatest[d] + 1;
+      }
+      for (std::vector<Access> *accesses : {&mine, &moved})
+        for (Access &access : *accesses)
+          access.box = access.region.at(symbols);
+      if (clobbers(mine, moved, copy) || clobbers(moved, mine, copy))
+        return true;
+    }
+    return false;
   }
 
   // Whether a write of `writer` destroys what `reader` reads then or later. The copy writes what is there already.
@@ -360,26 +453,47 @@ private:
   void materialize(const Buffer &buffer) {
     memref::AllocOp first = buffer.allocs.front();
     OpBuilder builder(first.getContext());
-    SmallVector<int64_t> shape, none(buffer.box.low.size(), 1);
-    for (auto [from, to] : llvm::zip(buffer.box.low, buffer.box.high))
-      shape.push_back(to - from);
-    builder.setInsertionPointToStart(block);
-    Value whole = memref::AllocOp::create(builder, first.getLoc(), MemRefType::get(shape, buffer.element),
+    // What sizes are symbols are known by the first of them.
+    for (memref::AllocOp alloc : buffer.allocs)
+      first = position.lookup(alloc) < position.lookup(first) ? alloc : first;
+    bool isStatic = llvm::none_of(buffer.symbols, [](Value symbol) { return symbol != nullptr; });
+    if (isStatic)
+      builder.setInsertionPointToStart(block);
+    else
+      builder.setInsertionPoint(first);
+    Location loc = first.getLoc();
+    // to - from, in one dim.
+    auto distance = [&](const Bound &from, const Bound &to, Value symbol) -> OpFoldResult {
+      int64_t number = to.base - from.base;
+      if (from.grows == to.grows)
+        return builder.getIndexAttr(number);
+      if (number == 0)
+        return symbol;
+      Value constant = arith::ConstantIndexOp::create(builder, loc, number);
+      return arith::AddIOp::create(builder, loc, symbol, constant).getResult();
+    };
+    SmallVector<OpFoldResult> shape, none(buffer.symbols.size(), builder.getIndexAttr(1));
+    for (auto [from, to, symbol] : llvm::zip(buffer.region.low, buffer.region.high, buffer.symbols))
+      shape.push_back(distance(from, to, symbol));
+    SmallVector<int64_t> sizes;
+    SmallVector<Value> dynamic;
+    dispatchIndexOpFoldResults(shape, dynamic, sizes);
+    Value whole = memref::AllocOp::create(builder, loc, MemRefType::get(sizes, buffer.element), dynamic,
                                           first.getAlignmentAttr());
-    SmallVector<std::pair<Box, Value>> windows{{buffer.box, whole}};
+    SmallVector<std::pair<Region, Value>> windows{{buffer.region, whole}};
     for (const Access &access : buffer.accesses) {
-      auto known = llvm::find_if(windows, [&](auto &window) { return window.first == access.box; });
+      auto known = llvm::find_if(windows, [&](auto &window) { return window.first == access.region; });
       if (known == windows.end()) {
-        SmallVector<int64_t> at, size;
-        for (auto [from, to, start] : llvm::zip(access.box.low, access.box.high, buffer.box.low)) {
-          at.push_back(from - start);
-          size.push_back(to - from);
+        SmallVector<OpFoldResult> at, size;
+        for (auto [from, to, start, symbol] :
+             llvm::zip(access.region.low, access.region.high, buffer.region.low, buffer.symbols)) {
+          at.push_back(distance(start, from, symbol));
+          size.push_back(distance(from, to, symbol));
         }
         auto type =
             cast<MemRefType>(memref::SubViewOp::inferResultType(cast<MemRefType>(whole.getType()), at, size, none));
-        Value window = memref::SubViewOp::create(builder, first.getLoc(), type, whole, ValueRange(), ValueRange(),
-                                                 ValueRange(), at, size, none);
-        windows.push_back({access.box, window});
+        Value window = memref::SubViewOp::create(builder, loc, type, whole, at, size, none);
+        windows.push_back({access.region, window});
         known = std::prev(windows.end());
       }
       access.operand->set(known->second);
@@ -391,6 +505,7 @@ private:
   }
 
   static constexpr size_t maxAccesses = 512; // pairs of them are compared
+  static constexpr int64_t maxCases = 512;   // of sizes that are tried
   Block *block;
   DenseMap<Operation *, int64_t> position;
   SmallVector<int64_t> live; // bytes at each position

@@ -2,7 +2,9 @@
 // computes nothing.
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/Packing.h"
+#include "lib/Support/Tuning.h"
 #include "passes/Tensor/PackDots.h"
+#include "passes/Tensor/PackStored.h"
 #include "passes/Tensor/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -67,23 +69,34 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
         auto shape = cast<ShapedType>(conv.getFilter().getType()).getShape();
         if (int64_t block = pack(*machine, conv, conv.getFilterMutable(), shape))
           conv.setPacked(block);
+        conv->removeAttr(kernelChoiceAttr);
       } else if (auto matmul = dyn_cast<nn::MatmulOp>(op)) {
         auto type = cast<ShapedType>(matmul.getRhs().getType());
+        if (matmul.getStored())
+          return reportPacked(matmul, [&](OpBuilder &constants, std::string &reason) {
+            return packStored(*machine, matmul, constants, reason);
+          });
         if (!matmul.getPacked() && type.getElementType().isInteger(8))
           return packDots(*machine, matmul);
         if (matmul.getTransposeRhs() || matmul.getPacked() || type.getRank() != 2)
           return;
         if (int64_t block = pack(*machine, matmul, matmul.getRhsMutable(), type.getShape()))
           matmul.setPacked(block);
+        matmul->removeAttr(kernelChoiceAttr);
       }
     });
   }
 
   template <typename Op> void packDots(const Machine &machine, Op op) {
+    reportPacked(
+        op, [&](OpBuilder &constants, std::string &reason) { return packForDots(machine, op, constants, reason); });
+  }
+
+  template <typename Op> void reportPacked(Op op, llvm::function_ref<LogicalResult(OpBuilder &, std::string &)> pack) {
     OpBuilder constants = OpBuilder::atBlockBegin(&getOperation().getBody().front());
     auto options = remark::RemarkOpts::name("Packed").category("tensor-pack-weights");
     std::string reason;
-    if (succeeded(packForDots(machine, op, constants, reason)))
+    if (succeeded(pack(constants, reason)))
       remark::passed(op->getLoc(), options) << remark::metric("block", *op.getPacked());
     else
       remark::missed(op->getLoc(), options) << remark::reason("{0}", reason);
@@ -109,6 +122,9 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
       return missed("the weights are empty");
     int64_t n = shape.back(), rows = type.getNumElements() / n;
     int64_t block = packingBlock(machine, rows, n);
+    if (auto text = op->getAttrOfType<StringAttr>(kernelChoiceAttr))
+      if (auto choice = KernelChoice::parse(text); choice && choice->block)
+        block = std::min(*choice->block, n);
     if (block <= 0)
       return missed("the machine has no kernel for packed weights");
     Attribute key = OpBuilder(op).getArrayAttr({value, OpBuilder(op).getI64IntegerAttr(block)});

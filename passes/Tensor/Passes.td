@@ -14,6 +14,19 @@ def AlignLoops : Pass<"tensor-align-loops", "mlir::func::FuncOp"> {
   let dependentDialects = ["mlir::scf::SCFDialect"];
 }
 
+def ApplyTuning : Pass<"tensor-apply-tuning", "mlir::func::FuncOp"> {
+  let summary = "give convolutions and products the tile, block or Winograd form that was measured to be fastest";
+  let description = [{
+    Each `nn.conv` on images and `nn.matmul` with constant weights and known sizes gets its shape as text, `burin.key`, and where `choices` names that shape what
+    was chosen: `burin.tile` for the cpu stage, `burin.choice` for tensor-choose-winograd and tensor-pack-weights. Other operations are left to the cost models.
+    Must run before tensor-choose-winograd.
+    Example: test/passes/Tensor/apply-tuning.mlir#conv
+  }];
+  let options = [ListOption<"choices", "choices", "std::string",
+                            "SHAPE:CHOICE as lib/Support/Tuning.h has them: conv-f32-1x56x56-64-64-k3x3-s1x1-d1x1:winograd=4;block=32">];
+  let dependentDialects = ["burin::nn::NnDialect"];
+}
+
 def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
   let summary = "transform the filters of 3x3 convolutions that are faster as Winograd convolutions";
   let description = [{
@@ -55,8 +68,8 @@ def CollectWeights : Pass<"tensor-collect-weights", "mlir::ModuleOp"> {
 def ElideCopies : Pass<"tensor-elide-copies", "mlir::ModuleOp"> {
   let summary = "make two buffers, one of which is copied into the other, windows of one";
   let description = [{
-    Matches a `memref.copy` between windows of two static buffers of @main: parts of a concatenation that are read elsewhere too, values in a
-    convolution's frame. Makes one buffer that holds both where the windows lie on each other, so that the copy is nothing; operations then write and read slices
+    Matches a `memref.copy` between windows of two buffers of @main, of known sizes or of equal ones known at run time: parts of a
+    concatenation that are read elsewhere too, values in a convolution's frame. Makes one buffer that holds both where the windows lie on each other, so that the copy is nothing; operations then write and read slices
     of it. Must not run where one buffer is written while what the other holds there is still read, where a buffer is used through
     other views or in nested regions, or where the arena would have to hold more at its peak than `growth` allows.
     Example: test/passes/Tensor/elide-copies.mlir#ghost
@@ -97,12 +110,25 @@ def MakeDestinations : Pass<"tensor-make-destinations", "mlir::func::FuncOp"> {
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect", "mlir::memref::MemRefDialect", "mlir::tensor::TensorDialect"];
 }
 
+def NarrowWeights : Pass<"tensor-narrow-weights", "mlir::func::FuncOp"> {
+  let summary = "keep f32 weights that f16 or bf16 hold exactly as those";
+  let description = [{
+    Constants of at least `least` f32 numbers, each of which is one of f16 (where the machine converts that) or bf16, and which only `nn.conv` without
+    Winograd, `nn.matmul` and `tensor.extract` read, become constants of that type; kernels widen what they load, so that results stay the same bits.
+    Runs before weights are packed. Example: test/passes/Tensor/narrow-weights.mlir#half
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
+                 Option<"least", "least", "int64_t", "1024", "elements of the smallest constant that is worth it">];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect", "mlir::tensor::TensorDialect"];
+}
+
 def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
   let summary = "lay constant weights out in the blocks the machine's kernels read";
   let description = [{
     Constant filters of ungrouped `nn.conv` and constant rank-2 right sides of `nn.matmul` become [blocks, ..., B] with the last block filled
     up with zeros, B from lib/Support/Packing.h. Where the machine has products of bytes, 8-bit weights that are signed or become so by their zero point
-    are packed for dot products (nn::DotLayout), the input's zero point folded into what each sum begins with; also of grouped convolutions.
+    are packed for dot products (nn::DotLayout), the input's zero point folded into what each sum begins with; also of grouped convolutions. Integers that
+    stand for floats (`stored`) move into blocks of four registers.
     Other element types are left as they are.
     Example: test/passes/Tensor/pack-weights.mlir#conv
   }];

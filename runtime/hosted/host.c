@@ -34,6 +34,15 @@ void *burin_arena_allocate(uint64_t bytes) {
   return arena;
 }
 
+/* There only where something calls a device. */
+__attribute__((weak)) void burin_cuda_release(const void *arena);
+
+void burin_arena_release(void *arena) {
+  if (arena && burin_cuda_release)
+    burin_cuda_release(arena);
+  free(arena);
+}
+
 static void *host_allocate(void *user, size_t bytes, size_t alignment) {
   void *data = NULL;
   (void)user;

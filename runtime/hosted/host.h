@@ -12,8 +12,10 @@ extern "C" {
 uint64_t burin_clock(void);
 
 /* Zeroed, BURIN_ALIGNMENT-aligned, every page touched so that no run pays for it; on large pages where there are any.
- * NULL when out of memory. Release with free(). */
+ * NULL when out of memory. */
 void *burin_arena_allocate(uint64_t bytes);
+/* Frees it, and gives back what runs on it hold of a GPU. NULL is allowed. */
+void burin_arena_release(void *arena);
 
 /* malloc and free, aligned. */
 extern const burin_allocator burin_host_allocator;

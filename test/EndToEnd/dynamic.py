@@ -77,6 +77,12 @@ case("conv", "g (float[N, 3, H, W] x, float[8, 3, 3, 3] w, float[8] b) => (float
 case("conv_chain", """g (float[1, 3, H, W] x, float[8, 3, 3, 3] w, float[8, 1, 3, 3] d, float[4, 8, 1, 1] p) => (float[1, 4, A, B] y)
   { a = Conv<pads = [1, 1, 1, 1]>(x, w) b = Relu(a) c = Conv<group = 8, pads = [1, 1, 1, 1], strides = [2, 2]>(b, d) e = Conv(c, p) y = MaxPool<kernel_shape = [2, 2]>(e) }""",
      *[dict(H=h, W=w) for h, w in ((8, 8), (9, 17), (16, 30))])
+case("ghost", """g (float[N, 4, H, W] x, float[8, 4, 1, 1] p, float[8, 1, 3, 3] d, float[5, 16, 1, 1] q) => (float[N, 5, H, W] y)
+  { a = Conv(x, p) b = Relu(a) c = Conv<group = 8, pads = [1, 1, 1, 1]>(b, d) e = Relu(c) f = Concat<axis = 1>(b, e) y = Conv(f, q) }""",
+     *[dict(N=n, H=h, W=w) for n, h, w in ((1, 1, 1), (1, 2, 1), (2, 3, 2), (1, 8, 9), (3, 17, 16))])
+case("partial_conv", """g (float[N, 16, H, W] x, float[16, 16, 1, 1] p, float[4, 4, 3, 3] w, float[6, 16, 1, 1] q) => (float[N, 6, H, W] y) <int64[2] s = {4, 12}>
+  { z = Conv(x, p) a, b = Split<axis = 1>(z, s) c = Conv<pads = [1, 1, 1, 1]>(a, w) d = Concat<axis = 1>(c, b) e = Conv(d, q) y = Relu(e) }""",
+     *[dict(N=n, H=h, W=w) for n, h, w in ((1, 1, 1), (1, 2, 1), (2, 3, 2), (1, 8, 9), (3, 17, 16))])
 case("pools", "g (float[N, 4, H, W] x) => (float[N, 4, A, B] y, float[N, 4, 1, 1] z) { y = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(x) z = GlobalAveragePool(x) }",
      *[dict(N=n, H=h, W=w) for n, h, w in ((1, 4, 4), (2, 5, 9), (1, 2, 2))])
 case("resize", "g (float[1, 4, H, W] x) => (float[1, 4, A, B] y, float[1, 4, C, D] z) <float[0] r = {}, float[4] s = {1, 1, 2, 2}> "

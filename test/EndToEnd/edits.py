@@ -142,6 +142,15 @@ def preprocessing(suite):
     common = ["--input-type=u8", "--layout=NHWC", "--source-size=25x40", "--scale=255"]
     for mode in ("linear", "cubic", "nearest"):
         suite.check(f"resize, {mode}", net, common + [f"--resize-mode={mode}"], {"image": big}, run(net, {"image": resized(y, 16, 12, mode) / 255}))
+    # Each pixel is the mean of what it covers, parts of pixels by their share.
+    def covered(n, to):
+        edges = np.arange(to + 1) * n / to
+        return np.array([[max(0, min(k + 1, b) - max(k, a)) / (b - a) for k in range(n)] for a, b in zip(edges, edges[1:])])
+
+    for h, w in ((25, 40), (32, 36), (16, 40)):
+        photo = rng.integers(0, 256, (1, h, w, 3), dtype=np.uint8)
+        means = np.einsum("ah,nchw,bw->ncab", covered(h, 16), photo.astype(np.float64).transpose(0, 3, 1, 2), covered(w, 12)).astype(np.float32)
+        suite.check(f"resize, area, from {h}x{w}", net, ["--input-type=u8", "--layout=NHWC", f"--source-size={h}x{w}", "--scale=255", "--resize-mode=area"], {"image": photo}, run(net, {"image": means / 255}))
     # 16x12 holds 25x40 at 0.3: 8 rows of 12, four rows of padding above and below.
     boxed = np.full((1, 3, 16, 12), 114, np.float32)
     boxed[:, :, 4:12] = resized(y, 8, 12, "linear")

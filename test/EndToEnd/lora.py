@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -31,7 +32,7 @@ def save(path, tensors, metadata=None):
         header["__metadata__"] = metadata
     for name, array in tensors.items():
         raw = np.ascontiguousarray(array).tobytes()
-        header[name] = {"dtype": {"float32": "F32", "float16": "F16"}[str(array.dtype)], "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        header[name] = {"dtype": {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}[str(array.dtype)], "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header).encode()
     with open(path, "wb") as f:
@@ -274,6 +275,20 @@ def diffusion_cases(suite):
     with open(os.path.join(folder, "peft.adapter_config.json"), "w") as f:
         json.dump({"peft_type": "LORA", "r": 4, "lora_alpha": 16, "use_rslora": True, "alpha_pattern": {"mlp.fc1": 3}, "rank_pattern": {"mlp.fc1": 8}}, f)
     suite.check("text encoder, PEFT: embedding, patterns, rslora", paths["text"], [d], [(text.feed, merged_outputs(text, delta_fourth))])
+
+    # As PEFT keeps it in training: the adapter's own name in each key; bf16.
+    sixth, delta_sixth = {}, {}
+    for module, w in text.weights.items():
+        if "self_attn" in module:
+            down, up = (x.astype(ml_dtypes.bfloat16) for x in factors(random, w.shape, 2))
+            sixth[f"base_model.model.{module}.lora_A.style.weight"], sixth[f"base_model.model.{module}.lora_B.style.weight"] = down, up
+            delta_sixth[module] = product(down.astype(np.float32), up.astype(np.float32))
+    f = os.path.join(folder, "named.safetensors")
+    save(f, sixth)
+    suite.check("text encoder, PEFT: the adapter's name in the keys, bf16", paths["text"], [f], [(text.feed, merged_outputs(text, delta_sixth))])
+    both = {k.replace(".style.", ".other."): v for k, v in sixth.items()} | sixth
+    save(os.path.join(folder, "both.safetensors"), both)
+    suite.refused("two adapters in one file", paths["text"], os.path.join(folder, "both.safetensors"), "expected one adapter in a file")
 
     homeless = dict(first)
     homeless["unet.down_blocks.7.attn.to_q.lora_A.weight"], homeless["unet.down_blocks.7.attn.to_q.lora_B.weight"] = np.ones((1, 16), np.float32), np.ones((16, 1), np.float32)

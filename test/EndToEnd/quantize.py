@@ -160,7 +160,8 @@ def main():
             s.case(f"dynamic-{name}", lambda: s.numbers(name, "--dynamic", least=25))
             s.case(f"better-{name}", lambda: s.numbers(name, "--equalize", "--smooth=0.5", least=25))
         for flags, least in ((["--weights-only=int8"], 40), (["--weights-only=int8", "--asymmetric", "--block=16"], 40), (["--weights-only=int4", "--block=32"], 14),
-                             (["--weights-only=int4", "--block=16", "--asymmetric"], 17), (["--weights-only=int4", "--block=32", "--matmul-nbits"], 14)):
+                             (["--weights-only=int4", "--block=16", "--asymmetric"], 17), (["--weights-only=int4", "--block=32", "--matmul-nbits"], 14),
+                             (["--weights-only=f16"], 60), (["--weights-only=bf16"], 40)):
             s.case("flags" + "".join(flags), lambda: s.numbers("transformer", *flags, least=least))
         choices(s)
         errors(s)

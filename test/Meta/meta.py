@@ -91,6 +91,24 @@ def passes(files):
         yield f"{td}: order", None if names == sorted(names) else "its passes are not in alphabetical order"
 
 
+# What a test of a graph pass shows beside that it fires, and how one sees it: names of cases, remarks, types.
+KINDS = {"near miss": r"\[Missed\]|error:|expected-error|near_miss|KEEP", "several uses": r"(several|two|other|many|another) uses?|uses\b|used\b|is read (itself|twice)", "free dims": r"tensor<[^>]*\?"}
+# They change inputs and outputs as options say, or look at everything: uses make no difference.
+ANY_USES = {"append-postprocessing", "bind-shapes", "build-early-exit", "extract-subgraph", "fold-constants", "fold-shapes", "infer-shapes", "insert-image-stage",
+            "insert-preprocessing", "convert-precision", "verify-graph"}
+# A frame's size is known when code is made.
+NO_FREE_DIMS = {"insert-image-stage"}
+
+
+def cases(files):
+    for flag in re.findall(r'Pass<"(?:graph-)?([\w-]+)"', read("passes/Graph/Passes.td")):
+        tests = "".join(read(f) for f in files if re.fullmatch(rf"test/passes/Graph/{flag}(-[\w-]+)?\.(mlir|test)", f))
+        for kind, sign in KINDS.items():
+            if (kind == "several uses" and flag in ANY_USES) or (kind == "free dims" and flag in NO_FREE_DIMS):
+                continue
+            yield f"test/passes/Graph/{flag}: {kind}", None if re.search(sign, tests) else f"no case of {kind}"
+
+
 def rooms(files):
     for room in sorted({os.path.dirname(f) for f in files if re.fullmatch(r"(dialects|passes|lib)/\w+/CMakeLists\.txt", f)} | {"runtime"}):
         readme = os.path.join(room, "README.md")
@@ -141,7 +159,7 @@ def roundtrip(files):
 
 def main():
     files, good, bad = tracked(), 0, 0
-    for check in (lengths, layering, passes, rooms, words, formatting, roundtrip):
+    for check in (lengths, layering, passes, cases, rooms, words, formatting, roundtrip):
         for subject, problem in check(files):
             good += problem is None
             if problem:

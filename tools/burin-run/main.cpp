@@ -3,12 +3,16 @@
 // has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
+#include "lib/Report/Report.h"
+#include "lib/Target/Files.h"
 #include "lib/Target/SharedFile.h"
+#include "lib/Target/Sign.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
 #include "runtime/vpu/model.h"
 #include "tools/burin-run/Cache.h"
+#include "tools/burin-run/Picture.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -44,13 +48,18 @@ examples:
 data and measuring:
   --inputs X.npz            the inputs, by name
   --input NAME=F.npy        one input; may be repeated
+  --image [NAME=]FILE       a picture as input: JPEG, PNG, ... A model's image input is made to take it (--image-input, --fit, --mean, ...)
+  --draw F.png              draw the outputs: a picture, or boxes on the one given
   --outputs Y.npz           write the outputs
   --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
   --expect Z.npz            compare the outputs, with --rtol R and --atol A
   --bench[=SECONDS]         time it; the last line is JSON
-  --profile[=F.json]        a line a layer: time, GFLOP/s, share of this machine's measured peak
+  --profile[=F.json]        a line a layer: time, GFLOP/s, GB/s, share of this machine's measured roofline; F.json: Chrome trace,
+                            - for standard output; with --report=DIR also in the page
+  --profile-layer N         the same of one layer; --explain-layer N of a model shows both
   --threads N               threads to run on
   --describe                print inputs, outputs, sizes and provenance
+  --verify=PUBLIC.pem       run a program, library or blob only if FILE.sig is its signature by this key (burin-compile --sign)
   --cache-dir=DIR           where compiled models are kept; default $XDG_CACHE_HOME/burin/models
   --no-cache                compile, run and keep nothing
 
@@ -64,7 +73,8 @@ int fail(const Twine &text) {
 
 struct Arguments {
   const char *model = nullptr;
-  std::string cacheFolder;
+  std::string cacheFolder, verifyKey;
+  std::string image, imageName, drawing, outputs; // files of --image, --draw and --outputs; the input for the first
   bool useCache = true;
   std::vector<std::string> inputs, npz; // values of --input and --inputs
   llvm::SmallVector<char *> forwarded;  // for burin_cli_main, argv[0] first
@@ -73,7 +83,7 @@ struct Arguments {
 // Flags of the run-time command line whose value may be the next word.
 bool takesValue(StringRef flag) {
   return llvm::StringSwitch<bool>(flag)
-      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads"}, true)
+      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads", "--profile-layer"}, true)
       .Default(false);
 }
 
@@ -94,13 +104,19 @@ std::string parse(int argc, char **argv, Arguments &arguments) {
       arguments.useCache = false;
       continue;
     }
-    if (flag == "--cache-dir") {
-      if (!word.contains('=')) {
+    std::string *own = llvm::StringSwitch<std::string *>(flag)
+                           .Case("--cache-dir", &arguments.cacheFolder)
+                           .Case("--verify", &arguments.verifyKey)
+                           .Case("--image", &arguments.image)
+                           .Case("--draw", &arguments.drawing)
+                           .Default(nullptr);
+    if (own) {
+      if (!word.contains('=') || flag.size() == word.size()) {
         if (i + 1 == argc)
-          return "--cache-dir needs a value: DIR";
+          return (flag + " needs a value; see --help").str();
         value = argv[++i];
       }
-      arguments.cacheFolder = value.str();
+      *own = value.str();
       continue;
     }
     arguments.forwarded.push_back(argv[i]);
@@ -112,6 +128,14 @@ std::string parse(int argc, char **argv, Arguments &arguments) {
       arguments.npz.push_back(value.str());
     else if (flag == "--input")
       arguments.inputs.push_back(value.str());
+    else if (flag == "--outputs")
+      arguments.outputs = value.str();
+  }
+  // NAME=FILE, where a file's name may hold '=' itself.
+  if (auto [name, file] = StringRef(arguments.image).split('=');
+      !file.empty() && !llvm::sys::fs::exists(arguments.image)) {
+    arguments.imageName = name.str();
+    arguments.image = file.str();
   }
   return "";
 }
@@ -139,8 +163,34 @@ bool isElf(StringRef path) {
   return file && (*file)->getBuffer() == "\177ELF";
 }
 
+// Runs with a picture as input, and draws what comes out.
+int runPicture(const burin_model &model, Arguments &arguments, const burin::Picture &picture) {
+  auto folder = burin::ScratchFolder::create();
+  if (!folder)
+    return fail(toString(folder.takeError()));
+  std::string given = folder->file("inputs.npz"), made = folder->file("outputs.npz");
+  if (!arguments.image.empty()) {
+    if (llvm::Error error = burin::feedPicture(picture, arguments.imageName, model, given))
+      return fail(toString(std::move(error)));
+    arguments.forwarded.push_back(const_cast<char *>("--inputs"));
+    arguments.forwarded.push_back(given.data());
+  }
+  if (!arguments.drawing.empty() && arguments.outputs.empty()) {
+    arguments.outputs = made;
+    arguments.forwarded.push_back(const_cast<char *>("--outputs"));
+    arguments.forwarded.push_back(made.data());
+  }
+  int status = burin_cli_main(&model, arguments.forwarded.size(), arguments.forwarded.data());
+  if (status || arguments.drawing.empty())
+    return status;
+  auto drawn = burin::drawOutputs(picture, arguments.outputs);
+  if (llvm::Error error = drawn ? drawn->write(arguments.drawing) : drawn.takeError())
+    return fail(toString(std::move(error)));
+  return 0;
+}
+
 // Runs the model in a shared library.
-int runLibrary(const std::string &path, Arguments &arguments) {
+int runLibrary(const std::string &path, Arguments &arguments, const burin::Picture &picture) {
   if (llvm::Error damage = burin::checkSharedFile(path))
     return fail(path + ": " + toString(std::move(damage)));
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -149,6 +199,8 @@ int runLibrary(const std::string &path, Arguments &arguments) {
   auto *model = static_cast<const burin_model *>(dlsym(library, "burin_program_model"));
   if (!model)
     return fail(path + ": holds no Burin model; expected what burin-compile --emit=shared makes");
+  if (!arguments.image.empty() || !arguments.drawing.empty())
+    return runPicture(*model, arguments, picture);
   return burin_cli_main(model, arguments.forwarded.size(), arguments.forwarded.data());
 }
 
@@ -169,28 +221,26 @@ int runBlob(const std::string &path, Arguments &arguments) {
 int compare(int argc, char **argv, StringRef with) {
   if (with != "onnxruntime")
     return fail("--compare: expected onnxruntime, got '" + with + "'");
-  const char *given = std::getenv("BURIN_PYTHON");
-  std::string python = given ? given : "python3", path = "PYTHONPATH=" + burin::pythonPath();
-  llvm::SmallVector<char *> words = {const_cast<char *>("env"), path.data(), python.data(), const_cast<char *>("-m"),
-                                     const_cast<char *>("burin.compare")};
+  llvm::SmallVector<const char *> words;
   for (int i = 1; i < argc; ++i)
     if (!StringRef(argv[i]).starts_with("--compare"))
       words.push_back(argv[i]);
-  words.push_back(nullptr);
-  execv("/usr/bin/env", words.data());
-  return fail(Twine("cannot run '") + python + "': " + std::strerror(errno));
+  return fail(burin::runPythonModule("burin.compare", words));
 }
 
 // A compiled program is run as it is; a library is loaded. Both carry everything they need.
-int runArtifact(const std::string &path, Arguments &arguments) {
+int runArtifact(const std::string &path, Arguments &arguments, const burin::Picture &picture) {
   if (llvm::sys::path::extension(path) == ".so" || !llvm::sys::fs::can_execute(path))
-    return runLibrary(path, arguments);
+    return runLibrary(path, arguments, picture);
   if (llvm::Error damage = burin::checkSharedFile(path))
     return fail(path + ": " + toString(std::move(damage)));
   if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) { // refused for programs
     dlclose(library);
-    return runLibrary(path, arguments);
+    return runLibrary(path, arguments, picture);
   }
+  if (!arguments.image.empty() || !arguments.drawing.empty())
+    return fail("--image and --draw take models and shared libraries (--emit=shared); " + Twine(path) +
+                " is a program");
   arguments.forwarded.front() = const_cast<char *>(path.c_str());
   arguments.forwarded.push_back(nullptr);
   execv(path.c_str(), arguments.forwarded.data());
@@ -224,18 +274,40 @@ int main(int argc, char **argv) {
   std::string model = arguments.model;
   if (!llvm::sys::fs::exists(model))
     return fail(model + ": no such file");
-  if (burin_vpu_is_blob(model.c_str()))
+  bool isBlob = burin_vpu_is_blob(model.c_str());
+  if (!arguments.verifyKey.empty()) {
+    if (!isBlob && !isElf(model))
+      return fail("--verify is of what burin-compile makes, and " + model + " is a model");
+    auto key = burin::Key::loadPublic(arguments.verifyKey);
+    if (llvm::Error error = key ? key->verify(model) : key.takeError())
+      return fail(toString(std::move(error)));
+  }
+  burin::Picture picture;
+  if (!arguments.image.empty()) {
+    auto read = burin::Picture::read(arguments.image);
+    if (!read)
+      return fail(toString(read.takeError()));
+    picture = std::move(*read);
+  }
+  if (isBlob)
     return runBlob(model, arguments);
   if (isElf(model)) {
     llvm::SmallString<256> path;
     if (llvm::sys::fs::real_path(model, path))
       path = model;
-    return runArtifact(std::string(path), arguments);
+    return runArtifact(std::string(path), arguments, picture);
   }
 
   for (const char *fixed : {"output", "emit", "stop-after", "lora-mode"})
     if (burin_options_has(options.get(), fixed))
       return fail(Twine("--") + fixed + " is burin-compile's; burin-run keeps what it compiles in its cache");
+  if (!arguments.image.empty() && !burin_options_has(options.get(), "image-input") &&
+      burin_options_set(options.get(), "image-input",
+                        (arguments.imageName + (arguments.imageName.empty() ? "" : "=") +
+                         "RGB:" + Twine(picture.width) + "x" + Twine(picture.height))
+                            .str()
+                            .c_str()))
+    return fail(burin_options_error(options.get()));
   if (!burin_options_has(options.get(), "dynamic"))
     if (std::string error = hintShapes(arguments, options.get()); !error.empty())
       return fail(error);
@@ -244,6 +316,34 @@ int main(int argc, char **argv) {
   llvm::errs() << compiled.messages;
   if (compiled.path.empty())
     return 1;
-  int status = runLibrary(compiled.path, arguments);
+  std::string layer, profile;
+  if (const char *explained = burin_options_get(options.get(), "explain-layer")) {
+    layer = std::string("--profile-layer=") + explained;
+    arguments.forwarded.push_back(layer.data());
+  }
+  const char *report = burin_options_get(options.get(), "report");
+  if (!report)
+    return runLibrary(compiled.path, arguments, picture);
+  // The page is there; what the run measures is added to it.
+  bool isTemporary = false;
+  for (char *&word : arguments.forwarded) {
+    if (StringRef(word) == "--profile") {
+      llvm::SmallString<128> path;
+      if (std::error_code error = llvm::sys::fs::createTemporaryFile("burin-profile", "json", path))
+        return fail("cannot make a temporary file: " + error.message());
+      profile = ("--profile=" + path).str();
+      word = profile.data();
+      isTemporary = true;
+    } else if (StringRef(word).starts_with("--profile=") && StringRef(word) != "--profile=-") {
+      profile = word;
+    }
+  }
+  int status = runLibrary(compiled.path, arguments, picture);
+  StringRef trace = StringRef(profile).split('=').second;
+  if (status == 0 && !profile.empty())
+    if (llvm::Error error = burin::addProfile(report, trace))
+      status = fail(toString(std::move(error)));
+  if (isTemporary)
+    llvm::sys::fs::remove(trace);
   return status;
 }

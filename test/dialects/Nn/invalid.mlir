@@ -69,3 +69,30 @@ func.func @softmax(%x: tensor<4x8xf32>, %e: tensor<4x8xf32>) -> tensor<4x8xf32> 
   %0 = nn.softmax ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {dim = 2 : i64} -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>
 }
+
+// -----
+
+func.func @stored_bytes(%x: tensor<4x8xf32>, %w: tensor<100xi8>, %e: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  // expected-error @+1 {{expected as many rows in as out and 128 bytes of weights, got}}
+  %0 = nn.matmul ins(%x, %w : tensor<4x8xf32>, tensor<100xi8>) outs(%e : tensor<4x16xf32>)
+    {packed = 16 : i64, stored = #nn.stored<bits = 4, run = 8, scale = f32, zeros = false>} -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+
+func.func @stored_bits(%x: tensor<4x8xf32>, %w: tensor<100xi8>, %e: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  // expected-error @+1 {{expected 2, 4 or 8 bits, runs of 1 or more and scales of f32 or f16, got}}
+  %0 = nn.matmul ins(%x, %w : tensor<4x8xf32>, tensor<100xi8>) outs(%e : tensor<4x16xf32>)
+    {packed = 16 : i64, stored = #nn.stored<bits = 3, run = 8, scale = f32, zeros = false>} -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+
+func.func @stored_unpacked(%x: tensor<4x8xf32>, %w: tensor<128xi8>, %e: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  // expected-error @+1 {{expected matrices with known k and n, a block and sums of f32, got}}
+  %0 = nn.matmul ins(%x, %w : tensor<4x8xf32>, tensor<128xi8>) outs(%e : tensor<4x16xf32>)
+    {stored = #nn.stored<bits = 4, run = 8, scale = f32, zeros = false>} -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}

@@ -67,3 +67,12 @@ func.func @others(%x: tensor<1x8x8x4xf32>, %d: tensor<3x3x4xf32>, %t: tensor<2x2
   %3 = nn.softmax ins(%2 : tensor<1x8x8x4xf32>) outs(%e : tensor<1x8x8x4xf32>) {dim = 3 : i64} -> tensor<1x8x8x4xf32>
   return %3 : tensor<1x8x8x4xf32>
 }
+
+// CHECK-LABEL: func.func @stored
+// CHECK: nn.matmul ins(%{{.*}}, %{{.*}} : tensor<?x40xf32>, tensor<360xi8>) outs(%{{.*}} : tensor<?x12xf32>)
+// CHECK-SAME: {packed = 8 : i64, stored = #nn.stored<bits = 4, run = 32, scale = f32, zeros = true>}
+func.func @stored(%x: tensor<?x40xf32>, %w: tensor<360xi8>, %e: tensor<?x12xf32>) -> tensor<?x12xf32> {
+  %0 = nn.matmul ins(%x, %w : tensor<?x40xf32>, tensor<360xi8>) outs(%e : tensor<?x12xf32>)
+    {packed = 8 : i64, stored = #nn.stored<bits = 4, run = 32, scale = f32, zeros = true>} -> tensor<?x12xf32>
+  return %0 : tensor<?x12xf32>
+}

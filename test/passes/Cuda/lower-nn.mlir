@@ -1,5 +1,5 @@
-// RUN: burin-opt %s --cuda-lower-nn --cse --split-input-file | FileCheck %s
-// RUN: burin-opt %s --cuda-lower-nn=block-size=64 --split-input-file | FileCheck %s --check-prefix=SMALL
+// RUN: burin-opt %s --cuda-lower-nn=tensor-cores=false --cse --split-input-file | FileCheck %s
+// RUN: burin-opt %s "--cuda-lower-nn=block-size=64 tensor-cores=false" --split-input-file | FileCheck %s --check-prefix=SMALL
 
 // The operation of test/passes/Vpu/plan-tasks.mlir, for another machine: nothing of a CPU hides in it.
 // CHECK-LABEL: func.func @conv_bias_relu_residual
@@ -11,7 +11,9 @@
 // CHECK: %[[I:.*]] = arith.addi %[[FIRST]], %[[TX]]
 // CHECK: %[[INSIDE:.*]] = arith.cmpi ult, %[[I]]
 // CHECK: scf.if %[[INSIDE]]
-// CHECK: %[[CHANNEL:.*]] = arith.remui %[[I]]
+// CHECK: %[[SMALL:.*]] = arith.index_castui %[[I]] : index to i32
+// CHECK: %[[REST:.*]] = arith.remui %[[SMALL]]
+// CHECK: %[[CHANNEL:.*]] = arith.index_castui %[[REST]] : i32 to index
 // CHECK: %[[SUM:.*]] = scf.for
 // CHECK: scf.for
 // CHECK: scf.for
@@ -64,10 +66,27 @@ func.func @two_layers(%x: memref<4x8xf32>, %w: memref<8x8xf32>, %h: memref<4x8xf
 // CHECK: nn.softmax
 // CHECK: nn.matmul
 // CHECK: nn.matmul
-func.func @stays(%x: memref<4x8xf32>, %d: memref<?x8xf32>, %w: memref<8x8xf32>, %o: memref<4x8xf32>, %t: tensor<4x8xf32>, %v: tensor<8x8xf32>) -> tensor<4x8xf32> {
-  nn.softmax ins(%x : memref<4x8xf32>) outs(%o : memref<4x8xf32>) {dim = 1 : i64}
+func.func @stays(%x: memref<4x8xf64>, %y: memref<4x8xf64>, %d: memref<?x8xf32>, %w: memref<8x8xf32>, %o: memref<4x8xf32>, %t: tensor<4x8xf32>, %v: tensor<8x8xf32>) -> tensor<4x8xf32> {
+  nn.softmax ins(%x : memref<4x8xf64>) outs(%y : memref<4x8xf64>) {dim = 1 : i64}
   nn.matmul ins(%d, %w : memref<?x8xf32>, memref<8x8xf32>) outs(%o : memref<4x8xf32>)
   %e = tensor.empty() : tensor<4x8xf32>
   %0 = nn.matmul ins(%t, %v : tensor<4x8xf32>, tensor<8x8xf32>) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>
+}
+
+// -----
+
+// A warp a row: four rows a block, maxima and sums by exchanges.
+// CHECK-LABEL: func.func @softmax
+// CHECK: gpu.launch
+// CHECK: scf.for
+// CHECK: arith.maximumf
+// CHECK: gpu.shuffle xor
+// CHECK: math.exp
+// CHECK: gpu.shuffle xor
+// CHECK: arith.divf
+// CHECK: memref.store
+func.func @softmax(%x: memref<6x40xf32>, %o: memref<6x40xf32>) {
+  nn.softmax ins(%x : memref<6x40xf32>) outs(%o : memref<6x40xf32>) {dim = 1 : i64}
+  return
 }

@@ -1,4 +1,4 @@
-// The whole stage on a machine without GPU, driver or toolkit: PTX that multiplies and adds in one instruction and calls nothing outside itself.
+// The whole stage on a machine without GPU, driver or toolkit: PTX for tensor cores that calls nothing outside itself.
 // RUN: burin-opt %s --cuda=chip=sm_80 | sed 's/\\0A/\n/g; s/\\09/\t/g' | FileCheck %s --implicit-check-not=".extern .func" --implicit-check-not=unrealized_conversion_cast
 
 // CHECK: gpu.launch_func @conv_bias_relu_residual_kernel::@conv_bias_relu_residual_kernel
@@ -9,9 +9,11 @@
 // One bare pointer an operand.
 // CHECK: .param .u64 .ptr .align 1 conv_bias_relu_residual_kernel_param_4
 // CHECK-NOT: _param_5
-// CHECK: .maxntid 256, 1, 1
-// CHECK: ld.global
-// CHECK: fma.rn.f32
+// CHECK: .maxntid 128, 1, 1
+// CHECK: cp.async.cg.shared.global
+// CHECK: ldmatrix.sync.aligned.m8n8.x4.shared.b16
+// CHECK: cvt.rna.tf32.f32
+// CHECK: mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32
 // A NaN survives the activation.
 // CHECK: max.NaN.f32
 // CHECK: st.global

@@ -76,3 +76,18 @@ func.func @near_misses(%x: tensor<1x1x3x3xf32>, %y: tensor<1x1x?x?xf32>, %v: ten
   %2 = onnx.ConvTranspose(%x, %v, %none) {strides = array<i64: 2, 2>} : (tensor<1x1x3x3xf32>, tensor<1x1x2x2xf32>, none) -> tensor<1x1x6x6xf32>
   return %0, %1, %2 : tensor<1x1x4x4xf32>, tensor<1x1x?x?xf32>, tensor<1x1x6x6xf32>
 }
+
+// -----
+
+// Several uses: an activation of the result that others read too stays where it is.
+// CHECK-LABEL: @several_uses
+// CHECK: %[[D:.*]] = onnx.DepthToSpace
+// CHECK-NEXT: %[[R:.*]] = onnx.Relu(%[[D]])
+// CHECK-NEXT: return %[[R]], %[[D]]
+func.func @several_uses(%x: tensor<1x1x3x3xf32>) -> (tensor<1x1x6x6xf32>, tensor<1x1x6x6xf32>) {
+  %none = onnx.NoValue
+  %w = onnx.Constant dense<[[[[1.0, 2.0], [3.0, 4.0]]]]> : tensor<1x1x2x2xf32>
+  %0 = onnx.ConvTranspose(%x, %w, %none) {strides = array<i64: 2, 2>} : (tensor<1x1x3x3xf32>, tensor<1x1x2x2xf32>, none) -> tensor<1x1x6x6xf32>
+  %1 = onnx.Relu(%0) : (tensor<1x1x6x6xf32>) -> tensor<1x1x6x6xf32>
+  return %1, %0 : tensor<1x1x6x6xf32>, tensor<1x1x6x6xf32>
+}

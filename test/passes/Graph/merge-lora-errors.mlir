@@ -66,3 +66,10 @@ module attributes {burin.adapters = [{file = "a.safetensors", scale = 1.0 : f64,
     return %0 : tensor<2x2xf16>
   }
 }
+
+// -----
+
+// CHECK: error: key 'c.lora_A.second.weight': expected one adapter in a file, got a second tensor for 'c'; save each adapter to a file of its own and name both
+module attributes {burin.adapters = [{file = "a.safetensors", scale = 1.0 : f64, tensors = {
+    c.lora_A.first.weight = dense<1.0> : tensor<1x2xf32>, c.lora_A.second.weight = dense<1.0> : tensor<1x2xf32>, c.lora_B.first.weight = dense<1.0> : tensor<2x1xf32>}}]} {
+}

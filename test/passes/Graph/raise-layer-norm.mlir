@@ -128,3 +128,59 @@ func.func @casts(%x: tensor<2x4xf16>) -> tensor<2x4xf16> {
   %9 = onnx.Add(%8, %bias) : (tensor<2x4xf16>, tensor<4xf16>) -> tensor<2x4xf16>
   return %9 : tensor<2x4xf16>
 }
+
+// -----
+
+// Several uses: the normalized value is read itself too, so that it stays spelled out.
+// CHECK-LABEL: @several_uses
+// CHECK: %[[N:.*]] = onnx.Div
+// CHECK: %[[Y:.*]] = onnx.Mul(%[[N]], %{{.*}})
+// CHECK: return %[[Y]], %[[N]]
+// REMARK: [Missed] LayerNormalization | {{.*}}the normalized value has several uses
+func.func @several_uses(%x: tensor<3x4xf32>) -> (tensor<3x4xf32>, tensor<3x4xf32>) {
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %eps = onnx.Constant dense<1.0e-05> : tensor<f32>
+  %scale = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %0 = onnx.ReduceMean(%x, %last) : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<3x1xf32>
+  %1 = onnx.Sub(%x, %0) : (tensor<3x4xf32>, tensor<3x1xf32>) -> tensor<3x4xf32>
+  %2 = onnx.Mul(%1, %1) : (tensor<3x4xf32>, tensor<3x4xf32>) -> tensor<3x4xf32>
+  %3 = onnx.ReduceMean(%2, %last) : (tensor<3x4xf32>, tensor<1xi64>) -> tensor<3x1xf32>
+  %4 = onnx.Add(%3, %eps) : (tensor<3x1xf32>, tensor<f32>) -> tensor<3x1xf32>
+  %5 = onnx.Sqrt(%4) : (tensor<3x1xf32>) -> tensor<3x1xf32>
+  %6 = onnx.Div(%1, %5) : (tensor<3x4xf32>, tensor<3x1xf32>) -> tensor<3x4xf32>
+  %7 = onnx.Mul(%6, %scale) : (tensor<3x4xf32>, tensor<4xf32>) -> tensor<3x4xf32>
+  return %7, %6 : tensor<3x4xf32>, tensor<3x4xf32>
+}
+
+// -----
+
+// Flax: the mean of squares less the mean's square, the scale within the factor; Keras: the factor times the difference.
+// CHECK-LABEL: @scale_first
+// CHECK-COUNT-2: onnx.LayerNormalization(%arg0, %{{.*}}, %{{.*}}) {epsilon = 9.99999997E-7 : f32}
+// CHECK-NOT: onnx.Mul
+func.func @scale_first(%x: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %eps = onnx.Constant dense<1.0e-06> : tensor<f32>
+  %scale = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %bias = onnx.Constant dense<[4.0, 3.0, 2.0, 1.0]> : tensor<4xf32>
+  %0 = onnx.ReduceMean(%x, %last) : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %1 = onnx.Mul(%x, %x) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %2 = onnx.ReduceMean(%1, %last) : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %3 = onnx.Mul(%0, %0) : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %4 = onnx.Sub(%2, %3) : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %5 = onnx.Add(%4, %eps) : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %6 = onnx.Sqrt(%5) : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %7 = onnx.Reciprocal(%6) : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %8 = onnx.Mul(%7, %scale) : (tensor<?x1xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %9 = onnx.Sub(%x, %0) : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %10 = onnx.Mul(%9, %8) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %11 = onnx.Add(%10, %bias) : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  %12 = onnx.Mul(%9, %9) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %13 = onnx.ReduceMean(%12, %last) : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %14 = onnx.Add(%13, %eps) : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %15 = onnx.Sqrt(%14) : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %16 = onnx.Reciprocal(%15) : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %17 = onnx.Mul(%scale, %16) : (tensor<4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %18 = onnx.Mul(%17, %9) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %11, %18 : tensor<?x4xf32>, tensor<?x4xf32>
+}

@@ -165,3 +165,48 @@ func.func @partial(%x: tensor<1x8x3x6xf32>, %c: tensor<1x1x3x2xf32>, %s: tensor<
   %9 = onnx.Concat(%8, %rest) {axis = 3 : i64} : (tensor<1x8x3x4xf32>, tensor<1x8x3x2xf32>) -> tensor<1x8x3x6xf32>
   return %9 : tensor<1x8x3x6xf32>
 }
+
+// -----
+
+// Several uses: a product is read elsewhere too, so that it is computed anyway.
+// CHECK-LABEL: @several_uses
+// CHECK-NOT: RotaryEmbedding
+// CHECK: %[[P:.*]] = onnx.Mul(%arg0, %arg1)
+// CHECK: return %{{.*}}, %[[P]]
+// REMARK: [Missed] RotaryEmbedding | {{.*}}a part has several uses
+func.func @several_uses(%x: tensor<1x2x3x4xf32>, %c: tensor<1x1x3x4xf32>, %s: tensor<1x1x3x4xf32>) -> (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) {
+  %parts = onnx.Constant dense<2> : tensor<2xi64>
+  %lo, %hi = onnx.Split(%x, %parts) {axis = 3 : i64} : (tensor<1x2x3x4xf32>, tensor<2xi64>) -> (tensor<1x2x3x2xf32>, tensor<1x2x3x2xf32>)
+  %0 = onnx.Neg(%hi) : (tensor<1x2x3x2xf32>) -> tensor<1x2x3x2xf32>
+  %1 = onnx.Concat(%0, %lo) {axis = -1 : i64} : (tensor<1x2x3x2xf32>, tensor<1x2x3x2xf32>) -> tensor<1x2x3x4xf32>
+  %2 = onnx.Mul(%x, %c) : (tensor<1x2x3x4xf32>, tensor<1x1x3x4xf32>) -> tensor<1x2x3x4xf32>
+  %3 = onnx.Mul(%1, %s) : (tensor<1x2x3x4xf32>, tensor<1x1x3x4xf32>) -> tensor<1x2x3x4xf32>
+  %4 = onnx.Add(%2, %3) : (tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32>
+  return %4, %2 : tensor<1x2x3x4xf32>, tensor<1x2x3x4xf32>
+}
+
+// -----
+
+// Angles doubled by Tile, halves stacked, heads after the sequence; no batch.
+// CHECK-LABEL: @stacked
+// CHECK: %[[C:.*]] = onnx.Cos(%arg1) : (tensor<3x1x2xf32>) -> tensor<3x1x2xf32>
+// CHECK: onnx.RotaryEmbedding(%{{.*}}) {num_heads = 2 : i64} : (tensor<1x3x8xf32>, tensor<1x3x2xf32>, tensor<1x3x2xf32>, none) -> tensor<1x3x8xf32>
+func.func @stacked(%x: tensor<3x2x4xf32>, %f: tensor<3x1x2xf32>) -> tensor<3x2x4xf32> {
+  %parts = onnx.Constant dense<2> : tensor<2xi64>
+  %twice = onnx.Constant dense<[1, 1, 2]> : tensor<3xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %shape = onnx.Constant dense<[3, 2, 4]> : tensor<3xi64>
+  %e = onnx.Tile(%f, %twice) : (tensor<3x1x2xf32>, tensor<3xi64>) -> tensor<3x1x4xf32>
+  %c = onnx.Cos(%e) : (tensor<3x1x4xf32>) -> tensor<3x1x4xf32>
+  %s = onnx.Sin(%e) : (tensor<3x1x4xf32>) -> tensor<3x1x4xf32>
+  %lo, %hi = onnx.Split(%x, %parts) {axis = 2 : i64} : (tensor<3x2x4xf32>, tensor<2xi64>) -> (tensor<3x2x2xf32>, tensor<3x2x2xf32>)
+  %0 = onnx.Neg(%hi) : (tensor<3x2x2xf32>) -> tensor<3x2x2xf32>
+  %1 = onnx.Unsqueeze(%0, %two) : (tensor<3x2x2xf32>, tensor<1xi64>) -> tensor<3x2x1x2xf32>
+  %2 = onnx.Unsqueeze(%lo, %two) : (tensor<3x2x2xf32>, tensor<1xi64>) -> tensor<3x2x1x2xf32>
+  %3 = onnx.Concat(%1, %2) {axis = 2 : i64} : (tensor<3x2x1x2xf32>, tensor<3x2x1x2xf32>) -> tensor<3x2x2x2xf32>
+  %4 = onnx.Reshape(%3, %shape) : (tensor<3x2x2x2xf32>, tensor<3xi64>) -> tensor<3x2x4xf32>
+  %5 = onnx.Mul(%x, %c) : (tensor<3x2x4xf32>, tensor<3x1x4xf32>) -> tensor<3x2x4xf32>
+  %6 = onnx.Mul(%4, %s) : (tensor<3x2x4xf32>, tensor<3x1x4xf32>) -> tensor<3x2x4xf32>
+  %7 = onnx.Add(%5, %6) : (tensor<3x2x4xf32>, tensor<3x2x4xf32>) -> tensor<3x2x4xf32>
+  return %7 : tensor<3x2x4xf32>
+}

@@ -106,3 +106,39 @@ func.func @near_misses(%x: tensor<1x8x3x4xf32>, %y: tensor<1x8x?x4xf32>, %z: ten
   %5 = onnx.Reshape(%4, %last) : (tensor<1x2x?x2x4x2xf32>, tensor<4xi64>) -> tensor<1x2x?x8xf32>
   return %2, %5, %8 : tensor<1x1x6x16xf32>, tensor<1x2x?x8xf32>, tensor<1x8x2x3xf32>
 }
+
+// -----
+
+// Channels last, as Keras writes it, of free size; and one whose parts are used elsewhere too.
+// CHECK-LABEL: @channels_last
+// CHECK: %[[T:.*]] = onnx.Transpose(%arg0) {perm = array<i64: 0, 3, 1, 2>}
+// CHECK: %[[D:.*]] = onnx.DepthToSpace(%[[T]]) {blocksize = 2 : i64} :
+// CHECK: %[[Y:.*]] = onnx.Transpose(%[[D]]) {perm = array<i64: 0, 2, 3, 1>}
+// CHECK: %[[S:.*]] = onnx.Transpose(%{{.*}}) {perm = array<i64: 0, 1, 4, 2, 5, 3>}
+// CHECK: return %[[Y]], %{{.*}}, %[[S]]
+// REMARK: [Missed] DepthToSpace | {{.*}}a part has several uses
+func.func @channels_last(%x: tensor<?x3x5x8xf32>, %y: tensor<1x8x3x5xf32>) -> (tensor<?x6x10x2xf32>, tensor<1x2x6x10xf32>, tensor<1x2x3x2x5x2xf32>) {
+  %six = onnx.Constant dense<[-1, 3, 5, 2, 2, 2]> : tensor<6xi64>
+  %out = onnx.Constant dense<[-1, 6, 10, 2]> : tensor<4xi64>
+  %0 = onnx.Reshape(%x, %six) : (tensor<?x3x5x8xf32>, tensor<6xi64>) -> tensor<?x3x5x2x2x2xf32>
+  %1 = onnx.Transpose(%0) {perm = array<i64: 0, 1, 3, 2, 4, 5>} : (tensor<?x3x5x2x2x2xf32>) -> tensor<?x3x2x5x2x2xf32>
+  %2 = onnx.Reshape(%1, %out) : (tensor<?x3x2x5x2x2xf32>, tensor<4xi64>) -> tensor<?x6x10x2xf32>
+  %six1 = onnx.Constant dense<[1, 2, 2, 2, 3, 5]> : tensor<6xi64>
+  %out1 = onnx.Constant dense<[1, 2, 6, 10]> : tensor<4xi64>
+  %3 = onnx.Reshape(%y, %six1) : (tensor<1x8x3x5xf32>, tensor<6xi64>) -> tensor<1x2x2x2x3x5xf32>
+  %4 = onnx.Transpose(%3) {perm = array<i64: 0, 1, 4, 2, 5, 3>} : (tensor<1x2x2x2x3x5xf32>) -> tensor<1x2x3x2x5x2xf32>
+  %5 = onnx.Reshape(%4, %out1) : (tensor<1x2x3x2x5x2xf32>, tensor<4xi64>) -> tensor<1x2x6x10xf32>
+  return %2, %5, %4 : tensor<?x6x10x2xf32>, tensor<1x2x6x10xf32>, tensor<1x2x3x2x5x2xf32>
+}
+
+// -----
+
+// Sizes of names: the image is known to be twice as high and wide.
+// CHECK-LABEL: @named
+// CHECK: onnx.DepthToSpace(%arg0) {blocksize = 2 : i64, mode = "CRD"}
+func.func @named(%x: tensor<?x8x?x?xf32, #onnx.dims<["n", "", "h", "w"]>>, %s: tensor<6xi64>, %t: tensor<4xi64>) -> tensor<?x2x?x?xf32, #onnx.dims<["n", "", "2*h", "2*w"]>> {
+  %0 = onnx.Reshape(%x, %s) : (tensor<?x8x?x?xf32, #onnx.dims<["n", "", "h", "w"]>>, tensor<6xi64>) -> tensor<?x2x2x2x?x?xf32, #onnx.dims<["n", "", "", "", "h", "w"]>>
+  %1 = onnx.Transpose(%0) {perm = array<i64: 0, 1, 4, 2, 5, 3>} : (tensor<?x2x2x2x?x?xf32, #onnx.dims<["n", "", "", "", "h", "w"]>>) -> tensor<?x2x?x2x?x2xf32, #onnx.dims<["n", "", "h", "", "w", ""]>>
+  %2 = onnx.Reshape(%1, %t) : (tensor<?x2x?x2x?x2xf32, #onnx.dims<["n", "", "h", "", "w", ""]>>, tensor<4xi64>) -> tensor<?x2x?x?xf32, #onnx.dims<["n", "", "2*h", "2*w"]>>
+  return %2 : tensor<?x2x?x?xf32, #onnx.dims<["n", "", "2*h", "2*w"]>>
+}

@@ -71,3 +71,37 @@ func.func @main(%x: tensor<2x3x4xf32>, %y: tensor<2x5x4xf32>) -> tensor<2x3x5xf3
   %z = onnx.Einsum(%x, %y) {equation = "bik,bjk->bij"} : (tensor<2x3x4xf32>, tensor<2x5x4xf32>) -> tensor<2x3x5xf32>
   return %z : tensor<2x3x5xf32>
 }
+
+// -----
+
+// Case stored: dequantized constants stay integers, also through a transposition; of 12 columns each has two scales and 40 rows in 5 words.
+// CHECK-NOT: linalg.generic
+// CHECK: %[[W:.*]] = arith.constant dense_resource<stored{{.*}}> : tensor<288xi8>
+// CHECK: nn.matmul ins(%{{.*}}, %[[W]] : tensor<6x40xf32>, tensor<288xi8>)
+// CHECK-SAME: {packed = 12 : i64, stored = #nn.stored<bits = 4, run = 32, scale = f16, zeros = false>}
+func.func @main(%x: tensor<2x3x40xf32>) -> tensor<2x3x12xf32> {
+  %q = onnx.Constant dense<3> : tensor<12x40xi4>
+  %s = onnx.Constant dense<0.5> : tensor<12x2xf32>
+  %n = onnx.NoValue
+  %d = onnx.DequantizeLinear(%q, %s, %n) {axis = 1 : i64, block_size = 32 : i64} : (tensor<12x40xi4>, tensor<12x2xf32>, none) -> tensor<12x40xf32>
+  %t = onnx.Transpose(%d) {perm = array<i64: 1, 0>} : (tensor<12x40xf32>) -> tensor<40x12xf32>
+  %y = onnx.MatMul(%x, %t) : (tensor<2x3x40xf32>, tensor<40x12xf32>) -> tensor<2x3x12xf32>
+  return %y : tensor<2x3x12xf32>
+}
+
+// -----
+
+// Case wanted_elsewhere: something else reads the floats, so they are made.
+// CHECK: linalg.generic
+// CHECK: nn.matmul
+// CHECK-NOT: stored
+// CHECK: return
+func.func @main(%x: tensor<3x40xf32>) -> (tensor<3x12xf32>, tensor<40x12xf32>) {
+  %q = onnx.Constant dense<3> : tensor<40x12xi8>
+  %s = onnx.Constant dense<0.5> : tensor<12xf32>
+  %n = onnx.NoValue
+  %d = onnx.DequantizeLinear(%q, %s, %n) {axis = 1 : i64} : (tensor<40x12xi8>, tensor<12xf32>, none) -> tensor<40x12xf32>
+  %y = onnx.MatMul(%x, %d) : (tensor<3x40xf32>, tensor<40x12xf32>) -> tensor<3x12xf32>
+  %z = onnx.Neg(%d) : (tensor<40x12xf32>) -> tensor<40x12xf32>
+  return %y, %z : tensor<3x12xf32>, tensor<40x12xf32>
+}

@@ -1,0 +1,99 @@
+"""Small nets that meet every family of GPU kernels: for the emulator (cuda.py) and for memory checkers (test/Bench/cuda)."""
+import numpy as np
+import onnx
+from onnx import helper
+
+from generated import Graph, model
+
+
+@model
+def cuda_products():
+    """Matrix products: tiles that fit and that do not, batches, transposed factors, one row, rows that are no multiple of 16 bytes."""
+    g = Graph(201)
+    outs = []
+    for batch, m, k, n in [((), 64, 64, 64), ((), 33, 70, 45), ((3,), 17, 36, 128), ((2, 2), 8, 24, 16), ((), 1, 300, 130), ((), 130, 8, 257)]:
+        x = g.input(f"x{len(outs)}", (*batch, m, k))
+        outs.append(g.op("Relu", g.op("Add", g.op("MatMul", x, g.weight(k, n)), g.weight(n))))
+    q, v = g.input("q", (2, 2, 40, 32)), g.input("v", (2, 2, 40, 32))
+    scores = g.op("Softmax", g.op("MatMul", q, g.op("Transpose", v, perm=[0, 1, 3, 2])), axis=-1)
+    token = g.op("MatMul", g.input("token", (2, 1, 1, 32)), g.op("Transpose", v, perm=[0, 1, 3, 2]))
+    long = g.op("MatMul", g.input("long", (40, 640)), g.weight(640, 72))
+    return g.done(*outs, g.op("MatMul", scores, v), token, long)
+
+
+@model
+def cuda_convolutions():
+    """Convolutions: strides, dilation, groups, one tap, few channels, one dim, long sums, transposed, depthwise."""
+    g = Graph(202)
+    x = g.input("x", (2, 16, 19, 23))
+    outs = [g.conv(x, 16, 24, 3), g.conv(x, 16, 40, 1), g.conv(x, 16, 8, 5, 2), g.conv(x, 16, 32, 3, groups=4), g.conv(x, 16, 20, 3, 1, dilation=2, pad=1),
+            g.conv(x, 16, 16, 3, 2, groups=16), g.op("ConvTranspose", x, g.weight(16, 5, 2, 2), strides=[2, 2], kernel_shape=[2, 2])]
+    image = g.input("image", (1, 3, 33, 31))
+    outs.append(g.op("Relu", g.conv(image, 3, 21, 3, 2)))
+    line = g.input("line", (1, 8, 50))
+    outs.append(g.op("Conv", line, g.weight(12, 8, 7), kernel_shape=[7], pads=[3, 3], strides=[2]))
+    deep = g.input("deep", (1, 96, 5, 6))
+    outs.append(g.op("Relu", g.conv(deep, 96, 40, 3)))
+    return g.done(*outs)
+
+
+@model
+def cuda_loops():
+    """Elementwise chains with every approximated function, reductions, data movement, pools, normalization."""
+    g = Graph(203)
+    x = g.input("x", (2, 12, 14, 18))
+    outs = [g.op(kind, x) for kind in ("Exp", "Tanh", "Erf", "Sigmoid", "Sin", "Floor", "Softplus")]
+    outs += [g.op("ReduceMean", x, axes=[2, 3]), g.op("ReduceMax", x, axes=[1]), g.op("ReduceSum", x, keepdims=0), g.op("ArgMax", x, axis=1),
+             g.op("Transpose", x, perm=[0, 2, 3, 1]), g.op("Concat", x, g.op("Abs", x), axis=1), g.op("Softmax", x, axis=1), g.op("GlobalAveragePool", x),
+             g.op("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]), g.op("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+             g.op("Resize", x, "", g.constant(np.array([1, 1, 2, 2], np.float32)), mode="linear"),
+             g.op("LayerNormalization", x, g.weight(18), g.weight(18), axis=-1),
+             g.op("Gather", x, g.constant(np.array([3, 1, 1])), axis=1), g.op("Cast", x, to=onnx.TensorProto.INT32),
+             g.op("Exp", g.op("Cast", x, to=onnx.TensorProto.DOUBLE))]
+    bigger = g.op("Greater", x, g.op("ReduceMean", x, axes=[1]))
+    outs += [bigger, g.op("Where", bigger, x, g.op("Sqrt", g.op("Abs", x)))]
+    return g.done(*outs)
+
+
+@model
+def cuda_halves():
+    """Products and chains in f16."""
+    g = Graph(204)
+    x = g.input("x", (48, 64), dtype=np.float16)
+    half = lambda *shape: g.constant((g.random.standard_normal(shape) / 8).astype(np.float16))
+    y = g.op("Relu", g.op("MatMul", x, half(64, 40)))
+    return g.done(g.op("Softmax", g.op("MatMul", y, half(40, 72)), axis=-1), g.op("Exp", y))
+
+
+@model
+def cuda_bytes():
+    """Products of bytes, signed and not, with zero points on either side; one row; long sums."""
+    g = Graph(206)
+    byte = lambda kind, *shape: g.random.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, dtype=kind, endpoint=True)
+    outs = []
+    for m, k, n, left, right, za, zb in [(40, 96, 64, np.uint8, np.int8, 113, 0), (33, 68, 36, np.int8, np.int8, 0, 0), (64, 64, 32, np.uint8, np.uint8, 7, 200),
+                                         (1, 128, 40, np.int8, np.int8, 3, 0), (16, 1200, 32, np.int8, np.uint8, -5, 9)]:
+        x = g.input(f"x{len(outs)}", (m, k))
+        g.feed[x] = byte(left, m, k)
+        g.inputs[-1] = helper.make_tensor_value_info(x, helper.np_dtype_to_tensor_dtype(g.feed[x].dtype), (m, k))
+        outs.append(g.op("MatMulInteger", x, g.constant(byte(right, k, n)), g.constant(np.array(za, left)), g.constant(np.array(zb, right))))
+    return g.done(*outs)
+
+
+@model
+def cuda_host_between():
+    """A loop in the middle, which the host runs: bytes go there and back."""
+    g = Graph(205)
+    x = g.input("x", (4, 8))
+    y = g.op("MatMul", x, g.weight(8, 8))
+    body = helper.make_graph([helper.make_node("Mul", ["s_in", "two"], ["s_out"]), helper.make_node("Identity", ["c_in"], ["c_out"])], "body",
+                             [helper.make_tensor_value_info("i", onnx.TensorProto.INT64, []), helper.make_tensor_value_info("c_in", onnx.TensorProto.BOOL, []),
+                              helper.make_tensor_value_info("s_in", onnx.TensorProto.FLOAT, [4, 8])],
+                             [helper.make_tensor_value_info("c_out", onnx.TensorProto.BOOL, []), helper.make_tensor_value_info("s_out", onnx.TensorProto.FLOAT, [4, 8])],
+                             [helper.make_tensor("two", onnx.TensorProto.FLOAT, [], [2.0])])
+    z = g.op("Loop", g.constant(np.array(3)), g.constant(np.array(True)), y, body=body)
+    z = g.op("Reshape", z, g.constant(np.array([4, 8])))
+    return g.done(g.op("Relu", g.op("MatMul", z, g.weight(8, 6))), y)
+
+
+FAMILIES = ["cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between"]
