@@ -88,7 +88,7 @@ function(burin_make_libraries)
   endforeach()
   target_link_libraries(BurinDialects PRIVATE ONNX::onnx ONNX::onnx_proto protobuf::libprotobuf PUBLIC MLIR LLVM)
   target_link_directories(BurinCompiler PRIVATE ${LLVM_LIBRARY_DIR})
-  target_link_libraries(BurinCompiler PRIVATE burin_hosted lldELF lldWasm lldCommon z zstd PUBLIC BurinDialects MLIR LLVM)
+  target_link_libraries(BurinCompiler PRIVATE burin_hosted lldELF lldWasm lldCommon z zstd crypto PUBLIC BurinDialects MLIR LLVM)
 endfunction()
 
 # burin_tool(name sources...): a thin main over the two libraries.

@@ -153,9 +153,8 @@ struct Context {
   bool hold(uint64_t wanted) {
     if (context.arena && context.arena_bytes >= wanted)
       return true;
-    uint64_t bytes = (wanted + BURIN_ALIGNMENT) / BURIN_ALIGNMENT * BURIN_ALIGNMENT;
     std::free(context.arena);
-    context.arena = std::aligned_alloc(BURIN_ALIGNMENT, bytes);
+    context.arena = burin_arena_allocate(wanted);
     context.arena_bytes = context.arena ? wanted : 0;
     return context.arena;
   }

@@ -31,7 +31,8 @@ if os.path.isdir(models):
     config.substitutions.append(("%models", models))
 if os.path.exists("/usr/bin/qemu-aarch64") and os.path.isdir("/usr/aarch64-linux-gnu"):
     config.available_features.add("aarch64")
-if shutil.which("node"):
-    config.available_features.add("node")
+for tool in ("node", "bindgen"):
+    if shutil.which(tool):
+        config.available_features.add(tool)
 if "avx512f" in open("/proc/cpuinfo").read():
     config.available_features.add("avx512")

@@ -11,6 +11,7 @@
 #include "onnx/checker.h"
 #include "onnx/defs/schema.h"
 #include "onnx/shape_inference/implementation.h"
+#include <unordered_map>
 
 using namespace mlir;
 using ::onnx::AttributeProto;
@@ -22,7 +23,11 @@ using ::onnx::TypeProto;
 namespace burin::onnx {
 
 struct ShapeValues::Impl {
-  llvm::DenseMap<Value, TensorShapeProto> known;
+  // Nodes that stay where they are: ONNX's functions hold pointers to some while they ask for others.
+  struct Hash {
+    size_t operator()(Value value) const { return hash_value(value); }
+  };
+  std::unordered_map<Value, TensorShapeProto, Hash> known;
 };
 
 ShapeValues::ShapeValues() : impl(std::make_unique<Impl>()) {}

@@ -59,13 +59,18 @@ Expected<UnitConfig> burin::vpu::parseUnit(StringRef target) {
   target.split(':').second.split(parts, ',', -1, /*KeepEmpty=*/false);
   for (StringRef part : parts) {
     auto [key, value] = part.split('=');
+    if (key == "acc" && (value == "f16" || value == "f32")) {
+      config.halfSums = value == "f16";
+      continue;
+    }
     unsigned *field = key == "shaves"    ? &config.shaves
                       : key == "cmx"     ? &config.slices
                       : key == "threads" ? &config.threads
                                          : nullptr;
     if (!field || value.getAsInteger(10, *field) || *field == 0)
-      return createStringError("--target=%s: expected %s[:shaves=N,cmx=N,threads=N], each at least 1, got '%s'",
-                               target.str().c_str(), config.unit->name.data(), part.str().c_str());
+      return createStringError(
+          "--target=%s: expected %s[:shaves=N,cmx=N,threads=N], each at least 1, and acc=f32 or f16, got '%s'",
+          target.str().c_str(), config.unit->name.data(), part.str().c_str());
     hasSlices |= key == "cmx";
   }
   if (!hasSlices)

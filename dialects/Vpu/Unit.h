@@ -38,13 +38,14 @@ struct Unit {
 struct UnitConfig {
   const Unit *unit = nullptr;
   unsigned shaves = 8, slices = 8, threads = 2;
+  bool halfSums = false; // the engine rounds each product and each sum to f16, as if it had no wider accumulator
 
   /// Bytes of CMX that data may take: post-operations run on two shaves at most, so two working buffers are kept free,
   /// or those of half the slices where there are fewer than four.
   int64_t dataBytes() const;
 };
 
-/// `myriad[:shaves=N,cmx=N,threads=N]`. The error says what the unit has.
+/// `myriad[:shaves=N,cmx=N,threads=N,acc=f16|f32]`. The error says what the unit has.
 llvm::Expected<UnitConfig> parseUnit(llvm::StringRef target);
 
 /// Whether a target is a vision unit's.

@@ -52,6 +52,9 @@ const char *burin_options_error(const burin_options *options);
 /* 1 when a switch is set or a value given. */
 int burin_options_has(const burin_options *options, const char *name);
 
+/* What an option was last set to, "" for a switch; NULL when it is not set. */
+const char *burin_options_get(const burin_options *options, const char *name);
+
 /* All that changes the output, as text: equal texts make equal artifacts of equal models. Valid until the next call on
  * `options`. */
 const char *burin_options_text(burin_options *options);

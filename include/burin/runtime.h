@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define BURIN_ABI_VERSION 2u
+#define BURIN_ABI_VERSION 3u
 #define BURIN_MODEL_MAGIC 0x4e525542u /* "BURN", little endian */
 #define BURIN_MAX_RANK 8
 #define BURIN_ALIGNMENT 64 /* bytes: of the arena, the weights and each slot in them */
@@ -67,7 +67,8 @@ typedef enum burin_status {
   BURIN_ERROR_NULL = 9,       /* a data pointer is NULL */
   BURIN_ERROR_ALLOCATOR = 10, /* the model needs an allocator and the context has none, or it failed */
   BURIN_ERROR_INTERNAL = 11,
-  BURIN_ERROR_CALL = 12 /* a C function that computes a node failed */
+  BURIN_ERROR_CALL = 12,   /* a C function that computes a node failed */
+  BURIN_ERROR_WEIGHTS = 13 /* the weights are coded: burin_decode_weights comes first; or they are damaged */
 } burin_status;
 
 /* A tensor the caller owns. Row-major unless strides say otherwise. */
@@ -91,10 +92,13 @@ typedef struct burin_tensor_info {
 
 /* One step of the compiled program, in the order they run: what a profile shows as a line. */
 typedef struct burin_layer_info {
-  const char *name; /* ONNX node names it was made from, joined by '+' */
-  const char *kind; /* "conv", "matmul", "elementwise", ... */
-  uint64_t flops;   /* multiplications and additions counted one each */
-  uint64_t bytes;   /* operands read and results written, each once */
+  const char *name;      /* ONNX node names it was made from, joined by '+' */
+  const char *kind;      /* "conv", "matmul", "elementwise", ... */
+  uint64_t flops;        /* multiplications and additions counted one each */
+  uint64_t bytes;        /* operands read and results written, each once */
+  uint64_t weight_bytes; /* of these, what comes from the weight section */
+  int32_t dtype;         /* of what is multiplied: BURIN_INT8 or BURIN_FLOAT, whose peaks differ */
+  int32_t reserved;
 } burin_layer_info;
 
 typedef enum burin_encoding { BURIN_RAW = 0, BURIN_PACKED = 1 } burin_encoding;
@@ -102,7 +106,7 @@ typedef enum burin_encoding { BURIN_RAW = 0, BURIN_PACKED = 1 } burin_encoding;
 /* One tensor in the weight section. */
 typedef struct burin_weight_info {
   const char *name;
-  uint64_t offset;       /* bytes from the start of the section, a multiple of BURIN_ALIGNMENT */
+  uint64_t offset;       /* bytes from the start of the section (decoded), a multiple of BURIN_ALIGNMENT */
   uint64_t bytes;        /* stored */
   uint64_t source_bytes; /* before packing or compression */
   int32_t dtype;
@@ -140,7 +144,12 @@ typedef struct burin_variant {
   burin_entry entry;
 } burin_variant;
 
-enum { BURIN_NEEDS_ALLOCATOR = 1u << 0, BURIN_HAS_FREE_DIMS = 1u << 1 };
+typedef enum burin_model_flag {
+  BURIN_NEEDS_ALLOCATOR = 1u << 0,
+  BURIN_HAS_FREE_DIMS = 1u << 1,
+  BURIN_FLUSH_DENORMALS = 1u << 2, /* burin_run computes with denormals as zero, and restores what was set before */
+  BURIN_CODED_WEIGHTS = 1u << 3
+} burin_model_flag;
 
 typedef struct burin_model {
   uint32_t magic;       /* BURIN_MODEL_MAGIC */
@@ -233,6 +242,14 @@ typedef struct burin_context {
 
 /* Is this a model of our ABI, with a variant that this CPU runs? Call once before the first run. */
 burin_status burin_check_model(const burin_model *model);
+
+/* Of a model with BURIN_CODED_WEIGHTS: decodes them into `to`, model->weights_bytes bytes of zeros,
+ * BURIN_ALIGNMENT-aligned, and makes `decoded` the model that finds them there, to be used in its place while `to`
+ * lives. Takes about 8 KiB of stack and no other memory. BURIN_ERROR_WEIGHTS where what is coded is damaged. */
+burin_status burin_decode_weights(const burin_model *model, void *to, burin_model *decoded);
+
+/* Bytes that the weights take in the artifact: coded or as they are. */
+uint64_t burin_stored_weights_bytes(const burin_model *model);
 
 /* The first variant whose features this CPU has; NULL if none. */
 const burin_variant *burin_select_variant(const burin_model *model);

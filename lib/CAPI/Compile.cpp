@@ -12,6 +12,10 @@ static std::string toJson(const CompileReport &report) {
   llvm::json::Array stages;
   for (const CompileReport::StageTime &s : report.stages)
     stages.push_back(llvm::json::Object{{"stage", stageName(s.stage)}, {"seconds", s.seconds}});
+  llvm::json::Array coded;
+  for (const CodedWeight &w : report.codedWeights)
+    coded.push_back(llvm::json::Object{
+        {"name", w.name}, {"values", w.values}, {"raw_bits", 8 * w.rawBytes}, {"coded_bits", 8 * w.codedBytes}});
   llvm::json::Object object{{"output", report.output},
                             {"header", report.header},
                             {"stages", std::move(stages)},
@@ -23,6 +27,8 @@ static std::string toJson(const CompileReport &report) {
                             {"arena_bytes", report.arenaBytes},
                             {"peak_live_bytes", report.peakLiveBytes},
                             {"weights_bytes", report.weightsBytes},
+                            {"stored_weights_bytes", report.storedWeightsBytes},
+                            {"coded_weights", std::move(coded)},
                             {"source_weights_bytes", report.sourceWeightsBytes},
                             {"code_bytes", report.codeBytes},
                             {"constant_bytes", report.constantBytes},

@@ -20,11 +20,16 @@ int burin_options_set(burin_options *options, const char *name, const char *valu
     options->error = llvm::toString(std::move(error));
     return -1;
   }
-  options->given.insert(findOption(name)->name);
+  options->given[findOption(name)->name] = value ? value : "";
   return 0;
 }
 
 int burin_options_has(const burin_options *options, const char *name) { return options->given.contains(name); }
+
+const char *burin_options_get(const burin_options *options, const char *name) {
+  auto found = options->given.find(name);
+  return found == options->given.end() ? nullptr : found->second.c_str();
+}
 
 int burin_options_parse(burin_options *options, int *argc, char **argv) {
   int kept = 1;

@@ -4,12 +4,12 @@
 
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Pipeline.h"
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringMap.h"
 #include <map>
 
 struct burin_options {
   burin::CompileOptions options;
-  llvm::StringSet<> given;
+  llvm::StringMap<std::string> given;            // with the last value
   std::map<std::string, const void *> functions; // C functions of this process by name
   std::string error, text;
   void (*progress)(void *user, const char *stage) = nullptr;

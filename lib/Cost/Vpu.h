@@ -28,8 +28,15 @@ struct UnitLayer {
   uint64_t macs = 0, bytes = 0;          // bytes: of main memory
 };
 
+struct UnitTask {
+  unsigned queue;
+  size_t layer;      // of UnitCost::layers
+  double start, end; // milliseconds
+};
+
 struct UnitCost {
   std::vector<UnitLayer> layers;
+  std::vector<UnitTask> tasks;           // in the order of @main
   double milliseconds = 0;               // of one frame, one thread
   double engine = 0, shave = 0, dma = 0; // milliseconds that each queue works
   uint64_t macs = 0, traffic = 0;        // bytes of main memory a frame
@@ -37,6 +44,8 @@ struct UnitCost {
 
   double framesPerSecond(const vpu::UnitConfig &config) const;
   double millijoules(const vpu::UnitConfig &config) const;
+  /// Milliseconds of transfers during which the engine or the shaves work.
+  double hiddenDma() const;
 };
 
 /// The three queues as the barriers of @main's tasks let them run. Each layer also costs the unit's fixed time.

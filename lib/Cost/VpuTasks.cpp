@@ -177,6 +177,7 @@ UnitCost burin::analyzeTasks(func::FuncOp main, const UnitConfig &config) {
     cost.macs += work.macs;
     cost.traffic += work.bytes;
     cost.shaveCycles += queue == 2 ? work.cycles : 0;
+    cost.tasks.push_back({queue, place->second, ready[queue], end});
     ready[queue] = end;
     ends[queue].push_back(end);
     cost.milliseconds = std::max(cost.milliseconds, end);
@@ -187,6 +188,34 @@ UnitCost burin::analyzeTasks(func::FuncOp main, const UnitConfig &config) {
 double UnitCost::framesPerSecond(const UnitConfig &config) const {
   double share = config.threads > 1 ? config.unit->threadShare : 1;
   return milliseconds > 0 ? config.threads * share * 1e3 / milliseconds : 0;
+}
+
+double UnitCost::hiddenDma() const {
+  // Transfers and computation as two lists of intervals; each is in order of time but for the two computing queues.
+  std::vector<std::pair<double, double>> work;
+  for (const UnitTask &task : tasks)
+    if (task.queue != 0)
+      work.push_back({task.start, task.end});
+  llvm::sort(work);
+  double hidden = 0, until = 0; // until: end of the computation that was counted
+  std::vector<std::pair<double, double>> busy;
+  for (auto [start, end] : work) {
+    if (!busy.empty() && start <= until)
+      busy.back().second = std::max(busy.back().second, end);
+    else
+      busy.push_back({start, end});
+    until = busy.back().second;
+  }
+  size_t first = 0;
+  for (const UnitTask &task : tasks) {
+    if (task.queue != 0)
+      continue;
+    while (first < busy.size() && busy[first].second <= task.start)
+      ++first;
+    for (size_t i = first; i < busy.size() && busy[i].first < task.end; ++i)
+      hidden += std::min(task.end, busy[i].second) - std::max(task.start, busy[i].first);
+  }
+  return hidden;
 }
 
 double UnitCost::millijoules(const UnitConfig &config) const {
@@ -208,9 +237,12 @@ llvm::json::Object burin::toJson(const UnitCost &cost, const UnitConfig &config)
                                         {"dma", layer.dma},
                                         {"macs", layer.macs},
                                         {"bytes", layer.bytes}});
-  return llvm::json::Object{{"milliseconds", cost.milliseconds},
-                            {"fps", cost.framesPerSecond(config)},
-                            {"traffic", cost.traffic},
-                            {"millijoules", cost.millijoules(config)},
-                            {"layers", std::move(layers)}};
+  // A row a task: queue, layer, start, end.
+  llvm::json::Array tasks;
+  for (const UnitTask &task : cost.tasks)
+    tasks.push_back(llvm::json::Array{task.queue, task.layer, task.start, task.end});
+  return llvm::json::Object{{"milliseconds", cost.milliseconds}, {"dma", cost.dma},
+                            {"hidden_dma", cost.hiddenDma()},    {"fps", cost.framesPerSecond(config)},
+                            {"traffic", cost.traffic},           {"millijoules", cost.millijoules(config)},
+                            {"layers", std::move(layers)},       {"tasks", std::move(tasks)}};
 }

@@ -1,5 +1,6 @@
 // Image stages as Halide pipelines: the only file that sees Halide, and the whole of libBurinImage.so with Taps.cpp.
-// Everything is computed in f32 with strict_float, so that every target gives the same bits. Two schedules:
+// Every target gives the same bits: all is computed in f32 with strict_float, or in integers. Three schedules:
+//   bytes     bytes to bytes, interleaved: 16-bit fixed point all the way, a pixel's taps loaded at once
 //   even      the width shrinks by a whole number: only the samples that count are decoded, from dense loads
 //   staged    rows are decoded and combined vertically into one row on the stack, of which wide gathers take the taps
 #include "lib/Image/Stage.h"
@@ -48,6 +49,8 @@ public:
   bool hasBars() const { return end[0] - begin[0] < s.size[0] || end[1] - begin[1] < s.size[1]; }
 
 private:
+  bool staysBytes() const;
+  Module bytesPicture(const Taps &across, const Taps &down);
   std::vector<Expr> decode(Expr px, Expr py);
   std::vector<Expr> fromLuma(Expr y, Expr u, Expr v);
   Expr finish(const std::vector<Expr> &values);
@@ -62,6 +65,9 @@ private:
                                        : Int(8);
   }
   bool hasChroma() const { return s.format == BURIN_NV12 || s.format == BURIN_I420 || s.format == BURIN_YUYV; }
+  // The axis of the output along which the frame's axis `a` lies.
+  int along(int a) const { return s.is_turned ? 1 - a : a; }
+  Taps taps(int a) const;
   int lanes() const { return target.natural_vector_size<float>(); }
 
   const burin_image_stage &s;
@@ -125,21 +131,35 @@ Expr Builder::finish(const std::vector<Expr> &values) {
   return done.size() == 1 ? done[0] : mux(c, done);
 }
 
-// The output as the caller has it, or the part that the picture fills.
+// The samples of the frame's axis `a` for each output position along it that the picture fills.
+Taps Builder::taps(int a) const {
+  int o = along(a);
+  Taps taps = burin::image::makeTaps(burin_image_resize(s.resize), s.region[2 + a], s.resized[o],
+                                     begin[o] - s.offset[o], end[o] - begin[o]);
+  if (s.is_mirrored[a]) {
+    taps.step = 0;
+    for (int &index : taps.index)
+      index = s.region[2 + a] - 1 - index;
+  }
+  return taps;
+}
+
+// The output as the caller has it, or the part that the picture fills, whose dims are the frame's.
 void Builder::shape(OutputImageParam buffer, bool isPart) {
   int width = s.size[0], height = s.size[1];
-  for (int d = 0; d < 2; ++d)
-    buffer.dim(d).set_bounds(0, isPart ? end[d] - begin[d] : s.size[d]);
-  buffer.dim(0).set_stride(s.is_planar ? 1 : s.channels);
-  buffer.dim(1).set_stride(s.is_planar ? width : width * s.channels);
+  const int strides[2] = {s.is_planar ? 1 : s.channels, s.is_planar ? width : width * s.channels};
+  for (int d = 0; d < 2; ++d) {
+    int o = isPart ? along(d) : d;
+    buffer.dim(d).set_bounds(0, isPart ? end[o] - begin[o] : s.size[o]).set_stride(strides[o]);
+  }
   buffer.dim(2).set_bounds(0, s.channels).set_stride(s.is_planar ? width * height : 1);
 }
 
 Module Builder::picture() {
-  auto mode = burin_image_resize(s.resize);
-  int width = end[0] - begin[0], height = end[1] - begin[1];
-  Taps across = burin::image::makeTaps(mode, s.region[2], s.resized[0], begin[0] - s.offset[0], width);
-  Taps down = burin::image::makeTaps(mode, s.region[3], s.resized[1], begin[1] - s.offset[1], height);
+  int width = end[along(0)] - begin[along(0)], height = end[along(1)] - begin[along(1)];
+  Taps across = taps(0), down = taps(1);
+  if (staysBytes())
+    return bytesPicture(across, down);
   Buffer<int> downIndex(down.count, height), acrossIndex(width, across.count);
   Buffer<float> downWeight(down.count, height), acrossWeight(width, across.count);
   for (int i = 0; i < height; ++i)
@@ -212,6 +232,110 @@ Module Builder::picture() {
   return compile(out, arguments, "_picture");
 }
 
+// Weights below 0 could leave 16 bits.
+bool Builder::staysBytes() const {
+  bool isInterleaved = s.format == BURIN_RGB || s.format == BURIN_BGR || s.format == BURIN_RGBA;
+  return isInterleaved && (s.type == BURIN_IMAGE_U8 || s.type == BURIN_IMAGE_I8) && s.channels == 3 &&
+         s.resize != BURIN_CUBIC && !s.is_turned;
+}
+
+// Samples are held as 1/256 in 16 bits and multiplied by weights of 1/65536, rows first; products round down, which
+// sums to less than a fiftieth of a step before the last rounding.
+Module Builder::bytesPicture(const Taps &across, const Taps &down) {
+  constexpr int group = 4; // lanes that a pixel takes: one load, the fourth unused but for RGBA
+  const int step = s.format == BURIN_RGBA ? 4 : 3, bytes = s.region[2] * step;
+  int width = end[0] - begin[0], height = end[1] - begin[1];
+  auto fixed = [](float weight) { return uint16_t(std::min(65535L, std::lround(double(weight) * 65536))); };
+  Buffer<int> downIndex(down.count, height), acrossIndex(width, across.count);
+  Buffer<uint16_t> downWeight(down.count, height), acrossWeight(group * width, across.count);
+  for (int i = 0; i < height; ++i)
+    for (int k = 0; k < down.count; ++k) {
+      downIndex(k, i) = down.index[i * down.count + k] + s.region[1];
+      downWeight(k, i) = fixed(down.weight[i * down.count + k]);
+    }
+  for (int i = 0; i < width; ++i)
+    for (int k = 0; k < across.count; ++k) {
+      acrossIndex(i, k) = across.index[i * across.count + k] * step;
+      for (int lane = 0; lane < group; ++lane)
+        acrossWeight(i * group + lane, k) = fixed(across.weight[i * across.count + k]);
+    }
+
+  Var at("at"), lane("lane"), block("block");
+  Func row(name + "_row"), done(name + "_done"), out(name + "_out");
+  Expr combined;
+  for (int k = 0; k < down.count; ++k) {
+    Expr from = unsafe_promise_clamped(downIndex(k, y), s.region[1], s.region[1] + s.region[3] - 1);
+    Expr sample = cast<uint16_t>(planes[0](at + s.region[0] * step, from)) << 8;
+    if (down.count > 1)
+      sample = mul_shift_right(sample, downWeight(k, y), 16);
+    combined = k ? combined + sample : sample;
+  }
+  row(at, y) = combined;
+  std::vector<Func> taps;
+  for (int k = 0; k < across.count; ++k) {
+    Func tap(name + "_tap" + std::to_string(k));
+    // The unused lane of the last pixel lies behind the row, on the stack.
+    tap(at, y) = row(unsafe_promise_clamped(acrossIndex(at / group, k) + at % group, 0, bytes - 1), y);
+    Expr sample = tap(at, y);
+    if (across.count > 1)
+      sample = mul_shift_right(sample, acrossWeight(at, k), 16);
+    combined = k ? combined + sample : sample;
+    taps.push_back(tap);
+  }
+  // Finished in groups too. Lane l holds colour k, which is channel o of the output.
+  int channelOf[3], laneOf[3];
+  bool isShifted = true; // by whole numbers: what is left of (x - mean) / scale
+  for (int l = 0; l < 3; ++l) {
+    int k = s.format == BURIN_BGR ? 2 - l : l;
+    channelOf[l] = s.is_bgr ? 2 - k : k;
+    laneOf[channelOf[l]] = l;
+    isShifted &= s.scale[l] == 1 && s.mean[l] == std::floor(s.mean[l]) && std::abs(s.mean[l]) < 1024;
+  }
+  auto perLane = [&](const double *values, auto make) -> Expr {
+    if (values[0] == values[1] && values[0] == values[2])
+      return make(values[0]);
+    std::vector<Expr> lanes;
+    for (int l = 0; l < group; ++l)
+      lanes.push_back(make(values[channelOf[l % 3]]));
+    return mux(at % group, lanes);
+  };
+  if (isShifted) {
+    Expr mean = perLane(s.mean, [](double m) { return cast<int16_t>(Expr(int(m))); });
+    done(at, y) = saturating_cast(type(), cast<int16_t>((combined + cast<uint16_t>(128)) >> 8) - mean);
+  } else {
+    Expr value = cast<float>(combined) * (1.f / 256);
+    value = (value - perLane(s.mean, [](double m) { return Expr(float(m)); })) /
+            perLane(s.scale, [](double m) { return Expr(float(m)); });
+    done(at, y) = saturating_cast(type(), round(value));
+  }
+  std::vector<Expr> channels;
+  for (int lane : laneOf)
+    channels.push_back(done(group * x + lane, y));
+  out(x, y, c) = mux(c, channels);
+
+  out.output_buffer().set_host_alignment(1);
+  shape(out.output_buffer(), true);
+  int wide = target.natural_vector_size<int16_t>(), pixels = wide / group;
+  out.bound(c, 0, 3).reorder(c, x, y).unroll(c);
+  row.compute_at(out, y).store_in(MemoryType::Register).bound_storage(at, (bytes + group + 63) / 64 * 64);
+  row.bound(at, 0, bytes);
+  if (bytes >= 2 * wide)
+    row.vectorize(at, 2 * wide, TailStrategy::ShiftInwards);
+  // Rows of groups, not blocks: a wide load right behind the stores that it spans would wait for them.
+  done.compute_at(out, y).store_in(MemoryType::Register).bound(at, 0, group * width).align_storage(at, 64);
+  if (width >= 2 * pixels) {
+    done.split(at, block, at, 2 * wide, TailStrategy::ShiftInwards).split(at, at, lane, wide);
+    done.vectorize(lane).unroll(at);
+    for (Func &tap : taps) { // whole vectors of constant places, so that they stay in registers
+      tap.compute_at(done, block).store_in(MemoryType::Register).align_bounds(at, group);
+      tap.split(at, at, lane, group).vectorize(lane).unroll(at);
+    }
+    out.vectorize(x, 2 * pixels, TailStrategy::ShiftInwards);
+  }
+  std::vector<Argument> arguments(planes.begin(), planes.end());
+  return compile(out, arguments, "_picture");
+}
+
 Module Builder::bars() {
   Func out(name + "_bars");
   std::vector<Expr> pads(s.channels, Expr(float(s.pad)));
@@ -262,7 +386,7 @@ void hand(Module module, void (*write)(void *, const char *, size_t), void *to) 
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) int
-burin_image_build_1(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes, const char *name,
+burin_image_build_2(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes, const char *name,
                     const char *target, void (*write)(void *, const char *, size_t), void *to, char *error,
                     size_t room) {
   static Reporter reporter;

@@ -11,6 +11,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/TargetParser/Triple.h"
 
@@ -24,16 +25,22 @@ namespace {
 // A frame of more bytes is no frame; sums of sizes then fit.
 constexpr int64_t maxSide = 1 << 15;
 
+// Beside this library.
+llvm::SmallString<256> libraryPath() {
+  Dl_info info;
+  llvm::SmallString<256> path("libBurinImage.so");
+  if (dladdr(reinterpret_cast<void *>(&compileImageStages), &info) && info.dli_fname) {
+    path = info.dli_fname;
+    llvm::sys::path::remove_filename(path);
+    llvm::sys::path::append(path, "libBurinImage.so");
+  }
+  return path;
+}
+
 burin_image_build *openLibrary(std::string &why) {
   static std::string error;
   static burin_image_build *build = [] {
-    Dl_info info;
-    llvm::SmallString<256> path("libBurinImage.so");
-    if (dladdr(reinterpret_cast<void *>(&compileImageStages), &info) && info.dli_fname) {
-      path = info.dli_fname;
-      llvm::sys::path::remove_filename(path);
-      llvm::sys::path::append(path, "libBurinImage.so");
-    }
+    llvm::SmallString<256> path = libraryPath();
     void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     auto *found = library ? reinterpret_cast<burin_image_build *>(dlsym(library, BURIN_IMAGE_BUILD)) : nullptr;
     if (!found)
@@ -142,6 +149,11 @@ FailureOr<ObjectCode> compileStage(const burin_image_stage &stage, StringRef nam
 DictionaryAttr stagesOf(ModuleOp code) { return code->getAttrOfType<DictionaryAttr>(foreign::imageStagesAttr); }
 } // namespace
 
+bool burin::hasImageStages(const Machine &machine) {
+  llvm::Triple::ArchType arch = llvm::Triple(machine.triple).getArch();
+  return (arch == llvm::Triple::x86_64 || arch == llvm::Triple::aarch64) && llvm::sys::fs::exists(libraryPath());
+}
+
 FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location where) {
   burin_image_stage s = {};
   auto refuse = [&](StringRef what) {
@@ -178,6 +190,10 @@ FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location
   s.width = frame[0], s.height = frame[1], s.stride = frame[2];
   if (!ints("region", s.region) || !ints("resized", s.resized) || !ints("offset", s.offset) || !ints("output", output))
     return refuse("region, resized, offset and output [channels, height, width]");
+  int32_t turn[3] = {0, 0, 0}; // absent: as the frame lies
+  if (attr.get("turn") && (!ints("turn", turn) || llvm::any_of(turn, [](int32_t t) { return t < 0 || t > 1; })))
+    return refuse("a turn [columns become rows, x backwards, y backwards], each 0 or 1");
+  s.is_turned = turn[0], s.is_mirrored[0] = turn[1], s.is_mirrored[1] = turn[2];
   s.channels = output[0], s.size[1] = output[1], s.size[0] = output[2];
   if (!word("resize", {"nearest", "linear", "cubic", "area"}, s.resize) ||
       !word("type", {"f32", "f16", "u8", "i8"}, s.type) || !word("layout", {"NHWC", "NCHW"}, s.is_planar) ||

@@ -2,6 +2,7 @@
  * holds Halide (libBurinImage.so), which is opened only when a model has a stage.
  *
  *   decode    bytes of the frame -> red, green, blue (or grey) from 0 to 255, not rounded
+ *   turn      columns become rows where `is_turned`; each axis of the frame runs backwards where `is_mirrored`
  *   resize    the region to `resized`, half-pixel centres, samples outside the region are those of its edge
  *   place     the result at `offset` of the output; what it leaves open is `pad`
  *   finish    (x - mean) / scale, rounded to even and clamped where the type is whole
@@ -35,9 +36,10 @@ typedef struct burin_image_stage {
   int32_t format, width, height, stride; /* bytes from row to row of the first plane */
   int32_t is_709, is_full_range;         /* of formats with chroma */
   int32_t region[4];                     /* x, y, width, height of the part that is taken */
-  int32_t resized[2], offset[2];
-  int32_t size[2], channels; /* of the output: 1 or 3 channels */
-  int32_t is_bgr, is_planar; /* order of channels; channels outermost (NCHW) */
+  int32_t is_turned, is_mirrored[2];     /* the latter of the frame's x and y */
+  int32_t resized[2], offset[2];         /* of the output, as is all below */
+  int32_t size[2], channels;             /* of the output: 1 or 3 channels */
+  int32_t is_bgr, is_planar;             /* order of channels; channels outermost (NCHW) */
   int32_t type, resize;
   double pad, mean[3], scale[3]; /* in the order of the output's channels */
 } burin_image_stage;
@@ -56,7 +58,7 @@ typedef int burin_image_build(const burin_image_stage *stage, const burin_image_
                               void *to, char *error, size_t room);
 
 #define BURIN_IMAGE_BUILD                                                                                              \
-  "burin_image_build_1" /* the name of that function in the library: 1 is this header's version */
+  "burin_image_build_2" /* the name of that function in the library: 2 is this header's version */
 
 #ifdef __cplusplus
 }

@@ -4,25 +4,30 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace llvm;
 using namespace burin;
 
 namespace {
 const StringRef stageNames[] = {"import", "graph", "lower", "tensor", "target", "emit"};
-const StringRef emitNames[] = {"exe",  "lib",           "shared", "obj",  "asm", "llvm", "mlir",
-                               "onnx", "custom-header", "blob",   "wasm", "js",  "jni"};
+const StringRef emitNames[] = {"exe",           "lib",  "shared", "obj", "asm", "llvm", "mlir", "onnx",
+                               "custom-header", "blob", "wasm",   "js",  "jni", "ptx",  "cubin"};
 
 const OptionInfo table[] = {
     {"output", "FILE", "where to write; - is standard output for text"},
     {"emit", "KIND",
      "exe (default), lib, shared, obj, asm, llvm, mlir, onnx, custom-header (what --custom-op asks for), blob, wasm, "
      "js (a "
-     "module and what loads it) or jni (a library and its Java class); without it the extension of FILE decides"},
+     "module and what loads it), jni (a library and its Java class), ptx or cubin (the kernels alone); without it the "
+     "extension of FILE decides"},
     {"target", "T",
      "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, or a board: rpi4, "
      "jetson-orin, ...; several, T,T: the program picks at run time; or a vision unit, "
-     "myriad[:shaves=N,cmx=N,threads=N]"},
+     "myriad[:shaves=N,cmx=N,threads=N,acc=f16] (acc=f16: as if the engine summed in f16); or a GPU beside a "
+     "processor, "
+     "cuda[:sm_80,sm_90,...,PROCESSOR]"},
     {"budget", "fps=N,latency=Nms,traffic=NMB,share=S",
      "vision unit: exit 1 where the modelled rates miss this; share is what other processes leave"},
     {"sweep-shaves", "", "vision unit: also print the modelled rates with 1, 2, ... shaves, and recommend a number"},
@@ -40,11 +45,26 @@ const OptionInfo table[] = {
     {"arena-limit", "BYTES", "the arena must not be larger (K and M count): other orders of the work are tried"},
     {"arena-section", "NAME", "put an arena, NAME_arena, into this section of a library or object"},
     {"max-flash", "BYTES", "weights, code and its constants must not take more"},
-    {"O", "0..3", "optimization level, default 2 (written -O2)"},
+    {"self-test", "",
+     "put an input and what the model makes of it into the artifact: NAME_selftest() then says whether a device "
+     "computes "
+     "the right thing, as does a program's --self-test"},
+    {"self-test-data", "FILE.npz", "--self-test with these inputs, and with outputs of the same file if it holds any"},
+    {"sign", "KEY.pem", "write OUTPUT.sig, the Ed25519 signature of the output by this private key"},
+    {"O", "0..3",
+     "optimization level, default 2 (written -O2); -O3 also measures which form of each kernel is fastest on this "
+     "machine"},
+    {"tune-seconds", "N", "-O3: measure about so long, default 30; 0: take what the cache knows and measure nothing"},
+    {"tune-cache", "FILE", "-O3: where measurements are kept and taken from; can be shipped"},
+    {"tune-on", "COMMAND",
+     "-O3: measure programs through this command, which is given the program and its flags (an emulator, a script "
+     "around ssh)"},
     {"winograd", "MODE",
      "3x3 convolutions by fewer products: off, f2, f4 (wherever possible) or auto (default: where it gains)"},
     {"winograd-error", "E",
      "auto: largest rounding error to expect, as a share of a layer's largest result, default 1e-4 (f2 1e-6, f4 1e-5)"},
+    {"flush-denormals", "",
+     "take floats too small for a normal number as zero while the model runs: many CPUs compute slowly with them"},
     {"precision", "P", "storage and arithmetic of float layers: f32 (default), f16 or bf16"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
@@ -60,6 +80,7 @@ const OptionInfo table[] = {
     {"image-input", "NAME=FMT:WxH",
      "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
      "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
+    {"plain-images", "", "resize pictures by the code of any tensor, not by an image stage made for them"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
     {"resize-mode", "M", "linear (default), cubic, nearest or, with image-input, area"},
     {"pad-value", "V", "what letterbox pads with, default 0"},
@@ -79,7 +100,10 @@ const OptionInfo table[] = {
     {"report", "DIR",
      "write DIR/index.html: the graph before and after, what each pass changed, layers, memory over time"},
     {"explain", "PASS", "tell where PASS (a flag, or all) fired and why it did not elsewhere; may be repeated"},
+    {"explain-layer", "N",
+     "tell how layer N of the program (--profile numbers them) is computed: schedule, predicted time, innermost loop"},
     {"opset", "N", "opset that --emit=onnx writes, default the newest that ONNX Runtime loads: 26, 20 for QDQ"},
+    {"compress-weights", "", "programs: store the weights coded, without loss; decoded once when the program starts"},
     {"static", "", "programs: take the C library in"},
     {"runtime-dir", "DIR", "folder of the runtime libraries"},
     {"dynamic", "", "burin-run: leave free dims free instead of compiling for the shapes at hand"},
@@ -155,12 +179,15 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (!on)
       return on.takeError();
     bool *edit = modelEditSwitch(options.edits, key);
-    (edit                    ? *edit
-     : key == "static"       ? options.isStatic
-     : key == "dynamic"      ? options.isDynamic
-     : key == "sweep-shaves" ? options.sweepShaves
-     : key == "verify-each"  ? options.verifyEach
-                             : options.verbose) = *on;
+    (edit                        ? *edit
+     : key == "flush-denormals"  ? options.flushDenormals
+     : key == "static"           ? options.isStatic
+     : key == "compress-weights" ? options.compressWeights
+     : key == "dynamic"          ? options.isDynamic
+     : key == "sweep-shaves"     ? options.sweepShaves
+     : key == "verify-each"      ? options.verifyEach
+     : key == "self-test"        ? options.selfTest
+                                 : options.verbose) = *on;
     return Error::success();
   }
   if (value.empty())
@@ -173,11 +200,14 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (std::string why = checkBudgetText(value); !why.empty())
       return createStringError(why);
     options.budget = value.str();
+  } else if (key == "sign") {
+    options.signingKey = value.str();
+  } else if (key == "self-test-data") {
+    options.selfTest = true;
+    options.selfTestData = value.str();
   } else if (key == "output") {
     options.output = value.str();
   } else if (key == "emit") {
-    if (is_contained({"ptx", "cubin"}, value))
-      return createStringError("--emit=%s is not supported by this version", value.str().c_str());
     Expected<EmitKind> kind = parseEnum<EmitKind>(emitNames, key, value);
     if (!kind)
       return kind.takeError();
@@ -190,6 +220,15 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
   } else if (key == "target") {
     options.targets.clear();
     options.unitText.clear();
+    options.cuda = {};
+    if (isCudaTarget(value)) {
+      Expected<CudaTarget> cuda = parseCudaTarget(value);
+      if (!cuda)
+        return cuda.takeError();
+      options.cuda = *cuda;
+      options.targets.assign(1, cuda->host);
+      return Error::success();
+    }
     if (vpu::isUnit(value)) {
       Expected<vpu::UnitConfig> unit = vpu::parseUnit(value);
       if (!unit)
@@ -260,6 +299,13 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (value.getAsInteger(10, level) || level > 3)
       return createStringError("unknown optimization level '-O%s', expected -O0 to -O3", value.str().c_str());
     options.optLevel = level;
+  } else if (key == "tune-seconds") {
+    if (value.getAsDouble(options.tuneSeconds) || !(options.tuneSeconds >= 0 && options.tuneSeconds <= 86400))
+      return createStringError("--tune-seconds: expected a number from 0 to 86400, got '%s'", value.str().c_str());
+  } else if (key == "tune-cache") {
+    options.tuneCache = value.str();
+  } else if (key == "tune-on") {
+    options.tuneOn = value.str();
   } else if (key == "winograd") {
     if (!is_contained({"off", "f2", "f4", "auto"}, value))
       return createStringError("--winograd: unknown '%s', expected one of off, f2, f4, auto", value.str().c_str());
@@ -280,6 +326,9 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     options.reportFolder = value.str();
   } else if (key == "explain") {
     options.explain.push_back(value.str());
+  } else if (key == "explain-layer") {
+    if (value.getAsInteger(10, options.explainLayer) || options.explainLayer < 0)
+      return createStringError("--explain-layer: expected the number of a layer, got '%s'", value.str().c_str());
   } else if (key == "opset") {
     if (value.getAsInteger(10, options.opset) || options.opset < 1)
       return createStringError("--opset: expected a number, got '%s'", value.str().c_str());
@@ -301,7 +350,7 @@ std::string burin::optionsText(const CompileOptions &options) {
   out << "emit=" << (options.emit ? emitName(*options.emit) : "")
       << "\nstop-after=" << (options.stopAfter ? stageName(*options.stopAfter) : "") << "\n";
   list("target", options.targets);
-  out << "unit=" << options.unitText << " " << options.budget << "\n";
+  out << "cuda=" << options.cuda.text << "\nunit=" << options.unitText << " " << options.budget << "\n";
   list("shape", options.shapes);
   list("dim", options.dims);
   list("length", options.lengths);
@@ -309,11 +358,18 @@ std::string burin::optionsText(const CompileOptions &options) {
     out << "custom-op=" << op.domain << "." << op.name << "=" << op.function << ":" << op.file << "\n";
   out << "O=" << options.optLevel << "\nname=" << options.name << "\nruntime-dir=" << options.runtimeFolder
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
-      << "\nmax-flash=" << options.maxFlash << "\nstatic=" << options.isStatic << "\nopset=" << options.opset << "\n";
+      << "\nmax-flash=" << options.maxFlash << "\nself-test=" << options.selfTest << options.selfTestData
+      << "\nstatic=" << options.isStatic << options.flushDenormals << "\ncompress-weights=" << options.compressWeights
+      << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");
     out << "\n";
+  }
+  if (options.optLevel >= 3) {
+    auto cache = MemoryBuffer::getFile(options.tuneCache);
+    out << "tune=" << options.tuneSeconds << " " << options.tuneCache << " "
+        << (cache ? xxh3_64bits((*cache)->getBuffer()) : 0) << " " << options.tuneOn << "\n";
   }
   out << "winograd=" << options.winograd << " " << options.winogradError << "\n";
   printModelEdits(options.edits, out);

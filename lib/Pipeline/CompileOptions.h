@@ -4,6 +4,7 @@
 #define BURIN_LIB_PIPELINE_COMPILEOPTIONS_H
 
 #include "dialects/Vpu/Unit.h"
+#include "lib/Pipeline/CudaTarget.h"
 #include "lib/Pipeline/ModelEdits.h"
 #include "lib/Pipeline/Plugins.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -18,7 +19,7 @@ namespace burin {
 /// The road, in order. Each is one function of Stages.cpp, one --stop-after name and one line of -v.
 enum class Stage { Import, Graph, Lower, Tensor, Target, Emit };
 
-enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob, Wasm, Js, Jni };
+enum class EmitKind { Exe, Lib, Shared, Obj, Asm, LLVM, MLIR, Onnx, CustomHeader, Blob, Wasm, Js, Jni, Ptx, Cubin };
 
 llvm::StringRef stageName(Stage stage);
 llvm::StringRef emitName(EmitKind kind);
@@ -30,6 +31,7 @@ struct CompileOptions {
   std::vector<std::string> targets; // rows of the machine table; empty: host
   std::string unitText;             // the vision unit as --target names it, or empty
   vpu::UnitConfig unit;             // what that means
+  CudaTarget cuda;                  // a GPU beside the processor that `targets` names
   std::string budget;               // of the unit: fps=N,latency=Nms,traffic=NMB,share=N
   bool sweepShaves = false;
   std::vector<std::string> shapes;  // INPUT=1x3x224x224
@@ -44,18 +46,28 @@ struct CompileOptions {
   unsigned optLevel = 2;
   std::string winograd = "auto"; // from -O2 on; see tensor-choose-winograd
   double winogradError = 1e-4;
+  double tuneSeconds = 30;       // of -O3; 0: only what the cache knows
+  std::string tuneCache, tuneOn; // a file; a command that runs programs elsewhere
+  bool isTuned = false;          // -O3 has filled in `choices`, as tensor-apply-tuning takes them
+  std::vector<std::string> choices;
   ModelEdits edits;                 // adapters, pre- and postprocessing
   std::string name;                 // prefix of every symbol; empty: made from the file's name
   std::string header;               // of libraries and objects; empty: NAME.h beside the output; "none": no header
   UserSteps steps;                  // of plugins, --patterns and --passes
   int64_t passLimit = -1;           // of the graph stage; negative: none
   std::vector<std::string> explain; // flags of passes, or "all"
+  int64_t explainLayer = -1;        // of the program; negative: none
   std::string reportFolder;         // of the HTML page; empty: none
   std::string runtimeFolder;        // of the runtime libraries; empty: beside this library
   std::vector<std::pair<std::string, std::vector<int64_t>>> specialize; // a free dim and the sizes that get own code
   uint64_t arenaLimit = 0, maxFlash = 0;                                // bytes; 0: none
   std::string arenaSection; // of an arena in the library; empty: the caller lends one
+  bool selfTest = false;
+  std::string selfTestData; // an npz of inputs, and of outputs if it has them; empty: inputs are made up
+  std::string signingKey;   // a PEM file; empty: no signature
+  bool flushDenormals = false;
   bool isStatic = false;
+  bool compressWeights = false; // of programs
   bool isDynamic = false; // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;

@@ -29,6 +29,8 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
                        .Case(".s", EmitKind::Asm)
                        .Case(".ll", EmitKind::LLVM)
                        .Case(".blob", EmitKind::Blob)
+                       .Case(".ptx", EmitKind::Ptx)
+                       .Case(".cubin", EmitKind::Cubin)
                        .Default(stopsEarly          ? EmitKind::MLIR
                                 : options.unit.unit ? EmitKind::Blob
                                                     : EmitKind::Exe);
@@ -46,8 +48,8 @@ CompileOptions burin::completeOptions(const CompileOptions &given, StringRef mod
       options.name = "burin_";
   }
   if (options.output.empty()) {
-    static const char *const suffixes[] = {"",          ".a",        ".so",   ".o",    ".s",  ".ll", ".mlir",
-                                           ".opt.onnx", "_custom.h", ".blob", ".wasm", ".js", ".a"};
+    static const char *const suffixes[] = {"",          ".a",    ".so",   ".o",  ".s", ".ll",  ".mlir", ".opt.onnx",
+                                           "_custom.h", ".blob", ".wasm", ".js", ".a", ".ptx", ".cubin"};
     options.output =
         (llvm::is_contained({EmitKind::Lib, EmitKind::Shared, EmitKind::Jni}, *options.emit) ? "lib" + options.name
                                                                                              : model.str()) +
@@ -64,6 +66,16 @@ std::string burin::conflictOf(const CompileOptions &options) {
   if (options.unit.unit && !ofUnit)
     return ("--emit=" + emitName(kind) + " is of a processor; --target=" + options.unitText + " makes --emit=blob")
         .str();
+  if (options.compressWeights && kind != EmitKind::Exe)
+    return ("--compress-weights makes weights that a program decodes when it starts, which --emit=" + emitName(kind) +
+            " has no place for; use --emit=exe")
+        .str();
+  if ((kind == EmitKind::Ptx || kind == EmitKind::Cubin) && !options.cuda)
+    return ("--emit=" + emitName(kind) + " is of a GPU: give --target=cuda[:sm_80,...]").str();
+  if (kind == EmitKind::Cubin && options.cuda.archs.size() != 1)
+    return "--emit=cubin holds one architecture: give --target=cuda:sm_80";
+  if (options.cuda && !options.specialize.empty())
+    return "--specialize and --target=cuda do not go together: bind the dims with --dim";
   const Machine *machine = options.targets.empty() ? nullptr : findMachine(options.targets.front());
   if ((kind == EmitKind::Wasm || kind == EmitKind::Js) && !(machine && machine->isWebAssembly()))
     return ("--emit=" + emitName(kind) + " needs --target=wasm32").str();
@@ -75,6 +87,10 @@ std::string burin::conflictOf(const CompileOptions &options) {
     return ("--stop-after=" + stageName(*options.stopAfter) + " leaves IR, which --emit=" + emitName(kind) +
             " cannot hold; use --emit=mlir")
         .str();
+  if (options.selfTest && !llvm::is_contained({EmitKind::Exe, EmitKind::Lib, EmitKind::Shared, EmitKind::Obj}, kind))
+    return ("--self-test is of programs, libraries and objects, not of --emit=" + emitName(kind)).str();
+  if (!options.signingKey.empty() && options.output == "-")
+    return "--sign writes FILE.sig beside the output; give -o FILE";
   bool needsOne = kind == EmitKind::LLVM || kind == EmitKind::Asm || kind == EmitKind::Wasm || kind == EmitKind::Js ||
                   (kind == EmitKind::MLIR && (!options.stopAfter || *options.stopAfter >= Stage::Target));
   if (options.targets.size() > 1 && needsOne)

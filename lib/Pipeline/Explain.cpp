@@ -26,8 +26,13 @@ public:
     entry.pass = remark.getCombinedCategoryName();
     entry.rewrite = remark.getRemarkName().str();
     entry.where = describeLocation(remark.getLocation());
-    for (const auto &arg : remark.getArgs())
-      entry.text += (entry.text.empty() ? "" : ", ") + arg.val;
+    entry.function = remark.getFunction().str();
+    for (const auto &arg : remark.getArgs()) {
+      bool isText = arg.key == "Remark" || arg.key == "Reason";
+      if (!isText)
+        entry.text += (entry.text.empty() ? "" : ", ") + arg.key + " ";
+      entry.text += arg.val;
+    }
     log->entries.push_back(std::move(entry));
   }
 

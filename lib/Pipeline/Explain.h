@@ -19,6 +19,7 @@ namespace burin {
 struct RemarkEntry {
   enum Kind { Passed, Missed, Other } kind;
   std::string pass, rewrite, where, text; // FuseConvBn, Conv, "net.onnx: node 'conv1' (Conv, opset 13)", the reason
+  std::string function;                   // of the kernel, from the target stage on
 };
 
 struct RemarkLog {

@@ -10,6 +10,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -116,6 +117,7 @@ bool *burin::modelEditSwitch(ModelEdits &edits, StringRef name) {
   return llvm::StringSwitch<bool *>(name)
       .Case("reverse-channels", &edits.reverseChannels)
       .Case("convert-io", &edits.convertIo)
+      .Case("plain-images", &edits.plainImages)
       .Default(nullptr);
 }
 
@@ -138,7 +140,42 @@ void burin::printModelEdits(const ModelEdits &edits, raw_ostream &out) {
   llvm::interleaveComma(edits.scale, out);
   out << "\nimage-input=" << llvm::join(edits.imageInputs, " ");
   out << "\nearly-exit=" << llvm::join(edits.earlyExits, " ") << "\nappend=" << llvm::join(edits.append, " ")
-      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",") << "\n";
+      << "\nprecision=" << edits.precision << " " << edits.convertIo << " " << llvm::join(edits.keepF32, ",")
+      << "\nplain-images=" << edits.plainImages << "\n";
+}
+
+std::vector<std::string> burin::processingFlags(const ModelEdits &edits) {
+  std::vector<std::string> flags;
+  auto add = [&](StringRef name, const Twine &value) { flags.push_back(("--" + name + "=" + value).str()); };
+  auto addText = [&](StringRef name, StringRef value) {
+    if (!value.empty())
+      add(name, value);
+  };
+  auto addNumbers = [&](StringRef name, ArrayRef<double> values) {
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    llvm::interleave(values, out, [&](double v) { out << llvm::format("%.9g", v); }, ",");
+    addText(name, text);
+  };
+  for (const std::string &input : edits.imageInputs)
+    add("image-input", input);
+  addText("preprocess-input", edits.preprocessInput);
+  addText("input-type", edits.inputType);
+  addText("layout", edits.layout);
+  addText("source-size", edits.sourceSize);
+  if (!edits.imageInputs.empty() || !edits.sourceSize.empty()) {
+    add("fit", edits.fit);
+    add("resize-mode", edits.resizeMode);
+    if (edits.fit == "letterbox")
+      addNumbers("pad-value", edits.padValue);
+  }
+  addNumbers("mean", edits.mean);
+  addNumbers("scale", edits.scale);
+  if (edits.reverseChannels)
+    flags.push_back("--reverse-channels");
+  for (const std::string &post : edits.append)
+    add("append", post);
+  return flags;
 }
 
 LogicalResult burin::loadModelEdits(ModuleOp module, const ModelEdits &edits) {
@@ -192,7 +229,11 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
   }
 }
 
-void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits) {
+void burin::addImageStages(OpPassManager &pm, const ModelEdits &edits, bool raise) {
+  if (raise)
+    pm.addPass(createRaiseImageStage());
+  if (edits.imageInputs.empty())
+    return;
   InsertImageStageOptions options;
   options.inputs.assign(edits.imageInputs.begin(), edits.imageInputs.end());
   options.fit = edits.fit;

@@ -33,7 +33,8 @@ struct ModelEdits {
 
   std::string precision = "f32"; // f16 and bf16 convert
   std::vector<std::string> keepF32;
-  bool convertIo = false; // inputs and outputs too
+  bool convertIo = false;   // inputs and outputs too
+  bool plainImages = false; // pictures are resized by the code of any tensor
 };
 
 /// Sets the option `name`; false where it is none of these.
@@ -47,13 +48,18 @@ std::vector<std::string> tensorNames(const ModelEdits &edits);
 /// Lines for the cache key: the options, and size and time of the files they name.
 void printModelEdits(const ModelEdits &edits, llvm::raw_ostream &out);
 
+/// Flags of what happens to inputs and outputs inside the artifact, for its manifest: whoever calls it must not do that
+/// again.
+std::vector<std::string> processingFlags(const ModelEdits &edits);
+
 /// Reads the files that the edits name into attributes of the module.
 mlir::LogicalResult loadModelEdits(mlir::ModuleOp module, const ModelEdits &edits);
 
 /// The passes of the edits, to run before the graph stage.
 void addModelEdits(mlir::OpPassManager &pm, const ModelEdits &edits, bool verbose);
-/// What ends the graph stage of a model that is compiled: image stages, which ONNX cannot hold.
-void addImageStages(mlir::OpPassManager &pm, const ModelEdits &edits);
+/// What ends the graph stage of a model that is compiled: image stages, which ONNX cannot hold; with `raise`, those
+/// that the model says in ONNX's operators too.
+void addImageStages(mlir::OpPassManager &pm, const ModelEdits &edits, bool raise);
 /// What runs after it: the precision, as fusion computes in f32.
 void addPrecision(mlir::OpPassManager &pm, const ModelEdits &edits);
 

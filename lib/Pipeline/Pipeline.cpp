@@ -11,7 +11,10 @@
 #include "lib/Image/Image.h"
 #include "lib/Import/Import.h"
 #include "lib/Pipeline/Evaluator.h"
+#include "lib/Pipeline/ExplainLayer.h"
+#include "lib/Pipeline/SelfTest.h"
 #include "lib/Pipeline/SideFiles.h"
+#include "lib/Pipeline/Tune.h"
 #include "lib/Report/Report.h"
 #include "lib/Support/Diagnostics.h"
 #include "lib/Support/Winograd.h"
@@ -49,7 +52,7 @@ constexpr char stageAttr[] = "burin.stage";
 
 Compilation::Compilation(CompileOptions given, Progress progress)
     : options(std::move(given)), progress(std::move(progress)), context(makeContext()) {
-  if (!options.explain.empty() || !options.reportFolder.empty())
+  if (!options.explain.empty() || options.explainLayer >= 0 || !options.reportFolder.empty())
     remarks = collectRemarks(*context);
 }
 
@@ -235,6 +238,8 @@ std::string Compilation::variantPrefix(const Variant &variant) const {
 LogicalResult Compilation::runTargetForAll() {
   if (options.unit.unit)
     return runTarget(*module, {options, *base});
+  if (options.cuda)
+    return runCudaTarget();
   for (Variant &variant : variants) {
     if (&variant != &variants.front())
       variant.code = module->clone();
@@ -341,11 +346,15 @@ FailureOr<ModelDescription> Compilation::describe() {
   model->name = options.name;
   if (variants.size() > 1 && !variants.back().code)
     return module->emitError("a module of the target stage is made for one target; give one --target"), failure();
+  if (options.flushDenormals)
+    model->flags |= BURIN_FLUSH_DENORMALS;
   std::string targets;
   for (const Variant &v : variants) {
     model->variants.push_back({v.machine->name.str(), v.machine->runtimeFeatures, entrySymbol(variantPrefix(v))});
     targets += (targets.empty() ? "" : ",") + v.machine->name.str();
   }
+  if (options.cuda)
+    targets = options.cuda.text + "," + targets;
   // Not a kernel of any instruction set: the least of them runs everywhere.
   ModuleOp least = variants.back().code ? *variants.back().code : *module;
   if (least.lookupSymbol("plan"))
@@ -359,6 +368,8 @@ FailureOr<ModelDescription> Compilation::describe() {
                               {"source", llvm::json::Object{{"file", sourceName}, {"blake3", sourceHash}}},
                               {"shapes", std::move(shapes)},
                               {"dims", std::move(dims)}};
+  if (std::vector<std::string> flags = processingFlags(options.edits); !flags.empty())
+    manifest["processing"] = llvm::json::Array(flags);
   // Who calls the model puts its sequences together from this: x = 3 is x[0], x[1], x[2]; null an empty optional.
   if (auto held = (*module)->getAttrOfType<DictionaryAttr>(lengthsAttr)) {
     llvm::json::Object lengths;
@@ -469,13 +480,25 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
 
   if (kind == EmitKind::Blob)
     return emitBlob(output);
+  if (kind == EmitKind::Ptx || kind == EmitKind::Cubin) {
+    if (cudaBinaries.size() < (kind == EmitKind::Ptx ? 1 : 2))
+      return module->emitError() << "no kernels for a GPU are at hand as " << emitName(kind);
+    const CudaBinary &binary = kind == EmitKind::Ptx ? cudaBinaries.front() : cudaBinaries[1];
+    return write([&](llvm::raw_ostream &out) { return out << binary.bytes, success(); }, output);
+  }
 
   FailureOr<ModelDescription> model = describe();
   if (failed(model))
     return failure();
   model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
   model->arenaSection = options.arenaSection;
+  model->selfTest = selfTest;
   model->isDirect = (base->isBareMetal() || base->isWebAssembly()) && variants.size() == 1 && !base->runtimeFeatures;
+  if (options.compressWeights) {
+    model->codedWeights = codeWeights(*model, report.codedWeights);
+    model->flags |= BURIN_CODED_WEIGHTS;
+  }
+  report.storedWeightsBytes = model->storedBytes();
   bool isFree = !model->plan.empty() || (model->flags & BURIN_NEEDS_ALLOCATOR);
   if (isFree && (side.needsStatic() || !options.arenaSection.empty()))
     return module->emitError() << "--" << (side.needsStatic() ? "emit=" + emitName(kind) : "arena-section").str()
@@ -487,6 +510,13 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
     if (failed(text))
       return failure();
     return write([&](llvm::raw_ostream &out) { return out << *text, success(); }, output);
+  }
+  if (options.explainLayer >= 0) {
+    auto text = explainLayer(*module, *variants.front().machine, {variantPrefix(variants.front()), options.optLevel},
+                             *model, options.explainLayer, *remarks);
+    if (failed(text))
+      return failure();
+    report.notes += *text;
   }
   StringRef fileName = llvm::sys::path::filename(options.output);
   ArtifactOptions artifact;
@@ -564,6 +594,10 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (options.sweepShaves && !sweepShaves(source, options, messages))
     return false;
 
+  std::optional<ModelDescription::SelfTest> selfTest;
+  if (options.selfTest && !(selfTest = makeSelfTest(source, options, messages)))
+    return false;
+
   // Opened before the work, so that a place that cannot be written is told at once.
   std::string place = options.output;
   std::optional<ScratchFolder> scratch;
@@ -597,9 +631,14 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   }
 
   bool good;
-  std::string text;
+  std::string text, tuning;
+  if (options.optLevel >= 3 && !options.isTuned && *options.emit != EmitKind::Onnx &&
+      (!options.stopAfter || *options.stopAfter > Stage::Lower))
+    if (llvm::Error error = tune(source, options, tuning))
+      return refuse(llvm::toString(std::move(error)));
   {
     Compilation compilation(options, progress);
+    compilation.selfTest = std::move(selfTest);
     llvm::raw_string_ostream stream(text);
     burin::ScopedDiagnosticHandler handler(&compilation.getContext(), stream);
     Stage last = options.stopAfter ? std::min(*options.stopAfter, Stage::Target)
@@ -626,10 +665,12 @@ bool burin::compile(const ModelSource &source, const CompileOptions &given, cons
   if (!good && !StringRef(text).contains("error: "))
     text += "error: " + source.path + ": internal error: a stage failed without a message\n";
   copyMessages(text, messages);
-  messages << report.notes;
+  messages << tuning << report.notes;
   if (!good)
     return false;
   report.output = options.output;
+  if (llvm::Error error = side->sign(output->temporaryPath()))
+    return refuse(llvm::toString(std::move(error)));
   if (llvm::Error error = output->commit(*options.emit == EmitKind::Exe || *options.emit == EmitKind::Shared))
     return refuse(llvm::toString(std::move(error)));
   if (header)

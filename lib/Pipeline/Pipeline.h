@@ -8,7 +8,9 @@
 #include "lib/Pipeline/Specialize.h"
 #include "lib/Support/Machine.h"
 #include "lib/Target/Codegen.h"
+#include "lib/Target/CudaProgram.h"
 #include "lib/Target/Description.h"
+#include "lib/Target/WeightCoding.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -32,12 +34,14 @@ struct CompileReport {
   std::vector<StageTime> stages;
   double seconds = 0;
   uint64_t peakMemory = 0; // of the whole process, bytes
-  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, sourceWeightsBytes = 0, codeBytes = 0,
-           constantBytes = 0, stackBytes = 0, artifactBytes = 0; // constants of the code; of stack, at most, 0: unknown
+  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, storedWeightsBytes = 0, sourceWeightsBytes = 0,
+           codeBytes = 0, constantBytes = 0, stackBytes = 0,
+           artifactBytes = 0; // constants of the code; of stack, at most, 0: unknown
   uint64_t layers = 0, winogradLayers = 0;
-  double winogradError = 0;   // to expect of the worst of them
-  std::string output, header; // files written
-  std::string notes;          // lines for the user that are no errors
+  double winogradError = 0;              // to expect of the worst of them
+  std::string output, header;            // files written
+  std::vector<CodedWeight> codedWeights; // of --compress-weights
+  std::string notes;                     // lines for the user that are no errors
 };
 
 /// Called when a stage starts.
@@ -75,12 +79,16 @@ public:
   mlir::MLIRContext &getContext() { return *context; }
   mlir::ModuleOp getModule() { return *module; }
   CompileReport report;
+  std::optional<ModelDescription::SelfTest> selfTest; // for the artifact to hold
 
 private:
   mlir::LogicalResult bindHints();
   mlir::LogicalResult bindFunctions();
   mlir::FailureOr<ModelDescription> describe();
   mlir::LogicalResult emitBlob(llvm::StringRef output);
+  mlir::LogicalResult runCudaTarget();
+  void noteHostCalls(mlir::ModuleOp device);
+  mlir::LogicalResult assembleKernels();
   void chooseInputType();
 
   /// One instruction set: its row, and from the target stage on its code.
@@ -107,6 +115,7 @@ private:
   std::shared_ptr<RemarkLog> remarks; // null where nobody asks
   llvm::json::Object page;            // data of --report, as far as it has come
   Stage reached = Stage::Import;
+  std::vector<CudaBinary> cudaBinaries; // PTX first; from the target stage on
 };
 
 /// The whole road, from file to file. All text for the user goes to `messages`; false after an error. No output file
@@ -134,6 +143,12 @@ mlir::LogicalResult runGraph(mlir::ModuleOp module, const StageOptions &stage);
 mlir::LogicalResult runLower(mlir::ModuleOp module, const StageOptions &stage);
 mlir::LogicalResult runTensor(mlir::ModuleOp module, const StageOptions &stage);
 mlir::LogicalResult runTarget(mlir::ModuleOp module, const StageOptions &stage);
+
+/// The target stage for a GPU in parts: kernels out of @main into @device, their PTX, and what stays of @main.
+mlir::LogicalResult runCudaSplit(mlir::ModuleOp module, const StageOptions &stage);
+mlir::LogicalResult runCudaPtx(mlir::ModuleOp device, llvm::StringRef chip, const StageOptions &stage);
+mlir::LogicalResult runCudaEmulation(mlir::ModuleOp device, const StageOptions &stage);
+mlir::LogicalResult runCudaHost(mlir::ModuleOp module, const StageOptions &stage);
 
 /// Binds the shapes and dims of the options to an imported graph and infers what follows.
 mlir::LogicalResult bindShapes(mlir::ModuleOp module, const CompileOptions &options);

@@ -18,8 +18,12 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <mutex>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace burin;
@@ -49,6 +53,19 @@ std::string burin::pythonPath() {
   if (const char *given = std::getenv("PYTHONPATH"))
     path += (path.empty() ? "" : ":") + std::string(given);
   return path;
+}
+
+std::string burin::runPythonModule(StringRef module, ArrayRef<const char *> words) {
+  const char *given = std::getenv("BURIN_PYTHON");
+  std::string python = given ? given : "python3", path = "PYTHONPATH=" + pythonPath(), name = module.str();
+  SmallVector<char *> line;
+  for (const char *word : {"env", path.c_str(), python.c_str(), "-m", name.c_str()})
+    line.push_back(const_cast<char *>(word));
+  for (const char *word : words)
+    line.push_back(const_cast<char *>(word));
+  line.push_back(nullptr);
+  execv("/usr/bin/env", line.data());
+  return "cannot run '" + python + "': " + std::strerror(errno);
 }
 
 //===--------------------------------------------- points ---------------------------------------------===//

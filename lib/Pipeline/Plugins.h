@@ -71,6 +71,9 @@ std::string installFolder();
 /// PYTHONPATH for a Python that finds the package of this installation or build.
 std::string pythonPath();
 
+/// Becomes a Python that runs a module of the package with these words. Returns, with the reason, only where it cannot.
+std::string runPythonModule(llvm::StringRef module, llvm::ArrayRef<const char *> words);
+
 } // namespace burin
 
 #endif

@@ -19,6 +19,13 @@ llvm::Expected<SideFiles> SideFiles::open(const CompileOptions &options) {
     model.name = options.name;
     names = {javaClass(model) + ".java", options.name + "_jni.c"};
   }
+  if (!options.signingKey.empty()) {
+    auto key = Key::loadPrivate(options.signingKey);
+    if (!key)
+      return key.takeError();
+    side.key = std::move(*key);
+    names.push_back((llvm::sys::path::filename(options.output) + signatureSuffix).str());
+  }
   for (const std::string &name : names) {
     SmallString<128> path(options.output);
     llvm::sys::path::remove_filename(path);
@@ -50,6 +57,16 @@ llvm::Error SideFiles::write(const ModelDescription &model, StringRef output) {
   return llvm::Error::success();
 }
 
+llvm::Error SideFiles::sign(StringRef output) {
+  if (!key)
+    return llvm::Error::success();
+  auto signature = key->sign(output);
+  if (!signature)
+    return signature.takeError();
+  return writeFile(files.back().temporaryPath(),
+                   [&](llvm::raw_ostream &out) { return out << *signature, llvm::Error::success(); });
+}
+
 llvm::Error SideFiles::commit() {
   for (OutputFile &file : files)
     if (llvm::Error error = file.commit(false))
@@ -58,7 +75,7 @@ llvm::Error SideFiles::commit() {
 }
 
 LogicalResult burin::checkFlash(ModuleOp module, const ModelDescription &model, CodeSize code, uint64_t limit) {
-  uint64_t total = model.weightsBytes + code.code + code.constants;
+  uint64_t total = model.storedBytes() + code.code + code.constants;
   if (limit == 0 || total <= limit)
     return success();
   SmallVector<const WeightDescription *> weights;

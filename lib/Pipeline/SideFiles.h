@@ -6,6 +6,8 @@
 #include "lib/Pipeline/CompileOptions.h"
 #include "lib/Target/Files.h"
 #include "lib/Target/Measure.h"
+#include "lib/Target/Sign.h"
+#include <optional>
 
 namespace burin {
 
@@ -23,12 +25,15 @@ public:
 
   /// Writes them; `output` is the main file's place for now, which for --emit=js is text as well.
   llvm::Error write(const ModelDescription &model, llvm::StringRef output);
+  /// Of the finished main file, where the options ask for it.
+  llvm::Error sign(llvm::StringRef output);
   llvm::Error commit();
 
 private:
   EmitKind kind = EmitKind::Exe;
   std::string stem; // of the output's name
   std::vector<OutputFile> files;
+  std::optional<Key> key; // its signature is the last of the files
 };
 
 /// Fails, and names the largest weights, where `limit` is not 0 and weights, code and constants take more.

@@ -6,11 +6,13 @@
 #include "lib/Pipeline/Evaluator.h"
 #include "lib/Pipeline/Pipeline.h"
 #include "passes/Cpu/Passes.h"
+#include "passes/Cuda/Passes.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Tensor/Passes.h"
 #include "passes/Vpu/Passes.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -69,17 +71,20 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
       failed(runPasses(module, stage.options,
                        [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); })))
     return failure();
-  if (edits.imageInputs.empty())
+  bool leavesOnnx = stage.options.emit == EmitKind::Onnx;
+  bool raise = !leavesOnnx && !edits.plainImages && !stage.options.unit.unit && hasImageStages(stage.machine);
+  if (edits.imageInputs.empty() && !raise)
     return success();
-  if (stage.options.emit == EmitKind::Onnx)
+  if (leavesOnnx)
     return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
                                  "--source-size make preprocessing that --emit=onnx can write";
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits); });
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits, raise); });
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
-  return runPasses(module, stage.options,
-                   [&](OpPassManager &pm) { buildLowerPipeline(pm, /*storesWeights=*/!stage.options.unit.unit); });
+  // Devices read floats.
+  bool storesWeights = !stage.options.unit.unit && !stage.options.cuda;
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights); });
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
@@ -90,12 +95,15 @@ LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
       return;
     }
     TensorOptions tensor;
+    tensor.forDevice = bool(stage.options.cuda);
     if (stage.options.optLevel < 2)
       tensor.winograd = "off";
     else
       tensor.winograd = stage.options.winograd;
     tensor.winogradError = stage.options.winogradError;
     tensor.arenaLimit = stage.options.arenaLimit;
+    tensor.isTuned = stage.options.isTuned;
+    tensor.choices = stage.options.choices;
     buildTensorPipeline(pm, stage.machine, tensor);
   });
 }
@@ -109,6 +117,34 @@ LogicalResult burin::runTarget(ModuleOp module, const StageOptions &stage) {
     else
       buildCpuPipeline(pm, stage.machine);
   });
+}
+
+LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
+  if (failed(runSteps("before-target", module, stage.options)))
+    return failure();
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    pm.addPass(createOutlineKernels());
+    // The arithmetic of a processor that multiplies and adds in one rounding and rounds to whole numbers, as GPUs do.
+    cuda::buildDevicePipeline(pm,
+                              [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
+  });
+}
+
+LogicalResult burin::runCudaPtx(ModuleOp device, StringRef chip, const StageOptions &stage) {
+  return runPasses(device, stage.options, [&](OpPassManager &pm) { cuda::buildPtxPipeline(pm, chip); });
+}
+
+LogicalResult burin::runCudaEmulation(ModuleOp device, const StageOptions &stage) {
+  std::string machine = stage.machine.name.str();
+  return runPasses(device, stage.options, [&](OpPassManager &pm) {
+    pm.addPass(cuda::createEmulateKernels());
+    pm.addNestedPass<func::FuncOp>(createLowerToLLVM({machine}));
+    pm.addPass(createConvertFunctions({machine}));
+  });
+}
+
+LogicalResult burin::runCudaHost(ModuleOp module, const StageOptions &stage) {
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { finishCpuPipeline(pm, stage.machine); });
 }
 
 LogicalResult burin::settleShapes(ModuleOp module, const CompileOptions &options) {

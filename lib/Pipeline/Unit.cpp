@@ -8,6 +8,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace burin;
@@ -20,6 +21,13 @@ LogicalResult Compilation::emitBlob(StringRef output) {
   blob.shaves = unit.shaves;
   blob.slices = unit.slices;
   blob.threads = unit.threads;
+  blob.halfSums = unit.halfSums;
+  blob.megahertz = unit.unit->megahertz;
+  UnitCost cost = analyzeTasks((*module).lookupSymbol<func::FuncOp>("main"), unit);
+  for (const UnitTask &task : cost.tasks)
+    blob.cycles.push_back(std::llround((task.end - task.start) * unit.unit->megahertz * 1e3));
+  if (!options.reportFolder.empty())
+    page["unit"] = toJson(cost, unit);
   llvm::json::Object manifest{{"compiler", ("burin " + version()).str()},
                               {"name", options.name},
                               {"target", options.unitText},

@@ -12,6 +12,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -177,4 +178,35 @@ llvm::Error burin::writeReport(StringRef folder, const llvm::json::Object &data)
   if (llvm::Error error = write("report.json", [&](llvm::raw_ostream &out) { out << json << "\n"; }))
     return error;
   return write("index.html", [&](llvm::raw_ostream &out) { out << before << safe << after; });
+}
+
+llvm::Error burin::addProfile(StringRef folder, StringRef trace) {
+  SmallString<128> path(folder);
+  llvm::sys::path::append(path, "report.json");
+  auto readObject = [](StringRef file) -> llvm::Expected<llvm::json::Object> {
+    auto text = llvm::MemoryBuffer::getFile(file);
+    if (!text)
+      return llvm::createStringError("--report: cannot read '" + file.str() + "': " + text.getError().message());
+    auto value = llvm::json::parse((*text)->getBuffer());
+    if (!value)
+      return value.takeError();
+    llvm::json::Object *object = value->getAsObject();
+    return object ? llvm::Expected<llvm::json::Object>(std::move(*object))
+                  : llvm::createStringError("--report: expected an object in '" + file.str() + "'");
+  };
+  auto data = readObject(path), measured = readObject(trace);
+  if (!data || !measured)
+    return llvm::joinErrors(data.takeError(), measured.takeError());
+  llvm::json::Object profile;
+  if (llvm::json::Object *whole = measured->getObject("profile"))
+    profile = std::move(*whole);
+  llvm::json::Array layers;
+  if (llvm::json::Array *events = measured->getArray("traceEvents"))
+    for (llvm::json::Value &event : *events)
+      if (llvm::json::Object *object = event.getAsObject())
+        if (llvm::json::Object *layer = object->getObject("args"); layer && layer->getInteger("layer"))
+          layers.push_back(std::move(*layer));
+  profile["layers"] = std::move(layers);
+  (*data)["profile"] = std::move(profile);
+  return writeReport(folder, *data);
 }

@@ -16,6 +16,9 @@ llvm::json::Object graphOf(mlir::ModuleOp module);
 /// between which they are in use, after the tensor stage. Buffers whose place is not constant are left out.
 llvm::json::Object memoryOf(mlir::ModuleOp module);
 
+/// Adds to the report in the folder what a run has measured: `trace` as the runtime's --profile=FILE writes it.
+llvm::Error addProfile(llvm::StringRef folder, llvm::StringRef trace);
+
 /// Writes DIR/index.html and DIR/report.json; makes the folder.
 llvm::Error writeReport(llvm::StringRef folder, const llvm::json::Object &data);
 

@@ -27,6 +27,9 @@ const Machine table[] = {
     {"x86-64-v4+avx512vnni", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 2, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512 | BURIN_CPU_AVX512_VNNI},
     {"x86-64-v4", linuxX86, "x86-64-v4", "-prefer-256-bit", 512, 32, 2, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512},
+    // As the first, with vectors of 512 bits in two halves: one product a cycle.
+    {"znver4", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 1, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
+     BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512 | BURIN_CPU_AVX512_VNNI},
     {"x86-64-v3+avxvnni", linuxX86, "x86-64-v3", "+avxvnni", 256, 16, 2, false, false, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX_VNNI},
     {"x86-64-v3", linuxX86, "x86-64-v3", "", 256, 16, 2, false, false, 32 * KiB, 256 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA},
@@ -87,6 +90,8 @@ const Machine *bestForHost() {
     return findMachine("x86-64");
   if (!has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}))
     return findMachine(has({"avxvnni"}) ? "x86-64-v3+avxvnni" : "x86-64-v3");
+  if (llvm::sys::getHostCPUName() == "znver4")
+    return findMachine("znver4");
   return findMachine(has({"avx512vnni"}) ? "x86-64-v4+avx512vnni" : "x86-64-v4");
 }
 } // namespace

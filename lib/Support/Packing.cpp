@@ -41,7 +41,7 @@ static double fmaCycles(const Machine &machine, unsigned elementBits, int64_t la
 // step's weights early when there are three or more of them, and puts each sum of a second, narrower width in a new
 // register. Without that room every accumulator goes through the stack (measured on AVX-512: 9x48 at half the speed of
 // 8x48, 13x24 at 0.75 of 9x24).
-static bool fits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelVector> vectors) {
+bool burin::tileFits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelVector> vectors) {
   int64_t count = vectors.size(), narrow = 0, early = count >= 3 ? count : 0;
   for (ChannelVector v : vectors)
     narrow += v.lanes != vectors.front().lanes;
@@ -69,13 +69,16 @@ double burin::tileCycles(const Machine &machine, unsigned elementBits, llvm::Arr
 }
 
 PixelTile burin::choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors,
-                                 int64_t rows, int64_t columns) {
+                                 int64_t rows, int64_t columns, PixelTile measured) {
+  if (measured.rows > 0 && measured.rows <= rows && measured.columns <= columns &&
+      tileFits(machine, measured.pixels(), vectors))
+    return measured;
   PixelTile best;
   double bestCycles = tileCycles(machine, elementBits, vectors, best, rows, columns);
   for (int64_t r = 1; r <= rows; ++r)
     for (int64_t c = 1; c <= columns; ++c) {
       PixelTile tile{r, c};
-      if (!fits(machine, tile.pixels(), vectors))
+      if (!tileFits(machine, tile.pixels(), vectors))
         break;
       double cycles = tileCycles(machine, elementBits, vectors, tile, rows, columns);
       if (cycles < bestCycles * 0.999) {
@@ -93,10 +96,10 @@ static int64_t bestBlock(const Machine &machine, int64_t n, unsigned elementBits
   // What a block of `width` channels costs at its best tile, on a map large enough for any.
   auto blockCycles = [&](int64_t width) {
     auto vectors = splitChannels(lanes, width);
-    if (!fits(machine, 1, vectors))
+    if (!tileFits(machine, 1, vectors))
       return 1e30;
     double best = 1e30;
-    for (int64_t pixels = 1; fits(machine, pixels, vectors) && pixels <= 16; ++pixels)
+    for (int64_t pixels = 1; tileFits(machine, pixels, vectors) && pixels <= 16; ++pixels)
       best = std::min(best, stepCycles(machine, elementBits, vectors, pixels) / pixels);
     return best;
   };

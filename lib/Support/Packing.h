@@ -29,9 +29,13 @@ struct PixelTile {
 double tileCycles(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors, PixelTile tile,
                   int64_t rows, int64_t columns);
 
-/// The tile with the fewest estimated cycles that fits the registers. rows = 1 forbids tiles of several rows.
+/// Whether sums of so many pixels, weights and an input stay in registers.
+bool tileFits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelVector> vectors);
+
+/// The tile with the fewest estimated cycles that fits the registers. rows = 1 forbids tiles of several rows. A tile
+/// that was `measured` to be faster is taken where it fits.
 PixelTile choosePixelTile(const Machine &machine, unsigned elementBits, llvm::ArrayRef<ChannelVector> vectors,
-                          int64_t rows, int64_t columns);
+                          int64_t rows, int64_t columns, PixelTile measured = {0, 0});
 
 /// Channels a block of packed weights holds, for `n` output channels and a reduction of length `k`: the block that
 /// needs the fewest estimated cycles over all channels. At most `n`, at least 1.

@@ -77,6 +77,8 @@ FailureOr<burin::CodeSize> burin::writeArtifact(llvm::ArrayRef<VariantCode> vari
         exports.push_back(model.runSymbol());
       if (!model.plan.empty())
         exports.push_back(model.sizesSymbol());
+      if (model.selfTest)
+        exports.push_back(model.selfTestSymbol());
       if (model.isProgram)
         exports.push_back("burin_program_model");
       return linkShared(input, options.soname, exports, path);

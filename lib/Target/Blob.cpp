@@ -151,6 +151,11 @@ private:
       return failure();
     task.num_views = tables.views.size() - task.first_view;
     task.num_steps = tables.steps.size() - task.first_step;
+    if (options.halfSums && (task.kind == BURIN_VPU_TASK_CONV || task.kind == BURIN_VPU_TASK_DEPTHWISE))
+      task.flags |= BURIN_VPU_HALF_SUMS;
+    if (numTasks < options.cycles.size())
+      task.cycles = options.cycles[numTasks];
+    ++numTasks;
     tables.tasks.push_back(task);
     return success();
   }
@@ -337,6 +342,7 @@ private:
     h.shaves = options.shaves;
     h.slices = options.slices;
     h.threads = options.threads;
+    h.megahertz = options.megahertz;
     std::string body;
     auto section = [&](const void *data, uint64_t bytes, uint64_t align) {
       body.resize(llvm::alignTo(body.size() + sizeof h, align) - sizeof h);
@@ -367,7 +373,7 @@ private:
   func::FuncOp main;
   BlobTables tables;
   std::vector<burin_vpu_tensor> tensors;
-  uint32_t numInputs = 0, numOutputs = 0, layer = 0;
+  uint32_t numInputs = 0, numOutputs = 0, layer = 0, numTasks = 0;
   LocationAttr lastLocation;
 };
 } // namespace

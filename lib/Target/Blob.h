@@ -11,7 +11,9 @@ namespace burin {
 
 struct BlobOptions {
   std::string unit, name, manifest;
-  uint32_t shaves = 0, slices = 0, threads = 0;
+  uint32_t shaves = 0, slices = 0, threads = 0, megahertz = 0;
+  bool halfSums = false;        // the engine's strict mode
+  std::vector<uint64_t> cycles; // modelled, of each task of @main in order; may be empty
 };
 
 /// Writes @main of a module that the vision unit's stage left. The same module gives the same bytes.

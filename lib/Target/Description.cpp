@@ -170,8 +170,17 @@ FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
 
   if (auto layers = module->getAttrOfType<ArrayAttr>(layersAttr))
     read.entries(layers, layersAttr, [&](DictionaryAttr entry) {
-      model.layers.push_back({read.text(entry, layersAttr, "name"), read.text(entry, layersAttr, "kind"),
-                              read.number(entry, layersAttr, "flops"), read.number(entry, layersAttr, "bytes")});
+      LayerDescription layer{read.text(entry, layersAttr, "name"), read.text(entry, layersAttr, "kind"),
+                             read.number(entry, layersAttr, "flops"), read.number(entry, layersAttr, "bytes")};
+      if (entry.contains("weight_bytes"))
+        layer.weightBytes = read.number(entry, layersAttr, "weight_bytes");
+      if (auto type = entry.getAs<TypeAttr>("operand_type"))
+        layer.dtype = type.getValue().isInteger(8) ? BURIN_INT8 : BURIN_FLOAT;
+      if (auto symbol = entry.getAs<StringAttr>("symbol"))
+        layer.symbol = symbol.str();
+      if (auto key = entry.getAs<StringAttr>("key"))
+        layer.key = key.str();
+      model.layers.push_back(std::move(layer));
     });
   else
     read.missing(layersAttr);

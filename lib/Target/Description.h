@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ inline constexpr char allocatorAttr[] = "burin.needs_allocator"; // unit: data d
 inline constexpr char peakAttr[] = "burin.peak_live_bytes";
 inline constexpr char weightsAttr[] = "burin.weights";        // [{name, offset, source_bytes, encoding, data}]
 inline constexpr char firstLayerAttr[] = "burin.first_layer"; // i64: where the numbers of this code's layers begin
-inline constexpr char layersAttr[] = "burin.layers";          // [{name, kind, flops, bytes}]
+inline constexpr char layersAttr[] = "burin.layers";          // [{name, kind, flops, bytes, symbol, ...}]
 
 struct TensorDescription {
   std::string name;
@@ -35,7 +36,10 @@ struct TensorDescription {
 
 struct LayerDescription {
   std::string name, kind;
-  uint64_t flops = 0, bytes = 0;
+  uint64_t flops = 0, bytes = 0, weightBytes = 0;
+  int32_t dtype = 1;  // burin_dtype of what is multiplied
+  std::string symbol; // of its kernel; "" where the module does not say
+  std::string key;    // the shapes in it that -O3 measures, joined by +
 };
 
 struct WeightDescription {
@@ -62,14 +66,22 @@ struct ModelDescription {
   std::vector<VariantDescription> variants;
   uint64_t weightsBytes = 0, arenaBytes = 0, peakLiveBytes = 0;
   uint64_t codeBytes = 0, stackBytes = 0; // 0: not measured
+  std::vector<char> codedWeights;         // the section as --compress-weights stores it; empty: as it is
   std::string arenaSection;               // of an arena inside the artifact; empty: the caller has one
   bool isDirect = false;                  // NAME_run calls its one entry by symbol and draws nothing else in
   std::string plan;                       // symbol of the burin_planner; empty for static models
+  /// Bytes of tensors in the model's order: an input and what the model should make of it. Empty without --self-test.
+  struct SelfTest {
+    std::vector<std::string> inputs, outputs;
+  };
+  std::optional<SelfTest> selfTest;
   bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
 
+  uint64_t storedBytes() const { return codedWeights.empty() ? weightsBytes : codedWeights.size(); } // of the weights
   std::string modelSymbol() const { return name + "_model"; }
   std::string runSymbol() const { return name + "_run"; }
   std::string arenaSymbol() const { return name + "_arena"; }
+  std::string selfTestSymbol() const { return name + "_selftest"; }
   std::string sizesSymbol() const { return name + "_sizes"; }
   std::string weightsSymbol() const { return name + "_weights"; }
 };

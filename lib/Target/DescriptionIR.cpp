@@ -3,6 +3,7 @@
 // host.
 #include "burin/runtime.h"
 #include "lib/Target/Description.h"
+#include "lib/Target/SelfTest.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/IR/GlobalAlias.h"
@@ -15,7 +16,8 @@ using llvm::Constant;
 static_assert(offsetof(burin_tensor_info, dims) == 16 && offsetof(burin_tensor_info, dim_names) == 80 &&
               sizeof(burin_tensor_info) == 88);
 static_assert(offsetof(burin_layer_info, flops) == 16 && offsetof(burin_layer_info, bytes) == 24 &&
-              sizeof(burin_layer_info) == 32);
+              offsetof(burin_layer_info, weight_bytes) == 32 && offsetof(burin_layer_info, dtype) == 40 &&
+              sizeof(burin_layer_info) == 48);
 static_assert(offsetof(burin_weight_info, offset) == 8 && offsetof(burin_weight_info, bytes) == 16 &&
               offsetof(burin_weight_info, source_bytes) == 24 && offsetof(burin_weight_info, dtype) == 32 &&
               offsetof(burin_weight_info, encoding) == 36 && sizeof(burin_weight_info) == 40);
@@ -33,7 +35,7 @@ static_assert(offsetof(burin_context, arena_bytes) == 16 && offsetof(burin_conte
               sizeof(burin_context) == 64);
 static_assert(offsetof(burin_tensor, dims) == 16 && offsetof(burin_tensor, strides) == 80 &&
               offsetof(burin_tensor, capacity) == 144 && sizeof(burin_tensor) == 152);
-static_assert(BURIN_ABI_VERSION == 2, "the field lists below are those of version 2");
+static_assert(BURIN_ABI_VERSION == 3, "the field lists below are those of version 3");
 
 namespace {
 constexpr unsigned weightsField = 15; // of burin_model, counted below
@@ -207,7 +209,8 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
 
   llvm::SmallVector<Constant *> layers, weights, variants;
   for (const LayerDescription &l : model.layers)
-    layers.push_back(b.record({b.text(l.name), b.text(l.kind), b.u64(l.flops), b.u64(l.bytes)}));
+    layers.push_back(b.record({b.text(l.name), b.text(l.kind), b.u64(l.flops), b.u64(l.bytes), b.u64(l.weightBytes),
+                               b.u32(l.dtype), b.u32(0)}));
   for (const WeightDescription &w : model.weights)
     weights.push_back(b.record(
         {b.text(w.name), b.u64(w.offset), b.u64(w.bytes), b.u64(w.sourceBytes), b.u32(w.dtype), b.u32(w.encoding)}));
@@ -238,6 +241,8 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
                                           model.modelSymbol());
   if (!(model.flags & BURIN_NEEDS_ALLOCATOR)) // needs a context, and with it burin_run
     b.run(model, symbol);
+  if (model.selfTest)
+    defineSelfTest(*module, model, module->getFunction(model.runSymbol()));
   if (!model.plan.empty())
     b.sizes(model);
   if (!model.arenaSection.empty()) {
@@ -247,6 +252,9 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
     arena->setAlignment(llvm::Align(BURIN_ALIGNMENT));
     arena->setSection(model.arenaSection);
   }
+  if (model.isProgram && model.selfTest)
+    llvm::GlobalAlias::create(llvm::GlobalValue::ExternalLinkage, "burin_program_selftest",
+                              module->getFunction(model.selfTestSymbol()));
   if (model.isProgram)
     llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol,
                               module.get());

@@ -2,6 +2,7 @@
 // generic structs.
 #include "lib/Target/Header.h"
 #include "burin/runtime.h"
+#include "lib/Target/SelfTest.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -169,6 +170,20 @@ static void writeCxxClass(const ModelDescription &model, ArrayRef<Parameter> par
       << upper << "_ARENA_BYTES, std::align_val_t(64)))};\n};\n} // namespace " << model.name << "_network\n#endif\n";
 }
 
+static void writeSelfTest(const ModelDescription &model, raw_ostream &out) {
+  std::string upper = StringRef(model.name).upper();
+  out << formatv(
+             "/* Whether this device computes what it should: runs the network on an input that the library holds and "
+             "compares with what it\n"
+             " * should give (floats to {0} of an output's largest, halves to {1}, integers of 8 bits to one step, "
+             "all else exactly).\n"
+             " * `outputs` lends {2}_SELFTEST_BYTES, aligned to 64. Returns 0 when all agree, {3} + i when output i "
+             "differs, else what\n * {4}_run returned. */\n",
+             selfTestTolerance(BURIN_FLOAT), selfTestTolerance(BURIN_FLOAT16), upper, selfTestDiffers, model.name)
+      << "#define " << upper << "_SELFTEST_BYTES " << std::max<uint64_t>(selfTestOffsets(model).back(), 64) << "\nint "
+      << model.name << "_selftest(void *arena, void *outputs);\n\n";
+}
+
 std::vector<burin::Parameter> burin::parametersOf(const ModelDescription &model) {
   std::vector<Parameter> parameters;
   StringSet<> taken;
@@ -271,6 +286,8 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
     out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU
         << " when this CPU lacks instructions that it was compiled for. */\nint " << name << "_run(" << prototype
         << "void *arena);\n\n";
+  if (model.selfTest)
+    writeSelfTest(model, out);
   out << "/* The model's own description, for the functions of burin/runtime.h (checks, threads, profile). */\nstruct "
          "burin_model;\n"
       << "extern const struct burin_model " << name << "_model;\n\n#ifdef __cplusplus\n}\n";

@@ -49,27 +49,38 @@ static void writeSplat(DenseElementsAttr splat, llvm::raw_ostream &out) {
   out.write(block.data(), left);
 }
 
+void burin::writeWeight(const WeightDescription &weight, llvm::raw_ostream &out) {
+  SmallVector<char> scratch;
+  ArrayRef<char> bytes = bytesOfElements(weight.data, scratch);
+  auto dense = dyn_cast<DenseElementsAttr>(weight.data);
+  uint64_t written = weight.bytes;
+  if (dense && dense.isSplat()) {
+    writeSplat(dense, out);
+  } else {
+    written = std::min<uint64_t>(bytes.size(), weight.bytes);
+    out.write(bytes.data(), written);
+  }
+  out.write_zeros(weight.bytes - written);
+}
+
 void burin::writeWeights(const ModelDescription &model, llvm::raw_ostream &out) {
   uint64_t at = 0;
-  SmallVector<char> scratch;
   for (const WeightDescription &weight : model.weights) {
     out.write_zeros(weight.offset - at);
-    ArrayRef<char> bytes = bytesOfElements(weight.data, scratch);
-    auto dense = dyn_cast<DenseElementsAttr>(weight.data);
-    uint64_t written = weight.bytes;
-    if (dense && dense.isSplat()) {
-      writeSplat(dense, out);
-    } else {
-      written = std::min<uint64_t>(bytes.size(), weight.bytes);
-      out.write(bytes.data(), written);
-    }
-    out.write_zeros(weight.bytes - written);
+    writeWeight(weight, out);
     at = weight.offset + weight.bytes;
   }
   out.write_zeros(model.weightsBytes - at);
 }
 
 namespace {
+void writeStored(const burin::ModelDescription &model, llvm::raw_ostream &out) {
+  if (model.codedWeights.empty())
+    burin::writeWeights(model, out);
+  else
+    out.write(model.codedWeights.data(), model.codedWeights.size());
+}
+
 template <typename ELFT>
 void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t flags, llvm::raw_ostream &out) {
   using Ehdr = typename ELFT::Ehdr;
@@ -94,7 +105,7 @@ void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t f
     at += size;
   };
   at = sizeof(Ehdr);
-  place(Weights, ".rodata.burin.weights", ELF::SHT_PROGBITS, ELF::SHF_ALLOC, BURIN_ALIGNMENT, model.weightsBytes);
+  place(Weights, ".rodata.burin.weights", ELF::SHT_PROGBITS, ELF::SHF_ALLOC, BURIN_ALIGNMENT, model.storedBytes());
   place(Symbols, ".symtab", ELF::SHT_SYMTAB, 0, sizeof(typename ELFT::uint), 2 * sizeof(Sym));
   headers[Symbols].sh_link = Strings;
   headers[Symbols].sh_info = 1; // the first that is not local
@@ -127,7 +138,7 @@ void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t f
   symbols[1].setBindingAndType(ELF::STB_GLOBAL, ELF::STT_OBJECT);
   symbols[1].st_other = ELF::STV_HIDDEN;
   symbols[1].st_shndx = Weights;
-  symbols[1].st_size = model.weightsBytes;
+  symbols[1].st_size = model.storedBytes();
 
   uint64_t position = 0;
   auto pad = [&](uint64_t to) {
@@ -140,8 +151,8 @@ void writeElf(const burin::ModelDescription &model, uint16_t machine, uint32_t f
   };
   write(&header, sizeof header);
   pad(headers[Weights].sh_offset);
-  burin::writeWeights(model, out);
-  position += model.weightsBytes;
+  writeStored(model, out);
+  position += model.storedBytes();
   pad(headers[Symbols].sh_offset);
   write(symbols, sizeof symbols);
   pad(headers[Strings].sh_offset);
@@ -172,7 +183,7 @@ llvm::Error writeWasmObject(const burin::ModelDescription &model, llvm::raw_ostr
     number(contents.size() + more, to);
     to << contents;
   };
-  const uint64_t bytes = model.weightsBytes;
+  const uint64_t bytes = model.storedBytes();
   out.write("\0asm\1\0\0\0", 8);
   section(
       llvm::wasm::WASM_SEC_IMPORT,
@@ -193,7 +204,7 @@ llvm::Error writeWasmObject(const burin::ModelDescription &model, llvm::raw_ostr
         number(bytes, to);
       },
       bytes, out);
-  burin::writeWeights(model, out);
+  writeStored(model, out);
   section(
       llvm::wasm::WASM_SEC_CUSTOM,
       [&](llvm::raw_ostream &to) {

@@ -12,6 +12,9 @@ namespace burin {
 /// Writes exactly model.weightsBytes bytes: each weight at its offset, zeros between. Splats are expanded on the fly.
 void writeWeights(const ModelDescription &model, llvm::raw_ostream &out);
 
+/// One of them, weight.bytes bytes.
+void writeWeight(const WeightDescription &weight, llvm::raw_ostream &out);
+
 /// A stream into memory that is large enough.
 class MemoryStream : public llvm::raw_ostream {
 public:
@@ -28,8 +31,7 @@ private:
 };
 
 /// Writes an object (ELF or WebAssembly) for `triple` that defines model.weightsSymbol(), hidden,
-/// BURIN_ALIGNMENT-aligned, in
-/// `.rodata.burin.weights`.
+/// BURIN_ALIGNMENT-aligned, in `.rodata.burin.weights`: model.codedWeights, or else the weights as they are.
 llvm::Error writeWeightObject(const ModelDescription &model, llvm::StringRef triple, llvm::raw_ostream &out);
 
 /// The raw bytes of elements in memory order, one byte a boolean; empty for a splat of more than one element and for

@@ -8,6 +8,7 @@
 #include "passes/Cpu/KernelContraction.h"
 
 #include "lib/Support/Packing.h"
+#include "passes/Cpu/KernelBytes.h"
 #include "passes/Cpu/KernelInteger.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <numeric>
@@ -15,25 +16,6 @@
 using namespace mlir;
 using namespace burin;
 using namespace burin::cpu;
-
-void Contraction::setEpilogue(const Epilogue &e) {
-  epilogue = &e;
-  for (const Epilogue::Extra &extra : e.extras())
-    extraBases.push_back(extra.constant);
-}
-
-void Contraction::addParallel(const Size &extent, const Size &lhsStep, const Size &rhsStep, const Size &outStep,
-                              unsigned resultDim, int64_t resultStep, int id) {
-  Parallel p;
-  p.extent = extent;
-  p.lhs = lhsStep;
-  p.rhs = rhsStep;
-  p.out = outStep;
-  for (const Epilogue::Extra &extra : epilogue->extras())
-    p.extras.push_back(extra.coefficients[resultDim] * Size(resultStep));
-  p.id = id;
-  parallels.push_back(std::move(p));
-}
 
 namespace {
 
@@ -350,6 +332,12 @@ struct ContractionBuilder {
     return e.broadcast(extra.flat.load(e, at(0)), v.lanes);
   }
 
+  /// Does vector j of a block start where the one before it ends?
+  static bool followsIn(const Channels &channels, int64_t j) {
+    const ChannelVector &before = channels.vectors[j - 1];
+    return channels.vectors[j].offset == before.offset + before.lanes;
+  }
+
   /// Epilogue and stores: in registers when short, else in a loop over the tile's pixels, stored raw first.
   void finish(Value out, ArrayRef<Value> extras, PixelTile shape, const Parallel *rows, const Parallel *columns,
               const Channels &channels, ArrayRef<Value> sums) {
@@ -367,20 +355,35 @@ struct ContractionBuilder {
     };
     auto outOf = [](const Parallel &p) { return p.out; };
     bool apart = c.epilogue->isLong() && shape.pixels() > 1 && c.out.element == c.acc;
+    Value yielded = c.epilogue->yielded();
+    std::optional<Saturation> saturation = yielded ? matchSaturation(machine, yielded) : std::nullopt;
+    std::optional<ByteStores> bytes;
+    if (saturation)
+      bytes.emplace(e, machine, c.out, *saturation);
     for (int64_t p = 0; p < shape.pixels(); ++p) {
       int64_t row = p / shape.columns, column = p % shape.columns;
       for (int64_t j = 0; j < count; ++j) {
         ChannelVector v = channels.vectors[j];
-        Value result = sums[p * count + j];
+        bool narrows = bytes && ByteStores::takes(machine, v.lanes);
+        Value result = sums[p * count + j], place = placeOf(out, outOf, row, column, v.offset);
         if (!apart)
-          result = c.epilogue->apply(e, result, [&](unsigned x) {
-            auto extraOf = [&](const Parallel &q) { return q.extras[x]; };
-            return loadExtra(
-                x, [&](int64_t more) { return placeOf(extras[x], extraOf, row, column, more); }, v, channels.valid(v));
-          });
-        storePart(e, machine, c.out, result, placeOf(out, outOf, row, column, v.offset), channels.valid(v));
+          result = c.epilogue->apply(
+              e, result,
+              [&](unsigned x) {
+                auto extraOf = [&](const Parallel &q) { return q.extras[x]; };
+                return loadExtra(
+                    x, [&](int64_t more) { return placeOf(extras[x], extraOf, row, column, more); }, v,
+                    channels.valid(v));
+              },
+              narrows ? saturation->input : Value());
+        if (narrows)
+          bytes->add(result, place, channels.valid(v), /*follows=*/j > 0 && followsIn(channels, j));
+        else
+          storePart(e, machine, c.out, result, place, channels.valid(v));
       }
     }
+    if (bytes)
+      bytes->flush();
     if (!apart)
       return;
     e.loop(0, shape.rows, 1, [&](Value row) {
@@ -515,7 +518,7 @@ struct ContractionBuilder {
     Machine room = machine;
     if (c.dots)
       room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2 : 4;
-    return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width);
+    return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
   }
 
   /// Block outside or pixels outside? Whichever reads less from beyond L2.
@@ -676,44 +679,6 @@ struct ContractionBuilder {
 
 } // namespace
 
-// Pixels [from, to) of the last parallel dim.
-static Contraction part(Contraction c, int64_t from, int64_t to) {
-  Parallel &p = c.parallels.back();
-  p.extent = to - from;
-  c.lhsBase += from * p.lhs.value();
-  c.rhsBase += from * p.rhs.value();
-  c.outBase += from * p.out.value();
-  for (auto [base, step] : llvm::zip(c.extraBases, p.extras))
-    base += from * step.value();
-  for (Reduction &r : c.reductions)
-    if (r.window == p.id)
-      r.base += from * r.pixelStep;
-  return c;
-}
-
-// The same where they are known at run time only. Inside, no window leaves the input.
-static Contraction part(Emitter &e, Contraction c, Value from, Value to, bool inside) {
-  Parallel &p = c.parallels.back();
-  p.extent = Size(e.sub(to, from));
-  auto move = [&](Value &offset, const Size &step) {
-    Value distance = e.mul(from, step);
-    offset = offset ? e.add(offset, distance) : distance;
-  };
-  move(c.lhsOffset, p.lhs);
-  move(c.rhsOffset, p.rhs);
-  move(c.outOffset, p.out);
-  c.extraOffsets.resize(p.extras.size());
-  for (auto [offset, step] : llvm::zip(c.extraOffsets, p.extras))
-    move(offset, step);
-  for (Reduction &r : c.reductions)
-    if (r.window == p.id) {
-      move(r.moved, Size(r.pixelStep));
-      if (inside)
-        r.window = -1;
-    }
-  return c;
-}
-
 // Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of so
 // few channels.
 static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
@@ -782,7 +747,7 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
     Value end = e.index(p.extent), zero = e.index(0);
     for (auto [from, to, inside] :
          {std::tuple(lo, hi, true), std::tuple(zero, lo, false), std::tuple(hi, end, false)}) {
-      Contraction columns = part(e, contraction, from, to, inside);
+      Contraction columns = contraction.part(e, from, to, inside);
       if (failed(ContractionBuilder{e, machine, columns}.run(reason)))
         return failure();
     }
@@ -792,7 +757,7 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
   auto [lo, hi] = whole.interior(p);
   for (auto [from, to] : {std::pair(lo, hi), std::pair(int64_t(0), lo), std::pair(hi, extent)})
     if (from < to) {
-      Contraction columns = part(contraction, from, to);
+      Contraction columns = contraction.part(from, to);
       if (failed(ContractionBuilder{e, machine, columns}.run(reason)))
         return failure();
     }

@@ -57,6 +57,10 @@ struct Contraction {
   /// Adds a parallel loop over result dim `resultDim` (or over several elements of it at once), extras' steps included.
   void addParallel(const Size &extent, const Size &lhsStep, const Size &rhsStep, const Size &outStep,
                    unsigned resultDim, int64_t resultStep = 1, int id = -1);
+  /// Pixels [from, to) of the last parallel dim.
+  Contraction part(int64_t from, int64_t to) const;
+  /// The same where they are known at run time only. Inside, no window leaves the input.
+  Contraction part(Emitter &e, Value from, Value to, bool inside) const;
 };
 
 /// Emits the loops. Fails when the packed block cannot be held in registers.

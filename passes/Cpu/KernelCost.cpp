@@ -13,6 +13,8 @@ using namespace burin::cpu;
 
 // Nanoseconds: about 2.5 vector instructions a cycle at 3 GHz; loads and stores that leave the L1 cache.
 constexpr double instruction = 0.13, memoryAccess = 0.3;
+// Of a byte in the cache of another core, about 30 GB/s.
+constexpr double distantByte = 0.03;
 // Instructions of a polynomial, and of what has a long latency.
 constexpr double polynomial = 20, division = 6;
 constexpr int64_t guess = 64;
@@ -27,39 +29,65 @@ std::optional<int64_t> cpu::tripsOf(scf::ForOp loop) {
 
 int64_t cpu::guessedTrips(scf::ForOp loop) { return tripsOf(loop).value_or(guess); }
 
-double KernelCost::ofIteration() const { return 2 * instruction; }
+// Of a type's values in all, a vector's lanes together.
+static double bitsOf(Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  Type element = getElementTypeOrSelf(type);
+  double bits = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 64;
+  return vector ? bits * vector.getNumElements() : bits;
+}
 
-double KernelCost::of(Operation *op) const {
-  if (auto loop = dyn_cast<scf::ForOp>(op)) {
-    double body = ofIteration();
-    for (Operation &inner : *loop.getBody())
-      body += of(&inner);
-    return double(guessedTrips(loop)) * body;
-  }
-  if (op->getNumRegions()) { // a branch: the longest way
-    double longest = 0;
-    for (Region &region : op->getRegions()) {
-      double sum = 0;
-      for (Block &block : region)
-        for (Operation &inner : block)
-          sum += of(&inner);
-      longest = std::max(longest, sum);
-    }
-    return longest;
-  }
-  auto bitsOf = [](Type type) -> double {
-    auto vector = dyn_cast<VectorType>(type);
-    Type element = getElementTypeOrSelf(type);
-    double bits = element.isIntOrFloat() ? element.getIntOrFloatBitWidth() : 64;
-    return vector ? bits * vector.getNumElements() : bits;
-  };
-  auto registersOf = [&](Type type) { return std::max(1.0, bitsOf(type) / machine.vectorBits); };
+// What a load or store moves; null for other operations.
+static Type movedBy(Operation *op) {
   if (isa<vector::LoadOp, vector::MaskedLoadOp, memref::LoadOp>(op))
-    return memoryAccess * registersOf(op->getResult(0).getType());
+    return op->getResult(0).getType();
   if (isa<vector::StoreOp, vector::MaskedStoreOp, memref::StoreOp>(op))
     for (Type type : op->getOperandTypes())
       if (!isa<MemRefType>(type) && !type.isIndex())
-        return memoryAccess * registersOf(type);
+        return type;
+  return nullptr;
+}
+
+// The sum of `each` over all operations as often as they run, and of `iteration` over all iterations.
+static double sumOver(Operation *op, double iteration, llvm::function_ref<double(Operation *)> each) {
+  if (auto loop = dyn_cast<scf::ForOp>(op)) {
+    double body = iteration;
+    for (Operation &inner : *loop.getBody())
+      body += sumOver(&inner, iteration, each);
+    return double(guessedTrips(loop)) * body;
+  }
+  if (!op->getNumRegions())
+    return each(op);
+  double longest = 0; // a branch: the longest way
+  for (Region &region : op->getRegions()) {
+    double sum = 0;
+    for (Block &block : region)
+      for (Operation &inner : block)
+        sum += sumOver(&inner, iteration, each);
+    longest = std::max(longest, sum);
+  }
+  return longest;
+}
+
+double KernelCost::ofIteration() const { return 2 * instruction; }
+
+double KernelCost::bytesOf(Operation *op) const {
+  return sumOver(op, 0, [](Operation *op) {
+    Type moved = movedBy(op);
+    return moved ? bitsOf(moved) / 8 : 0;
+  });
+}
+
+double KernelCost::ofDistantBytes(double bytes) const { return bytes * distantByte; }
+
+double KernelCost::of(Operation *op) const {
+  return sumOver(op, ofIteration(), [&](Operation *op) { return ofOne(op); });
+}
+
+double KernelCost::ofOne(Operation *op) const {
+  auto registersOf = [&](Type type) { return std::max(1.0, bitsOf(type) / machine.vectorBits); };
+  if (Type moved = movedBy(op))
+    return memoryAccess * registersOf(moved);
   if (op->getNumResults() == 0 || op->hasTrait<OpTrait::ConstantLike>())
     return 0;
   Type type = op->getResult(0).getType();

@@ -19,8 +19,14 @@ public:
   double of(mlir::Operation *op) const;
   /// Of a loop whose body is empty.
   double ofIteration() const;
+  /// Bytes that loads and stores move in all.
+  double bytesOf(mlir::Operation *op) const;
+  /// What it takes beside that when this many bytes come from beyond the core's own caches.
+  double ofDistantBytes(double bytes) const;
 
 private:
+  double ofOne(mlir::Operation *op) const; // without regions
+
   const Machine &machine;
 };
 

@@ -44,8 +44,14 @@ static Contraction::Reduction wordsOf(Contraction &c, const nn::DotLayout &layou
   r.lhs = nn::DotLayout::group;
   r.rhs = step;
   c.dotBytes = std::min(layout.run, nn::DotLayout::group);
-  if (layout.run % nn::DotLayout::group && layout.run > nn::DotLayout::group)
+  if (layout.words() == 2) {
+    // Both in one loop: where pixels are apart by what the second word starts earlier, it is the neighbour's first, and
+    // in straight code the compiler would keep every pixel's in a register.
+    r.extent = 2;
+    r.lhs = layout.start(1);
+  } else if (layout.run % nn::DotLayout::group && layout.run > nn::DotLayout::group) {
     c.dotTail = {layout.start(layout.words() - 1), (layout.words() - 1) * step};
+  }
   return r;
 }
 

@@ -306,7 +306,8 @@ FailureOr<Epilogue> Epilogue::get(Emitter &e, nn::ComputeOp op) {
   return result;
 }
 
-static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm::function_ref<Value(unsigned)> extra) {
+static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm::function_ref<Value(unsigned)> extra,
+                           Value until = nullptr) {
   Type resultElement = cast<ShapedType>(op.getInitOperand().get().getType()).getElementType();
   if (op.getEpilogueRegion().empty())
     return e.convert(accumulator, resultElement, false);
@@ -326,6 +327,8 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
     return outside;
   };
   for (Operation &inner : block.without_terminator()) {
+    if (until && mapping.contains(until))
+      break;
     if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
       TypedAttr attr = constant.getValue();
       if (vector)
@@ -341,11 +344,18 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
         result.setType(vector.clone(result.getType()));
     e.b.insert(copy);
   }
-  return mapped(block.getTerminator()->getOperand(0));
+  return mapped(until ? until : block.getTerminator()->getOperand(0));
 }
 
-Value Epilogue::apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra) const {
-  return op ? cloneEpilogue(e, op, accumulator, extra) : accumulator;
+Value Epilogue::apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra, Value until) const {
+  return op ? cloneEpilogue(e, op, accumulator, extra, until) : accumulator;
+}
+
+Value Epilogue::yielded() const {
+  nn::ComputeOp of = op;
+  if (!of || of.getEpilogueRegion().empty())
+    return nullptr;
+  return of.getEpilogueRegion().front().getTerminator()->getOperand(0);
 }
 
 void cpu::storeElement(Emitter &e, nn::ComputeOp op, Value accumulator, ValueRange at) {

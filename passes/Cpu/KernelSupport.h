@@ -5,7 +5,7 @@
 #define BURIN_PASSES_CPU_KERNELSUPPORT_H
 
 #include "dialects/Nn/Nn.h"
-#include "lib/Support/Machine.h"
+#include "lib/Support/Packing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -23,7 +23,8 @@ using mlir::Value;
 struct Emitter {
   mlir::OpBuilder &b;
   mlir::Location loc;
-  int64_t operation = 0; // whose loops these are: see ParallelLoops.h
+  int64_t operation = 0;   // whose loops these are: see ParallelLoops.h
+  PixelTile tile = {0, 0}; // that was measured to be fastest; no rows: none
 
   Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, loc, value); }
   Value add(Value x, Value y) { return b.createOrFold<mlir::arith::AddIOp>(loc, x, y); }
@@ -130,8 +131,11 @@ public:
   llvm::ArrayRef<Extra> extras() const { return operands; }
   /// Applied to each vector in registers, or worth a loop of its own?
   bool isLong() const { return longBody; }
-  /// `accumulator`: scalar or vector. `extra(i)`: the value of extra operand i, scalar or vector likewise.
-  Value apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra) const;
+  /// `accumulator`: scalar or vector. `extra(i)`: the value of extra operand i, scalar or vector likewise. With
+  /// `until`, a value of the body, no more than that.
+  Value apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra, Value until = nullptr) const;
+  /// What the body yields; null without one.
+  Value yielded() const;
 
 private:
   nn::ComputeOp op;

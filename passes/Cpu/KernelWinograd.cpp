@@ -214,14 +214,15 @@ struct WinogradBuilder {
     spread = scratch(w.positions() * spreadStep);
     products = scratch(w.positions() * productStep);
     LogicalResult done = success();
-    auto bands = [&](int64_t all, int64_t step, llvm::function_ref<void(Value)> body) {
-      bool overlaps = all % step != 0 || out.sizes[2].value() % w.results != 0;
-      e.parallel(0, all, step, [&](Value i) { body(all % step ? e.min(i, e.index(all - step)) : i); }, overlaps);
+    auto bands = [&](int64_t all, int64_t step, bool overlaps, llvm::function_ref<void(Value)> body) {
+      e.parallel(
+          0, all, step, [&](Value i) { body(all % step ? e.min(i, e.index(all - step)) : i); },
+          overlaps || all % step != 0);
     };
     int64_t first = e.operation; // one after the other, where they are not inside one band
     e.parallel(0, out.sizes[0], 1, [&](Value image) {
-      bands(band.tileRows, band.rows, [&](Value row) {
-        bands(band.tileColumns, band.columns, [&](Value column) {
+      bands(band.tileRows, band.rows, /*overlaps=*/false, [&](Value row) {
+        bands(band.tileColumns, band.columns, out.sizes[2].value() % w.results != 0, [&](Value column) {
           overTiles(row, column, [&](Value place, Value y, Value x, Value) { spreadTile(image, place, y, x); });
           e.operation = first + 1;
           done = multiply(reason);

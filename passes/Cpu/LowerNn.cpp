@@ -2,6 +2,7 @@
 //
 // The idea: one fast builder an op (Kernel<Family>.cpp) parameterized by a machine row, and one complete reference
 // (KernelLoops.cpp) that takes whatever a fast builder refuses. Must run on buffers; looks at nothing outside the op.
+#include "lib/Support/Tuning.h"
 #include "passes/Cpu/Kernels.h"
 #include "passes/Cpu/ParallelLoops.h"
 #include "passes/Cpu/Passes.h"
@@ -67,6 +68,8 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
       OpBuilder builder(op);
       cpu::Emitter e{builder, op.getLoc(), operation};
       operation += cpu::phasesOfOperation;
+      if (auto tile = op->getAttrOfType<DenseI64ArrayAttr>(kernelTileAttr); tile && tile.size() == 2)
+        e.tile = {tile[0], tile[1]};
       std::string reason = "no fast kernel";
       LogicalResult done =
           llvm::TypeSwitch<Operation *, LogicalResult>(op)

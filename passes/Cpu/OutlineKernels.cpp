@@ -6,6 +6,8 @@
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/NodeNames.h"
+#include "lib/Support/Tuning.h"
+#include "passes/Cpu/KernelGroups.h"
 #include "passes/Cpu/Passes.h"
 #include "passes/Cpu/Views.h"
 
@@ -31,13 +33,13 @@ using namespace burin::cpu;
 
 namespace {
 
-constexpr unsigned maxFills = 8;       // in one kernel
 constexpr unsigned maxLayerName = 160; // characters; long chains of fused nodes end in "+..."
 
 std::string layerName(ArrayRef<Operation *> group) {
   SmallVector<StringRef> names;
   for (Operation *op : group)
-    collectNodeNames(op->getLoc(), names);
+    if (op == group.back() || !isa<linalg::FillOp>(op)) // what is filled for another is named after it
+      collectNodeNames(op->getLoc(), names);
   std::string joined;
   for (StringRef name : names) {
     if (!joined.empty() && joined.size() + name.size() > maxLayerName)
@@ -107,9 +109,6 @@ struct Argument {
   std::optional<Layout> layout; // of what has dynamic sizes or strides: passed as a pointer, these beside it
 };
 
-// An operation that reserves memory while @main runs.
-bool isAllocation(Operation *op) { return isa<memref::AllocOp, memref::DeallocOp>(op); }
-
 class Outliner {
 public:
   Outliner(ModuleOp module, func::FuncOp main) : module(module), main(main), builder(main.getContext()) {}
@@ -152,7 +151,7 @@ private:
 
   LogicalResult outlineBlock(Block &block, unsigned &firstWritten) {
     // Layers are numbered here and by cpu-make-entry in the order they stand in.
-    for (ArrayRef<Operation *> group : formGroups(block)) {
+    for (ArrayRef<Operation *> group : formKernelGroups(block)) {
       if (!isControlFlow(group.front())) {
         if (failed(outline(group, firstWritten)))
           return failure();
@@ -224,38 +223,6 @@ private:
     }
   }
 
-  // Computations in order. A fill goes into the kernel of the operation that accumulates onto it right afterwards;
-  // other fills in a row, such as the four sides of a frame, share one.
-  SmallVector<SmallVector<Operation *>> formGroups(Block &block) {
-    SmallVector<Operation *> ops;
-    for (Operation &op : block.without_terminator())
-      if (!isa<ViewLikeOpInterface>(op) && !isMemoryEffectFree(&op) && !isa<memref::LoadOp, cf::AssertOp>(op) &&
-          !isAllocation(&op))
-        ops.push_back(&op);
-    auto accumulatesOnto = [](Operation *op, linalg::FillOp fill) {
-      auto destination = dyn_cast<linalg::LinalgOp>(op);
-      return destination && !isa<linalg::FillOp>(op) &&
-             llvm::is_contained(destination.getDpsInits(), fill.getDpsInits()[0]);
-    };
-    SmallVector<SmallVector<Operation *>> groups;
-    bool fillsOpen = false;
-    for (unsigned i = 0; i < ops.size(); ++i) {
-      auto fill = dyn_cast<linalg::FillOp>(ops[i]);
-      if (fill && i + 1 < ops.size() && accumulatesOnto(ops[i + 1], fill)) {
-        groups.push_back({ops[i], ops[i + 1]});
-        fillsOpen = false;
-        ++i;
-        continue;
-      }
-      if (fill && fillsOpen && groups.back().size() < maxFills)
-        groups.back().push_back(ops[i]);
-      else
-        groups.push_back({ops[i]});
-      fillsOpen = bool(fill);
-    }
-    return groups;
-  }
-
   static void noteEffects(Operation *op, llvm::MapVector<Value, Use> &uses) {
     SmallVector<MemoryEffects::EffectInstance> effects;
     if (auto effectful = dyn_cast<MemoryEffectOpInterface>(op))
@@ -310,7 +277,7 @@ private:
     SmallVector<Argument, 4> arguments;
     SmallVector<bool> written;
     SmallVector<std::pair<Value, unsigned>> places; // memref -> its argument; equal places share one
-    int64_t bytes = 0;
+    int64_t bytes = 0, weightBytes = 0;
     builder.setInsertionPoint(group.back());
     for (auto &entry : uses) {
       Value value = entry.first;
@@ -339,6 +306,8 @@ private:
       for (int64_t size : type.getShape())
         elements *= ShapedType::isDynamic(size) ? 1 : size;
       bytes += elements * storageBytes(view->element);
+      if (root && root.getArgNumber() + 1 == main.getNumArguments())
+        weightBytes += elements * storageBytes(view->element);
       auto same = llvm::find_if(arguments, [&](const Argument &other) {
         return other.rebased == argument.rebased && other.view.root == view->root &&
                other.view.beginBytes() == view->beginBytes() && other.view.shape == view->shape &&
@@ -368,7 +337,7 @@ private:
         FusedLoc::get(builder.getContext(), llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); })),
         kernel, operands);
     mergeFacts(kernels[kernel], arguments, written);
-    addLayer(group, bytes);
+    addLayer(group, kernel.getSymName(), bytes, weightBytes);
     for (Operation *op : llvm::reverse(group))
       op->erase();
     return success();
@@ -547,15 +516,33 @@ private:
     }
   }
 
-  void addLayer(ArrayRef<Operation *> group, int64_t bytes) {
+  void addLayer(ArrayRef<Operation *> group, StringRef symbol, int64_t bytes, int64_t weightBytes) {
     int64_t flops = 0;
-    for (Operation *op : group)
+    bool multipliesBytes = false;
+    for (Operation *op : group) {
       flops += flopsOf(op);
-    layers.push_back(
-        builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(layerName(group))),
-                                   builder.getNamedAttr("kind", builder.getStringAttr(kindOf(group.back()))),
-                                   builder.getNamedAttr("flops", builder.getI64IntegerAttr(flops)),
-                                   builder.getNamedAttr("bytes", builder.getI64IntegerAttr(bytes))}));
+      multipliesBytes |= isa<nn::ConvOp, nn::DepthwiseConvOp, nn::MatmulOp>(op) &&
+                         getElementTypeOrSelf(op->getOperand(0)).isInteger(8);
+    }
+    NamedAttrList layer;
+    layer.set("name", builder.getStringAttr(layerName(group)));
+    layer.set("kind", builder.getStringAttr(kindOf(group.back())));
+    layer.set("flops", builder.getI64IntegerAttr(flops));
+    layer.set("bytes", builder.getI64IntegerAttr(bytes));
+    layer.set("symbol", builder.getStringAttr(symbol));
+    if (weightBytes)
+      layer.set("weight_bytes", builder.getI64IntegerAttr(weightBytes));
+    if (multipliesBytes)
+      layer.set("operand_type", TypeAttr::get(builder.getI8Type()));
+    SmallVector<StringRef> keys; // of what -O3 measures
+    for (Operation *op : group)
+      op->walk([&](Operation *inner) {
+        if (auto key = inner->getAttrOfType<StringAttr>(kernelKeyAttr))
+          keys.push_back(key);
+      });
+    if (!keys.empty())
+      layer.set("key", builder.getStringAttr(llvm::join(keys, "+")));
+    layers.push_back(layer.getDictionary(builder.getContext()));
   }
 
   ModuleOp module;

@@ -10,7 +10,9 @@
 #include "passes/Cpu/EntryFunctions.h"
 #include "passes/Cpu/KernelCost.h"
 #include "passes/Cpu/ParallelLoops.h"
+#include "passes/Cpu/ParallelRegions.h"
 #include "passes/Cpu/Passes.h"
+#include "passes/Cpu/Views.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -32,33 +34,8 @@ using namespace burin::cpu;
 
 namespace {
 
-// Loops are counted through together until parts of equal size are possible or there are this many units: few enough
-// for whole rows to stay together, and enough for parts of nearly equal size.
-constexpr int64_t plentyOfUnits = 96;
-// As many parts must at least be possible for an inner loop to be preferred.
-constexpr int64_t fewUnits = 8;
-
 // How many times as long as guessed a loop of free sizes may well be.
 constexpr double sizesBeyondGuess = 8;
-
-std::optional<int64_t> markOf(Operation *op) {
-  auto loop = dyn_cast<scf::ForOp>(op);
-  auto mark = loop ? loop->getAttrOfType<IntegerAttr>(parallelAttr) : IntegerAttr();
-  return mark ? std::optional<int64_t>(mark.getInt()) : std::nullopt;
-}
-
-// Loops nested perfectly, index arithmetic aside, outermost first.
-struct Nest {
-  SmallVector<scf::ForOp> loops;
-  unsigned first = 0; // the outermost that is split; those around it every part runs through
-};
-
-// Neighbouring loops of one operation: one fork.
-struct Region {
-  int64_t operation;
-  SmallVector<scf::ForOp> loops;
-  SmallVector<Nest> nests; // the same with what is counted through with them
-};
 
 class Parallelizer {
 public:
@@ -68,107 +45,13 @@ public:
 
   /// Whether any loop was split.
   bool run() {
-    SmallVector<Region> regions;
-    collect(kernel.getBody().front(), regions);
     bool changed = false;
-    for (Region &region : regions)
+    for (LoopRegion &region : parallelRegions(kernel))
       changed |= split(region);
     return changed;
   }
 
 private:
-  // --- finding loops ---
-
-  void collect(Block &block, SmallVectorImpl<Region> &regions) {
-    std::optional<Region> open;
-    auto close = [&] {
-      if (open)
-        regions.push_back(std::move(*open));
-      open.reset();
-    };
-    for (Operation &op : block) {
-      if (std::optional<int64_t> mark = markOf(&op)) {
-        if (open && open->operation != *mark)
-          close();
-        if (!open)
-          open = Region{*mark, {}, {}};
-        open->loops.push_back(cast<scf::ForOp>(op));
-        continue;
-      }
-      if (isMemoryEffectFree(&op) && !op.getNumRegions())
-        continue;
-      close();
-      for (mlir::Region &inner : op.getRegions())
-        for (Block &body : inner)
-          collect(body, regions);
-    }
-    close();
-  }
-
-  // Is `value` known before `loop` begins, or computed from such values alone?
-  static bool isKnownBefore(Value value, scf::ForOp loop) {
-    if (!loop->isAncestor(value.getParentBlock()->getParentOp()))
-      return true;
-    Operation *op = value.getDefiningOp();
-    return op && isMemoryEffectFree(op) && !op->getNumRegions() &&
-           llvm::all_of(op->getOperands(), [&](Value operand) { return isKnownBefore(operand, loop); });
-  }
-
-  static bool areBoundsKnownBefore(scf::ForOp loop, scf::ForOp outermost) {
-    return llvm::all_of(ValueRange{loop.getLowerBound(), loop.getUpperBound(), loop.getStep()},
-                        [&](Value bound) { return isKnownBefore(bound, outermost); });
-  }
-
-  // The one loop of the same operation inside, when all else there is arithmetic; null for none.
-  static scf::ForOp onlyLoopIn(scf::ForOp outer) {
-    scf::ForOp inner;
-    for (Operation &op : outer.getBody()->without_terminator()) {
-      if (isMemoryEffectFree(&op) && !op.getNumRegions())
-        continue;
-      if (inner || markOf(&op) != markOf(outer))
-        return nullptr;
-      inner = cast<scf::ForOp>(op);
-    }
-    return inner;
-  }
-
-  Nest nestOf(scf::ForOp outermost, int64_t parts) {
-    Nest nest{{outermost}};
-    scf::ForOp inner;
-    if (outermost->hasAttr(sharesInputAttr) && (inner = onlyLoopIn(outermost)) &&
-        areBoundsKnownBefore(inner, outermost)) {
-      Nest inside{{outermost, inner}, 1};
-      if (countThrough(inside, parts) >= std::min(parts, fewUnits))
-        return inside;
-    }
-    (void)countThrough(nest, parts);
-    return nest;
-  }
-
-  // Takes loops inside until there are enough units; gives their number.
-  static int64_t countThrough(Nest &nest, int64_t parts) {
-    scf::ForOp outermost = nest.loops.front(), last = nest.loops.back();
-    int64_t units = unitsOf(last);
-    while (units < plentyOfUnits && (units < parts || units % parts != 0 || !tripsOf(nest.loops[nest.first]))) {
-      scf::ForOp inner = onlyLoopIn(last);
-      if (!inner || !areBoundsKnownBefore(inner, outermost))
-        break;
-      nest.loops.push_back(last = inner);
-      units *= unitsOf(inner);
-    }
-    return units;
-  }
-
-  static int64_t unitsOf(scf::ForOp loop) {
-    return std::max<int64_t>(1, guessedTrips(loop) - (loop->hasAttr(overlapsAttr) ? 1 : 0));
-  }
-
-  // Is the number of iterations of a loop, or of one inside, known at run time only?
-  static bool isDynamic(Operation *op) {
-    return op->walk([](scf::ForOp loop) { return tripsOf(loop) ? WalkResult::advance() : WalkResult::interrupt(); })
-        .wasInterrupted();
-  }
-
   // --- splitting them ---
 
   struct Captured {
@@ -226,37 +109,43 @@ private:
     });
   }
 
-  // Do the loops write the buffer, or a view of it?
-  static bool writes(ArrayRef<Operation *> loops, Value buffer) {
-    return llvm::any_of(buffer.getUsers(), [&](Operation *user) {
-      if (isMemoryEffectFree(user) && user->getNumResults() == 1 && isa<MemRefType>(user->getResult(0).getType()))
-        return writes(loops, user->getResult(0));
-      auto effects = dyn_cast<MemoryEffectOpInterface>(user);
-      bool mayWrite = !effects || effects.hasEffect<MemoryEffects::Write>();
-      return mayWrite && llvm::any_of(loops, [&](Operation *loop) { return loop->isAncestor(user); });
-    });
+  // Nanoseconds of one thread, which finds much of what it touches in the cache of another.
+  double timeOf(ArrayRef<scf::ForOp> loops, ArrayRef<Value> buffers) {
+    double instructions = 0, accessed = 0, distinct = 0;
+    for (scf::ForOp loop : loops) {
+      instructions += cost.of(loop);
+      accessed += cost.bytesOf(loop);
+    }
+    for (Value buffer : buffers)
+      if (auto type = cast<MemRefType>(buffer.getType()); type.hasStaticShape())
+        distinct += double(type.getNumElements()) * storageBytes(type.getElementType());
+    return instructions + cost.ofDistantBytes(std::min(accessed, distinct));
   }
 
-  bool split(Region &region) {
+  bool split(LoopRegion &region) {
     auto options = remark::RemarkOpts::name("ParallelizeKernels")
                        .category("cpu-parallelize-kernels")
                        .function(kernel.getSymName());
     Location loc = region.loops.front().getLoc();
-    double nanoseconds = 0;
     bool dynamic = false;
     SmallVector<Operation *> loops;
+    SetVector<Value> used;
     for (scf::ForOp loop : region.loops) {
-      nanoseconds += cost.of(loop);
       dynamic |= isDynamic(loop);
       loops.push_back(loop);
+      used.insert(loop->operand_begin(), loop->operand_end());
+      getUsedValuesDefinedAbove(loop->getRegions(), used);
     }
+    Captured captured;
+    bool possible = llvm::all_of(used, [&](Value value) { return succeeded(capture(value, loops, captured)); });
+    double nanoseconds = timeOf(region.loops, captured.buffers);
     auto partsOf = [&](int64_t units) {
       int64_t most = std::min({int64_t(nanoseconds / minimalPart), units, maximalParts});
       return int64_t(llvm::bit_floor(uint64_t(std::max<int64_t>(1, most))));
     };
     int64_t units = 1;
     for (scf::ForOp loop : region.loops) {
-      Nest nest = nestOf(loop, partsOf(maximalParts));
+      ParallelNest nest = nestOf(loop, partsOf(maximalParts));
       int64_t product = 1;
       for (scf::ForOp counted : ArrayRef(nest.loops).drop_front(nest.first))
         product *= unitsOf(counted);
@@ -271,18 +160,11 @@ private:
                                    << remark::metric("units", units);
       return false;
     }
-    SetVector<Value> used;
-    for (Operation *loop : loops) {
-      used.insert(loop->operand_begin(), loop->operand_end());
-      getUsedValuesDefinedAbove(loop->getRegions(), used);
+    if (!possible) {
+      remark::missed(loc, options) << remark::reason("uses a buffer that may overlap another, or a value that is no "
+                                                     "scalar");
+      return false;
     }
-    Captured captured;
-    for (Value value : used)
-      if (failed(capture(value, loops, captured))) {
-        remark::missed(loc, options) << remark::reason("uses a buffer that may overlap another, or a value that is no "
-                                                       "scalar");
-        return false;
-      }
     func::FuncOp part = makePart(region, captured);
     builder.setInsertionPoint(loops.front());
     Value shift = dynamic ? emitShift(region)
@@ -297,11 +179,11 @@ private:
 
   // --- how many parts, where sizes are known at run time only ---
 
-  Value emitShift(const Region &region) {
+  Value emitShift(const LoopRegion &region) {
     Location loc = kernel.getLoc();
     IRMapping here;
     Value time = constant(loc, 0), units = constant(loc, 1);
-    for (const Nest &nest : region.nests) {
+    for (const ParallelNest &nest : region.nests) {
       time = add(loc, time, emitTime(nest.loops.front(), nest.loops.front(), here));
       units = max(loc, units, levelsOf(nest, here).units);
     }
@@ -341,7 +223,7 @@ private:
 
   // --- the function of a part ---
 
-  func::FuncOp makePart(Region &region, const Captured &captured) {
+  func::FuncOp makePart(LoopRegion &region, const Captured &captured) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfter(kernel);
     Location loc = kernel.getLoc();
@@ -370,7 +252,7 @@ private:
     unsigned arguments = entry->getNumArguments();
     Value index = toIndex(loc, entry->getArgument(arguments - 2)),
           shift = toIndex(loc, entry->getArgument(arguments - 1));
-    for (const Nest &nest : region.nests) {
+    for (const ParallelNest &nest : region.nests) {
       Levels levels = levelsOf(nest, mapping);
       auto border = [&](Value at) -> Value {
         return arith::ShRUIOp::create(builder, loc, builder.createOrFold<arith::MulIOp>(loc, levels.units, at), shift);
@@ -393,7 +275,7 @@ private:
     Value units; // of all of them
   };
 
-  Levels levelsOf(const Nest &nest, IRMapping &mapping) {
+  Levels levelsOf(const ParallelNest &nest, IRMapping &mapping) {
     scf::ForOp outermost = nest.loops.front();
     Location loc = outermost.getLoc();
     Levels levels;

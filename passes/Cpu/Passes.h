@@ -14,8 +14,12 @@ namespace burin {
 /// function
 /// `@entry(ptr inputs, ptr outputs, ptr arena, ptr weights, ptr context) -> i32` (burin_entry in
 /// include/burin/runtime.h) which calls private kernels, identical kernels once; module attribute `burin.layers`: an
-/// array of {name, kind, flops, bytes} in running order.
+/// array of {name, kind, flops, bytes, symbol of the kernel, weight_bytes where there are any, operand_type where
+/// that is i8} in running order.
 void buildCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
+
+/// All of it behind cpu-outline-kernels: for targets that take some kernels out in between.
+void finishCpuPipeline(mlir::OpPassManager &pm, const Machine &machine);
 
 void registerCpuPasses();
 

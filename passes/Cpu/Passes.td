@@ -27,6 +27,17 @@ def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {
   let dependentDialects = ["mlir::LLVM::LLVMDialect"];
 }
 
+def DescribeKernels : Pass<"cpu-describe-kernels", "mlir::func::FuncOp"> {
+  let summary = "tell about how long each kernel takes and what its hottest innermost loop holds";
+  let description = [{
+    Two remarks a kernel: the nanoseconds that the cost model expects on one core, and of the innermost loop in which most of them go the iterations, the values
+    carried (the register tile) and the vector operations. Changes nothing; does nothing where nobody collects remarks. Must run after the loops are there and
+    before math functions become arithmetic.
+    Example: test/passes/Cpu/describe-kernels.mlir#dot
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+}
+
 def LowerCalls : Pass<"cpu-lower-calls", "mlir::ModuleOp"> {
   let summary = "turn foreign calls into calls of C functions";
   let description = [{
@@ -115,7 +126,7 @@ def OutlineKernels : Pass<"cpu-outline-kernels", "mlir::ModuleOp"> {
 def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
   let summary = "split the loops of kernels into parts for several threads";
   let description = [{
-    Neighbouring loops over the results of one operation become a function of a part of their iterations, @<kernel>_part<n>, and the kernel hands its address and
+    Neighbouring loops over results that need not wait for one another become a function of a part of their iterations, @<kernel>_part<n>, and the kernel hands its address and
     what it captures to the context's hook for parallel loops (burin_parallel); without one, the whole is one part. Nested loops are counted through as one where
     the outer ones are short. No sum is split, so results do not depend on the number of parts. Loops that take less than two parts' time, that use buffers which
     may overlap, or whose values from before are no scalars stay as they are.
@@ -123,7 +134,7 @@ def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
     Example: test/passes/Cpu/parallelize-kernels.mlir#add
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
-                 Option<"minimalPart", "minimal-part", "int64_t", "25000", "nanoseconds that a part takes at least, as far as is known">,
+                 Option<"minimalPart", "minimal-part", "int64_t", "2000", "nanoseconds that a part takes at least, as far as is known">,
                  Option<"maximalParts", "maximal-parts", "int64_t", "32", "parts of one loop at most">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::LLVM::LLVMDialect", "mlir::func::FuncDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect"];

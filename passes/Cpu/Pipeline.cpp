@@ -14,9 +14,8 @@ namespace burin {
 using namespace mlir;
 using namespace burin;
 
-static void buildPipeline(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel) {
+static void lowerOutlined(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel) {
   std::string name = machine.name.str();
-  pm.addPass(createOutlineKernels());
   pm.addPass(createMakeEntry());
   pm.addPass(createLowerCalls());
 
@@ -24,9 +23,12 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
   OpPassManager &loops = pm.nest<func::FuncOp>();
   loops.addPass(createLowerNn({name}));
   loops.addPass(createLowerLinalg({name}));
+  loops.addPass(createDescribeKernels({name}));
 
-  // All loops are there, and their cost still shows.
-  pm.addPass(createParallelizeKernels(parallel));
+  // All loops are there, and their cost still shows. Nobody has threads on bare metal, nor in a module without shared
+  // memory.
+  if (!machine.isBareMetal() && !machine.isWebAssembly())
+    pm.addPass(createParallelizeKernels(parallel));
 
   OpPassManager &kernels = pm.nest<func::FuncOp>();
   // Before CSE, which shares the polynomials' constants.
@@ -38,9 +40,14 @@ static void buildPipeline(OpPassManager &pm, const Machine &machine, const Paral
 }
 
 void burin::buildCpuPipeline(OpPassManager &pm, const Machine &machine) {
+  pm.addPass(createOutlineKernels());
+  finishCpuPipeline(pm, machine);
+}
+
+void burin::finishCpuPipeline(OpPassManager &pm, const Machine &machine) {
   ParallelizeKernelsOptions parallel;
   parallel.machineName = machine.name.str();
-  buildPipeline(pm, machine, parallel);
+  lowerOutlined(pm, machine, parallel);
 }
 
 namespace {
@@ -57,9 +64,10 @@ void burin::registerCpuPasses() {
   PassPipelineRegistration<CpuPipelineOptions>(
       "cpu", "from nn and linalg on memrefs to the LLVM dialect",
       [](OpPassManager &pm, const CpuPipelineOptions &options) {
-        if (const Machine *machine = findMachine(options.machine))
-          buildPipeline(pm, *machine, {machine->name.str(), options.minimalPart});
-        else
+        if (const Machine *machine = findMachine(options.machine)) {
+          pm.addPass(createOutlineKernels());
+          lowerOutlined(pm, *machine, {machine->name.str(), options.minimalPart});
+        } else
           llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
       });
 }

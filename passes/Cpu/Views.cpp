@@ -41,10 +41,37 @@ void View::shift(const Size &amount) {
     products.push_back(amount);
 }
 
+// Boxes of one grid, such as a buffer's frame and what it surrounds, that are apart in some dim. The grid begins at the
+// earlier box; there must be room in it for both, so that an element has one place only.
+static bool areApartInGrid(const View &a, const View &b) {
+  if (a.isDynamic() || b.isDynamic() || a.element != b.element || a.strides != b.strides)
+    return false;
+  if (b.beginBytes() < a.beginBytes())
+    return areApartInGrid(b, a);
+  int64_t distance = b.beginBytes() - a.beginBytes(), bytes = storageBytes(a.element);
+  if (distance % bytes)
+    return false;
+  distance /= bytes;
+  bool apart = false;
+  int64_t room = INT64_MAX;
+  for (auto [stride, mine, its] : llvm::zip(a.strides, a.shape, b.shape)) {
+    if (stride <= 0)
+      return false;
+    int64_t from = distance / stride;
+    distance %= stride;
+    if (std::max(mine, from + its) > room / stride)
+      return false;
+    room = stride;
+    apart |= from >= mine;
+  }
+  return apart && distance == 0;
+}
+
 bool View::mayOverlap(const View &other) const {
   if (root != other.root || slot != other.slot)
     return false;
-  return reach().first < other.reach().second && other.reach().first < reach().second;
+  bool meet = reach().first < other.reach().second && other.reach().first < reach().second;
+  return meet && !areApartInGrid(*this, other);
 }
 
 static Layout denseLayout(ArrayRef<OpFoldResult> sizes) {

@@ -1,5 +1,5 @@
-// Door of the CUDA stage: nn on static memrefs -> gpu kernels -> PTX text inside the module. Needs no GPU, no driver
-// and no toolkit. In a namespace of its own, because targets have passes of the same name (LowerNn).
+// Door of the CUDA stage: nn and linalg on static memrefs -> gpu kernels -> PTX text inside the module. Needs no GPU, no
+// driver and no toolkit. In a namespace of its own, because targets have passes of the same name (LowerNn).
 #ifndef BURIN_PASSES_CUDA_PASSES_H
 #define BURIN_PASSES_CUDA_PASSES_H
 
@@ -10,9 +10,34 @@ namespace burin::cuda {
 #define GEN_PASS_DECL
 #include "passes/Cuda/Passes.h.inc"
 
-/// Contract in: what the tensor stage leaves (passes/Tensor/Passes.h). Contract out: one `gpu.binary` a kernel, holding
-/// PTX for `chip` ("sm_80") that calls nothing outside itself, and `gpu.launch_func` where the nn operation stood;
-/// operations without a kernel stay as they were.
+/// The nested module that holds the device's part, and its attributes.
+inline constexpr char deviceModuleName[] = "device";
+inline constexpr char hostCallsAttr[] = "burin.host_calls";     // ["conv: why"]: kernels of @main that the host runs
+inline constexpr char deviceCallsAttr[] = "burin.device_calls"; // i64: those that the device runs
+/// On a call in @main: the device runs it.
+inline constexpr char onDeviceAttr[] = "burin.on_device";
+/// Of the device module, what runs, one entry a stretch without host work in between:
+/// {in, out = array of [tensor, offset, place, bytes], steps = [{kernel, grid, block, shared, arguments = array of
+/// [space, offset]}]}. `tensor`: argument of the segment's call; `place`: offset in the device's memory; space 0 is that
+/// memory, 1 the weights.
+inline constexpr char segmentsAttr[] = "burin.segments";
+inline constexpr char memoryBytesAttr[] = "burin.memory_bytes"; // i64: of the device's memory
+/// What the calls of segments name, and the attribute that holds the program for them (see runtime/cuda/program.h).
+inline constexpr char runFunction[] = "burin_cuda_run";
+inline constexpr char programAttr[] = "program";
+
+/// Adds passes for one function to a pipeline.
+using AddFunctionPasses = llvm::function_ref<void(mlir::OpPassManager &)>;
+
+/// Contract in: what cpu-outline-kernels leaves. Contract out: the nested module @device, holding one `gpu.module` of all
+/// kernels and the attributes above; in @main, calls of segments in place of what the device runs. `math` replaces math
+/// functions by arithmetic.
+void buildDevicePipeline(mlir::OpPassManager &pm, AddFunctionPasses math);
+
+/// From `gpu.module` to PTX for `chip` in a `gpu.binary` that calls nothing outside itself; on the module that holds it.
+void buildPtxPipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
+
+/// nn and linalg functions -> PTX and launches, without a host side: for tests of kernels.
 void buildCudaPipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
 
 void registerCudaPasses();

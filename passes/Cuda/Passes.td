@@ -4,17 +4,75 @@
 
 include "mlir/Pass/PassBase.td"
 
-def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
-  let summary = "turn nn operations on static memrefs into GPU kernels of one thread a result element";
+def EmulateKernels : Pass<"cuda-emulate-kernels", "mlir::ModuleOp"> {
+  let summary = "turn kernels into functions that a processor runs, one call a thread";
   let description = [{
-    Each operation becomes a `gpu.launch` whose threads each compute one element by its definition (nn::buildElement), epilogue included. Neighbouring
-    threads have neighbouring channels, so that accesses to filter and result coalesce. General and simple: what kernels on tensor cores are tested
-    against. Softmax stays, and so do operations on dynamic shapes.
-    Example: test/passes/Cuda/lower-nn.mlir#conv_bias_relu_residual
+    For tests without a GPU: what a thread does alone stays, what threads do together (barriers, exchanges in a warp, products of fragments, asynchronous copies)
+    becomes calls through the table of an `emu_thread` (test/CudaEmulator/emulator.h). Memory spaces go. Must run on kernels as they are before NVVM; an operation
+    of threads that it does not know is an error.
+    Example: test/passes/Cuda/emulate-kernels.mlir#add
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::func::FuncDialect", "mlir::LLVM::LLVMDialect", "mlir::memref::MemRefDialect"];
+}
+
+def LowerLinalg : Pass<"cuda-lower-linalg", "mlir::func::FuncOp"> {
+  let summary = "turn linalg operations on static memrefs into GPU kernels";
+  let description = [{
+    A thread computes one element of the results: elementwise bodies, data movement, gathers, and reductions as a loop in the thread. A fill of what the next
+    operation accumulates onto becomes what its sums begin with. Operations whose results are not one element a point of their parallel loops stay, and so do those
+    on dynamic shapes.
+    Example: test/passes/Cuda/lower-linalg.mlir#sum_rows
   }];
   let options = [Option<"blockSize", "block-size", "int64_t", "256", "threads a block, 1 to 1024">];
-  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
+  let dependentDialects = ["mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect"];
+}
+
+def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
+  let summary = "turn nn operations on static memrefs into GPU kernels";
+  let description = [{
+    Convolutions and matrix products of floats become tiles in shared memory, filled by asynchronous copies and multiplied on tensor cores; f32 factors are rounded to
+    tf32 unless `exact`. Softmax gets a warp a row. Every other operation becomes a `gpu.launch` whose threads each compute one element by its definition (nn::buildElement), epilogue
+    included. Neighbouring threads have neighbouring channels, so that accesses to filter and result coalesce: general and simple, what faster kernels are
+    tested against. Operations on dynamic shapes stay.
+    Example: test/passes/Cuda/lower-nn.mlir#conv_bias_relu_residual
+  }];
+  let options = [Option<"blockSize", "block-size", "int64_t", "256", "threads a block, 1 to 1024">,
+                 Option<"tensorCores", "tensor-cores", "bool", "true", "whether the GPU has those of sm_80">,
+                 Option<"exact", "exact", "bool", "false", "whether f32 factors keep all their bits">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
+                           "mlir::scf::SCFDialect", "mlir::LLVM::LLVMDialect", "mlir::NVVM::NVVMDialect"];
+}
+
+def MergeKernels : Pass<"cuda-merge-kernels", "mlir::ModuleOp"> {
+  let summary = "put all kernels into one gpu.module, equal ones once";
+  let description = [{
+    gpu-kernel-outlining makes a module a launch. One module holds them afterwards, each under a short name, and kernels of equal text are one. Must run before
+    anything is lowered in them.
+    Example: test/passes/Cuda/merge-kernels.mlir#twice
+  }];
+  let dependentDialects = ["mlir::gpu::GPUDialect"];
+}
+
+def PlanSteps : Pass<"cuda-plan-steps", "mlir::ModuleOp"> {
+  let summary = "turn what the device runs into segments with all copies planned";
+  let description = [{
+    Calls that cuda-split-device marked become segments: bytes to copy to the device, launches, bytes to copy back, at addresses known at compile time. A walk over
+    @main notes on which side each byte was written last and copies only what the other side reads. @main calls one function of the runtime a segment; the
+    tables are attributes of @device (see Passes.h). Must run on lowered kernels, while the host's copies of their functions still hold the operations.
+    Example: test/passes/Cuda/plan-steps.mlir#host_between
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::cf::ControlFlowDialect", "mlir::memref::MemRefDialect", "burin::foreign::ForeignDialect"];
+}
+
+def SplitDevice : Pass<"cuda-split-device", "mlir::ModuleOp"> {
+  let summary = "choose what the GPU runs and copy it into a module of its own";
+  let description = [{
+    A call of @main whose kernel has a GPU kernel and static operands is marked `burin.on_device`, and its function is copied into the nested module @device. What
+    stands inside control flow, has sizes known at run time only, or computes with types or operations that no kernel knows stays on the host; a `missed` remark
+    says which and why. Must run after cpu-outline-kernels.
+    Example: test/passes/Cuda/split-device.mlir#mixed
+  }];
 }
 
 def VerifyPtx : Pass<"verify-ptx", "mlir::ModuleOp"> {

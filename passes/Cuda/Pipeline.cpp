@@ -1,4 +1,4 @@
-// The CUDA stage as a flat list of passes; comments only where the order matters.
+// The CUDA stage as flat lists of passes; comments only where the order matters.
 #include "dialects/Nn/Nn.h"
 #include "passes/Cuda/Passes.h"
 
@@ -20,10 +20,27 @@ namespace burin::cuda {
 using namespace mlir;
 using namespace burin;
 
-void cuda::buildCudaPipeline(OpPassManager &pm, StringRef chip) {
-  pm.addNestedPass<func::FuncOp>(createLowerNn());
+static void addKernels(OpPassManager &pm, cuda::AddFunctionPasses math) {
+  OpPassManager &functions = pm.nest<func::FuncOp>();
+  functions.addPass(cuda::createLowerNn());
+  functions.addPass(cuda::createLowerLinalg());
+  math(functions);
+  functions.addPass(createCanonicalizerPass());
+  functions.addPass(createCSEPass());
+  // Constants come back into the launches that share them: kernels take buffers alone.
+  pm.addPass(createGpuLaunchSinkIndexComputationsPass());
   pm.addPass(createGpuKernelOutliningPass());
+}
 
+void cuda::buildDevicePipeline(OpPassManager &pm, AddFunctionPasses math) {
+  pm.addPass(createSplitDevice());
+  OpPassManager &device = pm.nest<ModuleOp>();
+  addKernels(device, math);
+  device.addPass(createMergeKernels());
+  pm.addPass(createPlanSteps());
+}
+
+void cuda::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
   // Constants that all threads share are folded before their types are converted, while they still are index
   // arithmetic.
@@ -32,6 +49,8 @@ void cuda::buildCudaPipeline(OpPassManager &pm, StringRef chip) {
   kernels.addPass(createSCFToControlFlowPass());
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());
+  // Before the conversion to NVVM, which knows rounding and roots only as calls of a library.
+  kernels.addPass(createConvertMathToLLVMPass());
   ConvertGpuOpsToNVVMOpsOptions toNvvm;
   toNvvm.useBarePtrCallConv = true;
   kernels.addPass(createConvertGpuOpsToNVVMOps(toNvvm));
@@ -49,6 +68,11 @@ void cuda::buildCudaPipeline(OpPassManager &pm, StringRef chip) {
   pm.addPass(createVerifyPtx());
 }
 
+void cuda::buildCudaPipeline(OpPassManager &pm, StringRef chip) {
+  addKernels(pm, [](OpPassManager &) {});
+  buildPtxPipeline(pm, chip);
+}
+
 namespace {
 struct CudaOptions : PassPipelineOptions<CudaOptions> {
   Option<std::string> chip{*this, "chip", llvm::cl::desc("the GPU that the PTX is for"), llvm::cl::init("sm_80")};
@@ -58,6 +82,6 @@ struct CudaOptions : PassPipelineOptions<CudaOptions> {
 void cuda::registerCudaPasses() {
   registerBurinCudaPasses();
   PassPipelineRegistration<CudaOptions> pipeline(
-      "cuda", "the CUDA stage: nn on memrefs -> kernels as PTX",
+      "cuda", "the CUDA stage: nn and linalg on memrefs -> kernels as PTX",
       [](OpPassManager &pm, const CudaOptions &options) { buildCudaPipeline(pm, options.chip); });
 }

@@ -5,6 +5,7 @@
 //   burin.image_stages = {image_stage_0 = {format = "NV12", frame = [1920, 1080, 1920], ...}}
 #include "dialects/Foreign/Foreign.h"
 #include "dialects/Onnx/DataType.h"
+#include "passes/Graph/ImageStages.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -28,11 +29,29 @@ struct Frame {
   std::string format, matrix = "601", range = "limited";
   int64_t width = 0, height = 0, stride = 0;
   std::array<int64_t, 4> region{0, 0, 0, 0};
+  bool isTurned = false;                        // columns of the frame become rows
+  std::array<bool, 2> isMirrored{false, false}; // its x and y run backwards
+
+  // Clockwise, in quarters. Words apply in their order, each to what those before it made.
+  void turn(int64_t quarters) {
+    for (; quarters > 0; --quarters) {
+      mirror(isTurned ? 0 : 1);
+      isTurned = !isTurned;
+    }
+  }
+  void mirror(int axis) { isMirrored[axis] = !isMirrored[axis]; }
 
   int64_t pixelBytes() const {
     return format == "RGB" || format == "BGR" ? 3 : format == "RGBA" ? 4 : format == "YUYV" ? 2 : 1;
   }
   bool isHalved() const { return format == "NV12" || format == "I420"; }
+};
+
+// What a network does first with its float input: y = x / step + zero, rounded and clamped.
+struct Quantization {
+  double step, zero;
+  RankedTensorType type;
+  SmallVector<Operation *> ops;
 };
 
 class InsertImageStage : public impl::InsertImageStageBase<InsertImageStage> {
@@ -54,6 +73,7 @@ public:
 private:
   LogicalResult insert(func::FuncOp main, StringRef text);
   FailureOr<Frame> parse(func::FuncOp main, StringRef text);
+  static std::optional<Quantization> quantizationOf(BlockArgument arg);
   void place(const Frame &frame, std::array<int64_t, 2> size, std::array<int64_t, 2> &resized,
              std::array<int64_t, 2> &offset);
   InFlightDiagnostic refuse(func::FuncOp main, StringRef text) {
@@ -66,7 +86,7 @@ bool readPair(StringRef text, char between, int64_t &a, int64_t &b) {
   return !left.getAsInteger(10, a) && !right.getAsInteger(10, b);
 }
 
-// NV12:1920x1080[:stride=2048][:matrix=709][:range=full][:region=WxH+X+Y]
+// NV12:1920x1080[:stride=2048][:matrix=709][:range=full][:region=WxH+X+Y][:rotate=90][:flip=horizontal]
 FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
   SmallVector<StringRef> words;
   text.split(words, ':');
@@ -106,6 +126,10 @@ FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
       frame.matrix = value.str();
     } else if (key == "range" && (value == "limited" || value == "full")) {
       frame.range = value.str();
+    } else if (key == "rotate" && llvm::is_contained({"90", "180", "270"}, value)) {
+      frame.turn(value == "90" ? 1 : value == "180" ? 2 : 3);
+    } else if (key == "flip" && (value == "horizontal" || value == "vertical")) {
+      frame.mirror((value == "vertical") != frame.isTurned);
     } else if (key == "region") {
       auto [size, corner] = value.split('+');
       auto &r = frame.region;
@@ -116,7 +140,8 @@ FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
                                   << frame.height << ", got '" << value << "'",
                failure();
     } else {
-      return refuse(main, text) << "expected stride=N, matrix=601|709, range=limited|full or region=WxH+X+Y, got '"
+      return refuse(main, text) << "expected stride=N, matrix=601|709, range=limited|full, region=WxH+X+Y, "
+                                   "rotate=90|180|270 or flip=horizontal|vertical, got '"
                                 << word << "'",
              failure();
     }
@@ -131,13 +156,33 @@ void InsertImageStage::place(const Frame &frame, std::array<int64_t, 2> size, st
   offset = {0, 0};
   if (fit == "stretch")
     return;
-  double across = double(size[0]) / frame.region[2], down = double(size[1]) / frame.region[3];
+  std::array<int64_t, 2> taken{frame.region[2 + frame.isTurned], frame.region[3 - frame.isTurned]};
+  double across = double(size[0]) / taken[0], down = double(size[1]) / taken[1];
   double factor = fit == "letterbox" ? std::min(across, down) : std::max(across, down);
   for (int d = 0; d < 2; ++d) {
-    resized[d] = std::max<int64_t>(1, std::llround(frame.region[2 + d] * factor));
+    resized[d] = std::max<int64_t>(1, std::llround(taken[d] * factor));
     int64_t missing = size[d] - resized[d];
     offset[d] = missing >= 0 ? missing / 2 : -(-missing / 2);
   }
+}
+
+// Every reader quantizes it, all of them alike, with one scale.
+std::optional<Quantization> InsertImageStage::quantizationOf(BlockArgument arg) {
+  Quantization found{0, 0, {}, {}};
+  for (Operation *user : arg.getUsers()) {
+    auto op = dyn_cast<onnx::QuantizeLinearOp>(user);
+    RankedTensorType type = op ? staticType(op.getResult()) : RankedTensorType();
+    if (!type || op->getOperand(0) != arg || !type.getElementType().isInteger(8))
+      return std::nullopt;
+    std::optional<double> step = uniform(op->getOperand(1)), zero = 0.0;
+    if (op->getNumOperands() > 2 && !isa<NoneType>(op->getOperand(2).getType()))
+      zero = uniform(op->getOperand(2));
+    if (!step || !zero || (found.type && (found.type != type || found.step != *step || found.zero != *zero)))
+      return std::nullopt;
+    found.step = *step, found.zero = *zero, found.type = type;
+    found.ops.push_back(op);
+  }
+  return found.type ? std::optional(found) : std::nullopt;
 }
 
 LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
@@ -165,14 +210,13 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   bool isPlanar = layout.empty() ? isChannels(type.getDimSize(1)) : layout == "NCHW";
   int64_t channels = type.getDimSize(isPlanar ? 1 : 3), height = type.getDimSize(isPlanar ? 2 : 1),
           width = type.getDimSize(isPlanar ? 3 : 2);
+  std::optional<Quantization> quantization = quantizationOf(arg);
+  if (quantization)
+    type = quantization->type;
   Type element = type.getElementType();
   // Half floats are a cast behind the stage: calls of C functions keep them as f32.
   bool isHalf = element.isF16();
-  StringRef kind = element.isF32() || isHalf      ? "f32"
-                   : element.isUnsignedInteger(8) ? "u8"
-                   : element.isInteger(8)         ? "i8"
-                                                  : "";
-  if (!isChannels(channels) || kind.empty() || width < 1 || height < 1)
+  if (!isChannels(channels) || !(element.isF32() || isHalf || element.isInteger(8)) || width < 1 || height < 1)
     return refuse(main, text) << "expected an input of 1 or 3 channels of float, float16, uint8 or int8, got " << type;
   if (!llvm::is_contained({"stretch", "letterbox", "crop"}, StringRef(fit)))
     return refuse(main, text) << "expected fit stretch, letterbox or crop, got '" << fit << "'";
@@ -190,32 +234,26 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
     return refuse(main, text) << "expected 1 value or one a channel (" << channels
                               << ") of mean and scale, no scale of 0";
 
+  // (x - mean) / scale / step + zero
+  if (quantization)
+    for (auto [m, s] : llvm::zip(*means, *scales)) {
+      m -= quantization->zero * quantization->step * s;
+      s *= quantization->step;
+    }
+
   std::array<int64_t, 2> resized, offset;
   place(*frame, {width, height}, resized, offset);
   Builder b(&getContext());
-  auto stages = getOperation()->getAttrOfType<DictionaryAttr>(foreign::imageStagesAttr);
-  std::string function = "image_stage_" + std::to_string(stages ? stages.size() : 0);
-  auto entry = [&](StringRef key, Attribute value) { return b.getNamedAttr(key, value); };
-  NamedAttribute stage[] = {entry("format", b.getStringAttr(frame->format)),
-                            entry("frame", b.getDenseI64ArrayAttr({frame->width, frame->height, frame->stride})),
-                            entry("matrix", b.getStringAttr(frame->matrix)),
-                            entry("range", b.getStringAttr(frame->range)),
-                            entry("region", b.getDenseI64ArrayAttr(frame->region)),
-                            entry("resize", b.getStringAttr(resizeMode)),
-                            entry("resized", b.getDenseI64ArrayAttr(resized)),
-                            entry("offset", b.getDenseI64ArrayAttr(offset)),
-                            entry("output", b.getDenseI64ArrayAttr({channels, height, width})),
-                            entry("layout", b.getStringAttr(isPlanar ? "NCHW" : "NHWC")),
-                            entry("order", b.getStringAttr(reverseChannels ? "BGR" : "RGB")),
-                            entry("type", b.getStringAttr(kind)),
-                            entry("mean", DenseF64ArrayAttr::get(&getContext(), *means)),
-                            entry("scale", DenseF64ArrayAttr::get(&getContext(), *scales)),
-                            entry("pad", DenseF64ArrayAttr::get(&getContext(), {double(padValue)}))};
-  SmallVector<NamedAttribute> all;
-  if (stages)
-    llvm::append_range(all, stages);
-  all.push_back(entry(function, b.getDictionaryAttr(stage)));
-  getOperation()->setAttr(foreign::imageStagesAttr, b.getDictionaryAttr(all));
+  ImageStage stage;
+  stage.input = name.str();
+  stage.format = frame->format, stage.matrix = frame->matrix, stage.range = frame->range;
+  stage.frameWidth = frame->width, stage.frameHeight = frame->height, stage.stride = frame->stride;
+  stage.region = frame->region;
+  stage.isTurned = frame->isTurned, stage.isMirrored = frame->isMirrored;
+  stage.resize = resizeMode;
+  stage.resized = resized, stage.offset = offset, stage.size = {width, height};
+  stage.channels = channels, stage.isPlanar = isPlanar, stage.isReversed = reverseChannels;
+  stage.mean = *means, stage.scale = *scales, stage.pad = padValue;
 
   // The frame as the camera has it: rows of bytes where they are padded, else rows of pixels.
   SmallVector<int64_t> shape{frame->isHalved() ? frame->height / 2 * 3 : frame->height, frame->stride};
@@ -225,18 +263,21 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   SmallVector<OpOperand *> uses;
   for (OpOperand &use : arg.getUses())
     uses.push_back(&use);
+  SmallVector<Operation *> quantizers = quantization ? quantization->ops : SmallVector<Operation *>();
   arg.setType(onnx::getTensorType(shape, b.getIntegerType(8, false), SmallVector<StringRef>(shape.size())));
   OpBuilder at = OpBuilder::atBlockBegin(&main.front());
-  NamedAttribute node[] = {entry("op_type", b.getStringAttr("ImageStage")), entry("domain", b.getStringAttr("burin")),
-                           entry("node_attributes", b.getDictionaryAttr({})),
-                           entry(onnx::calleeAttr, b.getStringAttr(function))};
-  Type result = isHalf ? Type(RankedTensorType::get(type.getShape(), b.getF32Type())) : Type(type);
-  auto made = onnx::CustomOp::create(at, arg.getLoc(), TypeRange(result), ValueRange(arg), node);
+  auto result = isHalf ? RankedTensorType::get(type.getShape(), b.getF32Type()) : type;
+  Operation *made = buildImageStage(at, arg.getLoc(), getOperation(), stage, arg, result);
   Value value = made->getResult(0);
   if (isHalf)
     value = build<onnx::CastOp>(at, arg.getLoc(), {value}, b.getNamedAttr("to", b.getI64IntegerAttr(10)));
-  for (OpOperand *use : uses)
-    use->set(value);
+  if (quantizers.empty())
+    for (OpOperand *use : uses)
+      use->set(value);
+  for (Operation *op : quantizers) {
+    op->getResult(0).replaceAllUsesWith(value);
+    op->erase();
+  }
   passed(made, passName, frame->format);
   return success();
 }

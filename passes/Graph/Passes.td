@@ -244,12 +244,13 @@ def InsertImageStage : Pass<"graph-insert-image-stage", "::mlir::ModuleOp"> {
     Matches the inputs named by `inputs`, of one image of 1 or 3 channels and known size. Makes each an input of a frame's bytes
     and a node before it that a C function computes, made for these sizes (lib/Image): decode, resize the region, place it as
     `fit` says, (x - mean) / scale, layout and type of the network. `mean` and `scale` are in the order of the network's
-    channels. What it computes stands in `burin.image_stages`. Must run last: ONNX has no such operator.
+    channels. Where all that the network does with the input is to quantize it, the stage gives the bytes. What it computes
+    stands in `burin.image_stages`. Must run last: ONNX has no such operator.
     Example: test/passes/Graph/insert-image-stage.mlir#letterbox
   }];
   let options = [
     ListOption<"inputs", "inputs", "std::string",
-               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
+               "NAME=FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
     Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
     Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "nearest, linear, cubic or area">,
     Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the frame (0 to 255)">,
@@ -371,6 +372,17 @@ def RaiseGroupNorm : Pass<"graph-raise-group-norm", "::mlir::ModuleOp"> {
     GroupNormalization and InstanceNormalization with that scale and bias. Must not run where the number of channels is
     not known, where the last shape may not be the first, or where a part has other users.
     Example: test/passes/Graph/raise-group-norm.mlir#groups
+  }];
+}
+
+def RaiseImageStage : Pass<"graph-raise-image-stage", "::mlir::ModuleOp"> {
+  let summary = "Compute the way from a picture's bytes to the network as one image stage";
+  let description = [{
+    Matches, from an input of bytes (NHWC or HWC, one picture of 1 or 3 channels, known size) on, Cast to float, Transpose, Slice, Gather
+    of channels in reverse, linear or nearest Resize with half-pixel centres, Pad by a constant behind it, and arithmetic with one
+    constant or one a channel, as long as each has one reader. Makes a node that a C function computes (lib/Image). Must not match
+    without a Resize, as the rest joins its reader at no cost, nor where fewer than 3 samples make one, and must run last: ONNX has no such operator.
+    Example: test/passes/Graph/raise-image-stage.mlir#picture
   }];
 }
 

@@ -131,6 +131,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerFuseSiblings();
   registerInferShapes();
   registerInsertImageStage();
+  registerRaiseImageStage();
   registerInsertPreprocessing();
   registerLowerConvTranspose();
   registerLowerStridedConv();

@@ -2,6 +2,7 @@
 // Before packing, which then sees a filter like any other; after the epilogues, which it does not touch.
 #include "dialects/Nn/Nn.h"
 #include "dialects/Nn/Winograd.h"
+#include "lib/Support/Tuning.h"
 #include "lib/Support/Winograd.h"
 #include "passes/Tensor/Passes.h"
 
@@ -108,10 +109,15 @@ struct ChooseWinogradPass : burin::impl::ChooseWinogradBase<ChooseWinogradPass> 
       return no("the filter is not constant");
     if (ShapedType::isDynamicShape(out.getShape().drop_front()) || filter.getNumElements() == 0)
       return no("sizes are known at run time only");
+    std::optional<int64_t> measured = choiceOf(conv);
+    if (measured == 0 && mode == "auto")
+      return no("the plain kernel was measured to be faster");
     WinogradShape shape{out.getDimSize(1), out.getDimSize(2), filter.getDimSize(2), filter.getDimSize(3)};
     auto fits = [&](int64_t results) { return winogradBandBytes(machine, results, shape) <= machine.stackBytes(); };
-    if (mode != "auto") {
-      int64_t wanted = mode == "f2" ? 2 : 4;
+    if (measured && mode == "auto" && winogradError(*measured) > maxError)
+      return no("what was measured to be faster is less accurate than asked for");
+    if (mode != "auto" || measured) {
+      int64_t wanted = mode == "auto" ? *measured : mode == "f2" ? 2 : 4;
       if (!fits(wanted))
         return no("its tiles are too large for the stack");
       if (std::min(shape.rows, shape.columns) < wanted)
@@ -124,6 +130,13 @@ struct ChooseWinogradPass : burin::impl::ChooseWinogradBase<ChooseWinogradPass> 
     if (!fits(results))
       return no("its tiles are too large for the stack");
     return results;
+  }
+
+  // What tensor-apply-tuning says.
+  static std::optional<int64_t> choiceOf(nn::ConvOp conv) {
+    auto text = conv->getAttrOfType<StringAttr>(kernelChoiceAttr);
+    auto choice = text ? KernelChoice::parse(text) : std::nullopt;
+    return choice ? choice->winograd : std::nullopt;
   }
 
   void rewrite(nn::ConvOp conv, int64_t results) {

@@ -1,5 +1,6 @@
 // tensor-elide-copies: two buffers, one of which is copied into the other, become windows of one, so that the copy is
 // nothing. Knows boxes of buffers and the order in which operations read and write them, not what they compute.
+#include "dialects/Foreign/Foreign.h"
 #include "passes/Tensor/ArenaPlan.h"
 #include "passes/Tensor/Passes.h"
 
@@ -196,6 +197,8 @@ private:
       access.writes = access.covers = !access.reads;
       return access;
     }
+    if (isa<foreign::CallOp>(op)) // a C function takes what lies without gaps
+      return std::nullopt;
     auto compute = dyn_cast<DestinationStyleOpInterface>(op);
     auto effects = dyn_cast<MemoryEffectOpInterface>(op);
     if (!compute || !effects || op->getNumResults())

@@ -2,6 +2,7 @@
 // computes nothing.
 #include "dialects/Nn/Nn.h"
 #include "lib/Support/Packing.h"
+#include "lib/Support/Tuning.h"
 #include "passes/Tensor/PackDots.h"
 #include "passes/Tensor/PackStored.h"
 #include "passes/Tensor/Passes.h"
@@ -68,6 +69,7 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
         auto shape = cast<ShapedType>(conv.getFilter().getType()).getShape();
         if (int64_t block = pack(*machine, conv, conv.getFilterMutable(), shape))
           conv.setPacked(block);
+        conv->removeAttr(kernelChoiceAttr);
       } else if (auto matmul = dyn_cast<nn::MatmulOp>(op)) {
         auto type = cast<ShapedType>(matmul.getRhs().getType());
         if (matmul.getStored())
@@ -80,6 +82,7 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
           return;
         if (int64_t block = pack(*machine, matmul, matmul.getRhsMutable(), type.getShape()))
           matmul.setPacked(block);
+        matmul->removeAttr(kernelChoiceAttr);
       }
     });
   }
@@ -119,6 +122,9 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
       return missed("the weights are empty");
     int64_t n = shape.back(), rows = type.getNumElements() / n;
     int64_t block = packingBlock(machine, rows, n);
+    if (auto text = op->getAttrOfType<StringAttr>(kernelChoiceAttr))
+      if (auto choice = KernelChoice::parse(text); choice && choice->block)
+        block = std::min(*choice->block, n);
     if (block <= 0)
       return missed("the machine has no kernel for packed weights");
     Attribute key = OpBuilder(op).getArrayAttr({value, OpBuilder(op).getI64IntegerAttr(block)});

@@ -14,6 +14,10 @@ struct TensorOptions {
   std::string winograd = "auto"; // mode and largest error of tensor-choose-winograd
   double winogradError = 1e-4;
   uint64_t arenaLimit = 0; // bytes that the arena must not exceed; 0: any
+  bool isTuned = false;    // with `choices` of tensor-apply-tuning, and shapes as `key` in burin.layers
+  std::vector<std::string> choices;
+  /// The kernels are not of the machine: weights stay as the lower stage left them, narrow floats stay narrow.
+  bool forDevice = false;
 };
 
 /// Contract out: `func @main(inputs..., outputs..., %arena: memref<Axi8>, %weights: memref<Wxi8>)` without results,

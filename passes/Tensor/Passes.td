@@ -14,6 +14,19 @@ def AlignLoops : Pass<"tensor-align-loops", "mlir::func::FuncOp"> {
   let dependentDialects = ["mlir::scf::SCFDialect"];
 }
 
+def ApplyTuning : Pass<"tensor-apply-tuning", "mlir::func::FuncOp"> {
+  let summary = "give convolutions and products the tile, block or Winograd form that was measured to be fastest";
+  let description = [{
+    Each `nn.conv` on images and `nn.matmul` with constant weights and known sizes gets its shape as text, `burin.key`, and where `choices` names that shape what
+    was chosen: `burin.tile` for the cpu stage, `burin.choice` for tensor-choose-winograd and tensor-pack-weights. Other operations are left to the cost models.
+    Must run before tensor-choose-winograd.
+    Example: test/passes/Tensor/apply-tuning.mlir#conv
+  }];
+  let options = [ListOption<"choices", "choices", "std::string",
+                            "SHAPE:CHOICE as lib/Support/Tuning.h has them: conv-f32-1x56x56-64-64-k3x3-s1x1-d1x1:winograd=4;block=32">];
+  let dependentDialects = ["burin::nn::NnDialect"];
+}
+
 def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
   let summary = "transform the filters of 3x3 convolutions that are faster as Winograd convolutions";
   let description = [{

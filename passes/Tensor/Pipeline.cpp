@@ -31,7 +31,7 @@ static void addBufferization(OpPassManager &pm) {
 void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const TensorOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
-  if (!machine.narrowFloatArithmetic)
+  if (!machine.narrowFloatArithmetic && !options.forDevice)
     function.addPass(createWidenFloats());
   // Before anything fuses with what stands before a change of shape.
   function.addPass(createCollapseElementwise());
@@ -39,9 +39,18 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   // loop.
   function.addPass(createFuseElementwise());
   function.addPass(createFuseEpilogue());
-  function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
-  function.addPass(createNarrowWeights({machine.name.str(), 1024}));
-  function.addPass(createPackWeights({machine.name.str()}));
+  // Before what it decides; after the epilogues, so that what is measured is what runs.
+  if (options.isTuned) {
+    ApplyTuningOptions tuning;
+    tuning.choices.assign(options.choices.begin(), options.choices.end());
+    function.addPass(createApplyTuning(tuning));
+  }
+  if (!options.forDevice) {
+    function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
+    // Transformed filters are f32; blocks are packed from what is left.
+    function.addPass(createNarrowWeights({machine.name.str(), 1024}));
+    function.addPass(createPackWeights({machine.name.str()}));
+  }
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
   // After the epilogues, which match on results and not on the copies that padding makes of them. Behind the last CSE:

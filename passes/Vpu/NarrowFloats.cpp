@@ -2,12 +2,12 @@
 // what is computed of those alone (means, variances, norms): they are small, and sums in f16 lose what they sum.
 // nn operations keep their f32 epilogues between a widened accumulator and one rounding, as the engine has them.
 #include "dialects/Nn/Nn.h"
+#include "passes/Vpu/HalfConstants.h"
 #include "passes/Vpu/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Remarks.h"
 
 namespace burin::vpu {
@@ -17,57 +17,12 @@ namespace burin::vpu {
 
 using namespace mlir;
 using namespace burin;
+using namespace burin::vpu;
 
 namespace {
 
 bool isWide(Type type) { return getElementTypeOrSelf(type).isF32(); }
 bool isHalf(Type type) { return getElementTypeOrSelf(type).isF16(); }
-
-/// What rounding weights to f16 did to them.
-struct Losses {
-  int64_t clamped = 0, vanished = 0;
-};
-
-/// To nearest even, subnormals kept; finite numbers stay finite, since 0 * infinity would be no number.
-APFloat toHalf(APFloat value, Losses &losses) {
-  bool lost, isFinite = value.isFinite(), isZero = value.isZero();
-  value.convert(APFloat::IEEEhalf(), APFloat::rmNearestTiesToEven, &lost);
-  if (isFinite && value.isInfinity()) {
-    ++losses.clamped;
-    value = APFloat::getLargest(APFloat::IEEEhalf(), value.isNegative());
-  }
-  losses.vanished += value.isZero() && !isZero;
-  return value;
-}
-
-/// A constant as f16; null when its bytes are not at hand.
-TypedAttr narrowed(TypedAttr value, Losses &losses) {
-  Type half = Float16Type::get(value.getContext());
-  if (auto number = dyn_cast<FloatAttr>(value))
-    return FloatAttr::get(half, toHalf(number.getValue(), losses));
-  auto type = cast<ShapedType>(value.getType()).clone(half);
-  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
-    if (dense.isSplat())
-      return DenseElementsAttr::get(type, toHalf(dense.getSplatValue<APFloat>(), losses));
-    SmallVector<APFloat> numbers;
-    for (APFloat number : dense.getValues<APFloat>())
-      numbers.push_back(toHalf(number, losses));
-    return DenseElementsAttr::get(type, numbers);
-  }
-  auto resource = dyn_cast<DenseResourceElementsAttr>(value);
-  AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;
-  int64_t count = type.getNumElements();
-  if (!blob || (int64_t)blob->getData().size() < 4 * count)
-    return nullptr;
-  AsmResourceBlob half16 = HeapAsmResourceBlob::allocate(count * sizeof(uint16_t), 64);
-  auto *target = reinterpret_cast<uint16_t *>(half16.getMutableData().data());
-  for (int64_t i = 0; i < count; ++i) {
-    float number; // the file's bytes may lie at any address
-    std::memcpy(&number, blob->getData().data() + 4 * i, sizeof(number));
-    target[i] = toHalf(APFloat(number), losses).bitcastToAPInt().getZExtValue();
-  }
-  return DenseResourceElementsAttr::get(type, "half", std::move(half16));
-}
 
 class Narrower {
 public:
@@ -155,7 +110,6 @@ private:
       return op->emitOpError(
           "of integers is not supported on the vision unit, which computes in f16: compile the model "
           "before quantization, or leave this part to the host");
-    SmallVector<bool> widened;
     for (OpOperand &operand : op->getOpOperands())
       if (isWide(operand.get().getType()) || isHalf(operand.get().getType()))
         operand.set(as(builder, operand.get(), half));
@@ -179,6 +133,32 @@ private:
     return success();
   }
 
+  static bool onlyFeedsReductions(linalg::GenericOp op) {
+    return op->getNumResults() == 1 && !op->use_empty() && isWide(op->getResult(0).getType()) &&
+           llvm::all_of(op->getUsers(), [](Operation *user) {
+             auto reduction = dyn_cast<linalg::GenericOp>(user);
+             return reduction && reduction.getNumReductionLoops() > 0;
+           });
+  }
+
+  /// Which numbers of a tensor are weights of one sum, if it is a filter, perhaps after reshapes of its other dims.
+  static Sums sumsOf(Value value) {
+    for (OpOperand &use : value.getUses()) {
+      Operation *user = use.getOwner();
+      if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(user)) {
+        auto from = cast<RankedTensorType>(value.getType()), to = cast<RankedTensorType>(user->getResult(0).getType());
+        if (from.getRank() && to.getRank() && from.getShape().back() == to.getShape().back() &&
+            sumsOf(user->getResult(0)) == Sums::Columns)
+          return Sums::Columns;
+      }
+      if (use.getOperandNumber() != 1 || !isa<nn::ConvOp, nn::DepthwiseConvOp, nn::ConvTransposeOp, nn::MatmulOp>(user))
+        continue;
+      auto matmul = dyn_cast<nn::MatmulOp>(user);
+      return matmul && matmul.getTransposeRhs() ? Sums::Rows : Sums::Columns;
+    }
+    return Sums::None;
+  }
+
   LogicalResult narrowGeneric(OpBuilder &builder, linalg::GenericOp op) {
     bool reduces = op.getNumReductionLoops() > 0, anyHalf = false, anyWide = false;
     for (OpOperand *input : op.getDpsInputOperands()) {
@@ -188,8 +168,9 @@ private:
       anyWide |= isWide(input->get().getType()) && !isConstant;
     }
     op.getBody()->walk([&](tensor::ExtractOp extract) { anyHalf |= isHalf(extract.getTensor().getType()); });
-    // What reductions gave stays wide until it meets something that is not.
-    Type element = reduces || (anyWide && !anyHalf) ? Type(builder.getF32Type()) : half;
+    // What reductions gave stays wide until it meets something that is not; so does what only reductions read.
+    bool isWideHere = reduces || (anyWide && !anyHalf) || onlyFeedsReductions(op);
+    Type element = isWideHere ? Type(builder.getF32Type()) : half;
     Block &block = *op.getBody();
     OpBuilder body = OpBuilder::atBlockBegin(&block);
     for (OpOperand *input : op.getDpsInputOperands()) {
@@ -293,7 +274,7 @@ private:
       Value &made = constants[constant];
       if (!made) {
         OpBuilder there(constant);
-        if (TypedAttr attr = narrowed(constant.getValue(), losses))
+        if (TypedAttr attr = narrowed(constant.getValue(), losses, sumsOf(constant)))
           made = arith::ConstantOp::create(there, loc, attr);
       }
       if (made)

@@ -4,6 +4,15 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DropCopies : Pass<"vpu-drop-copies", "mlir::func::FuncOp"> {
+  let summary = "remove copies that move nothing";
+  let description = [{
+    Removes a `memref.copy` of a buffer onto itself, and one out of a part of an allocated buffer that nothing before it writes. Parts are boxes of subviews
+    with unit strides; whatever else views a buffer stands for all of it.
+    Example: test/passes/Vpu/drop-copies.mlir#unwritten
+  }];
+}
+
 def InsertBarriers : Pass<"vpu-insert-barriers", "mlir::func::FuncOp"> {
   let summary = "hold tasks until what they depend on in other queues is finished";
   let description = [{
@@ -29,8 +38,8 @@ def MakeTasks : Pass<"vpu-make-tasks", "mlir::func::FuncOp"> {
 def NarrowFloats : Pass<"vpu-narrow-floats", "mlir::func::FuncOp"> {
   let summary = "compute f32 graphs in f16";
   let description = [{
-    Every f32 tensor between arguments and results becomes f16, to nearest even; finite constants stay finite. Results of reductions, and what is computed of those
-    alone, stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result.
+    Every f32 tensor between arguments and results becomes f16, to nearest even; finite constants stay finite. Results of reductions, what is computed of those
+    alone, and what only reductions read stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result.
     Fails on integer networks and on control flow.
     Example: test/passes/Vpu/narrow-floats.mlir#conv_bias
   }];

@@ -22,6 +22,7 @@ void vpu::buildVpuPipeline(OpPassManager &pm, int64_t cmxBytes) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Half for tiles that pass through, half for tensors that stay.
   int64_t scratchpad = llvm::alignTo(cmxBytes / 2, 64);
+  function.addPass(createDropCopies());
   function.addPass(createPlaceBuffers({cmxBytes, scratchpad}));
   function.addPass(createPlanTasks({scratchpad, /*doubleBuffer=*/true}));
   function.addPass(createMakeTasks());

@@ -16,6 +16,8 @@ import tempfile
 
 import numpy as np
 
+from ._tools import tool
+
 
 def fail(text):
     print("burin-run: error: " + text, file=sys.stderr)
@@ -105,19 +107,6 @@ def with_outputs(model, skip=()):
                 changed.graph.output.append(types[name])
                 names.append(name)
     return changed, names
-
-
-def tool(name):
-    """burin-opt of the same installation or build, else of the PATH."""
-    here = os.path.dirname(os.path.realpath(__file__))
-    from . import _burin
-    lib = os.path.dirname(os.path.abspath(_burin.__file__))
-    for base in (here, lib):
-        for up in ("../../../bin", "../../bin"):
-            path = os.path.normpath(os.path.join(base, up, name))
-            if os.path.exists(path):
-                return path
-    return name
 
 
 def guilty_pass(path, feed, want, options, rtol, atol):

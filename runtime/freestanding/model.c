@@ -20,6 +20,8 @@ burin_status burin_check_model(const burin_model *model) {
     return BURIN_ERROR_ABI;
   if ((uintptr_t)model->weights % BURIN_ALIGNMENT != 0 || (model->weights_bytes && !model->weights))
     return BURIN_ERROR_INTERNAL;
+  if (model->flags & BURIN_CODED_WEIGHTS)
+    return BURIN_ERROR_WEIGHTS;
   return burin_select_variant(model) ? BURIN_OK : BURIN_ERROR_CPU;
 }
 
@@ -171,6 +173,33 @@ burin_status burin_plan(const burin_model *model, burin_context *context, const 
   return BURIN_OK;
 }
 
+/* Denormals as zero, from here on in this thread, where the CPU can; returns what to restore. */
+static uint64_t flush_denormals(void) {
+  uint64_t before = 0;
+#if defined(__x86_64__)
+  uint32_t control, flushed;
+  __asm__ volatile("stmxcsr %0" : "=m"(control));
+  flushed = control | 0x8040; /* flush to zero, denormals are zero */
+  __asm__ volatile("ldmxcsr %0" : : "m"(flushed));
+  before = control;
+#elif defined(__aarch64__)
+  __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+  __asm__ volatile("msr fpcr, %0" : : "r"(before | 1u << 24));
+#endif
+  return before;
+}
+
+static void restore(uint64_t before) {
+#if defined(__x86_64__)
+  uint32_t control = (uint32_t)before;
+  __asm__ volatile("ldmxcsr %0" : : "m"(control));
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#else
+  (void)before;
+#endif
+}
+
 burin_status burin_run(const burin_model *model, burin_context *context, const burin_tensor *inputs,
                        burin_tensor *outputs) {
   if (!context)
@@ -227,7 +256,12 @@ burin_status burin_run(const burin_model *model, burin_context *context, const b
       if (planned && !is_decided && !outputs[o].capacity && outputs[o].data)
         outputs[o].capacity = bytes;
     }
-  return (burin_status)variant->entry(inputs, outputs, context->arena, model->weights, context);
+  if (!(model->flags & BURIN_FLUSH_DENORMALS))
+    return (burin_status)variant->entry(inputs, outputs, context->arena, model->weights, context);
+  uint64_t before = flush_denormals();
+  burin_status status = (burin_status)variant->entry(inputs, outputs, context->arena, model->weights, context);
+  restore(before);
+  return status;
 }
 
 size_t burin_dtype_size(int32_t dtype) {
@@ -295,6 +329,8 @@ const char *burin_status_text(burin_status status) {
     return "internal error";
   case BURIN_ERROR_CALL:
     return "a C function that computes a node failed";
+  case BURIN_ERROR_WEIGHTS:
+    return "the weights are coded and not decoded yet, or damaged";
   }
   return "unknown status";
 }

@@ -29,7 +29,9 @@ typedef enum flag {
   ATOL,
   BENCH,
   PROFILE,
+  PROFILE_LAYER,
   THREADS,
+  SELF_TEST,
   NUM_FLAGS,
   WRONG
 } flag;
@@ -37,13 +39,21 @@ typedef enum flag {
 static const struct {
   const char *text;
   enum { NO_VALUE, VALUE, MAYBE_VALUE } value; /* MAYBE_VALUE: only behind '=' */
-} FLAGS[NUM_FLAGS] = {[HELP] = {"--help", NO_VALUE},       [HELP_SHORT] = {"-h", NO_VALUE},
-                      [VERSION] = {"--version", NO_VALUE}, [DESCRIBE] = {"--describe", NO_VALUE},
-                      [INPUTS] = {"--inputs", VALUE},      [INPUT] = {"--input", VALUE},
-                      [OUTPUTS] = {"--outputs", VALUE},    [EXPECT] = {"--expect", VALUE},
-                      [RTOL] = {"--rtol", VALUE},          [ATOL] = {"--atol", VALUE},
-                      [BENCH] = {"--bench", MAYBE_VALUE},  [PROFILE] = {"--profile", MAYBE_VALUE},
-                      [THREADS] = {"--threads", VALUE}};
+} FLAGS[NUM_FLAGS] = {[HELP] = {"--help", NO_VALUE},
+                      [HELP_SHORT] = {"-h", NO_VALUE},
+                      [VERSION] = {"--version", NO_VALUE},
+                      [DESCRIBE] = {"--describe", NO_VALUE},
+                      [INPUTS] = {"--inputs", VALUE},
+                      [INPUT] = {"--input", VALUE},
+                      [OUTPUTS] = {"--outputs", VALUE},
+                      [EXPECT] = {"--expect", VALUE},
+                      [RTOL] = {"--rtol", VALUE},
+                      [ATOL] = {"--atol", VALUE},
+                      [BENCH] = {"--bench", MAYBE_VALUE},
+                      [PROFILE] = {"--profile", MAYBE_VALUE},
+                      [PROFILE_LAYER] = {"--profile-layer", VALUE},
+                      [THREADS] = {"--threads", VALUE},
+                      [SELF_TEST] = {"--self-test", NO_VALUE}};
 
 /* The flag at argv[*at] and its value (NULL if none); moves *at to the last word used. */
 static flag next_flag(int argc, char **argv, int *at, const char **value, burin_error *error) {
@@ -119,6 +129,9 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
       if (read_input(cli, value, error))
         return -1;
       break;
+    case SELF_TEST:
+      o->self_test = 1;
+      break;
     case OUTPUTS:
       o->outputs = value;
       break;
@@ -141,6 +154,12 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
     case PROFILE:
       o->profile = 1;
       o->profile_path = value;
+      break;
+    case PROFILE_LAYER:
+      if (to_number(f, value, 0, UINT32_MAX, &number, error))
+        return -1;
+      o->profile = 1;
+      o->profile_layer = (int64_t)number;
       break;
     case THREADS:
       if (to_number(f, value, 1, MOST_THREADS, &number, error))
@@ -209,6 +228,22 @@ static int act(burin_cli *cli, burin_error *error) {
   return o->bench ? burin_cli_bench(cli, error) : 0;
 }
 
+/* Into memory of our own, once; the description goes on with that. */
+static int decode_weights(burin_cli *cli, burin_error *error) {
+  if (!(cli->model->flags & BURIN_CODED_WEIGHTS))
+    return 0;
+  uint64_t begin = burin_clock();
+  cli->weights = burin_arena_allocate(cli->model->weights_bytes);
+  if (!cli->weights)
+    return burin_fail(error, "no memory for the weights of %" PRIu64 " bytes", cli->model->weights_bytes);
+  burin_status status = burin_decode_weights(cli->model, cli->weights, &cli->decoded);
+  if (status != BURIN_OK)
+    return burin_fail(error, "%s", burin_status_text(status));
+  cli->model = &cli->decoded;
+  cli->decode_ms = (double)(burin_clock() - begin) * 1e-6;
+  return 0;
+}
+
 static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
   if (!cli->model || cli->model->magic != BURIN_MODEL_MAGIC || cli->model->abi_version != BURIN_ABI_VERSION)
     return burin_fail(error, "%s", burin_status_text(BURIN_ERROR_ABI));
@@ -223,14 +258,17 @@ static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
       burin_cli_describe(cli);
     return 0;
   }
+  if (decode_weights(cli, error))
+    return -1;
   burin_status status = burin_check_model(cli->model);
   if (status != BURIN_OK)
     return burin_fail(error, "%s", burin_status_text(status));
-  return act(cli, error);
+  return cli->options.self_test ? burin_cli_self_test(cli, error) : act(cli, error);
 }
 
 int burin_cli_main(const burin_model *model, int argc, char **argv) {
-  burin_cli cli = {.model = model, .options = {.rtol = 1e-3, .atol = 1e-5, .bench_seconds = 1, .threads = 1}};
+  burin_cli cli = {.model = model,
+                   .options = {.rtol = 1e-3, .atol = 1e-5, .bench_seconds = 1, .threads = 1, .profile_layer = -1}};
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   cli.name = slash ? slash + 1 : argc > 0 ? argv[0] : "burin";
   burin_error error;
@@ -249,6 +287,7 @@ int burin_cli_main(const burin_model *model, int argc, char **argv) {
   }
   burin_pool_destroy(cli.pool);
   free(cli.context.arena);
+  free(cli.weights);
   free(cli.inputs);
   if (cli.output_tensors)
     for (uint32_t i = 0; i < model->num_outputs; ++i)

@@ -45,9 +45,12 @@ int burin_cli_bench(burin_cli *cli, burin_error *error) {
   }
   double median = burin_cli_median(ms, runs);
   printf("{\"median_ms\":%.6f,\"min_ms\":%.6f,\"p90_ms\":%.6f,\"runs\":%zu,\"arena_bytes\":%" PRIu64
-         ",\"weights_bytes\":%" PRIu64 ",\"code_bytes\":%" PRIu64 "}\n",
+         ",\"weights_bytes\":%" PRIu64 ",\"code_bytes\":%" PRIu64,
          median, ms[0], ms[(runs - 1) * 9 / 10], runs, cli->arena_bytes, cli->model->weights_bytes,
          burin_code_bytes(burin_select_variant(cli->model)->entry));
+  if (cli->weights)
+    printf(",\"decode_ms\":%.3f", cli->decode_ms);
+  printf("}\n");
   free(ms);
   return 0;
 }

@@ -40,6 +40,8 @@ static void describe_weights(const burin_model *model) {
          size_text(text, sizeof text, model->weights_bytes), model->num_weights, packed);
   if (source)
     printf("; %.3f times the %" PRIu64 " bytes of the source", (double)model->weights_bytes / (double)source, source);
+  if (model->flags & BURIN_CODED_WEIGHTS)
+    printf("; stored in %" PRIu64 " bytes, decoded at load", burin_stored_weights_bytes(model));
   printf("\n");
 }
 
@@ -101,26 +103,29 @@ void burin_cli_version(const burin_cli *cli) {
 void burin_cli_help(const burin_cli *cli) {
   const burin_model *model = cli->model;
   const char *name = cli->name, *input = model->num_inputs ? model->inputs[0].name : "NAME";
-  printf(
-      "usage: %s [--inputs X.npz | --input NAME=F.npy]... [flags]\n"
-      "Runs the model '%s', compiled by Burin.\n"
-      "\n"
-      "  --inputs X.npz         inputs by name, as numpy.savez writes them\n"
-      "  --input NAME=F.npy     one input, as numpy.save writes it; may be repeated\n"
-      "  --outputs Y.npz        where to write the outputs; without it a summary is printed\n"
-      "  --expect Z.npz         compare the outputs with these; exit 1 if they differ\n"
-      "  --rtol R, --atol A     differs: |got - expected| > A + R * |expected|  (1e-3, 1e-5)\n"
-      "  --bench[=SECONDS]      time runs (1 s); the last line printed is JSON. Without inputs: made-up ones\n"
-      "  --profile[=F.json]     a line a layer: ms, share, GFLOP/s, share of the machine's peak; F.json: Chrome trace\n"
-      "  --threads N            threads to compute with (1)\n"
-      "  --describe             inputs, outputs, memory, variants and how the model was made\n"
-      "  --version, --help\n"
-      "\n"
-      "examples:\n"
-      "  %s --describe\n"
-      "  %s --inputs in.npz --outputs out.npz\n"
-      "  %s --input '%s=picture.npy' --expect reference.npz --rtol 1e-4\n"
-      "  %s --bench=2 --threads 2\n"
-      "  %s --inputs in.npz --profile=trace.json\n",
-      name, model->name, name, name, name, input, name, name);
+  printf("usage: %s [--inputs X.npz | --input NAME=F.npy]... [flags]\n"
+         "Runs the model '%s', compiled by Burin.\n"
+         "\n"
+         "  --inputs X.npz         inputs by name, as numpy.savez writes them\n"
+         "  --input NAME=F.npy     one input, as numpy.save writes it; may be repeated\n"
+         "  --outputs Y.npz        where to write the outputs; without it a summary is printed\n"
+         "  --expect Z.npz         compare the outputs with these; exit 1 if they differ\n"
+         "  --rtol R, --atol A     differs: |got - expected| > A + R * |expected|  (1e-3, 1e-5)\n"
+         "  --bench[=SECONDS]      time runs (1 s); the last line printed is JSON. Without inputs: made-up ones\n"
+         "  --profile[=F.json]     a line a layer: ms, GFLOP/s, GB/s, share of what the machine can do, measured; "
+         "F.json: a\n"
+         "                         Chrome trace with the same numbers, - for standard output\n"
+         "  --profile-layer N      the same of layer N alone\n"
+         "  --threads N            threads to compute with (1)\n"
+         "  --self-test            does this machine compute what it should? (of programs compiled with --self-test)\n"
+         "  --describe             inputs, outputs, memory, variants and how the model was made\n"
+         "  --version, --help\n"
+         "\n"
+         "examples:\n"
+         "  %s --describe\n"
+         "  %s --inputs in.npz --outputs out.npz\n"
+         "  %s --input '%s=picture.npy' --expect reference.npz --rtol 1e-4\n"
+         "  %s --bench=2 --threads 2\n"
+         "  %s --inputs in.npz --profile=trace.json\n",
+         name, model->name, name, name, name, input, name, name);
 }

@@ -5,12 +5,16 @@
 #include "burin/runtime.h"
 #include "runtime/hosted/array.h"
 #include "runtime/hosted/pool.h"
+#include "runtime/hosted/roofline.h"
+
+#include <stdio.h>
 
 typedef struct burin_cli_options {
   const char *outputs, *expect, *profile_path;
   double rtol, atol, bench_seconds;
   int bench, profile, threads;
-  int describe, version, help;
+  int64_t profile_layer; /* the only one to print; -1: all */
+  int describe, version, help, self_test;
 } burin_cli_options;
 
 /* One invocation. */
@@ -25,6 +29,9 @@ typedef struct burin_cli {
   uint64_t arena_bytes;         /* for these inputs */
   burin_context context;
   burin_pool *pool;
+  burin_model decoded; /* of a model with coded weights: `model` points here once `weights` holds them */
+  void *weights;
+  double decode_ms;
 } burin_cli;
 
 /* cli_data.c: tensors in and out. All return 0, or -1 with the error written. */
@@ -40,8 +47,21 @@ int burin_cli_run_once(burin_cli *cli, burin_error *error);
 /* cli_bench.c and cli_profile.c: print to stdout. */
 int burin_cli_bench(burin_cli *cli, burin_error *error);
 int burin_cli_profile(burin_cli *cli, burin_error *error);
+/* What a profile knows. Arrays have an entry a layer; times of the last run are in microseconds from its begin, -1 for
+ * layers that it left out. */
+typedef struct burin_measured {
+  burin_roofline roofline;
+  size_t runs;
+  double run_ms, *layer_ms; /* medians */
+  double last_run, *last_begin, *last_time;
+} burin_measured;
+/* trace.c: the last run as a Chrome trace (chrome://tracing, ui.perfetto.dev), with the medians beside. */
+void burin_cli_write_trace(const burin_cli *cli, const burin_measured *measured, FILE *stream);
 /* Sorts. */
 double burin_cli_median(double *values, size_t count);
+
+/* cli_selftest.c */
+int burin_cli_self_test(burin_cli *cli, burin_error *error);
 
 /* cli_describe.c */
 void burin_cli_describe(const burin_cli *cli);

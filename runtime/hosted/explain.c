@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the driver said; there only where the model calls a device. */
+__attribute__((weak)) const char *burin_cuda_error(void);
+
 /* The input before `tensor` that gave the symbol `name` its size; -1 if none did. */
 static int64_t input_with(const burin_model *model, uint32_t tensor, const char *name, int32_t *dim) {
   for (uint32_t i = 0; i < tensor && i < model->num_inputs; ++i)
@@ -25,6 +28,8 @@ const char *burin_explain(char *buffer, size_t size, const burin_model *model, c
   if (index < 0 && status == BURIN_ERROR_SHAPE && model->flags & BURIN_HAS_FREE_DIMS)
     snprintf(buffer, size,
              "the shapes of the inputs do not fit one another, or some value in them does not fit a shape");
+  else if (status == BURIN_ERROR_CALL && burin_cuda_error && *burin_cuda_error())
+    snprintf(buffer, size, "%s", burin_cuda_error());
   else
     snprintf(buffer, size, "%s", burin_status_text(status));
   if (index < 0 || index >= (int64_t)model->num_inputs + model->num_outputs)

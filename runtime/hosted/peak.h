@@ -1,4 +1,4 @@
-/* The machine's float32 arithmetic peak, measured: what a profile holds a layer against. */
+/* The machine's arithmetic peaks, measured: what a profile holds a layer against. */
 #ifndef BURIN_RUNTIME_HOSTED_PEAK_H
 #define BURIN_RUNTIME_HOSTED_PEAK_H
 
@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/* Operations (an fma counts two) a second of `threads` threads together, run through `parallel` (NULL: the caller
- * alone), with the widest vectors of the CPU. Takes about 20 ms. */
-double burin_peak_flops(const burin_parallel *parallel, int threads);
+/* Operations (a multiplication and an addition count two) a second on BURIN_FLOAT or BURIN_INT8 of `threads` threads
+ * together, run through `parallel` (NULL: the caller alone), with the widest vectors of the CPU. Takes about 20 ms. */
+double burin_peak_operations(int32_t dtype, const burin_parallel *parallel, int threads);
 
 #ifdef __cplusplus
 }

@@ -58,11 +58,18 @@ static void pause_briefly(void) {
 #endif
 }
 
-/* One step of waiting that began at `begin`; 0 when it is time to sleep. */
-static int wait_a_little(uint64_t begin) {
-  for (int i = 0; i < 16; ++i)
-    pause_briefly();
-  uint64_t waited = burin_clock() - begin;
+typedef struct wait {
+  uint64_t begin;
+  unsigned looks;
+} wait;
+
+/* One step of waiting; 0 when it is time to sleep. Short, because a loop may be of a few microseconds; the clock is
+ * read now and then only. */
+static int wait_a_little(wait *w) {
+  pause_briefly();
+  if (++w->looks % 16)
+    return 1;
+  uint64_t waited = burin_clock() - w->begin;
   if (waited > SPIN)
     sched_yield();
   return waited < OFFER;
@@ -86,12 +93,13 @@ static void take_indices(burin_pool *pool, int own) {
 
 /* Waits for a loop other than number `seen` and gives the state then. */
 static uint64_t next_loop(burin_pool *pool, uint64_t seen) {
-  uint64_t state, begin = burin_clock();
+  uint64_t state;
+  wait spinning = {burin_clock(), 0};
   do {
     state = atomic_load_explicit(&pool->state, memory_order_acquire);
     if (state / NEXT_LOOP != seen)
       return state;
-  } while (wait_a_little(begin) && !atomic_load_explicit(&pool->stop, memory_order_relaxed));
+  } while (wait_a_little(&spinning) && !atomic_load_explicit(&pool->stop, memory_order_relaxed));
   pthread_mutex_lock(&pool->mutex);
   /* In one order with the caller's new state and look at `sleepers`: one of the two sees the other. */
   atomic_fetch_add(&pool->sleepers, 1);
@@ -130,11 +138,12 @@ static void *work(void *argument) {
 }
 
 static void close_loop(burin_pool *pool) {
-  uint64_t state = atomic_fetch_and_explicit(&pool->state, ~(uint64_t)OPEN, memory_order_acquire), begin = 0;
+  uint64_t state = atomic_fetch_and_explicit(&pool->state, ~(uint64_t)OPEN, memory_order_acquire);
+  wait spinning = {0, 0};
   while ((state & INSIDE) != 0) {
-    if (!begin)
-      begin = burin_clock();
-    if (!wait_a_little(begin))
+    if (!spinning.begin)
+      spinning.begin = burin_clock();
+    if (!wait_a_little(&spinning))
       break;
     state = atomic_load_explicit(&pool->state, memory_order_acquire);
   }

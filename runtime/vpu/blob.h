@@ -16,7 +16,7 @@
  *      104   8  bytes of main memory that tasks share
  *      112   4  bytes of CMX     116  4  shaves    120  4  CMX slices    124  4  threads
  *      128   4  name of the unit (string)          132  4  name of the model (string)
- *      136   4  manifest, JSON (string)            140  4  0
+ *      136   4  manifest, JSON (string)            140  4  clock in MHz, that the tasks' cycles are of; 0: unknown
  *      144      tensors, tasks, views, steps, strings, constants
  *
  * Three queues work side by side, each in the order of the records: transfers, the convolution engine, the shaves. A
@@ -45,7 +45,7 @@ typedef struct burin_vpu_header {
   uint64_t tensors, tasks, views, steps, strings, constants;
   uint64_t constants_bytes, ddr_bytes;
   uint32_t cmx_bytes, shaves, slices, threads;
-  uint32_t unit, name, manifest, reserved;
+  uint32_t unit, name, manifest, megahertz;
 } burin_vpu_header;
 
 /* What a caller passes, row-major. */
@@ -85,7 +85,13 @@ typedef enum burin_vpu_kind {
   BURIN_VPU_TASK_KINDS
 } burin_vpu_kind;
 
-enum { BURIN_VPU_HAS_SCALE = 1, BURIN_VPU_HAS_BIAS = 2, BURIN_VPU_HAS_SLOPE = 4, BURIN_VPU_COUNT_PADDING = 8 };
+enum {
+  BURIN_VPU_HAS_SCALE = 1,
+  BURIN_VPU_HAS_BIAS = 2,
+  BURIN_VPU_HAS_SLOPE = 4,
+  BURIN_VPU_COUNT_PADDING = 8,
+  BURIN_VPU_HALF_SUMS = 16 /* of convolutions: each product and each addition is rounded to half */
+};
 enum { BURIN_VPU_POOL_MAX = 0, BURIN_VPU_POOL_AVERAGE = 1, BURIN_VPU_POOL_SUM = 2 };
 
 /* One record. Engine: y = min(max(leaky(sum * scale + bias), low), high), all of it in f32, rounded once; leaky(v) is v

@@ -118,6 +118,14 @@ FAST static void tap(float *restrict sums, const float *restrict x, const float 
     sums[j] = s[j];
 }
 
+/* The same with every product and every sum rounded to half. */
+FAST static void tap_of_halves(float *restrict sums, const float *restrict x, const float *restrict w,
+                               uint64_t channels, uint64_t width, uint64_t count) {
+  for (uint64_t c = 0; c < channels; ++c, w += width)
+    for (uint64_t j = 0; j < count; ++j)
+      sums[j] = burin_round_half(sums[j] + burin_round_half(x[c] * w[j]));
+}
+
 static int inside(int64_t at, uint32_t size) { return at >= 0 && at < (int64_t)size; }
 
 void burin_vpu_run_conv(const burin_vpu_machine *machine, const burin_vpu_task *task) {
@@ -144,7 +152,9 @@ void burin_vpu_run_conv(const burin_vpu_machine *machine, const burin_vpu_task *
                     s.input + ((n * in[1] + (uint64_t)iy) * in[2] + (uint64_t)ix) * in[3] + g * channels;
                 const float *w =
                     s.filter + ((k[0] == 1 ? 0 : n) * taps + (uint64_t)ky * k[2] + kx) * channels * s.width + column;
-                if (column + BLOCK <= s.width) {
+                if (task->flags & BURIN_VPU_HALF_SUMS) {
+                  tap_of_halves(sums, point, w, channels, s.width, count);
+                } else if (column + BLOCK <= s.width) {
                   tap(sums, point, w, channels, s.width);
                 } else {
                   for (uint64_t c = 0; c < channels; ++c)
@@ -155,6 +165,12 @@ void burin_vpu_run_conv(const burin_vpu_machine *machine, const burin_vpu_task *
             }
             finish(machine, task, &s, n, y, x, (uint32_t)column, (uint32_t)count, sums);
           }
+}
+
+FAST static void multiply_halves(float *restrict sums, const float *restrict x, const float *restrict w,
+                                 uint64_t count) {
+  for (uint64_t c = 0; c < count; ++c)
+    sums[c] = burin_round_half(sums[c] + burin_round_half(x[c] * w[c]));
 }
 
 FAST static void multiply(float *restrict sums, const float *restrict x, const float *restrict w, uint64_t count) {
@@ -179,9 +195,11 @@ void burin_vpu_run_depthwise(const burin_vpu_machine *machine, const burin_vpu_t
               continue;
             for (uint32_t kx = 0; kx < k[2]; ++kx) {
               int64_t ix = (int64_t)(x * task->strides[1] + (uint64_t)kx * task->dilations[1]) - task->pads[1];
-              if (inside(ix, in[2]))
-                multiply(sums, s.input + ((n * in[1] + (uint64_t)iy) * in[2] + (uint64_t)ix) * in[3] + c,
-                         s.filter + ((uint64_t)ky * k[2] + kx) * s.width + c, count);
+              if (!inside(ix, in[2]))
+                continue;
+              const float *point = s.input + ((n * in[1] + (uint64_t)iy) * in[2] + (uint64_t)ix) * in[3] + c;
+              const float *w = s.filter + ((uint64_t)ky * k[2] + kx) * s.width + c;
+              (task->flags & BURIN_VPU_HALF_SUMS ? multiply_halves : multiply)(sums, point, w, count);
             }
           }
           finish(machine, task, &s, n, y, x, c, count, sums);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BURIN_VPU_MAX_TENSORS = 4096 }; /* inputs, and outputs, that a run has room for on its stack */
+
 typedef struct loaded {
   burin_vpu_blob blob;
   burin_model model;
@@ -41,8 +43,8 @@ static int32_t run(const burin_tensor *inputs, burin_tensor *outputs, void *aren
                    const burin_context *context) {
   const loaded *self = weights;
   const burin_vpu_header *h = self->blob.header;
-  const void *in[256];
-  void *out[256];
+  const void *in[BURIN_VPU_MAX_TENSORS];
+  void *out[BURIN_VPU_MAX_TENSORS];
   for (uint32_t i = 0; i < h->num_inputs; ++i)
     in[i] = inputs[i].data;
   for (uint32_t i = 0; i < h->num_outputs; ++i)
@@ -129,8 +131,8 @@ const burin_model *burin_vpu_model(const void *bytes, uint64_t size, const char 
   memset(self, 0, sizeof *self);
   const char *fault = burin_vpu_open(bytes, size, &self->blob);
   const burin_vpu_header *h = self->blob.header;
-  if (!fault && (h->num_inputs > 256 || h->num_outputs > 256))
-    fault = "it has more than 256 inputs or outputs";
+  if (!fault && (h->num_inputs > BURIN_VPU_MAX_TENSORS || h->num_outputs > BURIN_VPU_MAX_TENSORS))
+    fault = "it has more than 4096 inputs or outputs";
   if (fault) {
     burin_fail(error, "%s: %s", name, fault);
     free(self);
@@ -195,6 +197,63 @@ const burin_model *burin_vpu_load(const char *path, burin_error *error) {
   return model;
 }
 
+/* The queues as barriers let them run, in modelled cycles: when the last task ends, how long each queue works, and, of
+ * each layer, when it begins and ends. */
+typedef struct timeline {
+  uint64_t end, busy[BURIN_VPU_QUEUES];
+  uint64_t *first, *last; /* by layer */
+} timeline;
+
+static int follow(const loaded *self, timeline *t) {
+  const burin_vpu_header *h = self->blob.header;
+  uint64_t layers = self->model.num_layers + 1, now[BURIN_VPU_QUEUES] = {0};
+  uint32_t counts[BURIN_VPU_QUEUES] = {0};
+  uint64_t *ends = calloc((uint64_t)h->num_tasks * BURIN_VPU_QUEUES + 2 * layers, sizeof *ends);
+  if (!ends)
+    return -1;
+  t->first = ends + (uint64_t)h->num_tasks * BURIN_VPU_QUEUES;
+  t->last = t->first + layers;
+  for (uint32_t i = 0; i < h->num_tasks; ++i) {
+    const burin_vpu_task *task = &self->blob.tasks[i];
+    uint32_t q = task->queue;
+    if (task->kind == BURIN_VPU_TASK_BARRIER) {
+      for (uint32_t other = 0; other < BURIN_VPU_QUEUES; ++other)
+        if (task->waits[other] && ends[(uint64_t)other * h->num_tasks + task->waits[other] - 1] > now[q])
+          now[q] = ends[(uint64_t)other * h->num_tasks + task->waits[other] - 1];
+      continue;
+    }
+    uint64_t start = now[q];
+    if (t->last[task->layer] == 0 || start < t->first[task->layer])
+      t->first[task->layer] = start;
+    now[q] += task->cycles;
+    t->busy[q] += task->cycles;
+    ends[(uint64_t)q * h->num_tasks + counts[q]++] = now[q];
+    if (now[q] > t->last[task->layer])
+      t->last[task->layer] = now[q];
+    if (now[q] > t->end)
+      t->end = now[q];
+  }
+  t->first = memmove(ends, t->first, 2 * layers * sizeof *ends);
+  t->last = t->first + layers;
+  return 0;
+}
+
+static void describe_times(const loaded *self) {
+  timeline t = {0};
+  double clock = self->blob.header->megahertz * 1e3;
+  if (clock == 0 || follow(self, &t))
+    return;
+  printf("modelled: %.3f ms a frame at %" PRIu32 " MHz; busy: transfers %.3f ms, engine %.3f ms, shaves %.3f ms\n",
+         (double)t.end / clock, self->blob.header->megahertz, (double)t.busy[0] / clock, (double)t.busy[1] / clock,
+         (double)t.busy[2] / clock);
+  printf("%10s %10s %12s  layer\n", "from ms", "to ms", "cycles");
+  for (uint32_t i = 0; i < self->model.num_layers; ++i)
+    if (t.last[i])
+      printf("%10.3f %10.3f %12" PRIu64 "  %s %s\n", (double)t.first[i] / clock, (double)t.last[i] / clock,
+             t.last[i] - t.first[i], self->layers[i].kind, self->layers[i].name);
+  free(t.first);
+}
+
 void burin_vpu_describe(const burin_model *model) {
   const loaded *self = model->weights;
   const burin_vpu_header *h = self->blob.header;
@@ -213,4 +272,5 @@ void burin_vpu_describe(const burin_model *model) {
       printf(", %s %" PRIu32, kind_name(&t), kinds[k]);
     }
   printf("\n");
+  describe_times(self);
 }

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Image stages beside OpenCV on one thread: the same steps on the same frames, interleaved, frames rotated so that none is in a near cache.
 
-usage: image.py [--bin DIR] [--target T]... [--rounds N]
+usage: image.py [--bin DIR] [--target T]... [--rounds N] [--network MODEL.onnx]
 A line a case and target: the least and the median time of both, their ratio (of the least), the largest difference of the results.
-Needs opencv-python-headless, which nothing else in the tree does.
+--network: instead, a network of one 3-channel image ((x - 127) / 128) behind an NV12 frame of 1920x1080, in one program, beside OpenCV and then the
+faster of ONNX Runtime and OpenVINO; the time of each part, the program's size and what it calls from outside.
+Needs opencv-python-headless, which nothing else in the tree does, and for --network onnxruntime and openvino.
 """
 import argparse
 import ctypes
@@ -39,13 +41,74 @@ CASES = [(Case("nv12 1920x1080 -> 320x240 f32 planes", "NV12", (1920, 1080), (32
          (Case("bgr 1280x720 -> 416x416 letterbox i8", "BGR", (1280, 720), (416, 416), type="i8", planar=False, fit="letterbox", mean=(128.0,), pad=114), (720, 1280, 3), bgr_letterbox)]
 
 
+def library_of(a, folder, model, flags, target):
+    path = os.path.join(folder, f"lib{len(os.listdir(folder))}.so")
+    subprocess.run([os.path.join(a.bin, "burin-compile"), model, *flags, "--emit=shared", "--name=net", "-o", path, f"--target={target}"], check=True)
+    return path
+
+
+def network(a):
+    import onnx
+    import onnxruntime
+    import openvino
+    graph = onnx.load(a.network).graph
+    weights = {w.name for w in graph.initializer}
+    info = next(i for i in graph.input if i.name not in weights)
+    dims = [d.dim_value or 1 for d in info.type.tensor_type.shape.dim]
+    height, width = dims[2:]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(a.network, options, providers=["CPUExecutionProvider"])
+    core = openvino.Core()
+    core.set_property("CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(a.network, "CPU").create_infer_request()
+    random = np.random.RandomState(0)
+    frames = [cv2.GaussianBlur(random.randint(0, 256, (1620, 1920)).astype(np.uint8), (0, 0), 3) for _ in range(FRAMES)]
+    shape = "x".join(map(str, dims))
+    with tempfile.TemporaryDirectory() as folder:
+        target = (a.target or ["host"])[0]
+        whole = library_of(a, folder, a.network, [f"--shape={info.name}={shape}", "--image-input", f"{info.name}=NV12:1920x1080", "--mean=127", "--scale=128"], target)
+        alone = library_of(a, folder, a.network, [f"--shape={info.name}={shape}"], target)
+        outputs = [np.zeros(o.shape, np.float32) for o in session.run(None, {info.name: np.zeros(dims, np.float32)})]
+        arena = np.zeros((1 << 26) + 64, np.uint8)
+        pointers = [ctypes.c_void_p(o.ctypes.data) for o in outputs] + [ctypes.c_void_p((arena.ctypes.data + 63) // 64 * 64)]
+        calls = [ctypes.CDLL(path).net_run for path in (whole, alone)]
+
+        def peer_image(frame):
+            small = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_NV12), (width, height))
+            return cv2.dnn.blobFromImage(small, 1 / 128.0, (width, height), (127, 127, 127), swapRB=False)
+
+        blob = peer_image(frames[0])
+        steps = {"frame to results, Burin": lambda f: calls[0](ctypes.c_void_p(f.ctypes.data), *pointers), "network alone, Burin": lambda f: calls[1](ctypes.c_void_p(blob.ctypes.data), *pointers),
+                 "OpenCV": peer_image, "ONNX Runtime": lambda f: session.run(None, {info.name: blob}), "OpenVINO": lambda f: compiled.infer({info.name: blob})}
+        times = {name: [] for name in steps}
+        for i in range(a.rounds):
+            for j, (name, step) in enumerate(steps.items()):
+                begin = time.perf_counter()
+                step(frames[(i + 3 * j) % FRAMES])
+                times[name].append((time.perf_counter() - begin) * 1e3)
+        calls[0](ctypes.c_void_p(frames[1].ctypes.data), *pointers)
+        worst = max(np.abs(o - w).max() for o, w in zip(outputs, session.run(None, {info.name: peer_image(frames[1])})))
+        called = subprocess.run(["nm", "-D", "-u", whole], capture_output=True, text=True).stdout.split()
+        median = {name: np.median(t) for name, t in times.items()}
+        for name, t in median.items():
+            print(f"  {name:26s} {t:.3f} ms")
+        theirs = median["OpenCV"] + min(median["ONNX Runtime"], median["OpenVINO"])
+        print(f"  image stage alone          {median['frame to results, Burin'] - median['network alone, Burin']:.3f} ms\n  OpenCV and the faster peer {theirs:.3f} ms, ratio {median['frame to results, Burin'] / theirs:.2f}")
+        print(f"  library {os.path.getsize(whole)} bytes, without the stage {os.path.getsize(alone)}; calls {', '.join(c for c in called if c not in 'Uw')}; largest difference {worst:.3g}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=os.path.join(os.environ.get("BURIN_BUILD", os.path.join(ROOT, "build")), "bin"))
     parser.add_argument("--target", action="append")
     parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--network")
     a = parser.parse_args()
     cv2.setNumThreads(1)
+    if a.network:
+        return network(a)
     for case, dims, peer in CASES:
         for target in a.target or ["host", "x86-64-v3"]:
             with tempfile.TemporaryDirectory() as folder:

@@ -117,7 +117,8 @@ def agree(name, got, want):
 
 def linux(compiler, target, name, flags, folder):
     program = os.path.join(folder, "program")
-    call([*compiler, "-o", program, "--emit=exe", *flags])
+    call([*compiler, "-o", program, "--emit=exe", "--self-test", *flags])
+    call([*emulator(target)[0], program, "--self-test"])
     x, y = os.path.join(folder, "x.npz"), os.path.join(folder, "y.npz")
 
     def once(feed, want):

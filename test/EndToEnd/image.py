@@ -24,14 +24,15 @@ PIXEL = {"RGB": 3, "BGR": 3, "RGBA": 4, "YUYV": 2}
 
 class Case:
     def __init__(self, name, fmt, frame, size, channels=3, type="f32", planar=True, stride=0, matrix="601", range="limited", region=None, fit="stretch", resize="linear", bgr=False,
-                 mean=(0.0,), scale=(1.0,), pad=0.0):
+                 mean=(0.0,), scale=(1.0,), pad=0.0, turns=(), quantize=None):
         self.__dict__.update({k: v for k, v in locals().items() if k != "self"})
         self.stride = stride or frame[0] * PIXEL.get(fmt, 1)
         self.rows = frame[1] * 3 // 2 if fmt in ("NV12", "I420") else frame[1]
         self.region = region or (0, 0, *frame)
 
     def flags(self):
-        text = f"x={self.fmt}:{self.frame[0]}x{self.frame[1]}:stride={self.stride}:matrix={self.matrix}:range={self.range}:region={self.region[2]}x{self.region[3]}+{self.region[0]}+{self.region[1]}"
+        turns = "".join(f":{'flip' if t in ('horizontal', 'vertical') else 'rotate'}={t}" for t in self.turns)
+        text = f"x={self.fmt}:{self.frame[0]}x{self.frame[1]}:stride={self.stride}:matrix={self.matrix}:range={self.range}:region={self.region[2]}x{self.region[3]}+{self.region[0]}+{self.region[1]}{turns}"
         flags = ["--image-input", text, "--fit", self.fit, "--resize-mode", self.resize, "--pad-value", str(self.pad), "--layout", "NCHW" if self.planar else "NHWC"]
         join = lambda values: ",".join(str(v) for v in values)
         return flags + [f"--mean={join(self.mean)}", f"--scale={join(self.scale)}"] + (["--reverse-channels"] if self.bgr else [])
@@ -39,8 +40,12 @@ class Case:
     def network(self, path):
         w, h = self.size
         shape = [1, self.channels, h, w] if self.planar else [1, h, w, self.channels]
-        info = lambda name: helper.make_tensor_value_info(name, TYPES[self.type][0], shape)
+        info = lambda name, type=self.type: helper.make_tensor_value_info(name, TYPES[type][0], shape)
         graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [info("x")], [info("y")])
+        if self.quantize:
+            step, zero = self.quantize
+            constants = [helper.make_tensor("step", TensorProto.FLOAT, [], [step]), helper.make_tensor("zero", TYPES[self.type][0], [], [zero])]
+            graph = helper.make_graph([helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["y"])], "g", [info("x", "f32")], [info("y")], constants)
         save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]), path)
         return shape
 
@@ -98,6 +103,9 @@ def matrix(mode, n, m):
 def reference(case, frame):
     x, y, w, h = case.region
     image = decode(case, frame)[:, y:y + h, x:x + w]
+    for turn in case.turns:
+        image = np.rot90(image, -turn // 90, (1, 2)) if isinstance(turn, int) else image[:, :, ::-1] if turn == "horizontal" else image[:, ::-1]
+    h, w = image.shape[1:]
     size, resized, offset = case.size, list(case.size), [0, 0]
     if case.fit != "stretch":
         factor = (min if case.fit == "letterbox" else max)(size[0] / w, size[1] / h)
@@ -112,6 +120,8 @@ def reference(case, frame):
     out = out[::-1] if case.bgr else out
     column = lambda values: np.array(values, np.float64).reshape(-1, 1, 1)
     out = (out - column(case.mean)) / column(case.scale)
+    if case.quantize:
+        out = out / case.quantize[0] + case.quantize[1]
     if case.type in ("u8", "i8"):
         limits = np.iinfo(TYPES[case.type][1])
         out = np.clip(np.round(out), limits.min, limits.max)
@@ -142,6 +152,12 @@ def cases():
     for mode in ("nearest", "linear", "cubic", "area"):
         found.append(Case(f"rgb_{mode}", "RGB", (70, 50), (21, 17), resize=mode, scale=(50.0, 60.0, 70.0)))
         found.append(Case(f"nv12_region_{mode}", "NV12", (72, 48), (18, 12), resize=mode, region=(5, 3, 60, 40), fit="crop", type="i8", mean=(128.0,)))
+    for i, turns in enumerate([(90,), (180,), (270,), ("horizontal",), ("vertical",), (90, "horizontal"), ("horizontal", 90), (270, "vertical")]):
+        found.append(Case("nv12_" + "_".join(map(str, turns)), "NV12", (64, 36), (19, 23), turns=turns, fit="letterbox" if i % 2 else "crop", pad=9, type="u8" if i % 3 == 0 else "f32", planar=i % 2 == 0,
+                          resize=("linear", "area", "cubic", "nearest")[i % 4], region=(4, 2, 50, 30)))
+    found += [Case("rgb_90", "RGB", (50, 40), (40, 50), turns=(90,)), Case("rgb_even_180", "RGB", (64, 36), (16, 9), turns=(180,), mean=(3.0, 2.0, 1.0)),
+              Case("network_i8", "NV12", (64, 36), (32, 18), type="i8", mean=(127.0,), scale=(128.0,), quantize=(1 / 128, -3)),
+              Case("network_u8", "RGB", (30, 20), (30, 20), type="u8", planar=False, scale=(255.0, 250.0, 240.0), quantize=(1 / 255, 0))]
     return found + [Case("gray_f16", "GRAY", (31, 17), (31, 17), channels=1, type="f16", scale=(255.0,)),
                     Case("nv12_gray", "NV12", (32, 18), (9, 7), channels=1, resize="area"),
                     Case("rgb_to_one", "RGB", (3, 2), (1, 1)), Case("rgb_from_one", "RGB", (1, 1), (5, 3)),

@@ -66,6 +66,7 @@ def text(array):
 class Case:
     def __init__(self, rng):
         self.rng, self.globals, self.body, self.inputs = rng, [], [], {}
+        self.strict = rng.random() < 0.3  # sums of halves
 
     def constant(self, array):
         name = f"@c{len(self.globals)}"
@@ -87,6 +88,11 @@ class Case:
 
 def memref(shape):
     return f'memref<{"x".join(map(str, shape))}xf16>'
+
+
+def add(case, acc, product):
+    """acc + product, as the case's accumulator does it."""
+    return half(acc + half(product)) if case.strict else acc + product
 
 
 def post(case, channels, acc):
@@ -176,13 +182,13 @@ def image_case(case, kind):
     acc = np.zeros(out, F)
     for ky, kx, part, good in patches(x, k, geometry):
         if depthwise:
-            acc = np.where(good, acc + part * weights[ky, kx], acc)
+            acc = np.where(good, add(case, acc, part * weights[ky, kx]), acc)
             continue
         per, made = c // groups, oc // groups
         for g in range(groups):
             to = slice(g * made, (g + 1) * made)
             for i in range(per):
-                acc[..., to] = np.where(good, acc[..., to] + part[..., g * per + i, None] * weights[ky, kx, i, to], acc[..., to])
+                acc[..., to] = np.where(good, add(case, acc[..., to], part[..., g * per + i, None] * weights[ky, kx, i, to]), acc[..., to])
     head, count, region, acc = post(case, oc, acc)
     maps = ", ".join(["affine_map<(a, b, c, d) -> (d)>"] * count)
     op = "nn.depthwise_conv" if depthwise else "nn.conv"
@@ -198,7 +204,7 @@ def matmul_case(case, _):
     case.inputs.update(x=x, z=z)
     acc = np.zeros((b, m, n), F)
     for i in range(k):
-        acc = acc + x[:, :, i, None].astype(F) * z[:, i, None, :].astype(F)
+        acc = add(case, acc, x[:, :, i, None].astype(F) * z[:, i, None, :].astype(F))
     head, count, region, acc = post(case, n, acc)
     maps = ", ".join(["affine_map<(a, b, c) -> (c)>"] * count)
     case.body.append(f"nn.matmul ins(%x, %z : {memref(x.shape)}, {memref(z.shape)}) {head} outs(%y : {memref((b, m, n))}) {{extra_maps = [{maps}]}} {region}")
@@ -267,7 +273,7 @@ def run(folder, number, rng):
         f.write(case.module(kind, memref(shape), shape))
     np.savez(base + ".npz", **case.inputs)
     shaves = int(rng.choice([1, 2, 8]))
-    for command in (["burin-compile", base + ".mlir", f"--target=myriad:shaves={shaves}", "-o", base + ".blob"],
+    for command in (["burin-compile", base + ".mlir", f"--target=myriad:shaves={shaves},acc={'f16' if case.strict else 'f32'}", "-o", base + ".blob"],
                     ["burin-run", base + ".blob", "--inputs", base + ".npz", "--outputs", base + ".out.npz"]):
         r = subprocess.run(command, capture_output=True, text=True)
         if r.returncode:

@@ -105,6 +105,16 @@ class Cli(unittest.TestCase):
             trace = json.load(f)
         names = [e["name"] for e in trace["traceEvents"]]
         self.assertEqual(names, ["process_name", "run", 'mul"1"', "reduce"])
+        profile, layers = trace["profile"], [e["args"] for e in trace["traceEvents"][2:]]
+        self.assertTrue(profile["roofline_ms"] > 0 and profile["gflops_peak"] > 0 and profile["gops_peak"] > 0)
+        self.assertEqual([b["bytes"] for b in profile["bandwidth"]], [16384])  # all that so small a model needs
+        self.assertEqual([layer["flops"] for layer in layers], [6, 6])
+        self.assertEqual({layer["bound"] for layer in layers}, {"memory"})
+        trace = json.loads(self.good("--bench=0", "--profile=-").rpartition('\n{"median_ms"')[0])
+        self.assertEqual(len(trace["traceEvents"]), 4)
+        one = self.good("--bench=0", "--profile-layer=1").splitlines()
+        self.assertEqual([line.split()[:2] for line in one[:-2]], [["layer", "kind"], ["1", "reduce"]])
+        self.refused("--profile-layer: there are layers 0 to 1, got 2", "--profile-layer", "2")
         self.assertIn("median of", self.good("--profile", "--bench=0", "--threads=2"))
         self.refused("cannot write", "--bench=0", "--profile=no/trace.json")
 
@@ -117,7 +127,7 @@ class Cli(unittest.TestCase):
             self.assertIn(text, out)
         self.assertIn("model 'fake'", self.good("--version"))
         out = self.good("--help")
-        for flag in "--inputs --input --outputs --expect --rtol --atol --bench --profile --threads --describe --version examples:".split():
+        for flag in "--inputs --input --outputs --expect --rtol --atol --bench --profile --profile-layer --threads --describe --version examples:".split():
             self.assertIn(flag, out)
         self.assertEqual(out, self.good("-h"))
 

@@ -1,6 +1,7 @@
 // burin-compile: a model becomes a program, a library or text. A thin main over the C API; what a flag means stands in
 // lib/Pipeline.
 #include "burin/Compiler.h"
+#include "lib/Pipeline/Plugins.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -18,6 +19,10 @@ examples:
   burin-compile net.onnx --target=aarch64 --shape input=1x3x224x224 -o net
   burin-compile net.onnx --input-type=u8 --layout=NHWC --mean=123.7,116.3,103.5 --scale=58.4,57.1,57.4 --append=softmax
   burin-compile llm.onnx --lora style.safetensors:0.8     an adapter merged into the weights; several add up
+  burin-compile net.onnx --target=myriad --check-fp16=x.npz --fix-fp16 -o net.blob
+                                                          is half precision enough on these inputs, layer by layer; what helps is done on request
+  burin-compile net.onnx --target=myriad --fallback=cpu [--cut=TENSOR,...] -o net
+                                                          one program: the emulated vision unit up to these tensors, this CPU from there on
   burin-compile net.onnx --stop-after=graph -o net.mlir   the optimized graph; with -o net.opt.onnx as ONNX
 
 options:
@@ -27,6 +32,20 @@ std::string size(double bytes) {
   if (bytes >= 1048576)
     return llvm::formatv("{0:f1} MiB", bytes / 1048576);
   return bytes >= 1024 ? llvm::formatv("{0:f1} KiB", bytes / 1024).str() : llvm::formatv("{0:f0} bytes", bytes).str();
+}
+
+// R of each tensor: bits as they are over bits as they are stored.
+void printCodedWeights(const llvm::json::Object &report, llvm::raw_ostream &out) {
+  out << llvm::formatv("\n  coded    {0}, R = {1:f2}", size(*report.getNumber("stored_weights_bytes")),
+                       *report.getNumber("weights_bytes") / *report.getNumber("stored_weights_bytes"));
+  for (const llvm::json::Value &value : *report.getArray("coded_weights")) {
+    const llvm::json::Object &weight = *value.getAsObject();
+    double raw = *weight.getNumber("raw_bits"), coded = *weight.getNumber("coded_bits");
+    out << llvm::formatv("\n    {0,-40} {1,10:f0} / {2,10:f0} bits, R = {3,6:f2}", *weight.getString("name"), raw,
+                         coded, raw / coded);
+    if (double values = *weight.getNumber("values"))
+      out << llvm::formatv(", {0:f0} values", values);
+  }
 }
 
 void printReport(const char *json) {
@@ -58,6 +77,8 @@ void printReport(const char *json) {
     out << llvm::formatv("\n  weights  {0}, before packing {1}", size(number("weights_bytes")), size(source));
     if (source > 0)
       out << llvm::formatv(" ({0:f3}x)", number("weights_bytes") / source);
+    if (!report.getArray("coded_weights")->empty())
+      printCodedWeights(report, out);
     out << llvm::formatv("\n  code     {0}\n", size(number("code_bytes")));
   }
   out << "  output   " << *report.getString("output");
@@ -89,6 +110,13 @@ int fail(const llvm::Twine &text) {
 } // namespace
 
 int main(int argc, char **argv) {
+  // What looks at a network before it becomes a blob, or takes it apart, stands in the Python package.
+  for (int i = 1; i < argc; ++i) {
+    llvm::StringRef flag = llvm::StringRef(argv[i]).split('=').first;
+    if (flag == "--check-fp16" || flag == "--fallback")
+      return fail(burin::runPythonModule(flag == "--fallback" ? "burin.fallback" : "burin.fp16",
+                                         llvm::ArrayRef<const char *>(argv + 1, argc - 1)));
+  }
   std::unique_ptr<burin_options, void (*)(burin_options *)> options(burin_options_create(), burin_options_destroy);
   if (burin_options_parse(options.get(), &argc, argv))
     return fail(burin_options_error(options.get()));

@@ -164,7 +164,11 @@ burin::CompiledModel burin::compileCached(burin_options *options, const std::str
   std::optional<Lock> lock;
   if (useCache) {
     lock.emplace(folder);
-    if (sys::fs::exists(path)) {
+    // What is kept tells nothing any more of how it was made.
+    bool tells = false;
+    for (const char *teller : {"report", "explain", "explain-layer"})
+      tells |= burin_options_has(options, teller);
+    if (!tells && sys::fs::exists(path)) {
       utimensat(AT_FDCWD, path.c_str(), nullptr, 0); // last use, for removeOldest
       result.path = std::string(path);
       return result;

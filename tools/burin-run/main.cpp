@@ -3,7 +3,9 @@
 // has (runtime/hosted/cli.h).
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
+#include "lib/Report/Report.h"
 #include "lib/Target/SharedFile.h"
+#include "lib/Target/Sign.h"
 #include "runtime/hosted/cli.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
@@ -48,9 +50,12 @@ data and measuring:
   --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
   --expect Z.npz            compare the outputs, with --rtol R and --atol A
   --bench[=SECONDS]         time it; the last line is JSON
-  --profile[=F.json]        a line a layer: time, GFLOP/s, share of this machine's measured peak
+  --profile[=F.json]        a line a layer: time, GFLOP/s, GB/s, share of this machine's measured roofline; F.json: Chrome trace,
+                            - for standard output; with --report=DIR also in the page
+  --profile-layer N         the same of one layer; --explain-layer N of a model shows both
   --threads N               threads to run on
   --describe                print inputs, outputs, sizes and provenance
+  --verify=PUBLIC.pem       run a program, library or blob only if FILE.sig is its signature by this key (burin-compile --sign)
   --cache-dir=DIR           where compiled models are kept; default $XDG_CACHE_HOME/burin/models
   --no-cache                compile, run and keep nothing
 
@@ -64,7 +69,7 @@ int fail(const Twine &text) {
 
 struct Arguments {
   const char *model = nullptr;
-  std::string cacheFolder;
+  std::string cacheFolder, verifyKey;
   bool useCache = true;
   std::vector<std::string> inputs, npz; // values of --input and --inputs
   llvm::SmallVector<char *> forwarded;  // for burin_cli_main, argv[0] first
@@ -73,7 +78,7 @@ struct Arguments {
 // Flags of the run-time command line whose value may be the next word.
 bool takesValue(StringRef flag) {
   return llvm::StringSwitch<bool>(flag)
-      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads"}, true)
+      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads", "--profile-layer"}, true)
       .Default(false);
 }
 
@@ -94,13 +99,13 @@ std::string parse(int argc, char **argv, Arguments &arguments) {
       arguments.useCache = false;
       continue;
     }
-    if (flag == "--cache-dir") {
+    if (flag == "--cache-dir" || flag == "--verify") {
       if (!word.contains('=')) {
         if (i + 1 == argc)
-          return "--cache-dir needs a value: DIR";
+          return (flag + " needs a value: " + (flag == "--verify" ? "PUBLIC.pem" : "DIR")).str();
         value = argv[++i];
       }
-      arguments.cacheFolder = value.str();
+      (flag == "--verify" ? arguments.verifyKey : arguments.cacheFolder) = value.str();
       continue;
     }
     arguments.forwarded.push_back(argv[i]);
@@ -169,16 +174,11 @@ int runBlob(const std::string &path, Arguments &arguments) {
 int compare(int argc, char **argv, StringRef with) {
   if (with != "onnxruntime")
     return fail("--compare: expected onnxruntime, got '" + with + "'");
-  const char *given = std::getenv("BURIN_PYTHON");
-  std::string python = given ? given : "python3", path = "PYTHONPATH=" + burin::pythonPath();
-  llvm::SmallVector<char *> words = {const_cast<char *>("env"), path.data(), python.data(), const_cast<char *>("-m"),
-                                     const_cast<char *>("burin.compare")};
+  llvm::SmallVector<const char *> words;
   for (int i = 1; i < argc; ++i)
     if (!StringRef(argv[i]).starts_with("--compare"))
       words.push_back(argv[i]);
-  words.push_back(nullptr);
-  execv("/usr/bin/env", words.data());
-  return fail(Twine("cannot run '") + python + "': " + std::strerror(errno));
+  return fail(burin::runPythonModule("burin.compare", words));
 }
 
 // A compiled program is run as it is; a library is loaded. Both carry everything they need.
@@ -224,7 +224,15 @@ int main(int argc, char **argv) {
   std::string model = arguments.model;
   if (!llvm::sys::fs::exists(model))
     return fail(model + ": no such file");
-  if (burin_vpu_is_blob(model.c_str()))
+  bool isBlob = burin_vpu_is_blob(model.c_str());
+  if (!arguments.verifyKey.empty()) {
+    if (!isBlob && !isElf(model))
+      return fail("--verify is of what burin-compile makes, and " + model + " is a model");
+    auto key = burin::Key::loadPublic(arguments.verifyKey);
+    if (llvm::Error error = key ? key->verify(model) : key.takeError())
+      return fail(toString(std::move(error)));
+  }
+  if (isBlob)
     return runBlob(model, arguments);
   if (isElf(model)) {
     llvm::SmallString<256> path;
@@ -244,6 +252,34 @@ int main(int argc, char **argv) {
   llvm::errs() << compiled.messages;
   if (compiled.path.empty())
     return 1;
+  std::string layer, profile;
+  if (const char *explained = burin_options_get(options.get(), "explain-layer")) {
+    layer = std::string("--profile-layer=") + explained;
+    arguments.forwarded.push_back(layer.data());
+  }
+  const char *report = burin_options_get(options.get(), "report");
+  if (!report)
+    return runLibrary(compiled.path, arguments);
+  // The page is there; what the run measures is added to it.
+  bool isTemporary = false;
+  for (char *&word : arguments.forwarded) {
+    if (StringRef(word) == "--profile") {
+      llvm::SmallString<128> path;
+      if (std::error_code error = llvm::sys::fs::createTemporaryFile("burin-profile", "json", path))
+        return fail("cannot make a temporary file: " + error.message());
+      profile = ("--profile=" + path).str();
+      word = profile.data();
+      isTemporary = true;
+    } else if (StringRef(word).starts_with("--profile=") && StringRef(word) != "--profile=-") {
+      profile = word;
+    }
+  }
   int status = runLibrary(compiled.path, arguments);
+  StringRef trace = StringRef(profile).split('=').second;
+  if (status == 0 && !profile.empty())
+    if (llvm::Error error = burin::addProfile(report, trace))
+      status = fail(toString(std::move(error)));
+  if (isTemporary)
+    llvm::sys::fs::remove(trace);
   return status;
 }

@@ -18,7 +18,7 @@
 // RUN: not burin-compile %s --target=myriad:shaves=9 -o %t.blob 2>&1 | FileCheck %s --check-prefix=SHARE
 // SHARE: 2 threads of 9 shaves and 9 CMX slices take 18 shaves and 18 slices; the unit has 16 shaves, 19 slices and at most 3 threads
 // RUN: not burin-compile %s --target=myriad:lanes=2 -o %t.blob 2>&1 | FileCheck %s --check-prefix=KEY
-// KEY: expected myriad[:shaves=N,cmx=N,threads=N], each at least 1, got 'lanes=2'
+// KEY: expected myriad[:shaves=N,cmx=N,threads=N], each at least 1, and acc=f32 or f16, got 'lanes=2'
 // RUN: not burin-compile %s --target=myriad --emit=exe -o %t 2>&1 | FileCheck %s --check-prefix=KIND
 // KIND: --emit=exe is of a processor; --target=myriad makes --emit=blob
 // RUN: not burin-compile %s --emit=blob -o %t 2>&1 | FileCheck %s --check-prefix=TARGET

@@ -2,8 +2,8 @@
 
 // Case shared: two additions that differ only in place are one kernel; each call is a layer; arena and weights are 64-byte aligned.
 // CHECK: module attributes {burin.layers = [
-// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "first"}
-// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "second+third"}
+// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "first", symbol = "kernel_elementwise_0", weight_bytes = 128 : i64}
+// CHECK-SAME: {bytes = 384 : i64, flops = 32 : i64, kind = "elementwise", name = "second+third", symbol = "kernel_elementwise_0", weight_bytes = 128 : i64}
 // CHECK-LABEL: func.func @main
 // CHECK-SAME: burin.num_inputs = 1
 // CHECK: call @kernel_elementwise_0(
@@ -107,6 +107,45 @@ module {
     %b = memref.view %arena[%c512][] : memref<1024xi8> to memref<8xf32>
     linalg.fill ins(%zero : f32) outs(%a : memref<16xf32>)
     linalg.fill ins(%zero : f32) outs(%b : memref<8xf32>)
+    return
+  }
+}
+
+// -----
+
+// Case around: the sides of a frame go into the kernel of the operation that writes what they surround, which names the layer; no two overlap. One that
+// also reads there keeps its own kernel.
+// CHECK: burin.layers = [{bytes = 640 : i64, flops = 0 : i64, kind = "copy", name = "inner", symbol = "kernel_copy_0"}
+// CHECK-SAME: kind = "fill"
+// CHECK-SAME: kind = "elementwise"
+// CHECK-LABEL: func.func private @kernel_copy_0
+// CHECK-SAME: memref<4x1x4xf32, strided<[24, 4, 1]>> {llvm.align = {{32|64}} : i64, llvm.noalias}
+// CHECK-SAME: memref<4x1x4xf32, strided<[24, 4, 1]>> {llvm.align = 16 : i64, llvm.noalias}
+// CHECK-SAME: memref<4x4x4xf32, strided<[24, 4, 1]>> {llvm.align = 16 : i64, llvm.noalias}
+// CHECK: linalg.fill
+// CHECK: linalg.fill
+// CHECK: memref.copy
+// CHECK-LABEL: func.func private @kernel_fill_1
+// CHECK-LABEL: func.func private @kernel_elementwise_2
+#w = affine_map<(y, x, c) -> (y, x, c)>
+module {
+  func.func @main(%in: memref<4x4x4xf32>, %arena: memref<1024xi8>, %weights: memref<256xi8>) {
+    %c0 = arith.constant 0 : index
+    %zero = arith.constant 0.0 : f32
+    %whole = memref.view %arena[%c0][] : memref<1024xi8> to memref<4x6x4xf32>
+    %left = memref.subview %whole[0, 0, 0] [4, 1, 4] [1, 1, 1] : memref<4x6x4xf32> to memref<4x1x4xf32, strided<[24, 4, 1]>>
+    %right = memref.subview %whole[0, 5, 0] [4, 1, 4] [1, 1, 1] : memref<4x6x4xf32> to memref<4x1x4xf32, strided<[24, 4, 1], offset: 20>>
+    %inner = memref.subview %whole[0, 1, 0] [4, 4, 4] [1, 1, 1] : memref<4x6x4xf32> to memref<4x4x4xf32, strided<[24, 4, 1], offset: 4>>
+    linalg.fill ins(%zero : f32) outs(%left : memref<4x1x4xf32, strided<[24, 4, 1]>>) loc("outer")
+    linalg.fill ins(%zero : f32) outs(%right : memref<4x1x4xf32, strided<[24, 4, 1], offset: 20>>) loc("outer")
+    memref.copy %in, %inner : memref<4x4x4xf32> to memref<4x4x4xf32, strided<[24, 4, 1], offset: 4>> loc("inner")
+    linalg.fill ins(%zero : f32) outs(%left : memref<4x1x4xf32, strided<[24, 4, 1]>>)
+    linalg.generic {indexing_maps = [#w, #w], iterator_types = ["parallel", "parallel", "parallel"]}
+        ins(%left : memref<4x1x4xf32, strided<[24, 4, 1]>>) outs(%right : memref<4x1x4xf32, strided<[24, 4, 1], offset: 20>>) {
+    ^bb0(%x: f32, %z: f32):
+      %s = math.exp %x : f32
+      linalg.yield %s : f32
+    }
     return
   }
 }

@@ -9,6 +9,7 @@
 // CHECK: call @private(%{{.*}}, %[[CONTEXT]])
 // CHECK: call @nested(%{{.*}}, %[[CONTEXT]])
 // CHECK: call @overlapping(%{{[0-9]+}}, %{{[0-9]+}}) :
+// CHECK: call @neighbours(%{{.*}}, %[[CONTEXT]])
 func.func @entry(%in: !llvm.ptr, %out: !llvm.ptr, %arena: !llvm.ptr, %weights: !llvm.ptr, %context: !llvm.ptr) -> i32 {
   %a = builtin.unrealized_conversion_cast %in : !llvm.ptr to memref<65536xf32>
   %b = builtin.unrealized_conversion_cast %arena : !llvm.ptr to memref<65536xf32>
@@ -17,6 +18,7 @@ func.func @entry(%in: !llvm.ptr, %out: !llvm.ptr, %arena: !llvm.ptr, %weights: !
   call @private(%a) : (memref<65536xf32>) -> ()
   call @nested(%a) : (memref<65536xf32>) -> ()
   call @overlapping(%a, %b) : (memref<65536xf32>, memref<65536xf32>) -> ()
+  call @neighbours(%a, %b) : (memref<65536xf32>, memref<65536xf32>) -> ()
   %ok = llvm.mlir.constant(0 : i32) : i32
   return %ok : i32
 }
@@ -128,6 +130,35 @@ func.func private @overlapping(%a: memref<65536xf32>, %b: memref<65536xf32>) {
     %y = vector.load %a[%i] : memref<65536xf32>, vector<16xf32>
     vector.store %y, %b[%i] : memref<65536xf32>, vector<16xf32>
   } {burin.parallel = 0 : i64}
+  return
+}
+
+// Case neighbours: loops of two operations that touch different memory share a fork; one that reads what they wrote waits.
+// CHECK-LABEL: func.func private @neighbours(
+// CHECK: constant @neighbours_part0
+// CHECK: llvm.call @burin_fork
+// CHECK: constant @neighbours_part1
+// CHECK: llvm.call @burin_fork
+// CHECK-NOT: burin_fork
+// CHECK-LABEL: func.func private @neighbours_part1
+// CHECK-LABEL: func.func private @neighbours_part0
+// CHECK: scf.for
+// CHECK: scf.for
+func.func private @neighbours(%a: memref<65536xf32> {llvm.noalias}, %b: memref<65536xf32> {llvm.noalias}) {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %n = arith.constant 65536 : index
+  %zero = arith.constant dense<0.0> : vector<16xf32>
+  scf.for %i = %c0 to %n step %c16 {
+    vector.store %zero, %a[%i] : memref<65536xf32>, vector<16xf32>
+  } {burin.parallel = 0 : i64}
+  scf.for %i = %c0 to %n step %c16 {
+    vector.store %zero, %b[%i] : memref<65536xf32>, vector<16xf32>
+  } {burin.parallel = 1 : i64}
+  scf.for %i = %c0 to %n step %c16 {
+    %y = vector.load %a[%i] : memref<65536xf32>, vector<16xf32>
+    vector.store %y, %b[%i] : memref<65536xf32>, vector<16xf32>
+  } {burin.parallel = 2 : i64}
   return
 }
 

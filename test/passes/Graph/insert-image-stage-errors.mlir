@@ -14,7 +14,7 @@
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:region=8x8+60+0" 2>&1 | FileCheck %s --check-prefix=REGION
 // REGION: expected a region WxH+X+Y inside the frame of 64x48, got '8x8+60+0'
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48:gamma=2" 2>&1 | FileCheck %s --check-prefix=KEY
-// KEY: expected stride=N, matrix=601|709, range=limited|full or region=WxH+X+Y, got 'gamma=2'
+// KEY: expected stride=N, matrix=601|709, range=limited|full, region=WxH+X+Y, rotate=90|180|270 or flip=horizontal|vertical, got 'gamma=2'
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48 scale=1,2" 2>&1 | FileCheck %s --check-prefix=SCALE
 // SCALE: expected 1 value or one a channel (3) of mean and scale, no scale of 0
 // RUN: not burin-opt %s --graph-insert-image-stage="inputs=x=RGB:64x48 layout=NHWC" 2>&1 | FileCheck %s --check-prefix=LAYOUT

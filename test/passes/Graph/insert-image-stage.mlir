@@ -2,10 +2,10 @@
 // RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=BGR:64x48:region=40x40+8+4 fit=crop resize-mode=area reverse-channels" | FileCheck %s --check-prefix=CROP
 
 // CHECK: burin.image_stages = {image_stage_0 = {
-// CHECK-SAME: format = "NV12", frame = array<i64: 1920, 1080, 2048>, layout = "NCHW", matrix = "709", mean = array<f64: 1.270000e+02, 1.270000e+02, 1.270000e+02>, offset = array<i64: 0, 10>
+// CHECK-SAME: format = "NV12", frame = array<i64: 1920, 1080, 2048>, input = "x", layout = "NCHW", matrix = "709", mean = array<f64: 1.270000e+02, 1.270000e+02, 1.270000e+02>, offset = array<i64: 0, 10>
 // CHECK-SAME: order = "RGB", output = array<i64: 3, 56, 64>
 // CHECK-SAME: range = "limited", region = array<i64: 0, 0, 1920, 1080>, resize = "linear", resized = array<i64: 64, 36>
-// CHECK-SAME: scale = array<f64: 1.000000e+00, 2.000000e+00, 3.000000e+00>, type = "f32"
+// CHECK-SAME: scale = array<f64: 1.000000e+00, 2.000000e+00, 3.000000e+00>, turn = array<i64: 0, 0, 0>, type = "f32"
 // CHECK-LABEL: @main(%arg0: tensor<1620x2048xui8>
 // CHECK: %[[S:.*]] = onnx.Custom "burin" "ImageStage"(%arg0) {} : (tensor<1620x2048xui8>) -> tensor<1x3x56x64xf32>
 // CHECK-SAME: burin.callee = "image_stage_0"
@@ -24,7 +24,38 @@ func.func @main(%x: tensor<1x3x56x64xf32> {onnx.name = "x"}) -> (tensor<1x3x56x6
 // Channels last, as the dims say, and whole numbers.
 // CHECK: layout = "NHWC"
 // CHECK-SAME: type = "i8"
+// CHECK-LABEL: @main(
 // CROP: layout = "NHWC"
 func.func @main(%x: tensor<1x8x8x3xi8> {onnx.name = "x"}) -> (tensor<1x8x8x3xi8> {onnx.name = "y"}) {
   return %x : tensor<1x8x8x3xi8>
+}
+
+// -----
+
+// All that the network does with its input is to quantize it: the stage gives the bytes.
+// CHECK: mean = array<f64: 1.260000e+02, 1.250000e+02, 1.240000e+02>
+// CHECK-SAME: scale = array<f64: 5.000000e-01, 1.000000e+00, 1.500000e+00>, turn = array<i64: 0, 0, 0>, type = "i8"
+// CHECK-LABEL: @main(
+// CHECK: %[[S:.*]] = onnx.Custom "burin" "ImageStage"(%arg0) {{.*}} -> tensor<1x3x8x8xi8>
+// CHECK-NOT: QuantizeLinear
+// CHECK: return %[[S]]
+func.func @main(%x: tensor<1x3x8x8xf32> {onnx.name = "x"}) -> (tensor<1x3x8x8xi8> {onnx.name = "quantized"}) {
+  %scale = onnx.Constant dense<5.000000e-01> : tensor<f32>
+  %zero = onnx.Constant dense<2> : tensor<i8>
+  %y = onnx.QuantizeLinear(%x, %scale, %zero) : (tensor<1x3x8x8xf32>, tensor<f32>, tensor<i8>) -> tensor<1x3x8x8xi8>
+  return %y : tensor<1x3x8x8xi8>
+}
+
+// -----
+
+// One reader wants the numbers.
+// CHECK: type = "f32"
+// CHECK-LABEL: @main(
+// CHECK: QuantizeLinear
+func.func @main(%x: tensor<1x3x8x8xf32> {onnx.name = "x"}) -> (tensor<1x3x8x8xi8> {onnx.name = "both"}, tensor<1x3x8x8xf32> {onnx.name = "r"}) {
+  %scale = onnx.Constant dense<5.000000e-01> : tensor<f32>
+  %zero = onnx.Constant dense<2> : tensor<i8>
+  %y = onnx.QuantizeLinear(%x, %scale, %zero) : (tensor<1x3x8x8xf32>, tensor<f32>, tensor<i8>) -> tensor<1x3x8x8xi8>
+  %r = onnx.Relu(%x) : (tensor<1x3x8x8xf32>) -> tensor<1x3x8x8xf32>
+  return %y, %r : tensor<1x3x8x8xi8>, tensor<1x3x8x8xf32>
 }

@@ -144,3 +144,24 @@ module {
     return
   }
 }
+
+// -----
+
+// A C function writes what lies without gaps, never the inside of a frame.
+// CHECK-LABEL: func.func @main
+// CHECK: foreign.call {{.*}} outs(%{{.*}}, %{{.*}} : memref<2x4xf32>, memref<i32>)
+// CHECK: memref.copy
+// WHY: remark: [Missed] Copy{{.*}}a side is used in ways that are not told, or its size is known at run time only
+module {
+  func.func @main(%x: memref<8xf32>, %out: memref<4x6xf32>) {
+    %c = foreign.context
+    %a = memref.alloc() : memref<2x4xf32>
+    %s = memref.alloc() : memref<i32>
+    %b = memref.alloc() : memref<4x6xf32>
+    foreign.call "make" context(%c) ins(%x : memref<8xf32>) outs(%a, %s : memref<2x4xf32>, memref<i32>) {dtypes = array<i32: 1, 1>, node_attributes = {}}
+    %b0 = memref.subview %b[1, 1] [2, 4] [1, 1] : memref<4x6xf32> to memref<2x4xf32, strided<[6, 1], offset: 7>>
+    memref.copy %a, %b0 : memref<2x4xf32> to memref<2x4xf32, strided<[6, 1], offset: 7>>
+    linalg.exp ins(%b : memref<4x6xf32>) outs(%out : memref<4x6xf32>)
+    return
+  }
+}

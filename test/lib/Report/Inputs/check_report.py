@@ -24,4 +24,9 @@ for i, a in enumerate(memory["slots"]):
             inside = (x[0] >= y[0] and x[1] <= y[1]) or (y[0] >= x[0] and y[1] <= x[1])
             assert x[1] <= y[0] or y[1] <= x[0] or inside, (a, b)
 assert len(data["layers"]) >= 2 and {s["stage"] for s in data["stages"]} >= {"import", "graph", "lower", "tensor", "target", "emit"}
+if len(sys.argv) > 2:
+    profile = data["profile"]
+    assert profile["run_ms"] > 0 and profile["roofline_ms"] > 0 and profile["gflops_peak"] > 1 and profile["bandwidth"]
+    assert [layer["layer"] for layer in profile["layers"]] == list(range(len(data["layers"])))
+    assert all(layer["median_ms"] >= 0 and layer["bound"] in ("fma", "memory") for layer in profile["layers"])
 print("report: ok")

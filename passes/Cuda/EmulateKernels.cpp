@@ -1,0 +1,270 @@
+// cuda-emulate-kernels: the kernels as functions that a processor runs, one call a thread. What a thread does alone stays
+// as it is; what threads do together becomes calls through a table that the emulator of the driver hands in
+// (test/CudaEmulator/emulator.h). Addresses, masks and orders are thus those that the GPU gets. The list of operations is
+// closed: what has no case here is an error, so that no kernel escapes its test.
+#include "passes/Cuda/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace burin::cuda {
+#define GEN_PASS_DEF_EMULATEKERNELS
+#include "passes/Cuda/Passes.h.inc"
+} // namespace burin::cuda
+
+using namespace mlir;
+
+namespace {
+
+// Members of emu_thread in 8-byte words; see emulator.h.
+enum Member { ThreadId = 0, BlockId = 3, BlockDim = 6, GridDim = 9, Shared = 12, Calls = 13 };
+enum Call { Barrier, Shuffle, LoadMatrix, Multiply, CopyAsync, CommitCopies, WaitCopies };
+
+class Emulation {
+public:
+  explicit Emulation(gpu::GPUFuncOp kernel) : kernel(kernel), ctx(kernel.getContext()), b(ctx) {}
+
+  LogicalResult run(ModuleOp module) {
+    loc = kernel.getLoc();
+    pointer = LLVM::LLVMPointerType::get(ctx);
+    b.setInsertionPointToEnd(module.getBody());
+    SmallVector<BlockArgument> shared(kernel.getWorkgroupAttributions());
+    unsigned arguments = kernel.getNumArguments();
+    if (kernel.getNumPrivateAttributions())
+      return kernel.emitError("expected no private memory in a kernel");
+
+    // Body: arguments, shared buffers, thread.
+    SmallVector<Type> types(kernel.getBody().getArgumentTypes());
+    types.push_back(pointer);
+    auto body = func::FuncOp::create(b, loc, (kernel.getName() + "_body").str(), b.getFunctionType(types, {}));
+    body.setPrivate();
+    body.getBody().takeBody(kernel.getBody());
+    body.getBody().front().addArgument(pointer, loc);
+    for (unsigned i = 0; i < arguments + shared.size(); ++i)
+      body.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(1));
+    thread = body.getArguments().back();
+    if (failed(replaceOps(body)))
+      return failure();
+    dropMemorySpaces(body);
+    return makeEntry(module, body, arguments, shared.size());
+  }
+
+private:
+  gpu::GPUFuncOp kernel;
+  MLIRContext *ctx;
+  OpBuilder b;
+  Location loc = UnknownLoc::get(b.getContext());
+  Type pointer;
+  Value thread;
+  bool meets = false; // threads wait for one another
+
+  Value member(unsigned word, Type type) {
+    Value at = LLVM::GEPOp::create(b, loc, pointer, b.getI64Type(), thread, ArrayRef<LLVM::GEPArg>{int32_t(word)});
+    return LLVM::LoadOp::create(b, loc, type, at);
+  }
+  Value small(int64_t value) { return LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)); }
+
+  Value call(Call which, Type result, ArrayRef<Value> operands) {
+    SmallVector<Value> all{member(Calls + which, pointer), thread};
+    llvm::append_range(all, operands);
+    SmallVector<Type> types = llvm::map_to_vector(ArrayRef(all).drop_front(), [](Value v) { return v.getType(); });
+    auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(ctx), types);
+    auto op = LLVM::CallOp::create(b, loc, type, all);
+    return result ? op.getResult() : Value();
+  }
+
+  Value coordinate(Member member0, gpu::Dimension dim) {
+    Value word = member(member0 + unsigned(dim), b.getI64Type());
+    return arith::IndexCastOp::create(b, loc, b.getIndexType(), word);
+  }
+
+  // Four words on the stack of a thread, made once.
+  Value slot;
+  Value words(func::FuncOp body) {
+    if (!slot) {
+      OpBuilder start = OpBuilder::atBlockBegin(&body.getBody().front());
+      Value count = LLVM::ConstantOp::create(start, loc, start.getI64IntegerAttr(16));
+      slot = LLVM::AllocaOp::create(start, loc, pointer, start.getI32Type(), count);
+    }
+    return slot;
+  }
+  Value wordAt(Value base, int32_t i) {
+    return LLVM::GEPOp::create(b, loc, pointer, b.getI32Type(), base, ArrayRef<LLVM::GEPArg>{i});
+  }
+  Value plain(Value address) {
+    return isa<LLVM::LLVMPointerType>(address.getType()) &&
+                   cast<LLVM::LLVMPointerType>(address.getType()).getAddressSpace()
+               ? LLVM::AddrSpaceCastOp::create(b, loc, pointer, address)
+               : address;
+  }
+
+  void replaceResults(Operation *op, func::FuncOp body, unsigned first) {
+    auto type = dyn_cast<LLVM::LLVMStructType>(op->getResult(0).getType());
+    if (!type) {
+      op->getResult(0).replaceAllUsesWith(
+          LLVM::LoadOp::create(b, loc, op->getResult(0).getType(), wordAt(words(body), first)));
+      return;
+    }
+    Value result = LLVM::UndefOp::create(b, loc, type);
+    for (auto [i, element] : llvm::enumerate(type.getBody()))
+      result = LLVM::InsertValueOp::create(b, loc, result,
+                                           LLVM::LoadOp::create(b, loc, element, wordAt(words(body), first + i)), i);
+    op->getResult(0).replaceAllUsesWith(result);
+  }
+
+  // D = A B + C on fragments: the words of A, B and C, then those of D.
+  LogicalResult multiply(NVVM::MmaOp op, func::FuncOp body) {
+    auto a = op.getMultiplicandAPtxType(), bType = op.getMultiplicandBPtxType();
+    if (!a || !bType)
+      return op.emitError("expected the types of both factors");
+    Value base = words(body);
+    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      LLVM::StoreOp::create(b, loc, operand, wordAt(base, i));
+    call(Multiply, {}, {base, small(int64_t(*a)), small(int64_t(*bType)), small(op.getShape().getK())});
+    replaceResults(op, body, 6);
+    return success();
+  }
+
+  LogicalResult replaceOps(func::FuncOp body) {
+    SmallVector<Operation *> ops;
+    body.walk([&](Operation *op) {
+      if (op->getDialect() && isa<gpu::GPUDialect, NVVM::NVVMDialect>(op->getDialect()))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      b.setInsertionPoint(op);
+      loc = op->getLoc();
+      LogicalResult done =
+          llvm::TypeSwitch<Operation *, LogicalResult>(op)
+              .Case([&](gpu::ThreadIdOp o) { return replace(o, coordinate(ThreadId, o.getDimension())); })
+              .Case([&](gpu::BlockIdOp o) { return replace(o, coordinate(BlockId, o.getDimension())); })
+              .Case([&](gpu::BlockDimOp o) { return replace(o, coordinate(BlockDim, o.getDimension())); })
+              .Case([&](gpu::GridDimOp o) { return replace(o, coordinate(GridDim, o.getDimension())); })
+              .Case([&](gpu::BarrierOp) { return meets = true, call(Barrier, {}, {}), success(); })
+              .Case([&](gpu::ShuffleOp o) { return shuffle(o); })
+              .Case([&](gpu::ReturnOp) { return func::ReturnOp::create(b, loc), success(); })
+              .Case([&](NVVM::MmaOp o) { return meets = true, multiply(o, body); })
+              .Case([&](NVVM::LdMatrixOp o) {
+                meets = true;
+                call(LoadMatrix, {}, {plain(o.getPtr()), small(o.getNum()),
+                                      small(o.getLayout() == NVVM::MMALayout::col), words(body)});
+                return replaceResults(o, body, 0), success();
+              })
+              .Case([&](NVVM::ConvertFloatToTF32Op o) { return round(o); })
+              .Case([&](NVVM::CpAsyncOp o) {
+                Value bytes = small(o.getSize());
+                call(CopyAsync, {}, {plain(o.getDst()), plain(o.getSrc()), bytes, o.getCpSize() ? o.getCpSize() : bytes});
+                return success();
+              })
+              .Case([&](NVVM::CpAsyncCommitGroupOp) { return call(CommitCopies, {}, {}), success(); })
+              .Case([&](NVVM::CpAsyncWaitGroupOp o) { return call(WaitCopies, {}, {small(o.getN())}), success(); })
+              .Default([](Operation *other) { return other->emitError("the emulator of kernels has no such operation"); });
+      if (failed(done))
+        return failure();
+      op->erase();
+    }
+    return success();
+  }
+
+  static LogicalResult replace(Operation *op, Value value) {
+    op->getResult(0).replaceAllUsesWith(value);
+    return success();
+  }
+
+  // To the nearest of 10 bits, ties away from zero: half of what is cut off is added, but to NaN.
+  LogicalResult round(NVVM::ConvertFloatToTF32Op op) {
+    if (op.getRnd() != NVVM::FPRoundingMode::RNA || op.getRelu())
+      return op.emitError("the emulator of kernels rounds to tf32 by rna alone");
+    auto constant = [&](int32_t value) { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)); };
+    Value bits = arith::BitcastOp::create(b, loc, b.getI32Type(), op.getSrc());
+    Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, op.getSrc(), op.getSrc());
+    Value nearest = arith::AndIOp::create(b, loc, arith::AddIOp::create(b, loc, bits, constant(0x1000)), constant(~0x1fff));
+    return replace(op, arith::SelectOp::create(b, loc, isNaN, constant(0x7fffe000), nearest));
+  }
+
+  LogicalResult shuffle(gpu::ShuffleOp op) {
+    meets = true;
+    Type type = op.getValue().getType();
+    if (op.getMode() != gpu::ShuffleMode::XOR || type.getIntOrFloatBitWidth() != 32 || !op.getValid().use_empty())
+      return op.emitError("the emulator of kernels exchanges words of 32 bits by xor alone");
+    Value bits = op.getValue();
+    if (!type.isInteger())
+      bits = arith::BitcastOp::create(b, loc, b.getI32Type(), bits);
+    Value result = call(Shuffle, b.getI32Type(), {bits, op.getOffset()});
+    if (!type.isInteger())
+      result = arith::BitcastOp::create(b, loc, type, result);
+    op.getShuffleResult().replaceAllUsesWith(result);
+    return success();
+  }
+
+  void dropMemorySpaces(func::FuncOp body) {
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([](MemRefType type) -> std::optional<Type> {
+      return MemRefType::get(type.getShape(), type.getElementType(), type.getLayout());
+    });
+    replacer.addReplacement(
+        [](LLVM::LLVMPointerType type) -> std::optional<Type> { return LLVM::LLVMPointerType::get(type.getContext()); });
+    replacer.recursivelyReplaceElementsIn(body, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    body.walk([](LLVM::AddrSpaceCastOp op) {
+      op.getResult().replaceAllUsesWith(op.getOperand());
+      op.erase();
+    });
+  }
+
+  // @NAME(arguments, thread): what a launch calls. @NAME_info: arguments, bytes of shared memory, whether threads meet.
+  LogicalResult makeEntry(ModuleOp module, func::FuncOp body, unsigned arguments, unsigned shared) {
+    b.setInsertionPointToEnd(module.getBody());
+    loc = body.getLoc();
+    auto entry = func::FuncOp::create(b, loc, kernel.getName(), b.getFunctionType({pointer, pointer}, {}));
+    Block *block = entry.addEntryBlock();
+    b.setInsertionPointToStart(block);
+    thread = block->getArgument(1);
+    SmallVector<Value> operands;
+    int64_t sharedBytes = 0;
+    auto push = [&](Value address) {
+      Type type = body.getArgumentTypes()[operands.size()];
+      operands.push_back(UnrealizedConversionCastOp::create(b, loc, type, address).getResult(0));
+    };
+    for (unsigned i = 0; i < arguments; ++i) {
+      if (!isa<MemRefType>(body.getArgumentTypes()[i]))
+        return body.emitError("expected kernels that take memrefs alone");
+      Value at = LLVM::GEPOp::create(b, loc, pointer, pointer, block->getArgument(0), ArrayRef<LLVM::GEPArg>{int32_t(i)});
+      Value parameter = LLVM::LoadOp::create(b, loc, pointer, at);
+      push(LLVM::LoadOp::create(b, loc, pointer, parameter));
+    }
+    for (unsigned i = 0; i < shared; ++i) {
+      auto type = cast<MemRefType>(body.getArgumentTypes()[arguments + i]);
+      push(LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), member(Shared, pointer),
+                               ArrayRef<LLVM::GEPArg>{int32_t(sharedBytes)}));
+      sharedBytes = llvm::alignTo(
+          sharedBytes + type.getNumElements() * std::max(1u, type.getElementTypeBitWidth() / 8), 128);
+    }
+    operands.push_back(thread);
+    func::CallOp::create(b, loc, body, operands);
+    func::ReturnOp::create(b, loc);
+    b.setInsertionPointToEnd(module.getBody());
+    auto words = RankedTensorType::get({3}, b.getI64Type());
+    LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(b.getI64Type(), 3), /*isConstant=*/true,
+                           LLVM::Linkage::External, (kernel.getName() + "_info").str(),
+                           DenseIntElementsAttr::get(words, ArrayRef<int64_t>{arguments, sharedBytes, meets}));
+    return success();
+  }
+};
+
+struct EmulateKernelsPass : burin::cuda::impl::EmulateKernelsBase<EmulateKernelsPass> {
+  void runOnOperation() override {
+    for (gpu::GPUModuleOp kernels : llvm::make_early_inc_range(getOperation().getOps<gpu::GPUModuleOp>())) {
+      for (auto kernel : llvm::make_early_inc_range(kernels.getOps<gpu::GPUFuncOp>()))
+        if (failed(Emulation(kernel).run(getOperation())))
+          return signalPassFailure();
+      kernels.erase();
+    }
+  }
+};
+} // namespace

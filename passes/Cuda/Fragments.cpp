@@ -1,0 +1,87 @@
+// See Fragments.h.
+#include "passes/Cuda/Fragments.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace burin::cuda;
+
+static Value pointerAt(Fragments &f, Value address, unsigned space) {
+  return LLVM::IntToPtrOp::create(f.b, f.loc, LLVM::LLVMPointerType::get(f.b.getContext(), space),
+                                  f.b.createOrFold<arith::IndexCastOp>(f.loc, f.b.getI64Type(), address));
+}
+constexpr unsigned globalSpace = 1, sharedSpace = 3;
+
+Value Fragments::number(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+
+Value Fragments::below(Value x, int64_t limit) {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, x, number(limit));
+}
+
+Value Fragments::addressOf(Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  (void)type.getStridesAndOffset(strides, offset);
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memref);
+  return offset ? add(base, number(offset * type.getElementTypeBitWidth() / 8)) : base;
+}
+
+void Fragments::copyAsync(Value to, Value from, int64_t size, Value valid) {
+  // The L1 cache keeps what is shorter than a line's quarter; 16 bytes go past it.
+  auto cache = size == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
+  Value bytes;
+  if (valid) {
+    Value all = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(size));
+    Value none = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0));
+    bytes = arith::SelectOp::create(b, loc, valid, all, none);
+  }
+  NVVM::CpAsyncOp::create(b, loc, pointerAt(*this, to, sharedSpace), pointerAt(*this, from, globalSpace), size, cache,
+                          bytes);
+}
+
+void Fragments::commitCopies() { NVVM::CpAsyncCommitGroupOp::create(b, loc); }
+void Fragments::waitCopies(int64_t pending) { NVVM::CpAsyncWaitGroupOp::create(b, loc, pending); }
+
+SmallVector<Value, 4> Fragments::loadMatrices(Value row, bool transposed) {
+  MLIRContext *ctx = b.getContext();
+  Type word = b.getI32Type(), words = LLVM::LLVMStructType::getLiteral(ctx, SmallVector<Type>(4, word));
+  auto layout = transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row;
+  Value all =
+      NVVM::LdMatrixOp::create(b, loc, words, pointerAt(*this, row, sharedSpace), 4, layout,
+                               NVVM::LdStMatrixShapeAttr::get(ctx, 8, 8), NVVM::LdStMatrixEltType::B16);
+  SmallVector<Value, 4> result;
+  for (int64_t i = 0; i < 4; ++i)
+    result.push_back(LLVM::ExtractValueOp::create(b, loc, all, i));
+  return result;
+}
+
+Value Fragments::loadWord(Value address) {
+  return LLVM::LoadOp::create(b, loc, b.getI32Type(), pointerAt(*this, address, sharedSpace), /*alignment=*/4);
+}
+
+Value Fragments::rounded(Value word) {
+  if (products != Products::Tf32)
+    return word;
+  Value number = LLVM::BitcastOp::create(b, loc, b.getF32Type(), word);
+  return NVVM::ConvertFloatToTF32Op::create(b, loc, b.getI32Type(), number, NVVM::FPRoundingMode::RNA);
+}
+
+void Fragments::multiply(ArrayRef<Value> a, ArrayRef<Value> b2, MutableArrayRef<Value> c) {
+  MLIRContext *ctx = b.getContext();
+  Type f32 = b.getF32Type(), result = LLVM::LLVMStructType::getLiteral(ctx, SmallVector<Type>(4, f32));
+  auto type = products == Products::Tf32  ? NVVM::MMATypes::tf32
+              : products == Products::F16 ? NVVM::MMATypes::f16
+                                          : NVVM::MMATypes::bf16;
+  auto operand = [&](Value word) -> Value {
+    if (products != Products::F16)
+      return word;
+    return LLVM::BitcastOp::create(b, loc, VectorType::get({2}, b.getF16Type()), word);
+  };
+  SmallVector<Value> left = llvm::map_to_vector(a, operand), right = llvm::map_to_vector(b2, operand);
+  Value all = NVVM::MmaOp::create(b, loc, result, left, right, SmallVector<Value>(c), ArrayRef<int64_t>{16, 8, stepK()},
+                                  std::nullopt, std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
+                                  std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  for (int64_t i = 0; i < 4; ++i)
+    c[i] = LLVM::ExtractValueOp::create(b, loc, all, i);
+}

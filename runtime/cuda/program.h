@@ -1,0 +1,62 @@
+/* The device's part of a model, as it lies in the program: kernels in several forms, and tables of what to copy and
+ * launch. All numbers are little endian, all places are bytes from the start, everything is 8-aligned.
+ *
+ *   header | binaries | kernels | segments | copies | launches | arguments | names, PTX and cubins
+ *
+ * Written by lib/Target/CudaProgram.cpp, read by run.c. It comes from the compiler and is trusted. */
+#ifndef BURIN_RUNTIME_CUDA_PROGRAM_H
+#define BURIN_RUNTIME_CUDA_PROGRAM_H
+
+#include <stdint.h>
+
+#define BURIN_CUDA_MAGIC 0x41445543u /* "CUDA" */
+#define BURIN_CUDA_VERSION 1u
+
+typedef struct burin_cuda_header {
+  uint32_t magic, version;
+  uint64_t memory_bytes;  /* of the device: the arena's picture, then the caller's tensors */
+  uint64_t weights_bytes; /* uploaded once */
+  uint32_t num_binaries, num_kernels, num_segments, num_copies, num_launches, num_arguments;
+  uint64_t binaries, kernels, segments, copies, launches, arguments; /* places of the tables */
+} burin_cuda_header;
+
+/* One form of all kernels. */
+enum { BURIN_CUDA_PTX = 0, BURIN_CUDA_CUBIN = 1, BURIN_CUDA_EMULATED = 2 };
+typedef struct burin_cuda_binary {
+  uint32_t format;
+  uint32_t arch; /* 90 is sm_90; of PTX the least that takes it; 0: the emulator */
+  uint64_t place, bytes; /* PTX ends in a NUL, which counts */
+} burin_cuda_binary;
+
+typedef struct burin_cuda_kernel {
+  uint64_t name; /* place of a string that ends in a NUL */
+  uint32_t shared_bytes; /* most dynamic shared memory of a launch */
+  uint32_t reserved;
+} burin_cuda_kernel;
+
+/* What runs between two pieces of host work: first all copies to the device, then the launches, then the copies back. */
+typedef struct burin_cuda_segment {
+  uint32_t first_copy, num_in, num_out, first_launch, num_launches, reserved;
+} burin_cuda_segment;
+
+typedef struct burin_cuda_copy {
+  uint32_t tensor, reserved; /* of the call: inputs, outputs, arena */
+  uint64_t offset;           /* in it */
+  uint64_t place;            /* in the device's memory */
+  uint64_t bytes;
+} burin_cuda_copy;
+
+typedef struct burin_cuda_launch {
+  uint32_t kernel, shared_bytes;
+  uint32_t grid[3], block[3];
+  uint32_t first_argument, num_arguments;
+} burin_cuda_launch;
+
+/* A pointer that a kernel takes. */
+typedef struct burin_cuda_argument {
+  uint64_t offset;
+  uint32_t space; /* 0: the device's memory, 1: the weights */
+  uint32_t reserved;
+} burin_cuda_argument;
+
+#endif

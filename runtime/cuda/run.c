@@ -1,0 +1,319 @@
+/* See cuda.h. Everything that can fail is done in the first run; a later one is copies, one launch of a recorded graph
+ * a segment, and one wait. */
+#include "runtime/cuda/cuda.h"
+#include "runtime/cuda/driver.h"
+#include "runtime/cuda/program.h"
+#include "runtime/hosted/explain.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct session {
+  struct session *next;
+  const char *program;
+  const void *arena;
+  int device_number, is_ready, has_failed, owns_stream;
+  cu_device device;
+  cu_context context;
+  cu_stream stream;
+  cu_module module;
+  cu_pointer memory, weights;
+  cu_function *functions;
+  cu_pointer *arguments; /* resolved, one an argument of the tables */
+  cu_graph_exec *graphs; /* one a segment, recorded on its first run */
+} session;
+
+static session *sessions;
+static atomic_flag lock = ATOMIC_FLAG_INIT;
+static const burin_cuda_driver *driver;
+static _Thread_local char error_text[512];
+
+/* In programs and tools, whoever reports the run's status tells it; a library tells it itself. */
+__attribute__((weak)) const char *burin_explain(char *, size_t, const burin_model *, const burin_context *,
+                                                const burin_tensor *, const burin_tensor *, burin_status);
+
+static void enter(void) {
+  while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) {
+  }
+}
+static void leave(void) { atomic_flag_clear_explicit(&lock, memory_order_release); }
+
+const char *burin_cuda_error(void) { return error_text; }
+
+static int32_t tell(void) {
+  if (!burin_explain)
+    fprintf(stderr, "burin: %s\n", error_text);
+  return BURIN_ERROR_CALL;
+}
+
+static int fail(cu_result code, const char *what) {
+  const char *name = NULL, *text = NULL;
+  driver->error_name(code, &name);
+  driver->error_string(code, &text);
+  snprintf(error_text, sizeof error_text, "CUDA: %s: %s (%d)%s%s", what, name ? name : "error", code,
+           text ? ": " : "", text ? text : "");
+  return -1;
+}
+
+#define TRY(call, what)                                                                                                \
+  do {                                                                                                                 \
+    cu_result code_ = driver->call;                                                                                    \
+    if (code_)                                                                                                         \
+      return fail(code_, what);                                                                                        \
+  } while (0)
+
+static const burin_cuda_header *header_of(const session *s) { return (const void *)s->program; }
+static const void *table(const session *s, uint64_t place) { return s->program + place; }
+
+/* The cubin made for this device or an earlier one of its generation, else the PTX, which the driver compiles. */
+static int load_module(session *s) {
+  const burin_cuda_header *header = header_of(s);
+  const burin_cuda_binary *all = table(s, header->binaries), *cubin = NULL, *ptx = NULL;
+  int major = 0, minor = 0;
+  TRY(device_attribute(&major, CU_MAJOR, s->device), "asking for the compute capability");
+  TRY(device_attribute(&minor, CU_MINOR, s->device), "asking for the compute capability");
+  uint32_t arch = (uint32_t)(major * 10 + minor);
+  for (uint32_t i = 0; i < header->num_binaries; ++i) {
+    const burin_cuda_binary *b = &all[i];
+    if (b->format == BURIN_CUDA_EMULATED ? arch == 0
+                                         : b->format == BURIN_CUDA_CUBIN && b->arch / 10 == arch / 10 && b->arch <= arch)
+      cubin = !cubin || b->arch > cubin->arch ? b : cubin;
+    if (b->format == BURIN_CUDA_PTX && b->arch <= arch)
+      ptx = !ptx || b->arch > ptx->arch ? b : ptx;
+  }
+  cu_result code = 0;
+  if (cubin) {
+    code = driver->module_load(&s->module, table(s, cubin->place), 0, NULL, NULL);
+    if (!code)
+      return 0;
+  }
+  if (!ptx) {
+    if (code)
+      return fail(code, "loading the kernels");
+    snprintf(error_text, sizeof error_text,
+             "CUDA: the program holds no kernels for this device, sm_%u; compile with --target=cuda:sm_%u", arch, arch);
+    return -1;
+  }
+  char log[256] = "";
+  int keys[] = {CU_JIT_ERROR_LOG, CU_JIT_ERROR_LOG_BYTES};
+  void *values[] = {log, (void *)(uintptr_t)sizeof log};
+  code = driver->module_load(&s->module, table(s, ptx->place), 2, keys, values);
+  if (!code)
+    return 0;
+  fail(code, "compiling the kernels");
+  size_t used = strlen(error_text);
+  log[sizeof log - 1] = 0;
+  log[strcspn(log, "\n")] = 0;
+  snprintf(error_text + used, sizeof error_text - used, "%s%s", *log ? "; " : "", log);
+  return -1;
+}
+
+static int load_functions(session *s) {
+  const burin_cuda_header *header = header_of(s);
+  const burin_cuda_kernel *kernels = table(s, header->kernels);
+  const burin_cuda_argument *arguments = table(s, header->arguments);
+  s->functions = calloc(header->num_kernels + 1, sizeof *s->functions);
+  s->graphs = calloc(header->num_segments + 1, sizeof *s->graphs);
+  s->arguments = calloc(header->num_arguments + 1, sizeof *s->arguments);
+  if (!s->functions || !s->graphs || !s->arguments) {
+    snprintf(error_text, sizeof error_text, "CUDA: out of memory");
+    return -1;
+  }
+  for (uint32_t i = 0; i < header->num_kernels; ++i) {
+    TRY(module_function(&s->functions[i], s->module, table(s, kernels[i].name)), "finding a kernel");
+    if (kernels[i].shared_bytes)
+      TRY(function_set(s->functions[i], CU_FUNCTION_SHARED_BYTES, (int)kernels[i].shared_bytes),
+          "asking for shared memory");
+  }
+  for (uint32_t i = 0; i < header->num_arguments; ++i)
+    s->arguments[i] = (arguments[i].space ? s->weights : s->memory) + arguments[i].offset;
+  return 0;
+}
+
+static int open_session(session *s, const void *weights) {
+  driver = burin_cuda_open_driver(error_text, sizeof error_text);
+  if (!driver)
+    return -1;
+  int count = 0;
+  TRY(init(0), "starting the driver");
+  TRY(device_count(&count), "counting devices");
+  if (s->device_number >= count) {
+    snprintf(error_text, sizeof error_text, "CUDA: there is no device %d, the driver knows %d", s->device_number, count);
+    return -1;
+  }
+  TRY(device_get(&s->device, s->device_number), "opening the device");
+  TRY(context_retain(&s->context, s->device), "opening the device");
+  TRY(context_push(s->context), "opening the device");
+  if (!s->stream) {
+    TRY(stream_create(&s->stream, CU_STREAM_NON_BLOCKING), "making a stream");
+    s->owns_stream = 1;
+  }
+  const burin_cuda_header *header = header_of(s);
+  if (load_module(s))
+    return -1;
+  TRY(allocate(&s->memory, header->memory_bytes + 1), "allocating the arena");
+  TRY(allocate(&s->weights, header->weights_bytes + 1), "allocating the weights");
+  if (header->weights_bytes)
+    TRY(copy(s->weights, (cu_pointer)(uintptr_t)weights, header->weights_bytes, s->stream), "uploading the weights");
+  return load_functions(s);
+}
+
+static void close_session(session *s) {
+  if (driver && s->context) {
+    cu_context old;
+    driver->context_push(s->context);
+    for (uint32_t i = 0; s->graphs && i < header_of(s)->num_segments; ++i)
+      if (s->graphs[i])
+        driver->graph_exec_destroy(s->graphs[i]);
+    if (s->module)
+      driver->module_unload(s->module);
+    if (s->memory)
+      driver->release(s->memory);
+    if (s->weights)
+      driver->release(s->weights);
+    if (s->owns_stream)
+      driver->stream_destroy(s->stream);
+    driver->context_pop(&old);
+    driver->context_release(s->device);
+  }
+  free(s->functions);
+  free(s->graphs);
+  free(s->arguments);
+  free(s);
+}
+
+static session *find_session(const char *program, const void *arena) {
+  session *s = sessions;
+  while (s && (s->arena != arena || (s->program && s->program != program)))
+    s = s->next;
+  if (!s) {
+    s = calloc(1, sizeof *s);
+    if (!s)
+      return NULL;
+    s->arena = arena;
+    s->next = sessions;
+    sessions = s;
+  }
+  if (program)
+    s->program = program;
+  return s;
+}
+
+static int launch_all(session *s, const burin_cuda_segment *segment) {
+  const burin_cuda_launch *launches = table(s, header_of(s)->launches);
+  void *parameters[64];
+  for (uint32_t i = 0; i < segment->num_launches; ++i) {
+    const burin_cuda_launch *l = &launches[segment->first_launch + i];
+    if (l->num_arguments > sizeof parameters / sizeof *parameters) {
+      snprintf(error_text, sizeof error_text, "CUDA: a kernel takes too many arguments");
+      return -1;
+    }
+    for (uint32_t a = 0; a < l->num_arguments; ++a)
+      parameters[a] = &s->arguments[l->first_argument + a];
+    TRY(launch(s->functions[l->kernel], l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2],
+               l->shared_bytes, s->stream, parameters, NULL),
+        "launching a kernel");
+  }
+  return 0;
+}
+
+/* All addresses are constants of the session, so that a graph recorded once serves every run. */
+static int record(session *s, uint32_t index, const burin_cuda_segment *segment) {
+  cu_graph graph = NULL;
+  TRY(capture_begin(s->stream, CU_CAPTURE_RELAXED), "recording the launches");
+  int failed = launch_all(s, segment);
+  cu_result code = driver->capture_end(s->stream, &graph);
+  if (failed)
+    return -1;
+  if (code)
+    return fail(code, "recording the launches");
+  code = driver->graph_instantiate(&s->graphs[index], graph, 0);
+  driver->graph_destroy(graph);
+  return code ? fail(code, "preparing the recorded launches") : 0;
+}
+
+static int copy_all(session *s, uint32_t first, uint32_t count, const burin_tensor *tensors, int to_device) {
+  const burin_cuda_copy *copies = table(s, header_of(s)->copies);
+  for (uint32_t i = first; i < first + count; ++i) {
+    cu_pointer host = (cu_pointer)(uintptr_t)tensors[copies[i].tensor].data + copies[i].offset;
+    cu_pointer device = s->memory + copies[i].place;
+    TRY(copy(to_device ? device : host, to_device ? host : device, copies[i].bytes, s->stream),
+        to_device ? "copying to the device" : "copying from the device");
+  }
+  return 0;
+}
+
+static int run_segment(session *s, uint32_t index, const burin_tensor *tensors) {
+  const burin_cuda_segment *segment = (const burin_cuda_segment *)table(s, header_of(s)->segments) + index;
+  if (copy_all(s, segment->first_copy, segment->num_in, tensors, 1))
+    return -1;
+  if (!s->graphs[index] && record(s, index, segment))
+    return -1;
+  TRY(graph_launch(s->graphs[index], s->stream), "running the kernels");
+  if (copy_all(s, segment->first_copy + segment->num_in, segment->num_out, tensors, 0))
+    return -1;
+  TRY(stream_wait(s->stream), "running the kernels");
+  return 0;
+}
+
+int32_t burin_cuda_run(const burin_call *call, const burin_tensor *inputs, uint32_t num_inputs, burin_tensor *outputs,
+                       uint32_t num_outputs) {
+  (void)outputs, (void)num_outputs;
+  const char *program = NULL;
+  uint32_t index = 0;
+  for (uint32_t i = 0; i < call->num_attributes; ++i) {
+    const burin_attribute *a = &call->attributes[i];
+    if (!strcmp(a->name, "program"))
+      program = ((const burin_string *)a->values)->bytes;
+    else if (!strcmp(a->name, "segment"))
+      index = (uint32_t)*(const int64_t *)a->values;
+  }
+  const burin_cuda_header *header = (const void *)program;
+  if (!program || num_inputs < 2 || header->magic != BURIN_CUDA_MAGIC || header->version != BURIN_CUDA_VERSION) {
+    snprintf(error_text, sizeof error_text, "CUDA: the program and this runtime do not belong together");
+    return tell();
+  }
+  enter();
+  session *s = find_session(program, inputs[num_inputs - 2].data);
+  int opens = s && !s->is_ready && !s->has_failed;
+  if (s && !s->has_failed) /* the first message counts */
+    *error_text = 0;
+  int failed = !s || s->has_failed || (opens && open_session(s, inputs[num_inputs - 1].data));
+  if (opens)
+    *(failed ? &s->has_failed : &s->is_ready) = 1;
+  leave();
+  if (!failed && !opens && driver->context_push(s->context))
+    failed = 1;
+  cu_context old;
+  if (!failed)
+    failed = run_segment(s, index, inputs);
+  if (driver && s && s->context)
+    driver->context_pop(&old);
+  return failed ? (*error_text ? tell() : BURIN_ERROR_CALL) : BURIN_OK;
+}
+
+void burin_cuda_choose(const void *arena, int device, void *stream) {
+  enter();
+  session *s = find_session(NULL, arena);
+  if (s && !s->is_ready) {
+    s->device_number = device;
+    s->stream = stream;
+  }
+  leave();
+}
+
+void burin_cuda_release(const void *arena) {
+  enter();
+  for (session **at = &sessions; *at;) {
+    session *s = *at;
+    if (s->arena != arena) {
+      at = &s->next;
+      continue;
+    }
+    *at = s->next;
+    close_session(s);
+  }
+  leave();
+}

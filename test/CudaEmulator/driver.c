@@ -1,0 +1,230 @@
+/* A libcuda.so.1 without a GPU: the functions that runtime/cuda asks the driver for, over memory and threads of this
+ * process. Its "cubins" are shared objects (--target=cuda:emulated). It is as strict as it can be: memory starts as NaN,
+ * device pointers are known, streams record, graphs replay. */
+#define _GNU_SOURCE
+#include "test/CudaEmulator/emulator.h"
+#include "runtime/cuda/driver.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+enum { OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, LAUNCH_FAILED = 719, BAD_IMAGE = 200 };
+
+struct cu_context_s {
+  int pushed;
+};
+struct cu_module_s {
+  void *library;
+};
+struct cu_function_s {
+  emu_launch launch;
+  int64_t num_arguments;
+  size_t most_dynamic;
+  char name[128];
+};
+typedef struct recorded {
+  struct cu_function_s *function;
+  emu_launch launch;
+  uint64_t arguments[64];
+} recorded;
+struct cu_graph_s {
+  recorded *launches;
+  int count, capacity;
+};
+struct cu_stream_s {
+  struct cu_graph_s *records;
+};
+
+static struct cu_context_s the_context;
+static char message[512] = "the emulator refuses it";
+
+EXPORT cu_result cuInit(unsigned flags) { return flags ? INVALID : OK; }
+EXPORT cu_result cuGetErrorName(cu_result code, const char **name) {
+  *name = code == LAUNCH_FAILED ? "EMULATOR_LAUNCH_FAILED" : "EMULATOR_ERROR";
+  return OK;
+}
+EXPORT cu_result cuGetErrorString(cu_result code, const char **text) {
+  (void)code;
+  *text = message;
+  return OK;
+}
+EXPORT cu_result cuDeviceGetCount(int *count) {
+  *count = 1;
+  return OK;
+}
+EXPORT cu_result cuDeviceGet(cu_device *device, int number) {
+  *device = 0;
+  return number ? INVALID : OK;
+}
+/* Compute capability 0.0, which no GPU has. */
+EXPORT cu_result cuDeviceGetAttribute(int *value, int attribute, cu_device device) {
+  (void)attribute, (void)device;
+  *value = 0;
+  return OK;
+}
+EXPORT cu_result cuDevicePrimaryCtxRetain(cu_context *context, cu_device device) {
+  (void)device;
+  *context = &the_context;
+  return OK;
+}
+EXPORT cu_result cuDevicePrimaryCtxRelease_v2(cu_device device) { return device ? INVALID : OK; }
+EXPORT cu_result cuCtxPushCurrent_v2(cu_context context) {
+  ++context->pushed;
+  return OK;
+}
+EXPORT cu_result cuCtxPopCurrent_v2(cu_context *context) {
+  *context = &the_context;
+  return the_context.pushed-- > 0 ? OK : INVALID;
+}
+
+EXPORT cu_result cuModuleLoadDataEx(cu_module *module, const void *image, unsigned n, int *keys, void **values) {
+  (void)n, (void)keys, (void)values;
+  const Elf64_Ehdr *header = image;
+  if (memcmp(header->e_ident, ELFMAG, SELFMAG))
+    return snprintf(message, sizeof message, "the emulator takes shared objects alone"), BAD_IMAGE;
+  size_t bytes = header->e_shoff + (size_t)header->e_shentsize * header->e_shnum;
+  int file = memfd_create("kernels", 0);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  if (file < 0 || write(file, image, bytes) != (ssize_t)bytes)
+    return BAD_IMAGE;
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  close(file);
+  if (!library)
+    return snprintf(message, sizeof message, "%s", dlerror()), BAD_IMAGE;
+  *module = calloc(1, sizeof **module);
+  (*module)->library = library;
+  return OK;
+}
+EXPORT cu_result cuModuleUnload(cu_module module) {
+  dlclose(module->library);
+  free(module);
+  return OK;
+}
+EXPORT cu_result cuModuleGetFunction(cu_function *function, cu_module module, const char *name) {
+  char info_name[160];
+  snprintf(info_name, sizeof info_name, "%s_info", name);
+  const int64_t *info = dlsym(module->library, info_name);
+  void *kernel = dlsym(module->library, name);
+  if (!info || !kernel)
+    return snprintf(message, sizeof message, "there is no kernel '%s'", name), NOT_FOUND;
+  struct cu_function_s *f = *function = calloc(1, sizeof *f);
+  memcpy(&f->launch.kernel, &kernel, sizeof kernel);
+  f->num_arguments = info[0];
+  f->launch.shared_bytes = (size_t)info[1];
+  f->launch.meets = (int)info[2];
+  snprintf(f->name, sizeof f->name, "%s", name);
+  return OK;
+}
+EXPORT cu_result cuFuncSetAttribute(cu_function function, int attribute, int value) {
+  if (attribute == CU_FUNCTION_SHARED_BYTES)
+    function->most_dynamic = (size_t)value;
+  return OK;
+}
+
+EXPORT cu_result cuMemAlloc_v2(cu_pointer *pointer, size_t bytes) {
+  void *memory = bytes ? aligned_alloc(256, (bytes + 255) / 256 * 256) : NULL;
+  if (!memory)
+    return snprintf(message, sizeof message, "no memory for %zu bytes", bytes), OUT_OF_MEMORY;
+  memset(memory, 0xff, bytes);
+  *pointer = (cu_pointer)(uintptr_t)memory;
+  return OK;
+}
+EXPORT cu_result cuMemFree_v2(cu_pointer pointer) {
+  free((void *)(uintptr_t)pointer);
+  return OK;
+}
+EXPORT cu_result cuMemcpyAsync(cu_pointer to, cu_pointer from, size_t bytes, cu_stream stream) {
+  if (stream->records)
+    return snprintf(message, sizeof message, "a copy while a stream records"), INVALID;
+  memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
+  return OK;
+}
+
+EXPORT cu_result cuStreamCreate(cu_stream *stream, unsigned flags) {
+  (void)flags;
+  *stream = calloc(1, sizeof **stream);
+  return OK;
+}
+EXPORT cu_result cuStreamDestroy_v2(cu_stream stream) {
+  free(stream);
+  return OK;
+}
+EXPORT cu_result cuStreamSynchronize(cu_stream stream) { return stream->records ? INVALID : OK; }
+EXPORT cu_result cuStreamBeginCapture_v2(cu_stream stream, int mode) {
+  (void)mode;
+  if (stream->records)
+    return INVALID;
+  stream->records = calloc(1, sizeof *stream->records);
+  return OK;
+}
+EXPORT cu_result cuStreamEndCapture(cu_stream stream, cu_graph *graph) {
+  *graph = stream->records;
+  stream->records = NULL;
+  return *graph ? OK : INVALID;
+}
+EXPORT cu_result cuGraphInstantiateWithFlags(cu_graph_exec *exec, cu_graph graph, unsigned long long flags) {
+  (void)flags;
+  struct cu_graph_s *copy = malloc(sizeof *copy);
+  *copy = *graph;
+  graph->launches = NULL;
+  *exec = (cu_graph_exec)(void *)copy;
+  return OK;
+}
+EXPORT cu_result cuGraphDestroy(cu_graph graph) {
+  free(graph->launches);
+  free(graph);
+  return OK;
+}
+EXPORT cu_result cuGraphExecDestroy(cu_graph_exec exec) { return cuGraphDestroy((cu_graph)(void *)exec); }
+
+static cu_result execute(recorded *r) {
+  void *arguments[64];
+  for (int64_t i = 0; i < r->function->num_arguments; ++i)
+    arguments[i] = &r->arguments[i];
+  char error[400];
+  if (!emu_run(&r->launch, arguments, error, sizeof error))
+    return OK;
+  snprintf(message, sizeof message, "kernel '%.100s': %s", r->function->name, error);
+  return LAUNCH_FAILED;
+}
+EXPORT cu_result cuGraphLaunch(cu_graph_exec exec, cu_stream stream) {
+  struct cu_graph_s *graph = (void *)exec;
+  if (stream->records)
+    return INVALID;
+  for (int i = 0; i < graph->count; ++i) {
+    cu_result code = execute(&graph->launches[i]);
+    if (code)
+      return code;
+  }
+  return OK;
+}
+
+EXPORT cu_result cuLaunchKernel(cu_function f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                                unsigned bz, unsigned shared, cu_stream stream, void **parameters, void **extra) {
+  if (extra || f->num_arguments > 64 || gy > 65535 || gz > 65535 || bx * by * bz > 1024 || !gx || !gy || !gz)
+    return snprintf(message, sizeof message, "kernel '%s': a launch that no GPU takes", f->name), INVALID;
+  if (f->launch.shared_bytes > 48 * 1024 || shared > (f->most_dynamic > 48 * 1024 ? f->most_dynamic : 48 * 1024))
+    return snprintf(message, sizeof message, "kernel '%s': more shared memory than it asked for", f->name), INVALID;
+  recorded r = {.function = f, .launch = f->launch};
+  r.launch.shared_bytes += shared;
+  memcpy(r.launch.grid, (int64_t[]){gx, gy, gz}, sizeof r.launch.grid);
+  memcpy(r.launch.block, (int64_t[]){bx, by, bz}, sizeof r.launch.block);
+  for (int64_t i = 0; i < f->num_arguments; ++i)
+    memcpy(&r.arguments[i], parameters[i], sizeof r.arguments[i]);
+  struct cu_graph_s *graph = stream->records;
+  if (!graph)
+    return execute(&r);
+  if (graph->count == graph->capacity) {
+    graph->capacity = graph->capacity ? graph->capacity * 2 : 64;
+    graph->launches = realloc(graph->launches, (size_t)graph->capacity * sizeof *graph->launches);
+  }
+  graph->launches[graph->count++] = r;
+  return OK;
+}
