@@ -15,6 +15,7 @@ static const Unit units[] = {
      /*shaveBufferBytes=*/100 * 1024,
      /*megahertz=*/700,
      /*engineSustained=*/0.88,
+     /*secondEngine=*/0.8,
      /*modes=*/{{1, 256, 0}, {2, 128, 5}, {4, 64, 11}, {8, 32, 19}, {16, 16, 31}},
      /*engineCoefficients=*/256,
      /*engineBytes=*/128 * 1024,

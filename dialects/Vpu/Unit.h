@@ -21,6 +21,7 @@ struct Unit {
 
   double megahertz;
   double engineSustained; // share of the engine's cycles that do work
+  double secondEngine;    // share of its rate that each of two engines of one thread reaches
   EngineMode modes[5];
   int64_t engineCoefficients, engineBytes, engineChannels; // of a block; of its data memory; at most
   int64_t engineWidth, engineNarrow;                       // rows are computed in steps of the first, or are the second

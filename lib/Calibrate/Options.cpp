@@ -50,6 +50,33 @@ llvm::Error setBlock(QuantizeOptions &o, StringRef value) {
   (void)value.getAsInteger(10, o.block);
   return llvm::Error::success();
 }
+llvm::Error setPrune(QuantizeOptions &o, StringRef value) {
+  auto [n, m] = value.split(':');
+  unsigned kept, of;
+  double share;
+  bool isPattern = value.contains(':') && !n.getAsInteger(10, kept) && !m.getAsInteger(10, of) && kept > 0 && kept < of;
+  bool isShare = !value.contains(':') && !value.getAsDouble(share) && share > 0 && share < 1;
+  if (!isPattern && !isShare)
+    return createStringError("--prune: expected a share between 0 and 1, or N:M with N below M, got '%s'",
+                             value.str().c_str());
+  o.prune = value.str();
+  return llvm::Error::success();
+}
+llvm::Error setPruneChannels(QuantizeOptions &o, StringRef value) {
+  if (value.getAsDouble(o.pruneChannels) || !(o.pruneChannels > 0) || o.pruneChannels >= 1)
+    return createStringError("--prune-channels: expected a share between 0 and 1, got '%s'", value.str().c_str());
+  return llvm::Error::success();
+}
+llvm::Error setShare(QuantizeOptions &o, StringRef value) {
+  if (value.getAsInteger(10, o.share) || o.share < 2 || o.share > 8)
+    return createStringError("--share: expected 2 to 8 bits, got '%s'", value.str().c_str());
+  return llvm::Error::success();
+}
+llvm::Error setShareGroup(QuantizeOptions &o, StringRef value) {
+  if (value.getAsInteger(10, o.shareGroup) || o.shareGroup < 1)
+    return createStringError("--share-group: expected a number of channels, got '%s'", value.str().c_str());
+  return llvm::Error::success();
+}
 llvm::Error refuseScript(QuantizeOptions &, StringRef) {
   return createStringError("--evaluate is read by burin-quantize and burin.quantize, not here");
 }
@@ -58,7 +85,7 @@ using O = QuantizeOptions;
 const Flag flags[] = {
     {"output", "FILE.onnx", "where the quantized model goes; also -o", setText<&O::output>},
     {"calibrate", "X.npz|FOLDER", "batches of inputs by name, or pictures; may be repeated", addTexts<&O::calibrate>},
-    {"method", "minmax|percentile|mse|entropy|average", "how a range is read off what was measured",
+    {"method", "minmax|percentile|mse|entropy|average", "how a range is read off what was measured; mse",
      setText<&O::method>},
     {"percentile", "P", "of --method=percentile: how much of a tensor its range holds; default 99.99", setPercentile},
     {"activations", "u8|s8|u16|s16", "type of activations; u8 and zero points", setText<&O::activations>},
@@ -69,6 +96,8 @@ const Flag flags[] = {
     {"reduce-range", "", "weights of 7 bits, for CPUs that add products in 16 bits", setSwitch<&O::reduceRange>},
     {"equalize", "", "even out weights between convolutions before measuring", setSwitch<&O::equalize>},
     {"keep-biases", "", "leave biases as they are; else they make up for rounded weights", setSwitch<&O::keepBiases>},
+    {"rounding", "optimized|nearest", "weights up or down by what each layer computes (AdaRound's aim), or to nearest",
+     setText<&O::rounding>},
     {"smooth", "STRENGTH", "move outlying channels of activations into weights, 0.5 for half (SmoothQuant)", setSmooth},
     {"dynamic", "", "ranges of activations at run time; needs no data", setSwitch<&O::dynamic>},
     {"weights-only", "int8|int4|f16|bf16",
@@ -80,6 +109,19 @@ const Flag flags[] = {
     {"matmul-nbits", "", "of --weights-only: write com.microsoft's MatMulNBits", setSwitch<&O::matmulNBits>},
     {"integer-only", "", "integers at inputs and outputs too; an operator on floats is an error",
      setSwitch<&O::integerOnly>},
+    {"prune-channels", "S", "take this share of the channels out of the graph, least important first",
+     setPruneChannels},
+    {"prune", "S|N:M", "set this share of the weights to zero, or all but N of M neighbours", setPrune},
+    {"prune-unit", "element|filter", "what --prune takes at a time", setText<&O::pruneUnit>},
+    {"prune-by", "magnitude|variance|gradient|fisher", "what is important; all but the first need data",
+     setText<&O::pruneBy>},
+    {"prune-scope", "layer|global", "the share of each layer, or of all together", setText<&O::pruneScope>},
+    {"share", "BITS",
+     "give each layer's weights 2^BITS values (2 to 8; depthwise layers 4 times as many); arithmetic stays float",
+     setShare},
+    {"share-group", "N", "of --share: output channels with values of their own; a whole layer where not given",
+     setShareGroup},
+    {"float", "", "no integers: only --prune, --prune-channels and --share change weights", setSwitch<&O::floats>},
     {"max-drop", "D", "leave layers in float until the score drops by at most D (--evaluate)", setBound<&O::maxDrop>},
     {"evaluate", "SCRIPT.py", "Python file whose evaluate(session) gives a score, larger is better", refuseScript},
     {"min-sqnr", "DB", "the same by signal to noise of the outputs against float", setBound<&O::minSqnr>},
@@ -133,6 +175,16 @@ llvm::Expected<QuantizeOptions> burin::parseQuantizeOptions(llvm::ArrayRef<Strin
   if (options.output.empty())
     return createStringError("expected a place for the quantized model: -o FILE.onnx");
   bool isWeightsOnly = !options.weightsOnly.empty();
+  bool isCompressed = !options.prune.empty() || options.pruneChannels > 0 || options.share;
+  options.floats |= options.share > 0;
+  if (options.floats && (options.dynamic || isWeightsOnly || options.integerOnly || options.maxDrop || options.minSqnr))
+    return createStringError("--float and --share keep arithmetic float; --dynamic, --weights-only, --integer-only, "
+                             "--max-drop and --min-sqnr make integers");
+  if (options.floats && !isCompressed)
+    return createStringError("--float needs something to do: --prune, --prune-channels or --share");
+  if (options.pruneBy != "magnitude" && options.calibrate.empty())
+    return createStringError("--prune-by=%s needs data: --calibrate X.npz, or a folder of pictures",
+                             options.pruneBy.c_str());
   if (options.dynamic + isWeightsOnly + options.integerOnly > 1)
     return createStringError("expected one of --dynamic, --weights-only and --integer-only");
   if ((options.maxDrop || options.minSqnr) && (options.dynamic || isWeightsOnly))
@@ -140,7 +192,7 @@ llvm::Expected<QuantizeOptions> burin::parseQuantizeOptions(llvm::ArrayRef<Strin
   bool isIntegers = options.weightsOnly == "int8" || options.weightsOnly == "int4";
   if ((options.block || options.asymmetric || options.matmulNBits) && !isIntegers)
     return createStringError("--block, --asymmetric and --matmul-nbits belong to --weights-only=int8 or int4");
-  if (options.calibrate.empty() && !options.dynamic && !isWeightsOnly)
+  if (options.calibrate.empty() && !options.dynamic && !isWeightsOnly && !options.floats)
     return createStringError("expected data to calibrate with: --calibrate X.npz, or a folder of pictures");
   return options;
 }

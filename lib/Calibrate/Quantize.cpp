@@ -2,6 +2,7 @@
 #include "lib/Calibrate/Quantize.h"
 #include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Calibrate/Batches.h"
+#include "lib/Calibrate/Compression.h"
 #include "lib/Calibrate/Sensitivity.h"
 #include "lib/Calibrate/Statistics.h"
 #include "lib/Export/Export.h"
@@ -74,6 +75,7 @@ private:
   llvm::Error prepare();
   llvm::Error calibrate();
   void warnOfConstantChannels(ArrayRef<ChannelStatistics> inputs);
+  llvm::Error roundWeights();
   llvm::Error chooseLayers();
   llvm::Expected<OwningOpRef<ModuleOp>> quantized(const llvm::BitVector *isFloat = nullptr);
   llvm::Expected<std::vector<double>> noiseOf(ModuleOp candidate, StringRef what);
@@ -93,7 +95,7 @@ private:
   }
   void warn(const Twine &text) { messages << "warning: " << options.model << ": " << text << "\n"; }
   func::FuncOp main() { return mainOf(*module); }
-  bool isStatic() const { return !options.dynamic && options.weightsOnly.empty(); }
+  bool isStatic() const { return !options.dynamic && options.weightsOnly.empty() && !options.floats; }
 
   const QuantizeOptions &options;
   const QuantizeHooks &hooks;
@@ -102,11 +104,13 @@ private:
   std::unique_ptr<MLIRContext> context;
   burin::ScopedDiagnosticHandler handler;
   OwningOpRef<ModuleOp> module, original; // with what calibration measured; as it came
+  OwningOpRef<ModuleOp> rounded;          // `module` with optimized rounding, or null
   std::unique_ptr<Runner> exact;          // of the original
   std::unique_ptr<Batches> batches;
   quant::Selection selection;
   size_t samples = 0;
-  std::string details; // of the summary
+  std::optional<llvm::BitVector> choiceOfFloat; // of the layers, what chooseLayers left float
+  std::string details;                          // of the summary
 };
 
 // The graph as the optimizer leaves it: what was fused needs no range of its own.
@@ -135,15 +139,17 @@ llvm::Error Quantizer::prepare() {
   }
   original = cast<ModuleOp>(module->clone());
   exact = std::make_unique<Runner>(*original);
-  if (options.equalize)
-    if (llvm::Error error = runPasses(*module, [](OpPassManager &pm) { pm.addPass(quant::createEqualizeLayers()); }))
+  if (!options.calibrate.empty()) {
+    auto opened = Batches::create(options.calibrate, main(), options.compile.edits);
+    if (!opened)
+      return opened.takeError();
+    batches = std::move(*opened);
+  }
+  if (!options.prune.empty() || options.pruneChannels > 0 || options.share)
+    if (llvm::Error error = compress(*module, options, batches.get(), hooks.progress, details, report))
       return error;
-  if (options.calibrate.empty())
-    return llvm::Error::success();
-  auto opened = Batches::create(options.calibrate, main(), options.compile.edits);
-  if (!opened)
-    return opened.takeError();
-  batches = std::move(*opened);
+  if (options.equalize)
+    return runPasses(*module, [](OpPassManager &pm) { pm.addPass(quant::createEqualizeLayers()); });
   return llvm::Error::success();
 }
 
@@ -235,13 +241,51 @@ void Quantizer::warnOfConstantChannels(ArrayRef<ChannelStatistics> inputs) {
   }
 }
 
+// --rounding=optimized, once for all candidates: weights are multiples of their scales afterwards.
+llvm::Error Quantizer::roundWeights() {
+  SmallVector<Operation *> chosen = quant::getProducts(main(), selection);
+  for (Operation *op : quant::getWeighted(main()))
+    if (!llvm::is_contained(chosen, op))
+      op->setAttr(quant::keepFloatAttr, UnitAttr::get(context.get()));
+  rounded = cast<ModuleOp>(module->clone());
+  if (llvm::Error error = measureMoments(*rounded, *batches, hooks.progress))
+    return error;
+  hooks.progress("rounding", 0, 1);
+  quant::OptimizeRoundingOptions round;
+  round.perChannel = !options.perTensor;
+  round.powerOfTwo = options.powerOfTwo;
+  round.reduceRange = options.reduceRange;
+  round.keepBiases = options.keepBiases;
+  if (llvm::Error error =
+          runPasses(*rounded, [&](OpPassManager &pm) { pm.addPass(quant::createOptimizeRounding(round)); }))
+    return error;
+  for (Operation *op : quant::getWeighted(mainOf(*rounded)))
+    quant::clearMoments(op);
+  return llvm::Error::success();
+}
+
+// A layer that stays float has the weights and bias that it had.
+static void keepWeights(Operation *op, Operation *from) {
+  OpBuilder b(op);
+  for (unsigned i = 1; i < op->getNumOperands(); ++i)
+    if (ElementsAttr value = onnx::getConstantAttr(from->getOperand(i)))
+      op->setOperand(i, onnx::ConstantOp::create(b, from->getOperand(i).getLoc(), value));
+    else if (onnx::isNone(from->getOperand(i)) && !onnx::isNone(op->getOperand(i)))
+      op->setOperand(i, onnx::NoValueOp::create(b, op->getLoc()));
+}
+
 // A quantized copy; of the layers in order, those of `isFloat` stay.
 llvm::Expected<OwningOpRef<ModuleOp>> Quantizer::quantized(const llvm::BitVector *isFloat) {
-  OwningOpRef<ModuleOp> copy(cast<ModuleOp>(module->clone()));
+  OwningOpRef<ModuleOp> copy(cast<ModuleOp>((rounded ? *rounded : *module)->clone()));
   if (isFloat)
-    for (auto [i, op] : llvm::enumerate(quant::getProducts(mainOf(*copy), selection)))
-      if ((*isFloat)[i])
+    for (auto [i, op, from] :
+         llvm::enumerate(quant::getProducts(mainOf(*copy), selection), quant::getProducts(main(), selection)))
+      if ((*isFloat)[i]) {
         op->setAttr(quant::keepFloatAttr, UnitAttr::get(context.get()));
+        keepWeights(op, from);
+      }
+  if (options.floats)
+    return copy;
   auto build = [&](OpPassManager &pm) {
     if (options.dynamic) {
       quant::QuantizeDynamicOptions dynamic;
@@ -269,7 +313,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> Quantizer::quantized(const llvm::BitVector
       pm.addPass(quant::createQuantizeWeights(weights));
       return;
     }
-    if (!options.keepBiases) {
+    if (!rounded && !options.keepBiases) {
       quant::CorrectBiasesOptions correct;
       correct.perChannel = !options.perTensor;
       correct.powerOfTwo = options.powerOfTwo;
@@ -393,19 +437,20 @@ llvm::Error Quantizer::chooseLayers() {
       kept.set(layer.index);
   }
   report["ranking"] = std::move(list);
-  for (auto [i, op] : llvm::enumerate(quant::getProducts(main(), selection)))
-    if (kept[i])
-      op->setAttr(quant::keepFloatAttr, UnitAttr::get(context.get()));
+  choiceOfFloat = kept;
   return llvm::Error::success();
 }
 
 llvm::Error Quantizer::summarize(ModuleOp result) {
   std::string summary;
   llvm::raw_string_ostream out(summary);
-  size_t layers = quant::getProducts(main(), selection).size();
-  out << llvm::formatv("{0} of {1} layers with weights quantized; {2} samples\n", layers,
-                       quant::getProducts(mainOf(*original), {}).size(), samples)
-      << details;
+  size_t layers = options.floats ? 0 : quant::getProducts(main(), selection).size();
+  if (choiceOfFloat)
+    layers -= choiceOfFloat->count();
+  if (!options.floats)
+    out << llvm::formatv("{0} of {1} layers with weights quantized; {2} samples\n", layers,
+                         quant::getProducts(mainOf(*original), {}).size(), samples);
+  out << details;
   report["layers"] = int64_t(layers);
   report["samples"] = int64_t(samples);
   if (batches && !options.integerOnly) {
@@ -434,11 +479,14 @@ llvm::Error Quantizer::run() {
   if (isStatic())
     if (llvm::Error error = calibrate())
       return error;
+  if (isStatic() && options.rounding == "optimized")
+    if (llvm::Error error = roundWeights())
+      return error;
   if (options.maxDrop || options.minSqnr)
     if (llvm::Error error = chooseLayers())
       return error;
   hooks.progress("quantizing", 0, 1);
-  auto result = quantized();
+  auto result = quantized(choiceOfFloat ? &*choiceOfFloat : nullptr);
   if (!result)
     return result.takeError();
   if (options.integerOnly)

@@ -26,6 +26,8 @@ struct UnitLayer {
   double start = 0, end = 0;             // milliseconds
   double engine = 0, shave = 0, dma = 0; // milliseconds that each queue works for it
   uint64_t macs = 0, bytes = 0;          // bytes: of main memory
+  llvm::StringRef rewrite;               // of the network that makes it faster; empty where none is known
+  double rewritten = 0;                  // milliseconds that its queue works then
 };
 
 struct UnitTask {
@@ -55,10 +57,14 @@ llvm::json::Object toJson(const UnitCost &cost, const vpu::UnitConfig &config);
 
 /// Milliseconds of one frame in the published compiler's way: every operation a layer, no further fusion, weights
 /// streamed each frame, tensors that do not fit half of CMX and a slice's half spilled. `layers`: an array of {k, ic,
-/// oc, kh, s, hi, ho}.
-llvm::Expected<double> publishedMilliseconds(const llvm::json::Array &layers, const vpu::UnitConfig &config);
+/// oc, kh, s, hi, ho}. `engines`: that work for the thread. `resident`: weights and tensors lie in CMX before and
+/// after, as where one operation is timed over and over.
+llvm::Expected<double> publishedMilliseconds(const llvm::json::Array &layers, const vpu::UnitConfig &config,
+                                             unsigned engines = 1, bool resident = false);
 
-/// Prints modelled and published rates of the networks in a JSON file's text, and the errors.
+/// Prints modelled and published rates of the networks in a JSON file's text, and the errors. Of a network: "ops",
+/// "latency_ms" and, where they are known, "fps"; "engines", "shaves" and "threads" where they are not 1, 8 and 2,
+/// "resident".
 llvm::Error printPublished(llvm::StringRef text, llvm::raw_ostream &out);
 
 } // namespace burin

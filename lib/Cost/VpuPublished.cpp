@@ -8,9 +8,12 @@ using namespace llvm;
 using namespace burin;
 using namespace burin::vpu;
 
-Expected<double> burin::publishedMilliseconds(const json::Array &layers, const UnitConfig &config) {
+Expected<double> burin::publishedMilliseconds(const json::Array &layers, const UnitConfig &config, unsigned engines,
+                                              bool resident) {
   const Unit &unit = *config.unit;
-  const double cyclesPerMs = unit.megahertz * 1e3 * unit.engineSustained, bytesPerMs = unit.gigabytesPerSecond * 1e6;
+  const double together = engines > 1 ? engines * unit.secondEngine : 1;
+  const double cyclesPerMs = unit.megahertz * 1e3 * unit.engineSustained * together,
+               bytesPerMs = unit.gigabytesPerSecond * 1e6;
   // An output tile in CMX takes half of the slices and half a slice.
   const int64_t limit = config.slices / 2 * unit.sliceBytes + unit.sliceBytes / 2;
   const double shaves = std::min(config.shaves, unit.postShaves), elementMs = 1 / (shaves * unit.megahertz * 1e3);
@@ -42,6 +45,9 @@ Expected<double> burin::publishedMilliseconds(const json::Array &layers, const U
       cycles = convCycles(unit, {ic, 4 * oc, 1, 1, 1, in, in, in, in});
       weights = 8 * ic * oc;
       extra = unit.layerMilliseconds;
+    } else if (*kind == "software-deconv") { // a transposed convolution on all shaves
+      weights = 2 * ic * oc * k * k;
+      extra = double(ic) * oc * k * k * in * in / (unit.shaveMacs * config.shaves * unit.megahertz * 1e3);
     } else if (*kind == "silu") { // a stage for the sigmoid, one for the product
       extra = elements * 5 * elementMs;
     } else if (*kind == "sigmoid") {
@@ -51,7 +57,8 @@ Expected<double> burin::publishedMilliseconds(const json::Array &layers, const U
     } else if (*kind == "concat") {
       continue; // written in place by what makes its parts
     }
-    total += std::max(cycles / cyclesPerMs, (weights + spilled) / bytesPerMs) + extra + unit.layerMilliseconds;
+    double moved = resident ? 0 : weights + spilled;
+    total += std::max(cycles / cyclesPerMs, moved / bytesPerMs) + extra + unit.layerMilliseconds;
   }
   return total;
 }
@@ -63,9 +70,6 @@ Error burin::printPublished(StringRef text, raw_ostream &out) {
   const json::Object *root = parsed->getAsObject(), *networks = root ? root->getObject("networks") : nullptr;
   if (!networks)
     return createStringError("expected an object 'networks'");
-  Expected<UnitConfig> config = parseUnit("myriad:shaves=8,threads=2");
-  if (!config)
-    return config.takeError();
   out << formatv("{0,-18} {1,8} {2,10} {3,7} {4,8} {5,10} {6,7}\n", "network", "ms", "published", "error", "FPS",
                  "published", "error");
   double sum = 0, worst = 0, worstFps = 0;
@@ -78,15 +82,23 @@ Error burin::printPublished(StringRef text, raw_ostream &out) {
   for (const auto &[name, network] : rows) {
     const json::Array *layers = network->getArray("ops");
     double ms = network->getNumber("latency_ms").value_or(0), fps = network->getNumber("fps").value_or(0);
-    if (!layers || ms <= 0 || fps <= 0)
-      return createStringError("network '%s': expected 'ops', 'latency_ms' and 'fps'", name.str().c_str());
-    Expected<double> modelled = publishedMilliseconds(*layers, *config);
+    if (!layers || ms <= 0)
+      return createStringError("network '%s': expected 'ops' and 'latency_ms'", name.str().c_str());
+    auto number = [&](StringRef key, int64_t usual) { return network->getInteger(key).value_or(usual); };
+    Expected<UnitConfig> config =
+        parseUnit(formatv("myriad:shaves={0},threads={1}", number("shaves", 8), number("threads", 2)).str());
+    if (!config)
+      return config.takeError();
+    Expected<double> modelled =
+        publishedMilliseconds(*layers, *config, number("engines", 1), network->getBoolean("resident").value_or(false));
     if (!modelled)
       return modelled.takeError();
     double rate = config->threads * config->unit->threadShare * 1e3 / *modelled;
-    double error = 100 * (*modelled / ms - 1), rateError = 100 * (rate / fps - 1);
-    out << formatv("{0,-18} {1,8:f1} {2,10:f1} {3,6:f1}% {4,8:f1} {5,10:f1} {6,6:f1}%\n", name, *modelled, ms, error,
-                   rate, fps, rateError);
+    double error = 100 * (*modelled / ms - 1), rateError = fps > 0 ? 100 * (rate / fps - 1) : 0;
+    out << formatv("{0,-18} {1,8:f3} {2,10:f3} {3,6:f1}%", name, *modelled, ms, error);
+    if (fps > 0)
+      out << formatv(" {0,8:f1} {1,10:f1} {2,6:f1}%", rate, fps, rateError);
+    out << "\n";
     sum += std::abs(error);
     worst = std::max(worst, std::abs(error));
     worstFps = std::max(worstFps, std::abs(rateError));

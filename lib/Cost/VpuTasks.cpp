@@ -23,6 +23,8 @@ bool isCmx(Value value) { return cast<MemRefType>(value.getType()).getMemorySpac
 struct Work {
   double cycles = 0, milliseconds = 0; // of its queue
   uint64_t macs = 0, bytes = 0;        // bytes: of main memory
+  StringRef rewrite;
+  double rewritten = 0; // milliseconds
 };
 
 // Height and width of an image or signal.
@@ -62,6 +64,8 @@ public:
           shape.outputs /= groups;
           work.macs = bytesOf(conv.getOutput()) / 2 * shape.channels * shape.kh * shape.kw;
           engine(work, shapeOf(conv.getInput())[0] * groups * convCycles(unit, shape));
+          if (shape.stride == 2 && shape.channels <= 4 && groups == 1 && !signal)
+            spaceToDepth(work, shape);
         })
         .Case([&](DepthwiseConvOp conv) {
           ArrayRef<int64_t> filter = shapeOf(conv.getFilter());
@@ -85,6 +89,8 @@ public:
           work.macs = shapeProduct(shapeOf(conv.getInput())) * shapeProduct(filter.drop_back(2)) * filter.back();
           shaves(work, work.macs / unit.shaveMacs, config.shaves);
           addMainMemory(work, task);
+          if (filter.size() == 4 && filter[0] == conv.getStrides()[0] && filter[1] == conv.getStrides()[1])
+            pixelShuffle(work, conv);
         })
         .Case([&](SoftmaxOp softmax) {
           shaves(work, shapeProduct(shapeOf(softmax.getInput())) * (2 * unit.shaveMove + unit.shaveFunction),
@@ -121,6 +127,27 @@ private:
   void shaves(Work &work, double cycles, unsigned count) {
     work.cycles = cycles;
     work.milliseconds = cycles / (std::min(count, config.shaves) * unit.megahertz * 1e3);
+  }
+
+  // An image of few channels wastes blocks of input channels: four pixels as one, and a window half as large.
+  void spaceToDepth(Work &work, const EngineShape &shape) {
+    double cycles = convCycles(unit, {4 * shape.channels, shape.outputs, (shape.kh + 1) / 2, (shape.kw + 1) / 2, 1,
+                                      shape.inH / 2, shape.inW / 2, shape.outH, shape.outW});
+    if (cycles <= 0 || cycles >= work.cycles)
+      return;
+    work.rewrite = "space-to-depth before it, and half its window";
+    work.rewritten = cycles / (unit.megahertz * 1e3 * unit.engineSustained);
+  }
+
+  // Windows that do not overlap: every input pixel gives a block of output pixels.
+  void pixelShuffle(Work &work, ConvTransposeOp conv) {
+    ArrayRef<int64_t> filter = shapeOf(conv.getFilter()), in = shapeOf(conv.getInput());
+    double cycles = in[0] * convCycles(unit, {in[3], filter[0] * filter[1] * shapeOf(conv.getOutput())[3], 1, 1, 1,
+                                              in[1], in[2], in[1], in[2]});
+    if (cycles <= 0)
+      return;
+    work.rewrite = "a 1x1 convolution and a pixel shuffle instead";
+    work.rewritten = cycles / (unit.megahertz * 1e3 * unit.engineSustained);
   }
 
   // Shaves stream main memory through their cache while they compute.
@@ -162,7 +189,7 @@ UnitCost burin::analyzeTasks(func::FuncOp main, const UnitConfig &config) {
     if (isNew) {
       SmallVector<StringRef> names;
       collectNodeNames(op.getLoc(), names);
-      cost.layers.push_back({llvm::join(names, "+"), ready[queue], 0, 0, 0, 0, 0, 0});
+      cost.layers.push_back({llvm::join(names, "+"), ready[queue], 0, 0, 0, 0, 0, 0, {}, 0});
     }
     UnitLayer &layer = cost.layers[place->second];
     // The first task of a layer that computes carries what a layer costs by itself.
@@ -171,6 +198,10 @@ UnitCost burin::analyzeTasks(func::FuncOp main, const UnitConfig &config) {
     double *mine[3] = {&layer.dma, &layer.engine, &layer.shave}, *total[3] = {&cost.dma, &cost.engine, &cost.shave};
     *mine[queue] += work.milliseconds;
     *total[queue] += work.milliseconds;
+    if (!work.rewrite.empty() && work.rewritten < work.milliseconds) {
+      layer.rewrite = work.rewrite;
+      layer.rewritten += work.rewritten;
+    }
     layer.macs += work.macs;
     layer.bytes += work.bytes;
     layer.end = std::max(layer.end, end);

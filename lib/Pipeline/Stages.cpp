@@ -82,8 +82,9 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
-  return runPasses(module, stage.options,
-                   [&](OpPassManager &pm) { buildLowerPipeline(pm, /*storesWeights=*/!stage.options.unit.unit); });
+  // Devices read floats.
+  bool storesWeights = !stage.options.unit.unit && !stage.options.cuda;
+  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights); });
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {

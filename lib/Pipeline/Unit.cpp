@@ -89,6 +89,25 @@ Budget parse(StringRef text) {
 }
 } // namespace
 
+// Rewrites of the network that save most; `limit`: milliseconds to stay within, or 0.
+static void adviseRewrites(const UnitCost &cost, double limit, llvm::raw_ostream &out) {
+  SmallVector<std::pair<double, const UnitLayer *>> gains;
+  for (const UnitLayer &layer : cost.layers)
+    if (double gain = layer.engine + layer.shave - layer.rewritten; !layer.rewrite.empty() && gain > 0)
+      gains.push_back({gain, &layer});
+  llvm::stable_sort(gains, [](const auto &a, const auto &b) { return a.first > b.first; });
+  double left = cost.milliseconds;
+  for (auto [gain, layer] : ArrayRef(gains).take_front(5)) {
+    left -= gain;
+    out << llvm::formatv("advice: {0}: {1} saves {2:f2} ms\n", layer->name, layer->rewrite, gain);
+  }
+  if (gains.empty())
+    out << "advice: no known rewrite makes these layers faster; a smaller input or fewer channels would\n";
+  else if (limit > 0)
+    out << llvm::formatv("advice: with these {0:f2} ms a frame, which {1}\n", left,
+                         left <= limit ? "fits" : "does not fit either");
+}
+
 LogicalResult Compilation::checkBudget() {
   auto main = module->lookupSymbol<func::FuncOp>("main");
   if (!options.unit.unit || reached < Stage::Target || !main || (options.budget.empty() && !options.verbose))
@@ -128,6 +147,7 @@ LogicalResult Compilation::checkBudget() {
   for (const UnitLayer *layer : ArrayRef(layers).take_front(5))
     out << llvm::formatv("  {0:f2} ms engine, {1:f2} ms shaves, {2:f2} ms transfers: {3}\n", layer->engine,
                          layer->shave, layer->dma, layer->name);
+  adviseRewrites(cost, budget.milliseconds.value_or(0) * budget.share, out);
   return module->emitError() << "over budget: " << over;
 }
 

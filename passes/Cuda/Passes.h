@@ -21,7 +21,7 @@ inline constexpr char onDeviceAttr[] = "burin.on_device";
 /// [space, offset]}]}. `tensor`: argument of the segment's call; `place`: offset in the device's memory; space 0 is
 /// that memory, 1 the weights.
 inline constexpr char segmentsAttr[] = "burin.segments";
-inline constexpr char memoryBytesAttr[] = "burin.memory_bytes"; // i64: of the device's memory
+inline constexpr char memoryBytesAttr[] = "burin.memory_bytes";         // i64: of the device's memory
 inline constexpr char arenaPictureAttr[] = "burin.arena_picture_bytes"; // i64: how much of it, from 0 on, is the arena
 /// What the calls of segments name, and the attribute that holds the program for them (see runtime/cuda/program.h).
 inline constexpr char runFunction[] = "burin_cuda_run";

@@ -68,6 +68,26 @@ bool isMultiple(RankedTensorType a, int64_t i, RankedTensorType b, int64_t j, in
   return product && table.text(*product) == name;
 }
 
+// True if element i of a shape that exporters join is `factor` times dim j of b, taken by Shape.
+bool isComputedMultiple(Value shape, int64_t i, RankedTensorType b, int64_t j, int64_t factor) {
+  auto concat = definedBy<onnx::ConcatOp>(shape);
+  if (!concat || int64_t(concat->getNumOperands()) <= i || !b.isDynamicDim(j))
+    return false;
+  for (Value part : concat->getOperands())
+    if (RankedTensorType type = staticType(part); !type || type.getNumElements() != 1)
+      return false;
+  auto mul = definedBy<onnx::MulOp>(concat->getOperand(i));
+  for (unsigned k = 0; mul && k < 2; ++k) {
+    auto size = definedBy<onnx::ShapeOp>(mul->getOperand(k));
+    RankedTensorType of = size ? rankedType(size.getData()) : RankedTensorType();
+    int64_t at = size ? int64_t(size.getStart()) : -1;
+    if (of && at >= 0 && at < of.getRank() && onnx::getConstantInt(mul->getOperand(1 - k)) == factor &&
+        sameDim(of, at, b, j))
+      return true;
+  }
+  return false;
+}
+
 // Dims that were regrouped over six and back, channels first or last.
 struct Regrouping {
   StringRef name, mode;
@@ -75,7 +95,8 @@ struct Regrouping {
   bool fits = false, isLast = false; // channels last
   bool isChannelFirst = false;       // SpaceToDepth with each channel's offsets side by side
 };
-Regrouping readRegrouping(ArrayRef<int64_t> perm, RankedTensorType in, RankedTensorType six, RankedTensorType out) {
+Regrouping readRegrouping(ArrayRef<int64_t> perm, RankedTensorType in, RankedTensorType six, RankedTensorType out,
+                          Value shape) {
   auto is = [&](ArrayRef<int64_t> expected) { return perm == expected; };
   auto at = [&](int64_t i) { return six.isDynamicDim(i) ? -1 : six.getDimSize(i); };
   Regrouping made;
@@ -84,8 +105,9 @@ Regrouping readRegrouping(ArrayRef<int64_t> perm, RankedTensorType in, RankedTen
     made.name = "DepthToSpace", made.mode = mode, made.block = at(block);
     int64_t y = made.isLast ? 1 : 2, c = made.isLast ? 3 : 1;
     made.fits = at(other) == made.block && sameDim(six, h, in, y) && sameDim(six, w, in, y + 1) &&
-                sameDim(out, c, six, channels) && isMultiple(out, y, in, y, made.block) &&
-                isMultiple(out, y + 1, in, y + 1, made.block);
+                sameDim(out, c, six, channels);
+    for (int64_t d : {y, y + 1})
+      made.fits &= isMultiple(out, d, in, d, made.block) || isComputedMultiple(shape, d, in, d, made.block);
   };
   auto shrinks = [&](int64_t block, int64_t other, int64_t channels, int64_t h, int64_t w) {
     made.name = "SpaceToDepth", made.mode = "DCR", made.block = at(block);
@@ -135,7 +157,7 @@ bool raiseSixDims(onnx::ReshapeOp op) {
   if (!in || !six || !out || in.getRank() != 4 || six.getRank() != 6 || out.getRank() != 4)
     return false;
   SmallVector<int64_t> perm = permutation(transpose, 6);
-  Regrouping read = readRegrouping(perm, in, six, out);
+  Regrouping read = readRegrouping(perm, in, six, out, op.getShape());
   if (read.name.empty())
     return false;
   if (!read.fits)

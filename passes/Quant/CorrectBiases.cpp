@@ -2,6 +2,7 @@
 // with measured means): rounding a weight by e shifts its output by e * E[x], which the bias takes back. Padding is
 // counted as if it were image.
 #include "passes/Quant/Plan.h"
+#include "passes/Quant/Reconstruct.h"
 #include "passes/Quant/Rewriting.h"
 #include "passes/Quant/Weights.h"
 
@@ -61,15 +62,9 @@ public:
       SmallVector<double> shift = meanShift(&op, *channels, options);
       if (llvm::all_of(shift, [](double s) { return s == 0; }))
         continue;
-      SmallVector<float> bias = given ? onnx::getFloats(given) : SmallVector<float>(shift.size(), 0.0f);
-      if (bias.size() != shift.size())
+      if (!takesBias(&op))
         continue;
-      for (auto [b, s] : llvm::zip(bias, shift))
-        b = float(b + s);
-      OpBuilder b(&op);
-      Location loc = given ? op.getOperand(2).getLoc() : named(op.getLoc(), "_bias");
-      op.setOperand(
-          2, constant(b, loc, onnx::makeFloats(RankedTensorType::get({int64_t(bias.size())}, b.getF32Type()), bias)));
+      addToBias(&op, shift);
       passed(&op, passName, "Bias");
       ++count;
     }

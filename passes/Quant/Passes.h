@@ -39,6 +39,27 @@ struct Channels {
 };
 void setChannels(mlir::Operation *product, const Channels &channels);
 std::optional<Channels> getChannels(mlir::Operation *product);
+/// Of the patches that a product multiplies its weights with, the pixels under a kernel or a row of a matrix: mean and
+/// covariance of their elements, for each group of a Conv. An element of a patch is [input channel of the group, tap].
+struct Moments {
+  int64_t groups = 1, size = 0;
+  double samples = 0;                        // patches measured
+  llvm::SmallVector<float> mean, covariance; // [groups, size], [groups, size, size]
+};
+void setMoments(mlir::Operation *product, const Moments &moments);
+std::optional<Moments> getMoments(mlir::Operation *product);
+void clearMoments(mlir::Operation *product);
+/// How much a change of this product's weights changes the graph's outputs: squared change of the outputs over the
+/// squared change of its own result. 1 where nobody measured.
+void setSensitivity(mlir::Operation *product, double sensitivity);
+double getSensitivity(mlir::Operation *product);
+/// What ShareWeights made of a product: bits of an index, and codebooks.
+std::optional<std::pair<int64_t, int64_t>> getSharing(mlir::Operation *product);
+/// Bits of `weights` numbers of 32 bits over what they take as indices into `codebooks` of 2^`bits` such numbers.
+double sharingRatio(int64_t weights, int64_t bits, int64_t codebooks, int64_t entries);
+/// All operators with constant weights, whatever a quantization would do with them, in order.
+llvm::SmallVector<mlir::Operation *> getWeighted(mlir::func::FuncOp function);
+
 /// The dim of a product's first operand along which it sums: 1 of images, else the last.
 unsigned channelDim(mlir::Operation *product);
 

@@ -51,6 +51,57 @@ def InsertQdq : Pass<"quant-insert-qdq", "::mlir::ModuleOp"> {
     ListOption<"only", "only", "std::string", "names of nodes or operators to quantize; all where not given">];
 }
 
+def OptimizeRounding : Pass<"quant-optimize-rounding", "::mlir::ModuleOp"> {
+  let summary = "Round weights up or down by what the layer computes";
+  let description = [{
+    Matches Conv, Gemm and MatMul with constant weights of whose input the moments are known (`burin.moments`). Makes each weight the
+    multiple of its scale below or above it, so that the layer's result on the calibration data changes least, and the bias keep
+    the mean. Run before `quant-insert-qdq`, with its options, in place of `quant-correct-biases`. Must not move the largest weight
+    of a channel, which is its scale. Example: test/passes/Quant/optimize-rounding.mlir#pair
+  }];
+  let options = [
+    Option<"perChannel", "per-channel", "bool", "true", "a scale for each output channel of a weight">,
+    Option<"powerOfTwo", "power-of-two", "bool", "false", "scales are powers of two">,
+    Option<"reduceRange", "reduce-range", "bool", "false", "weights of 7 bits">,
+    Option<"keepBiases", "keep-biases", "bool", "false", "leave biases alone: rounding keeps the mean as well as it can">,
+    Option<"walks", "walks", "int", "8", "walks over the weights of a layer, at most">];
+}
+
+def PruneChannels : Pass<"quant-prune-channels", "::mlir::ModuleOp"> {
+  let summary = "Take the least important channels out of the graph";
+  let description = [{
+    Matches channels of Conv, Gemm and MatMul with constant weights that nothing fixes: followed through activations, sums, products,
+    depthwise convolutions, pools, concatenations and flattening, the channels that only go together go together. Makes all of these
+    tensors smaller by the `share` of channels with the least score; where `burin.moments` says what a layer reads, its other
+    weights and its bias make up for the lost inputs. Must not take channels from the graph's inputs and outputs, or from what an
+    operator without channels of its own reads. Example: test/passes/Quant/prune-channels.mlir#residual
+  }];
+  let options = [
+    Option<"share", "share", "double", "0.25", "of the channels that go">,
+    Option<"criterion", "criterion", "std::string", "\"magnitude\"", "magnitude, variance, gradient or fisher">,
+    Option<"global", "global", "bool", "false", "rank the channels of all layers together, not layer by layer">,
+    Option<"multiple", "multiple", "int64_t", "8", "channels that stay are a multiple of this">,
+    Option<"walks", "walks", "int", "4", "walks over the weights of a layer to make up">];
+}
+
+def PruneWeights : Pass<"quant-prune-weights", "::mlir::ModuleOp"> {
+  let summary = "Set the least important weights to zero";
+  let description = [{
+    Matches Conv, Gemm and MatMul with constant weights. Makes the `sparsity` share of elements or filters with the least score zero,
+    or all but N of M neighbours along the input channels; where `burin.moments` says what a layer reads, what stays and the bias
+    make up for what goes. Must not touch layers with fewer than `least` weights an output channel.
+    Example: test/passes/Quant/prune-weights.mlir#magnitude
+  }];
+  let options = [
+    Option<"sparsity", "sparsity", "double", "0.5", "share of elements or filters that become zero">,
+    Option<"unit", "unit", "std::string", "\"element\"", "element or filter">,
+    Option<"pattern", "pattern", "std::string", "\"\"", "N:M, instead of a sparsity: N of M stay">,
+    Option<"criterion", "criterion", "std::string", "\"magnitude\"", "magnitude, variance, gradient or fisher">,
+    Option<"global", "global", "bool", "false", "rank the weights of all layers together, not layer by layer">,
+    Option<"least", "least", "int64_t", "16", "weights an output channel of the smallest layer">,
+    Option<"walks", "walks", "int", "4", "walks over the weights of a layer to make up">];
+}
+
 def QuantizeDynamic : Pass<"quant-quantize-dynamic", "::mlir::ModuleOp"> {
   let summary = "Quantize weights, and activations by their range at run time";
   let description = [{
@@ -100,6 +151,22 @@ def RoundWeights : Pass<"quant-round-weights", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"type", "type", "std::string", "\"f16\"", "f16 or bf16">,
                  Option<"least", "least", "int64_t", "1024", "elements of the smallest constant that is worth it">];
+}
+
+def ShareWeights : Pass<"quant-share-weights", "::mlir::ModuleOp"> {
+  let summary = "Give the weights of a layer few values";
+  let description = [{
+    Matches Conv, Gemm and MatMul with constant weights. Makes each weight one of the 2^`bits` values that k-means finds for its layer,
+    or for `group` output channels; zeros stay zero. Where `burin.moments` says what the layer reads, weights count by it and are
+    chosen so that its result changes least. The ratio in the remark is R = raw bits / (indices + codebooks). Must not touch weights
+    of fewer than `least` elements. Example: test/passes/Quant/share-weights.mlir#nine
+  }];
+  let options = [
+    Option<"bits", "bits", "int64_t", "4", "of an index, 2 to 8">,
+    Option<"extra", "extra", "int64_t", "2", "bits more for layers with fewer than 16 weights an output channel">,
+    Option<"group", "group", "int64_t", "0", "output channels that have a codebook together; 0: all">,
+    Option<"least", "least", "int64_t", "1024", "elements of the smallest weight that is worth it">,
+    Option<"walks", "walks", "int", "4", "walks over the weights of a layer, at most">];
 }
 
 def SmoothProducts : Pass<"quant-smooth-products", "::mlir::ModuleOp"> {

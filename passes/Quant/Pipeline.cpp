@@ -13,10 +13,14 @@ void registerQuantPasses() {
   registerCorrectBiases();
   registerEqualizeLayers();
   registerInsertQdq();
+  registerOptimizeRounding();
+  registerPruneChannels();
+  registerPruneWeights();
   registerQuantizeDynamic();
   registerQuantizeWeights();
   registerRequireIntegers();
   registerRoundWeights();
+  registerShareWeights();
   registerSmoothProducts();
 }
 

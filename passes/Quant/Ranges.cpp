@@ -7,7 +7,8 @@ using namespace mlir;
 
 namespace burin::quant {
 
-static constexpr char rangesAttr[] = "burin.ranges", rangeAttr[] = "burin.range", channelsAttr[] = "burin.channels";
+static constexpr char rangesAttr[] = "burin.ranges", rangeAttr[] = "burin.range", channelsAttr[] = "burin.channels",
+                      momentsAttr[] = "burin.moments", sensitivityAttr[] = "burin.sensitivity";
 
 static std::optional<Range> toRange(Attribute attr) {
   auto pair = dyn_cast_or_null<DenseF32ArrayAttr>(attr);
@@ -64,6 +65,41 @@ std::optional<Channels> getChannels(Operation *product) {
   return channels;
 }
 
+void setMoments(Operation *product, const Moments &moments) {
+  Builder b(product->getContext());
+  auto floats = [&](ArrayRef<int64_t> shape, ArrayRef<float> values) {
+    return onnx::makeFloats(RankedTensorType::get(shape, b.getF32Type()), values);
+  };
+  product->setAttr(
+      momentsAttr,
+      b.getArrayAttr({b.getF64FloatAttr(moments.samples), floats({moments.groups, moments.size}, moments.mean),
+                      floats({moments.groups, moments.size, moments.size}, moments.covariance)}));
+}
+
+std::optional<Moments> getMoments(Operation *product) {
+  auto all = product->getAttrOfType<ArrayAttr>(momentsAttr);
+  if (!all || all.size() != 3)
+    return std::nullopt;
+  auto samples = dyn_cast<FloatAttr>(all[0]);
+  auto mean = dyn_cast<ElementsAttr>(all[1]), covariance = dyn_cast<ElementsAttr>(all[2]);
+  if (!samples || !mean || !covariance || mean.getShapedType().getRank() != 2 ||
+      covariance.getNumElements() != mean.getNumElements() * mean.getShapedType().getDimSize(1))
+    return std::nullopt;
+  return Moments{mean.getShapedType().getDimSize(0), mean.getShapedType().getDimSize(1), samples.getValueAsDouble(),
+                 onnx::getFloats(mean), onnx::getFloats(covariance)};
+}
+
+void clearMoments(Operation *product) { product->removeAttr(momentsAttr); }
+
+void setSensitivity(Operation *product, double sensitivity) {
+  product->setAttr(sensitivityAttr, Builder(product->getContext()).getF64FloatAttr(sensitivity));
+}
+
+double getSensitivity(Operation *product) {
+  auto attr = product->getAttrOfType<FloatAttr>(sensitivityAttr);
+  return attr ? attr.getValueAsDouble() : 1;
+}
+
 unsigned channelDim(Operation *product) {
   auto type = cast<RankedTensorType>(product->getOperand(0).getType());
   return isa<onnx::GemmOp, onnx::MatMulOp>(product) ? type.getRank() - 1 : 1;
@@ -74,6 +110,9 @@ void clearCalibration(ModuleOp module) {
     op->removeAttr(rangesAttr);
     op->removeAttr(channelsAttr);
     op->removeAttr(keepFloatAttr);
+    op->removeAttr(momentsAttr);
+    op->removeAttr(sensitivityAttr);
+    op->removeAttr(sharedAttr);
     if (auto func = dyn_cast<func::FuncOp>(op))
       for (unsigned i = 0; i < func.getNumArguments(); ++i)
         func.removeArgAttr(i, rangeAttr);

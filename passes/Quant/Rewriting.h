@@ -10,6 +10,9 @@
 
 namespace burin::quant {
 
+/// On a product: bits of an index and number of codebooks, what ShareWeights made of it.
+inline constexpr char sharedAttr[] = "burin.shared";
+
 /// Says that `rewrite` of `pass` fired on `op`, or why it did not.
 void passed(mlir::Operation *op, llvm::StringRef pass, llvm::StringRef rewrite, const llvm::Twine &what = "");
 void missed(mlir::Operation *op, llvm::StringRef pass, llvm::StringRef rewrite, const llvm::Twine &why);

@@ -129,6 +129,9 @@ struct Access {
   Attribute constant; // what a fill writes
 };
 
+// What a size that only running tells is taken for where sizes are compared.
+constexpr int64_t someSize = 64;
+
 struct Buffer {
   SmallVector<memref::AllocOp> allocs; // the one it was, or those it replaces
   Region region;                       // negative where a buffer grew to that side
@@ -137,13 +140,12 @@ struct Buffer {
   SmallVector<memref::SubViewOp> views;
   Type element;
 
-  // Where a size is a symbol, as if it were one in the middle.
-  int64_t volume(const Region &of) const { return of.at(SmallVector<int64_t>(symbols.size(), 64)).volume(); }
+  int64_t volume(const Region &of) const { return of.at(SmallVector<int64_t>(symbols.size(), someSize)).volume(); }
   int64_t elementBytes() const { return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8); }
   int64_t bytes() const { return volume(region) * elementBytes(); }
 };
 
-// The copies of one block, in order; each merge counts for those after it.
+// The copies of one block; each merge counts for those after it.
 class CopyElision {
 public:
   explicit CopyElision(Block *block) : block(block) {}
@@ -162,6 +164,14 @@ public:
     live.assign(positions, 0);
     for (auto alloc : block->getOps<memref::AllocOp>())
       collect(alloc);
+    // The largest first: of two copies around a convolution that writes where it reads, one has to stay.
+    auto size = [](memref::CopyOp copy) {
+      int64_t points = 1;
+      for (int64_t extent : cast<MemRefType>(copy.getSource().getType()).getShape())
+        points *= ShapedType::isDynamic(extent) ? someSize : extent;
+      return points;
+    };
+    llvm::stable_sort(copies, [&](memref::CopyOp a, memref::CopyOp b) { return size(a) > size(b); });
     peak = *llvm::max_element(live);
     limit = peak * (100 + growth) / 100;
     // Twice, since one merge may make room for another.

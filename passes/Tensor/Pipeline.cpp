@@ -47,6 +47,7 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   }
   if (!options.forDevice) {
     function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
+    // Transformed filters are f32; blocks are packed from what is left.
     function.addPass(createNarrowWeights({machine.name.str(), 1024}));
     function.addPass(createPackWeights({machine.name.str()}));
   }

@@ -57,9 +57,12 @@ def emulator(target):
 NOT_OURS = ("undefined symbol: __aeabi", "decode_save_opc: Assertion")
 
 
-def missing(target):
-    """Why this machine cannot run programs for the target; None where it can."""
+def missing(target, binaries):
+    """Why this machine cannot run programs for the target, or this build not make them; None where both can."""
     if target in LINUX:
+        triple = os.path.basename(LINUX[target][1])
+        if not os.path.exists(os.path.join(binaries, "..", "lib", "burin", "runtime", triple, "libburin_hosted.a")):
+            return f"no hosted runtime for {triple}"
         return emulator(target)[1]
     tools = ["qemu-system-arm"] if target in BARE else ["node"]
     return next((f"no {tool}" for tool in tools if not shutil.which(tool)), None)
@@ -210,7 +213,7 @@ def main():
             return
         with tempfile.TemporaryDirectory() as folder:
             try:
-                why = missing(target)
+                why = missing(target, a.bin)
                 if not why:
                     run(a.bin, target, name, *make(folder), folder)
                 verdict, why = ("skip", why) if why else ("ok", "")

@@ -28,7 +28,7 @@ def focus(e, order, how):
     return e.op("Conv", e.op("Concat", *parts, axis=1), e.random_constant(8, 12, 3, 3), e.random_constant(8), kernel_shape=[3, 3], pads=[1] * 4)
 
 
-@form(("CRD", 2), ("DCR", 2), ("CRD", 3), ("DCR", 4), free=False, DepthToSpace=1, Transpose=0)
+@form(("CRD", 2), ("DCR", 2), ("CRD", 3), ("DCR", 4), DepthToSpace=1, Transpose=0)
 def pixel_shuffle(e, mode, r):
     c = 2
     x = e.input("x", [2, c * r * r, 4, 5], free=[(0, "batch"), (2, "height"), (3, "width")])

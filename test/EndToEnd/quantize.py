@@ -65,7 +65,16 @@ def transformer():
     return m
 
 
-NETWORKS = {"convolutional": (convolutional, (1, 3, 16, 16)), "transformer": (transformer, (2, 12, 32))}
+def plain():
+    """Integers from end to end: what a device without floats can take."""
+    n = lambda op, i, o, **a: helper.make_node(op, i, [o], name=o, **a)
+    nodes = [n("Conv", ["x", "w", "b"], "c", pads=[1, 1, 1, 1]), n("Relu", ["c"], "r"), n("Conv", ["r", "d"], "k", group=8, pads=[1, 1, 1, 1]), n("Add", ["k", "r"], "a"),
+             n("MaxPool", ["a"], "m", kernel_shape=[2, 2], strides=[2, 2]), n("Conv", ["m", "v"], "y")]
+    weights = [weight("w", 8, 3, 3, 3), weight("b", 8), weight("d", 8, 1, 3, 3), weight("v", 10, 8, 1, 1)]
+    return model(nodes, weights, [1, 3, 16, 16], [1, 10, 8, 8])
+
+
+NETWORKS = {"convolutional": (convolutional, (1, 3, 16, 16)), "transformer": (transformer, (2, 12, 32)), "plain": (plain, (1, 3, 16, 16))}
 
 
 def run_reference(path, feed, optimized):
@@ -158,15 +167,71 @@ def main():
             s.case("flags" + "".join(flags), lambda: s.numbers("convolutional", *flags, least=12))
         for name in NETWORKS:
             s.case(f"dynamic-{name}", lambda: s.numbers(name, "--dynamic", least=25))
+            for bits in ("s16", "u16"):
+                s.case(f"16x8-{bits}-{name}", lambda: s.numbers(name, f"--activations={bits}", least=30))
+            s.case(f"power-of-two-{name}", lambda: s.numbers(name, "--power-of-two", least=20))
             s.case(f"better-{name}", lambda: s.numbers(name, "--equalize", "--smooth=0.5", least=25))
         for flags, least in ((["--weights-only=int8"], 40), (["--weights-only=int8", "--asymmetric", "--block=16"], 40), (["--weights-only=int4", "--block=32"], 14),
                              (["--weights-only=int4", "--block=16", "--asymmetric"], 17), (["--weights-only=int4", "--block=32", "--matmul-nbits"], 14),
                              (["--weights-only=f16"], 60), (["--weights-only=bf16"], 40)):
             s.case("flags" + "".join(flags), lambda: s.numbers("transformer", *flags, least=least))
+        for flags in (["--rounding=nearest"], ["--rounding=nearest", "--keep-biases"]):
+            s.case("flags" + "".join(flags), lambda: s.numbers("convolutional", *flags, least=25))
+        for flags, least in ((["--prune=0.2"], 8), (["--prune=0.1", "--prune-by=fisher", "--prune-scope=global"], 10),
+                             (["--prune=0.2", "--prune-by=gradient", "--float"], 8), (["--prune=2:4", "--float"], 3), (["--prune=0.1", "--prune-unit=filter", "--float"], 0),
+                             (["--prune=0.3", "--share=5", "--prune-by=variance"], 5)):
+            s.case("compress" + "".join(flags), lambda: s.numbers("convolutional", *flags, least=least))
+        for flags, least in ((["--share=6"], 18), (["--share=4", "--share-group=8"], 8)):
+            s.case("compress" + "".join(flags), lambda: s.numbers("transformer", *flags, least=least))
+        s.case("compress-transformer", lambda: s.numbers("transformer", "--prune=0.2", "--share=5", least=10))
+        smaller(s)
         choices(s)
         errors(s)
     print(f"{s.passed} passed, {s.failed} failed")
     sys.exit(s.failed > 0)
+
+
+def smaller(s):
+    """Channels leave through the residual sum, the depthwise convolution, the concatenation and Flatten; zeros and shared values stay what they are."""
+    def channels():
+        out, done = s.quantize("convolutional", "--prune-channels=0.5", "--float")
+        count = lambda path: sum(np.prod(t.dims) for t in onnx.load(path).graph.initializer)
+        assert count(out) < 0.75 * count(s.path("convolutional.onnx")), "no smaller"
+        onnx.checker.check_model(onnx.load(out), full_check=True)
+        feed = {"x": s.data["convolutional"]}
+        np.savez(s.path("x.npz"), **feed)
+        ran = s.call("burin-run", out, "--inputs", s.path("x.npz"), "--outputs", s.path("y.npz"), "--no-cache")
+        assert ran.returncode == 0, ran.stderr
+        agree = sqnr(run_reference(out, feed, False), dict(np.load(s.path("y.npz"))))
+        assert agree > 80, f"{agree:.1f} dB"
+    s.case("compress-channels", channels)
+
+    def zeros():
+        out, done = s.quantize("transformer", "--prune=2:4", "--share=3")
+        for t in onnx.load(out).graph.initializer:
+            w = numpy_helper.to_array(t)
+            if w.size >= 1024:
+                assert len(np.unique(w)) <= 8 and (w != 0).mean() <= 0.5, (t.name, len(np.unique(w)))
+                assert ((w.reshape(-1, 4, w.shape[1]) != 0).sum(1) <= 2).all(), "not two of four along the inputs"
+        assert "R = raw bits / (indices + codebooks) = " in done.stdout, done.stdout
+    s.case("compress-zeros", zeros)
+
+    def program():
+        out, done = s.quantize("transformer", "--prune=0.5", "--share=4")
+        sizes = {}
+        np.savez(s.path("x.npz"), x=s.data["transformer"])
+        for name, flags in (("plain", []), ("small", ["--compress-weights"])):
+            made = s.call("burin-compile", out, "--shape", "x=2x12x32", "-o", s.path(name), *flags)
+            assert made.returncode == 0, made.stderr
+            sizes[name] = os.path.getsize(s.path(name))
+        for words in ((s.path("plain"), "--outputs", s.path("y.npz")), (s.path("small"), "--expect", s.path("y.npz"), "--rtol=0", "--atol=0")):
+            ran = subprocess.run([*words, "--inputs", s.path("x.npz")], capture_output=True, text=True)
+            assert ran.returncode == 0, ran.stderr
+        weights = 4 * (4 * 32 * 32 + 2 * 32 * 64)
+        saved = sizes["plain"] - sizes["small"]
+        assert saved > 0.6 * weights, (sizes, weights)
+        return f"{saved} of {weights} bytes saved"
+    s.case("compress-program", program)
 
 
 def choices(s):
@@ -197,21 +262,21 @@ def evaluate(session):
     s.case("max-drop", script)
 
     def integers():
-        nodes = [helper.make_node("Conv", ["x", "w"], ["c"], name="c"), helper.make_node("Relu", ["c"], ["r"], name="r"), helper.make_node("Conv", ["r", "v"], ["y"], name="y")]
-        onnx.save(model(nodes, [weight("w", 4, 3, 1, 1), weight("v", 2, 4, 1, 1)], [1, 3, 16, 16], [1, 2, 16, 16]), s.path("plain.onnx"))
-        done = s.call("burin-quantize", s.path("plain.onnx"), "--calibrate", s.path("convolutional.0.npz"), "--integer-only", "-o", s.path("plain.int.onnx"))
-        assert done.returncode == 0, done.stderr
-        made = onnx.load(s.path("plain.int.onnx"))
-        assert {v.type.tensor_type.elem_type for v in [*made.graph.input, *made.graph.output]} == {TensorProto.UINT8}
-        feed = {"x": rng.integers(0, 256, (1, 3, 16, 16)).astype(np.uint8)}
-        np.savez(s.path("x.npz"), **feed)
-        ran = s.call("burin-run", s.path("plain.int.onnx"), "--inputs", s.path("x.npz"), "--outputs", s.path("y.npz"), "--no-cache")
-        assert ran.returncode == 0, ran.stderr
-        got, want = np.load(s.path("y.npz"))["y"], run_reference(s.path("plain.int.onnx"), feed, False)["y"]
-        assert np.abs(got.astype(int) - want).max() <= 1
+        for name, flags in (("plain", []), ("convolutional", []), ("plain", ["--power-of-two", "--activations=s8"])):
+            out, done = s.quantize(name, "--integer-only", *flags)
+            made = onnx.load(out)
+            kind = TensorProto.INT8 if flags else TensorProto.UINT8
+            assert {v.type.tensor_type.elem_type for v in [*made.graph.input, *made.graph.output]} == {kind}
+            feed = {"x": rng.integers(-128 if flags else 0, 128 if flags else 256, (1, 3, 16, 16)).astype(np.int8 if flags else np.uint8)}
+            np.savez(s.path("x.npz"), **feed)
+            ran = s.call("burin-run", out, "--inputs", s.path("x.npz"), "--outputs", s.path("y.npz"), "--no-cache")
+            assert ran.returncode == 0, ran.stderr
+            got, want = np.load(s.path("y.npz"))["y"].astype(int), run_reference(out, feed, False)["y"].astype(int)
+            assert np.abs(got - want).max() <= 2, np.abs(got - want).max()
         done = s.call("burin-quantize", s.path("transformer.onnx"), "--calibrate", s.path("transformer.0.npz"), "--integer-only", "-o", s.path("none.onnx"))
         assert done.returncode == 1 and "expected integers alone, got an operator on floats" in done.stderr, done.stderr
-        assert "node 'p' (Softmax" in done.stderr, done.stderr
+        for node in ("'p' (Softmax", "'l' (LayerNormalization"):
+            assert f"node {node}" in done.stderr, done.stderr
     s.case("integer-only", integers)
 
     def python():

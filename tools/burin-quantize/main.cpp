@@ -24,6 +24,8 @@ examples:
   burin-quantize net.onnx --calibrate x.npz --max-drop=0.01 --evaluate=score.py -o net.int8.onnx
   burin-quantize llm.onnx --weights-only=int4 --block=32 -o llm.int4.onnx
   burin-quantize net.onnx --dynamic -o net.int8.onnx
+  burin-quantize net.onnx --calibrate x.npz --prune=0.3 --share=4 -o net.small.onnx     then: burin-compile net.small.onnx --compress-weights
+  burin-quantize net.onnx --calibrate x.npz --prune-channels=0.2 --float -o net.narrow.onnx
 
 options:
 )";

@@ -11,6 +11,8 @@
 // WITHIN: verdict: within budget
 // RUN: not burin-compile %s --target=myriad --budget=latency=0.01ms -o %t.over.blob 2>&1 | FileCheck %s --check-prefix=OVER
 // OVER: over budget: latency in ms {{[0-9.]+}}, expected at most 0.01
+// RUN: not burin-compile %s --target=myriad --budget=latency=0.01ms -o %t.over.blob 2>&1 | FileCheck %s --check-prefix=ADVICE
+// ADVICE: advice: no known rewrite makes these layers faster
 // RUN: burin-compile %s --target=myriad:threads=1 --sweep-shaves -o %t.blob 2>&1 | FileCheck %s --check-prefix=SWEEP
 // SWEEP: 16 {{ *[0-9.]+}}
 // SWEEP: recommended: shaves={{[0-9]+}}

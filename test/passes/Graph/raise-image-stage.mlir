@@ -53,7 +53,7 @@ func.func @main(%x: tensor<48x64x3xui8> {onnx.name = "x"}) -> (tensor<1x12x20x3x
 
 // -----
 
-// Nothing is resized: conversion and scale join what reads them.
+// near_miss: nothing is resized: conversion and scale join what reads them.
 // CHECK-LABEL: @main(
 // CHECK-NOT: ImageStage
 // WHY: nothing is resized up to here: it is no operator of a stage
@@ -65,7 +65,7 @@ func.func @main(%x: tensor<1x48x64x3xui8> {onnx.name = "x"}) -> (tensor<1x48x64x
 
 // -----
 
-// Two readers of the bytes.
+// near_miss: several uses of what is converted.
 // CHECK-LABEL: @main(
 // CHECK-NOT: ImageStage
 // WHY: nothing is resized up to here: more than one operator reads it
