@@ -248,7 +248,7 @@ llvm::Error burin::tune(const ModelSource &source, CompileOptions &options, std:
   std::string why;
   if (options.targets.size() > 1)
     why = "several targets: measure one, and give its cache to the others";
-  else if (options.unit.unit || !machine || machine->isBareMetal() || machine->isWebAssembly())
+  else if (options.unit.unit || bool(options.cuda) || !machine || machine->isBareMetal() || machine->isWebAssembly())
     why = "this target makes no programs";
   if (!why.empty()) {
     if (isGiven)
