@@ -2,7 +2,7 @@
 """Language models token by token: tokens a second for weights of f32, f16, bf16, 8 and 4 bits, and the share of memory bandwidth that reading them takes, beside
 ONNX Runtime on the same file.
 
-  decode.py [--bin DIR] [--formats f32,f16,bf16,int8,int4] [--block 32] [--tokens 64] [--past 64] [--rounds 3] [--perplexity] [--keep DIR] [--no-peer] MODEL.onnx
+  decode.py [--bin DIR] [--formats f32,f16,bf16,int8,int4] [--block N] [--tokens 64] [--past 64] [--rounds 3] [--perplexity] [--keep DIR] [--no-peer] MODEL.onnx
 
 The model has the cache as inputs past_key_values.* and outputs present.*. Contestants are interleaved, one thread, called from Python; the least time of the
 rounds counts. Bandwidth is that of a sum over 256 MB in the same run; the share is (bytes of weights in the program) / time / bandwidth.
@@ -116,7 +116,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--bin", default=os.path.join(os.environ.get("BURIN_BUILD", os.path.join(ROOT, "build")), "bin"))
     parser.add_argument("--formats", default="f32,f16,bf16,int8,int4")
-    parser.add_argument("--block", default="32")
+    parser.add_argument("--block", help="of int8 and int4; the quantizer's own choice where not given")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--past", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
@@ -135,7 +135,7 @@ def main():
             path = arguments.model
             if name != "f32":
                 path = os.path.join(folder, "%s.%s.onnx" % (os.path.basename(arguments.model).removesuffix(".onnx"), name))
-                blocks = ["--block=" + arguments.block] if name.startswith("int") else []
+                blocks = ["--block=" + arguments.block] if arguments.block and name.startswith("int") else []
                 if not os.path.exists(path):
                     subprocess.run([os.path.join(arguments.bin, "burin-quantize"), arguments.model, "--weights-only=" + name, *blocks, "-o", path], check=True, stdout=sys.stderr)
             row = rows[name] = {"burin": Decoder(burin.InferenceSession(path)), "file": os.path.getsize(path)}
