@@ -97,13 +97,15 @@ EXPORT cu_result cuModuleLoadDataEx(cu_module *module, const void *image, unsign
   if (memcmp(header->e_ident, ELFMAG, SELFMAG))
     return snprintf(message, sizeof message, "the emulator takes shared objects alone"), BAD_IMAGE;
   size_t bytes = header->e_shoff + (size_t)header->e_shentsize * header->e_shnum;
-  int file = memfd_create("kernels", 0);
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-  if (file < 0 || write(file, image, bytes) != (ssize_t)bytes)
-    return BAD_IMAGE;
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  /* A name of its own: the loader takes a name that it has seen for the same library. */
+  char path[] = "/tmp/burin-emulator-XXXXXX";
+  int file = mkstemp(path);
+  if (file < 0)
+    return snprintf(message, sizeof message, "no room for a file in /tmp"), BAD_IMAGE;
+  int is_written = write(file, image, bytes) == (ssize_t)bytes;
   close(file);
+  void *library = is_written ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+  unlink(path);
   if (!library)
     return snprintf(message, sizeof message, "%s", dlerror()), BAD_IMAGE;
   *module = calloc(1, sizeof **module);

@@ -11,8 +11,8 @@
 // CHECK: %[[I:.*]] = arith.addi %[[FIRST]], %[[TX]]
 // CHECK: %[[INSIDE:.*]] = arith.cmpi ult, %[[I]]
 // CHECK: scf.if %[[INSIDE]]
-// CHECK: %[[SMALL:.*]] = arith.index_castui %[[I]] : index to i32
-// CHECK: %[[REST:.*]] = arith.remui %[[SMALL]]
+// CHECK: %[[NARROW:.*]] = arith.index_castui %[[I]] : index to i32
+// CHECK: %[[REST:.*]] = arith.remui %[[NARROW]]
 // CHECK: %[[CHANNEL:.*]] = arith.index_castui %[[REST]] : i32 to index
 // CHECK: %[[SUM:.*]] = scf.for
 // CHECK: scf.for
