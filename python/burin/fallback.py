@@ -40,6 +40,26 @@ def _reads(node):
     return names
 
 
+def bound(model, options):
+    """The model with the sizes that --shape=INPUT=1x3x8x8 and --dim=NAME=N give its inputs."""
+    shapes, dims = {}, {}
+    for option in options:
+        kind, _, rest = option.partition("=")
+        name, _, value = rest.rpartition("=")
+        if kind == "--shape":
+            shapes[name] = [int(v) for v in value.split("x")]
+        else:
+            dims[name] = int(value)
+    del model.graph.value_info[:]
+    for entry in model.graph.input:
+        for i, d in enumerate(entry.type.tensor_type.shape.dim):
+            if entry.name in shapes:
+                d.dim_value = shapes[entry.name][i]
+            elif d.dim_param in dims:
+                d.dim_value = dims[d.dim_param]
+    return model
+
+
 class Network:
     """A graph with shapes inferred, in order, that can be taken apart."""
 
@@ -179,13 +199,21 @@ def main(words):
     try:
         with tempfile.TemporaryDirectory() as folder:
             graph, host = os.path.join(folder, "graph.onnx"), os.path.join(folder, "host.onnx")
-            call("burin-compile", given.model, "--emit=onnx", "-o", graph, *options)
-            network, unit = Network(onnx.load(graph)), Unit(given.target, folder)
             cuts = [t for t in given.cut.split(",") if t]
+            # Tensors have the user's names in the user's graph alone; without names, the optimized one has more shapes.
+            if cuts:
+                others = [o for o in options if not o.startswith(("--shape=", "--dim="))]
+                if others:
+                    fail("--cut names tensors of the model as it is: '%s' would change it; write the changed model with --emit=onnx first" % others[0])
+                network = Network(bound(onnx.load(given.model), options))
+            else:
+                call("burin-compile", given.model, "--emit=onnx", "-o", graph, *options)
+                network = Network(onnx.load(graph))
+            unit = Unit(given.target, folder)
             made = {o for n in network.nodes for o in n.output}
             for cut in cuts:
                 if cut not in made:
-                    fail("--cut: no node of the optimized graph makes '%s' (burin-compile --emit=onnx shows it)" % cut)
+                    fail("--cut: no node of the model makes a tensor '%s'" % cut)
             part, reason = (network.leading_to(cuts), "") if cuts else longest_start(network, unit)
             if not part:
                 fail("no part of the network is left for the unit: " + reason, 1)
