@@ -1,6 +1,6 @@
 """A network for the vision unit and this CPU, as one program: burin-compile MODEL.onnx --target=myriad --fallback=cpu runs this.
 
-    burin-compile MODEL.onnx --target=myriad[:...] --fallback=cpu [--cut=TENSOR,...] [--emit=exe|shared] -o OUT [compile options]
+    burin-compile MODEL.onnx --target=myriad[:...] --fallback=cpu [--cut=TENSOR,...] -o OUT [compile options]
 
 The network is cut at named tensors: what leads to them is a blob inside the program, run by the unit's emulator; the rest is code for this CPU.
 --cut names them. Without it as many nodes as the unit can take, from the inputs on, are its part, found by compiling; the cut is printed.
@@ -191,7 +191,7 @@ def main(words):
     parser.add_argument("--fallback", choices=["cpu"], required=True)
     parser.add_argument("--cut", default="")
     parser.add_argument("--target", default="")
-    parser.add_argument("--emit", default="", choices=["", "exe", "shared"])
+    parser.add_argument("--emit", default="exe", choices=["exe"])
     parser.add_argument("--output", "-o", default="")
     given, options = parser.parse_known_args(words)
     if not given.target or not given.output:
@@ -223,7 +223,7 @@ def main(words):
             onnx.save(network.host_part(part), host)
             name = os.path.splitext(os.path.basename(given.model))[0]
             call("burin-compile", host, "--name=" + "".join(c if c.isalnum() else "_" for c in name), "--custom-op=%s.%s=burin_unit_run:%s" % (_DOMAIN, _OP, object_with(blob, folder)),
-                 *(["--emit=" + given.emit] if given.emit else []), "-o", given.output)
+                 "--emit=" + given.emit, "-o", given.output)
             return 0
     except (OSError, ToolError, ValueError) as e:
         fail(str(e).splitlines()[0] if str(e) else type(e).__name__)
