@@ -88,8 +88,8 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
     if (isa<memref::GetGlobalOp, memref::ViewOp, arith::ConstantOp, func::ReturnOp, BufferOp, TaskOp, BarrierOp>(op) ||
         isa<ViewLikeOpInterface>(op))
       return false;
-    return op->emitError("'") << op->getName() << "' has no task on the vision unit: leave this part to the host, with "
-                              << "--extract up to or from its tensors";
+    return op->emitError("'") << op->getName() << "' has no task on the vision unit: --fallback=cpu leaves it and "
+                              << "what follows to the CPU, --cut=TENSOR says from where";
   }
 
   static AffineMap identity(Value memref) {

@@ -1,6 +1,6 @@
 """A network for the vision unit and this CPU, as one program: burin-compile MODEL.onnx --target=myriad --fallback=cpu runs this.
 
-    burin-compile MODEL.onnx --target=myriad[:...] --fallback=cpu [--cut=TENSOR,...] [--emit=exe|shared] -o OUT [compile options]
+    burin-compile MODEL.onnx --target=myriad[:...] --fallback=cpu [--cut=TENSOR,...] -o OUT [compile options]
 
 The network is cut at named tensors: what leads to them is a blob inside the program, run by the unit's emulator; the rest is code for this CPU.
 --cut names them. Without it as many nodes as the unit can take, from the inputs on, are its part, found by compiling; the cut is printed.
@@ -38,6 +38,26 @@ def _reads(node):
             inner = {o for n in graph.node for o in n.output} | {i.name for i in graph.input} | {t.name for t in graph.initializer}
             names += [i for n in graph.node for i in _reads(n) if i not in inner] + [o.name for o in graph.output if o.name not in inner]
     return names
+
+
+def bound(model, options):
+    """The model with the sizes that --shape=INPUT=1x3x8x8 and --dim=NAME=N give its inputs."""
+    shapes, dims = {}, {}
+    for option in options:
+        kind, _, rest = option.partition("=")
+        name, _, value = rest.rpartition("=")
+        if kind == "--shape":
+            shapes[name] = [int(v) for v in value.split("x")]
+        else:
+            dims[name] = int(value)
+    del model.graph.value_info[:]
+    for entry in model.graph.input:
+        for i, d in enumerate(entry.type.tensor_type.shape.dim):
+            if entry.name in shapes:
+                d.dim_value = shapes[entry.name][i]
+            elif d.dim_param in dims:
+                d.dim_value = dims[d.dim_param]
+    return model
 
 
 class Network:
@@ -171,7 +191,7 @@ def main(words):
     parser.add_argument("--fallback", choices=["cpu"], required=True)
     parser.add_argument("--cut", default="")
     parser.add_argument("--target", default="")
-    parser.add_argument("--emit", default="", choices=["", "exe", "shared"])
+    parser.add_argument("--emit", default="exe", choices=["exe"])
     parser.add_argument("--output", "-o", default="")
     given, options = parser.parse_known_args(words)
     if not given.target or not given.output:
@@ -179,13 +199,21 @@ def main(words):
     try:
         with tempfile.TemporaryDirectory() as folder:
             graph, host = os.path.join(folder, "graph.onnx"), os.path.join(folder, "host.onnx")
-            call("burin-compile", given.model, "--emit=onnx", "-o", graph, *options)
-            network, unit = Network(onnx.load(graph)), Unit(given.target, folder)
             cuts = [t for t in given.cut.split(",") if t]
+            # Tensors have the user's names in the user's graph alone; without names, the optimized one has more shapes.
+            if cuts:
+                others = [o for o in options if not o.startswith(("--shape=", "--dim="))]
+                if others:
+                    fail("--cut names tensors of the model as it is: '%s' would change it; write the changed model with --emit=onnx first" % others[0])
+                network = Network(bound(onnx.load(given.model), options))
+            else:
+                call("burin-compile", given.model, "--emit=onnx", "-o", graph, *options)
+                network = Network(onnx.load(graph))
+            unit = Unit(given.target, folder)
             made = {o for n in network.nodes for o in n.output}
             for cut in cuts:
                 if cut not in made:
-                    fail("--cut: no node of the optimized graph makes '%s' (burin-compile --emit=onnx shows it)" % cut)
+                    fail("--cut: no node of the model makes a tensor '%s'" % cut)
             part, reason = (network.leading_to(cuts), "") if cuts else longest_start(network, unit)
             if not part:
                 fail("no part of the network is left for the unit: " + reason, 1)
@@ -195,7 +223,7 @@ def main(words):
             onnx.save(network.host_part(part), host)
             name = os.path.splitext(os.path.basename(given.model))[0]
             call("burin-compile", host, "--name=" + "".join(c if c.isalnum() else "_" for c in name), "--custom-op=%s.%s=burin_unit_run:%s" % (_DOMAIN, _OP, object_with(blob, folder)),
-                 *(["--emit=" + given.emit] if given.emit else []), "-o", given.output)
+                 "--emit=" + given.emit, "-o", given.output)
             return 0
     except (OSError, ToolError, ValueError) as e:
         fail(str(e).splitlines()[0] if str(e) else type(e).__name__)

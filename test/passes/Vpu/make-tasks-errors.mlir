@@ -1,7 +1,7 @@
 // RUN: burin-opt %s --vpu-make-tasks --split-input-file --verify-diagnostics
 
 func.func @branch(%c: i1) {
-  // expected-error@+1 {{'scf.if' has no task on the vision unit: leave this part to the host, with --extract up to or from its tensors}}
+  // expected-error@+1 {{'scf.if' has no task on the vision unit: --fallback=cpu leaves it and what follows to the CPU, --cut=TENSOR says from where}}
   scf.if %c {
   }
   return

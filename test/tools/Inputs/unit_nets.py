@@ -1,7 +1,7 @@
 """Networks for the vision unit's tests, with inputs. usage: unit_nets.py DIR
 
 loud.onnx: activations beyond the largest half before a softmax. quiet.onnx: none. mixed.onnx: ends in what only a CPU can do.
-slow.onnx: a stem and an upsampling that have faster forms.
+slow.onnx: an upsampling that has a faster form.
 """
 import os
 import sys
