@@ -166,7 +166,7 @@ private:
       return false;
     }
     func::FuncOp part = makePart(region, captured);
-    builder.setInsertionPoint(loops.front());
+    builder.setInsertionPoint(loops.back()); // buffers of the stack may be made between them
     Value shift = dynamic ? emitShift(region)
                           : LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(llvm::Log2_64(parts)));
     emitFork(loc, part, captured, shift);
