@@ -4,7 +4,7 @@
  * outputs, layers and weights, and one entry function per instruction set. It is shared and never written.
  * Everything that changes while it runs lies in a `burin_context`, one for each concurrent call.
  *
- * The structs are written field by field by lib/Target (see ModelDescription.cpp); change both and BURIN_ABI_VERSION.
+ * The structs are written field by field by lib/Target (see DescriptionIR.cpp); change both and BURIN_ABI_VERSION.
  */
 #ifndef BURIN_RUNTIME_H
 #define BURIN_RUNTIME_H

@@ -11,7 +11,6 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/TargetParser/Triple.h"
 
@@ -151,7 +150,8 @@ DictionaryAttr stagesOf(ModuleOp code) { return code->getAttrOfType<DictionaryAt
 
 bool burin::hasImageStages(const Machine &machine) {
   llvm::Triple::ArchType arch = llvm::Triple(machine.triple).getArch();
-  return (arch == llvm::Triple::x86_64 || arch == llvm::Triple::aarch64) && llvm::sys::fs::exists(libraryPath());
+  std::string why;
+  return (arch == llvm::Triple::x86_64 || arch == llvm::Triple::aarch64) && openLibrary(why);
 }
 
 FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location where) {

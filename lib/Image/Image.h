@@ -14,7 +14,8 @@ namespace burin {
 /// Checked, as it may come from a user's file: one error at `where`.
 mlir::FailureOr<burin_image_stage> readImageStage(mlir::DictionaryAttr attr, mlir::Location where);
 
-/// Whether stages can be made for it: an architecture that Halide's code is compiled for here, and the library there.
+/// Whether stages can be made for it: an architecture that Halide's code is compiled for here, and the library, which
+/// this opens, with Halide itself.
 bool hasImageStages(const Machine &machine);
 
 /// The planes of a stage's frame, and the bytes of all of it.

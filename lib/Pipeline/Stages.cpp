@@ -43,6 +43,15 @@ LogicalResult runSteps(StringRef point, ModuleOp module, const CompileOptions &o
 }
 } // namespace
 
+// An input that may be a picture: nothing else is worth opening Halide for.
+static bool takesBytes(ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  return main && llvm::any_of(main.getArgumentTypes(), [](Type type) {
+           auto tensor = dyn_cast<RankedTensorType>(type);
+           return tensor && tensor.getRank() >= 3 && tensor.getElementType().isUnsignedInteger(8);
+         });
+}
+
 LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   GraphOptions graph;
   graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
@@ -72,7 +81,8 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
                        [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); })))
     return failure();
   bool leavesOnnx = stage.options.emit == EmitKind::Onnx;
-  bool raise = !leavesOnnx && !edits.plainImages && !stage.options.unit.unit && hasImageStages(stage.machine);
+  bool raise = !leavesOnnx && !edits.plainImages && !stage.options.unit.unit && takesBytes(module) &&
+               hasImageStages(stage.machine);
   if (edits.imageInputs.empty() && !raise)
     return success();
   if (leavesOnnx)

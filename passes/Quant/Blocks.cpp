@@ -76,6 +76,8 @@ Choice choose(ArrayRef<float> values, const BlockOptions &options) {
       double most = std::max(-low, high);
       consider(part * most / middle, middle);
       consider(-part * most / middle, middle);
+      if (middle > 1) // both ends as they are: where both are far out, that loses less than cutting one
+        consider(part * most / (middle - 1), middle);
     }
     if (options.bits == 8) // the ends are one value in 256: nothing to gain
       break;

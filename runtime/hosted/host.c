@@ -34,7 +34,7 @@ void *burin_arena_allocate(uint64_t bytes) {
     return NULL;
   if (alignment == LARGE_PAGE)
     (void)madvise(arena, (size_t)bytes, MADV_HUGEPAGE); /* only a wish */
-  /* All pages by one call instead of a fault each: a third of the time from a program's start to its first output. */
+  /* All pages by one call instead of a fault each. */
   uintptr_t first = ((uintptr_t)arena + PAGE - 1) / PAGE * PAGE, end = ((uintptr_t)arena + (size_t)bytes) / PAGE * PAGE;
   if (end <= first || madvise((void *)first, end - first, MADV_POPULATE_WRITE))
     memset(arena, 0, (size_t)bytes + BURIN_ALIGNMENT);

@@ -98,10 +98,12 @@ EXPORT cu_result cuModuleLoadDataEx(cu_module *module, const void *image, unsign
     return snprintf(message, sizeof message, "the emulator takes shared objects alone"), BAD_IMAGE;
   size_t bytes = header->e_shoff + (size_t)header->e_shentsize * header->e_shnum;
   /* A name of its own: the loader takes a name that it has seen for the same library. */
-  char path[] = "/tmp/burin-emulator-XXXXXX";
+  const char *folder = getenv("TMPDIR");
+  char path[4096];
+  snprintf(path, sizeof path, "%s/burin-emulator-XXXXXX", folder && *folder ? folder : "/tmp");
   int file = mkstemp(path);
   if (file < 0)
-    return snprintf(message, sizeof message, "no room for a file in /tmp"), BAD_IMAGE;
+    return snprintf(message, sizeof message, "cannot make a file in the folder for temporary ones"), BAD_IMAGE;
   int is_written = write(file, image, bytes) == (ssize_t)bytes;
   close(file);
   void *library = is_written ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;

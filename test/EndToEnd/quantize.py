@@ -171,7 +171,7 @@ def main():
                 s.case(f"16x8-{bits}-{name}", lambda: s.numbers(name, f"--activations={bits}", least=30))
             s.case(f"power-of-two-{name}", lambda: s.numbers(name, "--power-of-two", least=20))
             s.case(f"better-{name}", lambda: s.numbers(name, "--equalize", "--smooth=0.5", least=25))
-        for flags, least in ((["--weights-only=int8"], 39), (["--weights-only=int8", "--asymmetric", "--block=16"], 40), (["--weights-only=int4", "--block=32"], 14),
+        for flags, least in ((["--weights-only=int8"], 40), (["--weights-only=int8", "--asymmetric", "--block=16"], 40), (["--weights-only=int4", "--block=32"], 14),
                              (["--weights-only=int4", "--block=16", "--asymmetric"], 17), (["--weights-only=int4", "--block=32", "--matmul-nbits"], 14),
                              (["--weights-only=f16"], 60), (["--weights-only=bf16"], 40)):
             s.case("flags" + "".join(flags), lambda: s.numbers("transformer", *flags, least=least))
