@@ -7,6 +7,8 @@
 // CHECK: scf.for
 // CHECK: arith.minsi
 // CHECK: %[[SUM:.*]]:28 = scf.for {{.*}} -> (vector<16xf32>
+// Both lines of a step are asked for a page ahead.
+// CHECK-COUNT-2: memref.prefetch
 // CHECK-COUNT-2: vector.load {{.*}} vector<16xf32>
 // CHECK: memref.load
 // CHECK: vector.broadcast
@@ -19,6 +21,7 @@
 // CHECK: %[[R:.*]] = arith.select %[[C]], %[[Z]], %[[S]]
 // CHECK: vector.store %[[R]]
 // ARM-LABEL: func @conv(
+// ARM-NOT: memref.prefetch
 // ARM: vector.fma {{.*}} : vector<4xf32>
 // ARM: arith.maximumf
 func.func @conv(%x: memref<1x1x41x24xf32>, %w: memref<2x1x1x24x32xf32>, %b: memref<64xf32>, %y: memref<1x1x41x64xf32>) {
