@@ -476,6 +476,17 @@ def ResolveSequences : Pass<"graph-resolve-sequences", "::mlir::ModuleOp"> {
     Option<"maxUnroll", "max-unroll", "int64_t", "256", "iterations of a Loop over a sequence that are copied, 0 or more">];
 }
 
+def SimplifyLoops : Pass<"graph-simplify-loops", "::mlir::ModuleOp"> {
+  let summary = "Give loops a number of iterations and states of one shape";
+  let description = [{
+    Matches Loop: a state that is handed on as it came; a condition that compares a count of iterations (the iteration's
+    number, or a state that grows by one) with a limit from outside, alone or beside others; states whose shapes are
+    static. Makes uses of the value outside; a bound of the trip count instead of the comparison; types of the states,
+    where only the first iteration changes them with that iteration before the loop. Must not run where the limit is no
+    integer, and peels nothing where it may be that no iteration runs. Example: test/passes/Graph/simplify-loops.mlir#counts
+  }];
+}
+
 def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {
   let summary = "Check the contract of the graph stage's door out";
   let description = [{
