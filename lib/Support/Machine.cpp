@@ -22,13 +22,13 @@ constexpr char linuxX86[] = "x86_64-unknown-linux-gnu", linuxArm[] = "aarch64-un
 constexpr unsigned nearBytes = 16 * KiB, farBytes = 256 * KiB;
 
 // clang-format off
-// name, triple, cpu, features, vector bits, registers, FMAs a cycle, broadcast operand, masks, L1, L2, narrow float arithmetic, byte products, run-time features
+// name, triple, cpu, features, vector bits, registers, FMAs a cycle, lane operand, masks, L1, L2, narrow float arithmetic, byte products, run-time features
 const Machine table[] = {
-    {"x86-64-v4+avx512vnni", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 2, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
+    {"x86-64-v4+avx512vnni", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 2, false, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512 | BURIN_CPU_AVX512_VNNI},
-    {"x86-64-v4", linuxX86, "x86-64-v4", "-prefer-256-bit", 512, 32, 2, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512},
+    {"x86-64-v4", linuxX86, "x86-64-v4", "-prefer-256-bit", 512, 32, 2, false, true, 32 * KiB, 1024 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512},
     // As the first, with vectors of 512 bits in two halves: one product a cycle.
-    {"znver4", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 1, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
+    {"znver4", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 1, false, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512 | BURIN_CPU_AVX512_VNNI},
     {"x86-64-v3+avxvnni", linuxX86, "x86-64-v3", "+avxvnni", 256, 16, 2, false, false, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX_VNNI},
@@ -52,11 +52,11 @@ const Machine table[] = {
     {"cortex-a55", linuxArm, "cortex-a55", "", 128, 32, 1, true, false, 32 * KiB, 128 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
     {"cortex-a57", linuxArm, "cortex-a57", "", 128, 32, 1, true, false, 32 * KiB, 1024 * KiB, false, ByteProducts::NeonPairs, 0},
     {"armv7", linuxArm32, "cortex-a7", "+neon,+vfp4", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
-    {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
+    {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
     {"riscv64", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c", 32, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32", wasm, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32-scalar", wasm, "generic", "+bulk-memory,+nontrapping-fptoint,+sign-ext", 32, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
-    {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, true, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
     {"cortex-m55", bareM55, "cortex-m55", "-mve,-mve.fp", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
     {"cortex-m33", bareM33, "cortex-m33", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
     {"cortex-m7", bareM4, "cortex-m7", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},

@@ -94,10 +94,11 @@ struct ContractionBuilder {
 
   // --- the tile ---
 
-  Value loadLhs(Value at) {
-    Value value = e.convert(c.lhs.load(e, at), c.acc, c.lhsUnsigned);
+  /// One element, or `width` neighbours.
+  Value loadLhs(Value at, int64_t width) {
+    Value value = e.convert(width ? c.lhs.load(e, at, width) : c.lhs.load(e, at), c.acc, c.lhsUnsigned);
     if (c.lhsZeroPoint)
-      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.lhsZeroPoint));
+      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), c.lhsZeroPoint));
     return value;
   }
   /// `width` elements of a row along the reduction as a full vector, zeros behind them.
@@ -118,24 +119,32 @@ struct ContractionBuilder {
     return value;
   }
 
+  /// Do products take inputs from lanes of registers, `lanes` neighbours along the innermost reduction in each?
+  bool byLane() const {
+    if (!machine.laneOperand || c.dots || c.acrossStride || c.reductions.empty())
+      return false;
+    const Reduction &inner = c.reductions.back();
+    return inner.lhs.is(1) && inner.window < 0 && (!inner.extent.isStatic() || inner.extent.value() >= lanes);
+  }
+
   /// Steps of the innermost reduction loop made at once.
   int64_t unroll(int64_t registers, const Parallel *columns) {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
-    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 20  ? 1
-                                                          : registers >= 8 ? 4
-                                                                           : 16,
-                                                          bodyFmas / registers));
+    int64_t least = byLane() ? lanes : 1, most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
+                                                                                            : registers >= 8 ? 4
+                                                                                                             : 16,
+                                                                                            bodyFmas / registers));
     // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a
     // register.
     if (columns && columns->lhs.isStatic() && inner.lhs.isStatic() && columns->lhs.value() > 0 && inner.lhs.value() > 0)
-      most = std::min(most, std::max<int64_t>(1, columns->lhs.value() / inner.lhs.value()));
+      most = std::min(most, std::max<int64_t>(least, columns->lhs.value() / inner.lhs.value()));
     if (!inner.extent.isStatic())
       return llvm::bit_floor(uint64_t(most));
     int64_t extent = inner.extent.value();
-    most = std::min(most, extent);
-    for (int64_t u = most; u > 1; --u)
+    most = std::min(most, extent) / least * least;
+    for (int64_t u = most; u > 1; u -= least)
       if (extent % u == 0 && u * 2 > most)
         return u;
     return most; // a second loop takes the rest
@@ -223,19 +232,22 @@ struct ContractionBuilder {
     auto body = [&](Value x, Value w, int64_t steps, ValueRange carried) {
       if (c.dots)
         return dotBody(x, w, steps, carried);
-      SmallVector<Value> next(carried.begin(), carried.end());
+      SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
+      bool inLanes = byLane() && steps % lanes == 0;
       for (int64_t u = 0; u < steps; ++u) {
         SmallVector<Value> weights;
+        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
+          neighbours[p] = loadLhs(inputOf(x, p, 1, u), lanes);
         for (ChannelVector v : channels.vectors)
           weights.push_back(loadRhs(e.advance(w, c.reductions.back().rhs, u, v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
-          Value scalar = loadLhs(inputOf(x, p, c.reductions.back().lhs, u));
+          Value scalar = inLanes ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
             Value &factor = broadcasts[width];
             if (!factor)
-              factor = e.broadcast(scalar, width);
+              factor = inLanes ? e.broadcastLane(neighbours[p], u % lanes, width) : e.broadcast(scalar, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = e.multiplyAdd(machine, factor, weights[j], sum);
           }
@@ -518,6 +530,7 @@ struct ContractionBuilder {
     Machine room = machine;
     if (c.dots)
       room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2 : 4;
+    room.laneOperand = byLane();
     return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
   }
 

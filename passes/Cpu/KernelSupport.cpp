@@ -72,6 +72,10 @@ Value Emitter::broadcast(Value scalar, int64_t lanes) {
   return vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, scalar.getType()), scalar);
 }
 
+Value Emitter::broadcastLane(Value vector, int64_t lane, int64_t lanes) {
+  return vector::ShuffleOp::create(b, loc, vector, vector, SmallVector<int64_t>(lanes, lane));
+}
+
 Value Emitter::convert(Value value, Type element, bool isUnsigned) {
   Type from = getElementTypeOrSelf(value.getType());
   if (from == element)

@@ -80,6 +80,8 @@ struct Emitter {
 
   Value constant(Type scalarOrVector, double value);
   Value broadcast(Value scalar, int64_t lanes);
+  /// Lane `lane` of `vector` in all of `lanes`.
+  Value broadcastLane(Value vector, int64_t lane, int64_t lanes);
   /// `value`, a scalar or vector, with elements converted to `element`: floats exactly or rounded once, integers
   /// extended or truncated.
   Value convert(Value value, Type element, bool isUnsigned);

@@ -26,8 +26,19 @@ def functions(obj):
     return found
 
 
+def carried(body):
+    """Registers that hold sums from one iteration to the next: the first that happens to them is a multiply-add."""
+    seen, sums = set(), 0
+    for text in body:
+        registers = re.findall(r"\b[vqdsxyz]m*m?(\d+)\b", text)
+        if registers and FMA.match(text) and registers[0] not in seen:
+            sums += 1
+        seen.update(registers[:1])
+    return sums
+
+
 def hottest(code):
-    """The instructions of the innermost loop with most multiply-adds, its branch left out; none where nothing is a loop."""
+    """The instructions of the innermost loop that keeps most sums in registers, and of those the one with most multiply-adds, its branch left out; none where nothing is a loop."""
     at = {address: i for i, (address, _) in enumerate(code)}
     best, most = [], 0
     for i, (address, text) in enumerate(code):

@@ -18,8 +18,14 @@
 // CHECK: %[[C:.*]] = arith.cmpf ogt, %[[Z:.*]], %[[S]]
 // CHECK: %[[R:.*]] = arith.select %[[C]], %[[Z]], %[[S]]
 // CHECK: vector.store %[[R]]
+// Inputs of four steps are one load; products take each from its lane.
 // ARM-LABEL: func @conv(
-// ARM: vector.fma {{.*}} : vector<4xf32>
+// ARM: :16 = scf.for {{.*}} step %{{.*}} iter_args
+// ARM: %[[X:.*]] = vector.load {{.*}} vector<4xf32>
+// ARM: vector.shuffle %[[X]], %[[X]] [0, 0, 0, 0]
+// ARM-COUNT-8: vector.fma {{.*}} : vector<4xf32>
+// ARM-NOT: vector.broadcast
+// ARM: vector.shuffle %[[X]], %[[X]] [3, 3, 3, 3]
 // ARM: arith.maximumf
 func.func @conv(%x: memref<1x1x41x24xf32>, %w: memref<2x1x1x24x32xf32>, %b: memref<64xf32>, %y: memref<1x1x41x64xf32>) {
   nn.conv ins(%x, %w : memref<1x1x41x24xf32>, memref<2x1x1x24x32xf32>) extras(%b : memref<64xf32>) outs(%y : memref<1x1x41x64xf32>)
