@@ -24,6 +24,7 @@ using Reduction = Contraction::Reduction;
 
 constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
 constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
+constexpr int64_t cacheLine = 64;       // bytes
 constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
@@ -125,6 +126,19 @@ struct ContractionBuilder {
       return false;
     const Reduction &inner = c.reductions.back();
     return inner.lhs.is(1) && inner.window < 0 && (!inner.extent.isStatic() || inner.extent.value() >= lanes);
+  }
+
+  /// Asks early for the weights that lie `weightPrefetch` behind those of step `u` from w on: every tile reads a block
+  /// in order, often from beyond L2, and what the hardware asks for by itself ends with the page.
+  void prefetchWeights(Value w, int64_t u) {
+    const Size &step = c.reductions.back().rhs;
+    int64_t ahead = weightPrefetch(machine), bytes = c.rhs.element.getIntOrFloatBitWidth() / 8;
+    if (!ahead || !c.block || !step.isStatic())
+      return;
+    int64_t from = u * step.value() * bytes, to = from + step.value() * bytes;
+    for (int64_t line = llvm::alignTo(from, cacheLine); line < to; line += cacheLine)
+      memref::PrefetchOp::create(e.b, e.loc, c.rhs.buffer, ValueRange{e.add(w, (line + ahead) / bytes)},
+                                 /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   }
 
   /// Steps of the innermost reduction loop made at once.
@@ -235,6 +249,8 @@ struct ContractionBuilder {
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
       bool inLanes = byLane() && steps % lanes == 0;
       for (int64_t u = 0; u < steps; ++u) {
+        if (registers >= 8 && !across)
+          prefetchWeights(w, u);
         SmallVector<Value> weights;
         for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
           neighbours[p] = loadLhs(inputOf(x, p, 1, u), lanes);

@@ -7,6 +7,8 @@
 // CHECK: scf.for
 // CHECK: arith.minsi
 // CHECK: %[[SUM:.*]]:28 = scf.for {{.*}} -> (vector<16xf32>
+// Both lines of a step are asked for a page ahead.
+// CHECK-COUNT-2: memref.prefetch
 // CHECK-COUNT-2: vector.load {{.*}} vector<16xf32>
 // CHECK: memref.load
 // CHECK: vector.broadcast
@@ -20,6 +22,7 @@
 // CHECK: vector.store %[[R]]
 // Inputs of four steps are one load; products take each from its lane.
 // ARM-LABEL: func @conv(
+// ARM-NOT: memref.prefetch
 // ARM: :16 = scf.for {{.*}} step %{{.*}} iter_args
 // ARM: %[[X:.*]] = vector.load {{.*}} vector<4xf32>
 // ARM: vector.shuffle %[[X]], %[[X]] [0, 0, 0, 0]
