@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-import onnx
-
+from ._tools import tool
 
 try:
     import onnx
@@ -80,7 +79,7 @@ def reason(node, producers, constants):
 
 
 def reasons(model, owners):
-    graph, found = model.graph, {}
+    graph, found, integer = model.graph, {}, set()
     producers = {o: n for n in graph.node for o in n.output}
     constants = {t.name for t in graph.initializer} | {n.output[0] for n in graph.node if n.op_type == "Constant"}
     users = {}
@@ -93,6 +92,10 @@ def reasons(model, owners):
             continue
         if node.op_type in PRODUCTS | INTEGER:
             why = reason(node, producers, constants)
+            integer.update(node.output if why is None else [])
+        elif any(i in integer for i in node.input):  # a step behind an integer product's sums
+            why = None
+            integer.update(node.output)
         else:
             reads = any(producers.get(i) is not None and producers[i].op_type == "DequantizeLinear" and producers[i].input[0] not in constants for i in node.input)
             writes = any(u.op_type == "QuantizeLinear" for o in node.output for u in users.get(o, []))
