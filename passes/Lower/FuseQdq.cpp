@@ -209,11 +209,13 @@ struct Fuser {
   bool move(Operation *op) {
     if (!isa<onnx::TransposeOp, onnx::ReshapeOp, onnx::FlattenOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::SliceOp,
              onnx::GatherOp, onnx::ExpandOp, onnx::DepthToSpaceOp, onnx::SpaceToDepthOp, onnx::IdentityOp, onnx::TileOp,
-             onnx::PadOp, onnx::MaxPoolOp>(op))
+             onnx::PadOp, onnx::MaxPoolOp, onnx::ResizeOp>(op))
       return false;
     Dequantized x = dequantized(op->getOperand(0));
     if (!x || !x.q.isScalar() || onnx::getConstantAttr(x.op.getX()) ||
         !isa<RankedTensorType>(op->getResult(0).getType()))
+      return false;
+    if (auto resize = dyn_cast<onnx::ResizeOp>(op); resize && !movesThrough(resize, x.q))
       return false;
     for (Value other : op->getResults().drop_front())
       if (!onnx::isNone(other) && !other.use_empty())
@@ -235,6 +237,17 @@ struct Fuser {
     Value moved = b.create(state)->getResult(0);
     fired(op, "Move");
     return replace(op, dequantize(op->getLoc(), moved, x.q));
+  }
+
+  // Nearest elements are elements; others round to integers as the QuantizeLinear of the same scale behind does.
+  bool movesThrough(onnx::ResizeOp op, const Quantization &q) {
+    if (op.getCoordinateTransformationMode() == "tf_crop_and_resize")
+      return false;
+    return op.getMode() == "nearest" || llvm::all_of(op.getY().getUsers(), [&](Operation *user) {
+             auto quantize = dyn_cast<onnx::QuantizeLinearOp>(user);
+             std::optional<Quantization> own = quantize ? quantizationOf(quantize) : std::nullopt;
+             return own && *own == q;
+           });
   }
 
   // Q(Concat(DQ(x)...)) -> Concat(Q(DQ(x))...), whose parts are x itself or one elementwise step.
@@ -442,6 +455,122 @@ struct Fuser {
     return fired(op, "Affine");
   }
 
+  // --- averages ---
+
+  //   Average(DQ(x)) -> Cast(sum - shift) * factor, where nothing but bounds lies before a Q in units of that Q
+  // `factor` is what one sum counts for, one number or one a place, without x's scale.
+  bool average(Operation *op, const Dequantized &x, int64_t shift, SmallVector<float> factor, ArrayRef<int64_t> places,
+               llvm::function_ref<Value(Type)> sum) {
+    std::optional<Ending> ending = endingOf(op->getResult(0));
+    Location loc = op->getLoc();
+    b.setInsertionPoint(ending ? ending->op.getOperation() : op);
+    RankedTensorType type = typeOf(op->getResult(0));
+    Value value = sum(type.clone(b.getI32Type()));
+    if (shift)
+      value = make<onnx::SubOp>(loc, {value, integer(loc, b.getI32Type(), shift)}, value.getType());
+    value = make<onnx::CastOp>(loc, value, type, {attribute("to", 1)});
+    for (float &f : factor)
+      f = float(double(f) * x.q.scale[0] / (ending ? ending->q.scale[0] : 1.0f));
+    value = make<onnx::MulOp>(loc, {value, floats(loc, places, factor)}, type);
+    if (ending)
+      finish(*ending, value);
+    else
+      op->getResult(0).replaceAllUsesWith(value);
+    return fired(op, "Average");
+  }
+
+  // Over whole dims: a sum of bytes, less the zero point once an element.
+  bool meanOver(Operation *op, Value input, ArrayRef<int64_t> axes, bool keepDims) {
+    Dequantized x = dequantized(input);
+    if (!x || !x.q.isScalar())
+      return false;
+    int64_t count = 1;
+    for (int64_t axis : axes)
+      count = count > 0 && !typeOf(input).isDynamicDim(axis) ? count * typeOf(input).getDimSize(axis) : 0;
+    if (count <= 0 || count > (1 << 23))
+      return missed(op, "the number of elements is not known, or their sum does not fit 32 bits");
+    return average(op, x, count * x.q.zero, {float(1.0 / count)}, {}, [&](Type type) {
+      Location loc = op->getLoc();
+      Value wide = make<onnx::CastOp>(loc, x.op.getX(), typeOf(input).clone(b.getI32Type()), {attribute("to", 6)});
+      auto axesType = RankedTensorType::get({int64_t(axes.size())}, b.getI64Type());
+      Value over = onnx::ConstantOp::create(b, loc, onnx::makeInts(axesType, axes));
+      return make<onnx::ReduceSumOp>(loc, {wide, over}, type, {attribute("keepdims", keepDims)});
+    });
+  }
+  bool globalAverage(onnx::GlobalAveragePoolOp op) {
+    auto type = dyn_cast<RankedTensorType>(op.getX().getType());
+    return type && meanOver(op, op.getX(), llvm::to_vector(llvm::seq<int64_t>(2, type.getRank())), true);
+  }
+  bool mean(onnx::ReduceMeanOp op) {
+    auto type = dyn_cast<RankedTensorType>(op.getData().getType());
+    std::optional<SmallVector<int64_t>> axes;
+    if (type && !onnx::isNone(op.getAxes()))
+      axes = onnx::getConstantInts(op.getAxes());
+    if (!axes || axes->empty())
+      return false;
+    for (int64_t &axis : *axes)
+      axis += axis < 0 ? type.getRank() : 0;
+    return meanOver(op, op.getData(), *axes, op.getKeepdims());
+  }
+
+  // Over windows: a depthwise convolution with ones, which knows what padding counts for.
+  bool averagePool(onnx::AveragePoolOp op) {
+    Dequantized x = dequantized(op.getX());
+    if (!x || !x.q.isScalar())
+      return false;
+    RankedTensorType in = typeOf(op.getX()), out = typeOf(op.getY());
+    ArrayRef<int64_t> kernel = op.getKernelShape();
+    if (op.getCeilMode() || op.getAutoPad() != "NOTSET" || in.isDynamicDim(1) ||
+        llvm::any_of(out.getShape().drop_front(2), ShapedType::isDynamic))
+      return missed(op, "windows that reach past the padding, or sizes known at run time only");
+    auto listed = [&](std::optional<ArrayRef<int64_t>> values, int64_t count, int64_t otherwise) {
+      return values && !values->empty() ? SmallVector<int64_t>(*values) : SmallVector<int64_t>(count, otherwise);
+    };
+    int64_t spatial = kernel.size(), channels = in.getDimSize(1), taps = lower::product(kernel);
+    SmallVector<int64_t> pads = listed(op.getPads(), 2 * spatial, 0), strides = listed(op.getStrides(), spatial, 1),
+                         dilations = listed(op.getDilations(), spatial, 1), places;
+    SmallVector<float> factor{float(1.0 / taps)};
+    if (!op.getCountIncludePad() && llvm::any_of(pads, [](int64_t p) { return p != 0; })) {
+      // Taps inside the input, of each place.
+      places.push_back(1);
+      SmallVector<int64_t> counts{1};
+      for (int64_t d = 0; d < spatial; ++d) {
+        SmallVector<int64_t> next;
+        places.push_back(out.getDimSize(d + 2));
+        for (int64_t count : counts)
+          for (int64_t at = 0; at < places.back(); ++at) {
+            int64_t inside = 0;
+            for (int64_t tap = 0; tap < kernel[d]; ++tap) {
+              int64_t from = at * strides[d] + tap * dilations[d] - pads[d];
+              inside += from >= 0 && from < in.getDimSize(d + 2);
+            }
+            next.push_back(count * inside);
+          }
+        counts = std::move(next);
+      }
+      if (llvm::is_contained(counts, 0) || llvm::any_of(in.getShape().drop_front(2), ShapedType::isDynamic))
+        return missed(op, "windows without elements, or sizes known at run time only");
+      factor.clear();
+      for (int64_t count : counts)
+        factor.push_back(float(1.0 / count));
+    }
+    return average(op, x, 0, factor, places, [&](Type type) {
+      Location loc = op.getLoc();
+      SmallVector<int64_t> shape{channels, 1};
+      llvm::append_range(shape, kernel);
+      auto filter = RankedTensorType::get(shape, b.getI8Type());
+      Value ones =
+          onnx::ConstantOp::create(b, loc, onnx::makeInts(filter, SmallVector<int64_t>(filter.getNumElements(), 1)));
+      auto list = [&](StringRef name, ArrayRef<int64_t> values) {
+        return b.getNamedAttr(name, b.getDenseI64ArrayAttr(values));
+      };
+      return make<onnx::ConvIntegerOp>(
+          loc, {x.op.getX(), ones, integer(loc, x.q.element, x.q.zero), integer(loc, b.getI8Type(), 0)}, type,
+          {list("kernel_shape", kernel), list("pads", pads), list("strides", strides), list("dilations", dilations),
+           attribute("group", channels)});
+    });
+  }
+
   // DQ(constant) that nothing took in as integers -> constant
   bool fold(onnx::DequantizeLinearOp op) {
     auto type = dyn_cast<RankedTensorType>(op.getY().getType());
@@ -489,6 +618,12 @@ struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
         (void)fuser.gemm(gemm);
       else if (auto add = dyn_cast<onnx::AddOp>(op))
         (void)fuser.affine(add);
+      else if (auto pool = dyn_cast<onnx::AveragePoolOp>(op))
+        (void)fuser.averagePool(pool);
+      else if (auto pool = dyn_cast<onnx::GlobalAveragePoolOp>(op))
+        (void)fuser.globalAverage(pool);
+      else if (auto mean = dyn_cast<onnx::ReduceMeanOp>(op))
+        (void)fuser.mean(mean);
     });
     walk([&](Operation *op) {
       auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op);

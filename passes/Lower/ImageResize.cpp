@@ -330,6 +330,39 @@ Value extrapolate(Lowering &l, Value x, ArrayRef<Axis> axes, TypedAttr value) {
   });
 }
 
+// Of a dequantized operand the bytes are blended, and the result is what those stand for: weights add up to 1.
+bool blendBytes(Lowering &l, onnx::ResizeOp op) {
+  auto from = op.getX().getDefiningOp<onnx::DequantizeLinearOp>();
+  if (!from || !l.element(op.getX()).isF32() || l.element(from.getX()).getIntOrFloatBitWidth() != 8 ||
+      !isa<IntegerType>(l.element(from.getX())) || op.getMode() == "nearest" || op.getExcludeOutside() ||
+      op.getCoordinateTransformationMode() == "tf_crop_and_resize" || anyFree(l.shape(op.getX())) ||
+      anyFree(l.shape(op.getY())))
+    return false;
+  TypedAttr scale = product(l.shape(from.getXScale())) == 1 ? l.splat(from.getXScale()) : TypedAttr();
+  bool hasZero = !l.isAbsent(from.getXZeroPoint());
+  TypedAttr zero = hasZero ? l.splat(from.getXZeroPoint()) : TypedAttr();
+  if (!isa_and_nonnull<FloatAttr>(scale) || (hasZero && !isa_and_nonnull<IntegerAttr>(zero)))
+    return false;
+  Placed x = l.get(from.getX());
+  FailureOr<SmallVector<Axis>> axes = readAxes(l, op, x);
+  if (failed(axes) || axes->empty())
+    return false;
+  bool isUnsigned = l.isUnsigned(from.getX());
+  Value blended = blend(l, x.value, *axes, l.b.getF32Type(), isUnsigned);
+  const APInt offset = hasZero ? cast<IntegerAttr>(zero).getValue() : APInt(8, 0);
+  double shift = isUnsigned ? double(offset.getZExtValue()) : double(offset.getSExtValue());
+  auto type = cast<RankedTensorType>(blended.getType());
+  l.set(op.getY(),
+        l.map(type, blended, l.b.getMultiDimIdentityMap(type.getRank()),
+              [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+                Value less = arith::SubFOp::create(
+                    b, args[0], arith::ConstantOp::create(b, l.scalarAttr(args[0].getType(), shift)));
+                return arith::MulFOp::create(b, less, arith::ConstantOp::create(b, scale));
+              }),
+        x.order);
+  return true;
+}
+
 LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
   Value result = op.getY();
   if (setEmpty(l, op))
@@ -337,6 +370,8 @@ LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
   StringRef mode = op.getMode();
   if (mode != "nearest" && mode != "linear" && mode != "cubic")
     return l.error(op) << "expected mode nearest, linear or cubic, got " << mode;
+  if (blendBytes(l, op))
+    return success();
   Placed x = l.get(op.getX());
   if (anyFree(l.shape(op.getX())) || anyFree(l.shape(result)))
     return lowerFreeResize(l, op, x);

@@ -18,8 +18,9 @@ def FuseQdq : Pass<"lower-fuse-qdq", "mlir::ModuleOp"> {
   let summary = "Turn quantized operators in float form (DequantizeLinear, operator, QuantizeLinear) into integer ones";
   let description = [{
     Conv, MatMul and Gemm of dequantized bytes become ConvInteger or MatMulInteger, a scale and a bias; where only Relu and Clip lie before a QuantizeLinear,
-    its scale is part of that one, and they become bounds of the integers; likewise for a constant factor and summand of dequantized bytes. Operators that only move elements (Reshape, Transpose, Slice, MaxPool, Pad with zeros,
-    ...) and Concat take the integers; QuantizeLinear of DequantizeLinear with one scale goes. Between two integer tensors nothing else is left but
+    its scale is part of that one, and they become bounds of the integers; likewise for a constant factor and summand of dequantized bytes. GlobalAveragePool and ReduceMean become sums of bytes, AveragePool a depthwise
+    ConvInteger with ones. Operators that only move elements (Reshape, Transpose, Slice, MaxPool, Pad with zeros, nearest Resize, ...) and Concat take the integers,
+    as does any Resize between equal scales; QuantizeLinear of DequantizeLinear with one scale goes. Between two integer tensors nothing else is left but
     elementwise steps, which later stages fuse. int8 that nothing but DequantizeLinear sees becomes uint8. Small constants that stay are dequantized, but for those
     that products read as integers (`stores-weights`).
 

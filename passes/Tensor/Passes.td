@@ -47,7 +47,8 @@ def CollapseElementwise : Pass<"tensor-collapse-elementwise", "mlir::func::FuncO
   let summary = "run elementwise loops over the dims of the operation they follow";
   let description = [{
     An elementwise `linalg.generic` that reads a `tensor.expand_shape` of an nn operation's result, or of another such loop's, index for index runs over the dims
-    before the expansion; other operands are collapsed, the result is expanded. Fusion then sees the two side by side.
+    before the expansion; other operands are collapsed, the result is expanded. Fusion then sees the two side by side. A collapse in front of such a loop goes through the
+    elementwise loop that alone makes its operand, unless that one could be an epilogue itself.
     Does nothing where another operand or the result does not have the merged dims side by side, as behind a transposition.
     Example: test/passes/Tensor/collapse-elementwise.mlir#bias
   }];

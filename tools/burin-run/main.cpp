@@ -52,6 +52,8 @@ data and measuring:
   --draw F.png              draw the outputs: a picture, or boxes on the one given
   --outputs Y.npz           write the outputs
   --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
+  --why=FLOAT.onnx          of a quantized model: each layer's time beside the float model's, what converting costs, why a layer stays in float
+                            (through Python); --why-json=F.json: the same as data
   --expect Z.npz            compare the outputs, with --rtol R and --atol A
   --bench[=SECONDS]         time it; the last line is JSON
   --profile[=F.json]        a line a layer: time, GFLOP/s, GB/s, share of this machine's measured roofline; F.json: Chrome trace,
@@ -217,15 +219,20 @@ int runBlob(const std::string &path, Arguments &arguments) {
   return status;
 }
 
-// The comparison is a Python program of the package, since that is where ONNX Runtime is: it gets the rest of the line.
+// What works on ONNX graphs is a Python program of the package, since that is where ONNX and ONNX Runtime are: it gets
+// the line, less the words that begin with `without`.
+int runInPython(const char *module, int argc, char **argv, StringRef without) {
+  llvm::SmallVector<const char *> words;
+  for (int i = 1; i < argc; ++i)
+    if (without.empty() || !StringRef(argv[i]).starts_with(without))
+      words.push_back(argv[i]);
+  return fail(burin::runPythonModule(module, words));
+}
+
 int compare(int argc, char **argv, StringRef with) {
   if (with != "onnxruntime")
     return fail("--compare: expected onnxruntime, got '" + with + "'");
-  llvm::SmallVector<const char *> words;
-  for (int i = 1; i < argc; ++i)
-    if (!StringRef(argv[i]).starts_with("--compare"))
-      words.push_back(argv[i]);
-  return fail(burin::runPythonModule("burin.compare", words));
+  return runInPython("burin.compare", argc, argv, "--compare");
 }
 
 // A compiled program is run as it is; a library is loaded. Both carry everything they need.
@@ -252,6 +259,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i)
     if (StringRef word(argv[i]); word.split('=').first == "--compare")
       return compare(argc, argv, word.split('=').second);
+    else if (word.split('=').first == "--why")
+      return runInPython("burin.why", argc, argv, "");
   std::unique_ptr<burin_options, void (*)(burin_options *)> options(burin_options_create(), burin_options_destroy);
   if (burin_options_parse(options.get(), &argc, argv))
     return fail(burin_options_error(options.get()));
