@@ -39,7 +39,8 @@ def NarrowFloats : Pass<"vpu-narrow-floats", "mlir::func::FuncOp"> {
   let summary = "compute f32 graphs in f16";
   let description = [{
     Every f32 tensor between arguments and results becomes f16, to nearest even; finite constants stay finite. Results of reductions, what is computed of those
-    alone, and what only reductions read stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result.
+    alone, and what only reductions read stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result, as do constants of
+    one number a channel in them.
     Fails on integer networks and on control flow.
     Example: test/passes/Vpu/narrow-floats.mlir#conv_bias
   }];
