@@ -35,6 +35,9 @@ public:
     SmallVector<Operation *> ops;
     for (Operation &op : entry)
       ops.push_back(&op);
+    for (Operation *op : ops)
+      if (failed(checkFixed(op)))
+        return failure();
     for (BlockArgument argument : entry.getArguments())
       if (isWide(argument.getType())) {
         Value in = convert(builder, argument, half);
@@ -52,6 +55,18 @@ public:
   Losses losses;
 
 private:
+  /// What runs a number of times, or gives a size, that is known only then has no list of tasks.
+  static LogicalResult checkFixed(Operation *op) {
+    StringRef way = ": --fallback=cpu leaves it and what follows to the CPU, --cut=TENSOR says from where";
+    if (op->getNumRegions() && !isa<nn::ComputeOp, tensor::PadOp, tensor::GenerateOp, linalg::LinalgOp>(op))
+      return op->emitError("control flow ('") << op->getName() << "') has no task on the vision unit" << way;
+    for (Type type : op->getResultTypes())
+      if (auto shaped = dyn_cast<ShapedType>(type); shaped && !shaped.hasStaticShape())
+        return op->emitError("makes ") << type << ", whose size depends on data: the vision unit runs fixed shapes"
+                                       << way;
+    return success();
+  }
+
   LogicalResult narrow(Operation *op) {
     OpBuilder builder(op);
     if (isa<arith::ConstantOp, tensor::EmptyOp, linalg::FillOp>(op))
@@ -66,12 +81,11 @@ private:
       return narrowCompute(builder, compute);
     if (auto generic = dyn_cast<linalg::GenericOp>(op))
       return narrowGeneric(builder, generic);
+    if (auto generate = dyn_cast<tensor::GenerateOp>(op); generate && isWide(generate.getType()))
+      return op->emitError("'tensor.generate' of floats has no task on the vision unit");
     bool any = llvm::any_of(op->getOperandTypes(), [](Type t) { return isWide(t) || isHalf(t); });
     if (!any && !llvm::any_of(op->getResultTypes(), isWide))
       return success();
-    if (op->getNumRegions() && !isa<tensor::PadOp, linalg::LinalgOp>(op))
-      return op->emitOpError("is not supported on the vision unit: it has no control flow; compile the part before or "
-                             "after it with --extract");
     // Movement: all operands of the first one's type, or of f16 where they differ.
     Type element = movedType(op);
     for (OpOperand &operand : op->getOpOperands())

@@ -13,6 +13,16 @@ def DropCopies : Pass<"vpu-drop-copies", "mlir::func::FuncOp"> {
   }];
 }
 
+def FlattenBranches : Pass<"vpu-flatten-branches", "mlir::func::FuncOp"> {
+  let summary = "run both branches and choose between their results";
+  let description = [{
+    `scf.if` whose condition is an element of a tensor and whose results have static shapes: both branches run, and a `linalg.generic` selects. Left alone where a
+    branch does more than compute values; vpu-narrow-floats refuses those.
+    Example: test/passes/Vpu/flatten-branches.mlir#early_exit
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::linalg::LinalgDialect", "mlir::tensor::TensorDialect"];
+}
+
 def InsertBarriers : Pass<"vpu-insert-barriers", "mlir::func::FuncOp"> {
   let summary = "hold tasks until what they depend on in other queues is finished";
   let description = [{
