@@ -105,7 +105,13 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
     if (loops.empty())
       loops.assign(cast<MemRefType>(output.getType()).getShape().begin(),
                    cast<MemRefType>(output.getType()).getShape().end());
-    auto shave = ShaveOp::create(builder, loc, inputs, output, loops, builder.getAffineMapArrayAttr(maps));
+    SmallVector<AffineMap> ofLoops(maps);
+    if (loops.empty()) { // a scalar is a nest of one point
+      loops.push_back(1);
+      for (AffineMap &map : ofLoops)
+        map = AffineMap::get(1, 0, map.getResults(), builder.getContext());
+    }
+    auto shave = ShaveOp::create(builder, loc, inputs, output, loops, builder.getAffineMapArrayAttr(ofLoops));
     OpBuilder::InsertionGuard guard(builder);
     Block *block = builder.createBlock(&shave.getBody());
     for (size_t i = 0; i < loops.size(); ++i)

@@ -66,3 +66,15 @@ func.func @nearest(%x: memref<1x2x2x8xf16>, %o: memref<1x4x4x8xf16>) {
   }
   return
 }
+
+// -----
+
+// A scalar is a nest of one point.
+// CHECK: #[[POINT:.*]] = affine_map<(d0) -> ()>
+// CHECK-LABEL: func.func @scalar
+// CHECK: vpu.shave loops [1] outs(%{{.*}} : memref<f32>) {maps = [#[[POINT]]]}
+func.func @scalar(%o: memref<f32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%o : memref<f32>)
+  return
+}
