@@ -13,6 +13,16 @@ def DropCopies : Pass<"vpu-drop-copies", "mlir::func::FuncOp"> {
   }];
 }
 
+def ExpandMath : Pass<"vpu-expand-math", "mlir::func::FuncOp"> {
+  let summary = "compute functions that the shaves lack from those that they have";
+  let description = [{
+    Inverse and hyperbolic functions, log1p, truncation and the like, in programs of the shaves, become a few operations in f32 and one rounding to the
+    operation's own type.
+    Example: test/passes/Vpu/expand-math.mlir#log1p
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect"];
+}
+
 def FlattenBranches : Pass<"vpu-flatten-branches", "mlir::func::FuncOp"> {
   let summary = "run both branches and choose between their results";
   let description = [{

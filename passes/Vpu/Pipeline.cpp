@@ -30,6 +30,7 @@ void vpu::buildVpuPipeline(OpPassManager &pm, int64_t cmxBytes) {
   function.addPass(createPlaceBuffers({cmxBytes, scratchpad}));
   function.addPass(createPlanTasks({scratchpad, /*doubleBuffer=*/true}));
   function.addPass(createMakeTasks());
+  function.addPass(createExpandMath());
   function.addPass(createCanonicalizerPass());
   function.addPass(createInsertBarriers());
   function.addPass(createVerifyMemory());
