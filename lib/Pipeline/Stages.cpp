@@ -93,8 +93,9 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
   // Devices read floats.
-  bool storesWeights = !stage.options.unit.unit && !stage.options.cuda;
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights); });
+  bool isUnit = stage.options.unit.unit, storesWeights = !isUnit && !stage.options.cuda;
+  return runPasses(module, stage.options,
+                   [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights, /*fixedShapes=*/isUnit); });
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {

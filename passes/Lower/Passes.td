@@ -42,12 +42,15 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
     that transpositions cost nothing until two orders meet; convolutions and pools work channels last. Inputs and
     results keep the graph's own shapes and orders. Free dims become index values and the program checks what types do
     not prove; an operator without a lowering, or one that takes no free dims, is one located error. With
-    `stores-weights` a product with a dequantized constant multiplies by its integers (`stored` of nn.matmul).
+    `stores-weights` a product with a dequantized constant multiplies by its integers (`stored` of nn.matmul). With
+    `fixed-shapes` an input with a free dim is an error that says what binds it.
 
     Example: test/passes/Lower/lower-onnx.mlir#transposes_once
   }];
   let options = [Option<"storesWeights", "stores-weights", "bool", /*default=*/"true",
-                        "products read constants that DequantizeLinear makes floats of as the integers they are">];
+                        "products read constants that DequantizeLinear makes floats of as the integers they are">,
+                 Option<"fixedShapes", "fixed-shapes", "bool", /*default=*/"false",
+                        "refuse inputs with free dims, which the target cannot run, and say what binds them">];
   let dependentDialects = ["arith::ArithDialect", "bufferization::BufferizationDialect", "cf::ControlFlowDialect", "foreign::ForeignDialect", "func::FuncDialect", "linalg::LinalgDialect", "math::MathDialect",
                            "nn::NnDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }
