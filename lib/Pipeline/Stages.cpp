@@ -92,8 +92,8 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
-  // Devices read floats.
-  bool storesWeights = !stage.options.unit.unit && !stage.options.cuda;
+  // The unit reads floats.
+  bool storesWeights = !stage.options.unit.unit;
   return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights); });
 }
 
@@ -138,6 +138,7 @@ LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
     cuda::DeviceOptions device;
     device.arch = stage.options.cuda.archs.front();
     device.exact = stage.options.edits.precision == "f32";
+    device.tf32 = stage.options.edits.precision == "tf32";
     cuda::buildDevicePipeline(pm, device,
                               [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
   });
