@@ -69,8 +69,8 @@ const OptionInfo table[] = {
     {"flush-denormals", "",
      "take floats too small for a normal number as zero while the model runs: many CPUs compute slowly with them"},
     {"precision", "P",
-     "storage and arithmetic of float layers: f32, f16, bf16 or tf32 (default): f32, whose factors a GPU's tensor "
-     "cores may round to 10 bits"},
+     "storage and arithmetic of float layers: f32, f16, bf16 or tf32: f32, whose factors a GPU's tensor cores round to "
+     "10 bits; without it as the model has them, where tensor cores multiply f32 as sums of two tf32"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},

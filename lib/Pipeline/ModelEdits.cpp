@@ -291,7 +291,7 @@ std::string burin::writeAdapterValues(ModuleOp module, StringRef stem) {
 }
 
 void burin::addPrecision(OpPassManager &pm, const ModelEdits &edits) {
-  if (edits.precision == "f32" || edits.precision == "tf32")
+  if (edits.precision.empty() || edits.precision == "f32" || edits.precision == "tf32")
     return;
   ConvertPrecisionOptions options;
   options.to = edits.precision;

@@ -92,10 +92,10 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
-  // Devices read floats.
-  bool isUnit = stage.options.unit.unit, storesWeights = !isUnit && !stage.options.cuda;
-  return runPasses(module, stage.options,
-                   [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights, /*fixedShapes=*/isUnit); });
+  bool isUnit = stage.options.unit.unit; // it reads floats, of shapes that are known
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    buildLowerPipeline(pm, /*storesWeights=*/!isUnit, /*fixedShapes=*/isUnit);
+  });
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
@@ -139,6 +139,7 @@ LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
     cuda::DeviceOptions device;
     device.arch = stage.options.cuda.archs.front();
     device.exact = stage.options.edits.precision == "f32";
+    device.tf32 = stage.options.edits.precision == "tf32";
     cuda::buildDevicePipeline(pm, device,
                               [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
   });

@@ -72,13 +72,25 @@ struct LowerNnPass : cuda::impl::LowerNnBase<LowerNnPass> {
   // The family whose kernel computes `op`, in front of it; empty with a reason where none does.
   StringRef lower(nn::ComputeOp op, std::string &why) {
     OpBuilder builder(op);
+    cuda::Products wide = exact ? cuda::Products::Exact : tf32 ? cuda::Products::Tf32 : cuda::Products::Split;
     if (auto softmax = dyn_cast<nn::SoftmaxOp>(*op)) {
       cuda::emitSoftmax(builder, softmax);
       return "softmax";
     }
     if (auto matmul = dyn_cast<nn::MatmulOp>(*op); matmul && succeeded(cuda::emitFewRows(builder, matmul, why)))
-      return "few rows";
-    if (isa<nn::ConvOp, nn::MatmulOp>(*op) && tensorCores && succeeded(cuda::emitContraction(builder, op, exact, why)))
+      return matmul.getStored() ? "few rows of stored weights" : "few rows";
+    if (auto matmul = dyn_cast<nn::MatmulOp>(*op); matmul && matmul.getStored()) {
+      FailureOr<nn::MatmulOp> product = cuda::emitWidening(builder, matmul, why);
+      if (failed(product))
+        return "";
+      auto compute = cast<nn::ComputeOp>(product->getOperation());
+      builder.setInsertionPoint(compute);
+      if (!tensorCores || failed(cuda::emitContraction(builder, compute, wide, why)))
+        launchReference(compute, blockSize);
+      product->erase();
+      return "widened weights";
+    }
+    if (isa<nn::ConvOp, nn::MatmulOp>(*op) && tensorCores && succeeded(cuda::emitContraction(builder, op, wide, why)))
       return "contraction";
     return "";
   }
