@@ -62,7 +62,7 @@ Along Builder::fixed(const Taps &taps, bool isFast) {
       weight(isFast ? i : k, isFast ? k : i) = taps.weight[i * taps.count + k];
     }
   Along along;
-  along.count = taps.count <= mostUnrolled ? taps.count : 0;
+  along.count = taps.count <= (!isFast && s.format >= BURIN_RGGB ? mostOfMosaic : mostUnrolled) ? taps.count : 0;
   along.taps = taps.count;
   along.step = along.count ? taps.step : 0;
   along.start = taps.start;
@@ -124,8 +124,13 @@ Along Builder::given(int a) {
     Expr w = reach == 1 ? max(Expr(0.0), Expr(1.0) - t) : select(t < Expr(1.0), near, t < Expr(2.0), far, Expr(0.0));
     weight(i, k) = cast<float>(w);
   }
+  if (a == 1 && s.format >= BURIN_RGGB && made.count > mostOfMosaic)
+    made.taps = made.count, made.count = 0;
   for (Func *table : {&index, &weight}) {
-    table->compute_root().store_in(MemoryType::Register).bound(i, 0, s.size[o]).bound(k, 0, made.count);
+    table->compute_root()
+        .store_in(MemoryType::Register)
+        .bound(i, 0, s.size[o])
+        .bound(k, 0, s.kernel.resize == BURIN_NEAREST ? 1 : 2 * reach);
     tables.push_back(*table);
   }
   made.index = [=](Expr at, Expr tap) -> Expr { return index(at, tap); };

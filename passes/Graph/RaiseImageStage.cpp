@@ -304,6 +304,16 @@ const char *Chain::take(Operation *op, Value x) {
   }
   if (isa<onnx::UnsqueezeOp, onnx::ReshapeOp>(op)) {
     RankedTensorType from = staticType(x);
+    // A transposition of one channel is a Reshape.
+    for (const char *form : {"NCHW", "NHWC"}) {
+      SmallVector<int64_t> dims;
+      for (const char *a = form; *a; ++a)
+        dims.push_back(*a == 'H' || *a == 'W' ? from.getDimSize(axes.find(*a)) : 1);
+      if (stage.channels == 1 && type.getShape() == ArrayRef<int64_t>(dims)) {
+        axes = form;
+        return nullptr;
+      }
+    }
     bool isBatch = axes.size() == 3 && type.getRank() == 4 && type.getDimSize(0) == 1 &&
                    type.getShape().drop_front() == from.getShape();
     if (!isBatch)

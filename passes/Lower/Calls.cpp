@@ -48,9 +48,10 @@ static void checkStatus(Lowering &l, Value status, StringRef callee, int32_t own
     auto assertion = cf::AssertOp::create(l.b, ok, ("the function " + callee + " fails").str());
     assertion->setAttr("burin.status", l.b.getI32IntegerAttr(ends));
   };
+  // Of several checks that fail the last one tells the status.
+  check(arith::CmpIPredicate::eq, BURIN_OK, BURIN_ERROR_CALL);
   if (own != BURIN_OK)
     check(arith::CmpIPredicate::ne, own, own);
-  check(arith::CmpIPredicate::eq, BURIN_OK, BURIN_ERROR_CALL);
 }
 
 /// The call itself; what it gives, without the status.

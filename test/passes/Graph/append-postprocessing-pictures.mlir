@@ -2,7 +2,7 @@
 // RUN: burin-opt %s --graph-append-postprocessing="append=picture:p;scale=255,upsample:m;size=frame,colors:m,boxes:b;shares=1 image-inputs=x=RGB:64x48 fit=letterbox" | FileCheck %s
 // RUN: burin-opt %s --graph-append-postprocessing="append=boxes:b image-inputs=x=RGB:64x48:region=run:rotate=90 fit=letterbox" | FileCheck %s --check-prefix=GIVEN
 // RUN: not burin-opt %s --graph-append-postprocessing="append=boxes:b" 2>&1 | FileCheck %s --check-prefix=NONE
-// RUN: not burin-opt %s --graph-append-postprocessing="append=boxes:m source=48x64" 2>&1 | FileCheck %s --check-prefix=BOXES
+// RUN: not burin-opt %s --graph-append-postprocessing="append=boxes:m source=48x64 preprocess-input=x" 2>&1 | FileCheck %s --check-prefix=BOXES
 // RUN: not burin-opt %s --graph-append-postprocessing="append=picture:b" 2>&1 | FileCheck %s --check-prefix=PICTURE
 // RUN: not burin-opt %s --graph-append-postprocessing="append=colors:m;palette=ff0000/00ff00" 2>&1 | FileCheck %s --check-prefix=FEW
 // RUN: not burin-opt %s --graph-append-postprocessing="append=colors:m;palette=red" 2>&1 | FileCheck %s --check-prefix=RED
