@@ -71,7 +71,12 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
     addPrecision(pm, edits);
   };
   PassWatch watch(*module.getContext(), stage.options.steps, stage.options.passLimit);
-  if (failed(runSteps("after-import", module, stage.options)) || failed(runPasses(module, stage.options, edit)) ||
+  // What is mapped back to a frame asks for the network's size.
+  bool mapsBack = llvm::any_of(edits.append, [](StringRef post) {
+    return post.starts_with("boxes") || (post.starts_with("upsample") && post.contains("frame"));
+  });
+  if (failed(runSteps("after-import", module, stage.options)) ||
+      (mapsBack && failed(bindShapes(module, stage.options))) || failed(runPasses(module, stage.options, edit)) ||
       failed(bindBatch(module, edits, graph.shapes, graph.dims)) || failed(runPasses(module, stage.options, build)) ||
       failed(watch.finish(module.getLoc())) || failed(runSteps("after-graph", module, stage.options)))
     return failure();
@@ -85,6 +90,9 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
                hasImageStages(stage.machine);
   if (edits.imageInputs.empty() && !raise)
     return success();
+  if (stage.options.unit.unit)
+    return module.emitError() << "--image-input: a vision unit's blob takes tensors; --fallback=cpu makes a program "
+                                 "whose processor makes them of frames";
   if (leavesOnnx)
     return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
                                  "--source-size make preprocessing that --emit=onnx can write";

@@ -49,6 +49,7 @@ data and measuring:
   --inputs X.npz            the inputs, by name
   --input NAME=F.npy        one input; may be repeated
   --image [NAME=]FILE       a picture as input: JPEG, PNG, ... A model's image input is made to take it (--image-input, --fit, --mean, ...)
+  --region [NAME=]WxH+X+Y   the part of the frame or picture that is taken
   --draw F.png              draw the outputs: a picture, or boxes on the one given
   --outputs Y.npz           write the outputs
   --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
@@ -77,7 +78,7 @@ struct Arguments {
   const char *model = nullptr;
   std::string cacheFolder, verifyKey;
   std::string image, imageName, drawing, outputs; // files of --image, --draw and --outputs; the input for the first
-  bool useCache = true;
+  bool useCache = true, hasRegion = false;
   std::vector<std::string> inputs, npz; // values of --input and --inputs
   llvm::SmallVector<char *> forwarded;  // for burin_cli_main, argv[0] first
 };
@@ -85,7 +86,9 @@ struct Arguments {
 // Flags of the run-time command line whose value may be the next word.
 bool takesValue(StringRef flag) {
   return llvm::StringSwitch<bool>(flag)
-      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads", "--profile-layer"}, true)
+      .Cases({"--inputs", "--input", "--region", "--outputs", "--expect", "--rtol", "--atol", "--threads",
+              "--profile-layer"},
+             true)
       .Default(false);
 }
 
@@ -130,6 +133,8 @@ std::string parse(int argc, char **argv, Arguments &arguments) {
       arguments.npz.push_back(value.str());
     else if (flag == "--input")
       arguments.inputs.push_back(value.str());
+    else if (flag == "--region")
+      arguments.hasRegion = true;
     else if (flag == "--outputs")
       arguments.outputs = value.str();
   }
@@ -313,7 +318,8 @@ int main(int argc, char **argv) {
   if (!arguments.image.empty() && !burin_options_has(options.get(), "image-input") &&
       burin_options_set(options.get(), "image-input",
                         (arguments.imageName + (arguments.imageName.empty() ? "" : "=") +
-                         "RGB:" + Twine(picture.width) + "x" + Twine(picture.height))
+                         "RGB:" + Twine(picture.width) + "x" + Twine(picture.height) +
+                         (arguments.hasRegion ? ":region=run" : ""))
                             .str()
                             .c_str()))
     return fail(burin_options_error(options.get()));
