@@ -19,6 +19,10 @@ MACHINES = {  # name -> triple, cpu, attributes
     "x86-64-v3": ("x86_64-unknown-linux-gnu", "x86-64-v3", ""),
     "x86-64": ("x86_64-unknown-linux-gnu", "x86-64", ""),
     "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon"),
+    "aarch64+dotprod+fp16": ("aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16"),
+    "cortex-a53": ("aarch64-unknown-linux-gnu", "cortex-a53", ""),
+    "cortex-a72": ("aarch64-unknown-linux-gnu", "cortex-a72", ""),
+    "cortex-a76": ("aarch64-unknown-linux-gnu", "cortex-a76", ""),
 }
 
 
@@ -532,7 +536,7 @@ int main(int argc, char **argv) {
 
 def execute(objects, machine, directory, arrays):
     """Runs every function in a program of its own architecture; returns the contents of the last buffer of each."""
-    arm = machine.startswith("aarch64")
+    arm = MACHINES[machine][0].startswith("aarch64")
     data, result = os.path.join(directory, "in.bin"), os.path.join(directory, "out.bin")
     with open(data, "wb") as f:
         for group in arrays:
