@@ -446,6 +446,12 @@ def cases(dynamic=False, large=False):
     yield matmul([3], 9, 16, 20, transpose=True, dtype="i8")
     yield matmul([3], 2, 16, 20, transpose=True, dtype="i8")
     yield matmul([], 9, 16, 20, dtype="f16")
+    yield matmul([2], 9, 33, 20, transpose=True, dtype="f16")
+    yield matmul([], 7, 200, 40, packed=32, dtype="f16")
+    yield matmul([], 1, 130, 33, packed=16, dtype="f16")
+    yield conv(1, [9, 9], 24, 20, [3, 3], packed=20, dtype="f16", pads=[1, 1, 1, 1])
+    yield conv(1, [19, 8], 67, 40, [1, 1], packed=32, dtype="f16")
+    yield depthwise(1, [9, 9], 20, [3, 3], pads=[1, 1, 1, 1], dtype="f16")
     yield matmul([], 9, 16, 20, packed=16, dtype="i8")
     yield matmul([], 3, 40, 20, transpose=True, dtype="f64")
     if dynamic:
