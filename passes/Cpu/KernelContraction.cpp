@@ -25,7 +25,7 @@ using Reduction = Contraction::Reduction;
 constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
 constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
 constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
-constexpr int64_t halfRun = 64;         // products summed in f16 before they join a sum of f32
+constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
 struct Channels {
