@@ -147,9 +147,11 @@ int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsign
 int64_t burin::weightPrefetch(const Machine &machine) { return llvm::Triple(machine.triple).isX86() ? 4096 : 0; }
 
 int64_t burin::dotBlock(const Machine &machine, int64_t n) {
-  int64_t lanes = machine.lanes(32);
-  return machine.byteProducts == ByteProducts::None ? 0
-                                                    : bestBlock(machine, llvm::alignTo(n, lanes), 32, /*whole=*/true);
+  if (machine.byteProducts == ByteProducts::None)
+    return 0;
+  Machine dots = machine;
+  dots.laneOperand = dotsByLane(machine);
+  return bestBlock(dots, llvm::alignTo(n, machine.lanes(32)), 32, /*whole=*/true);
 }
 
 int64_t burin::depthwiseDotBlock(const Machine &machine, int64_t channels) {
@@ -164,6 +166,11 @@ int64_t burin::depthwiseDotBlock(const Machine &machine, int64_t channels) {
 
 int64_t burin::storedBlock(const Machine &machine, int64_t n) {
   return std::min<int64_t>(n, 4 * std::max<int64_t>(1, machine.lanes(32)));
+}
+
+bool burin::dotsByLane(const Machine &machine) {
+  return machine.laneOperand &&
+         (machine.byteProducts == ByteProducts::NeonDot || machine.byteProducts == ByteProducts::NeonMixed);
 }
 
 int64_t burin::dotShift(const Machine &machine, bool inputUnsigned) {

@@ -182,6 +182,7 @@ def WidenFloats : Pass<"tensor-widen-floats", "mlir::func::FuncOp"> {
     Does nothing where the bits of a narrow float are used as an integer.
     Example: test/passes/Tensor/widen-floats.mlir#chain
   }];
+  let options = [Option<"keepHalf", "keep-half", "bool", "false", "leave f16 alone, for machines that compute in it">];
   let dependentDialects = ["burin::nn::NnDialect", "mlir::linalg::LinalgDialect", "mlir::tensor::TensorDialect"];
 }
 

@@ -31,8 +31,8 @@ static void addBufferization(OpPassManager &pm) {
 void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const TensorOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
-  if (!machine.narrowFloatArithmetic && !options.forDevice)
-    function.addPass(createWidenFloats());
+  if (!options.forDevice)
+    function.addPass(createWidenFloats({machine.halfArithmetic}));
   // Before anything fuses with what stands before a change of shape.
   function.addPass(createCollapseElementwise());
   // Chains first: an activation written as x * sigmoid(x) reads the producer twice and fits an epilogue only as one

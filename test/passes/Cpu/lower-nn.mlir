@@ -1,5 +1,6 @@
 // RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=x86-64-v4}))' | FileCheck %s
 // RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=aarch64}))' | FileCheck %s --check-prefix=ARM
+// RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=cortex-a76}))' | FileCheck %s --check-prefix=HALF
 
 // All pixels of a 1x1 convolution are one dim; 14 x 32 accumulators, no remainder: the last tile starts earlier.
 // CHECK-LABEL: func @conv(
@@ -125,5 +126,20 @@ func.func @scores(%px: memref<?xf32>, %pw: memref<?xf32>, %py: memref<?xf32>, %m
   %w = memref.reinterpret_cast %pw to offset: [0], sizes: [%n, 64], strides: [64, 1] : memref<?xf32> to memref<?x64xf32>
   %y = memref.reinterpret_cast %py to offset: [0], sizes: [%m, %n], strides: [%n, 1] : memref<?xf32> to memref<?x?xf32>
   nn.matmul ins(%x, %w : memref<?x64xf32>, memref<?x64xf32>) outs(%y : memref<?x?xf32>) {transpose_rhs}
+  return
+}
+
+// Products of f16 are summed in f16 where the machine computes in it, in runs that join a sum of f32.
+// HALF-LABEL: func @halves(
+// HALF: scf.for {{.*}} -> (vector<8xf32>
+// HALF: scf.for {{.*}} -> (vector<8xf16>
+// HALF: vector.load {{.*}} vector<8xf16>
+// HALF: vector.shuffle {{.*}} [0, 0, 0, 0, 0, 0, 0, 0]
+// HALF: vector.fma {{.*}} : vector<8xf16>
+// HALF: arith.extf {{.*}} : vector<8xf16> to vector<8xf32>
+// HALF: arith.addf {{.*}} : vector<8xf32>
+// HALF: arith.truncf
+func.func @halves(%x: memref<8x128xf16>, %w: memref<1x128x16xf16>, %y: memref<8x16xf16>) {
+  nn.matmul ins(%x, %w : memref<8x128xf16>, memref<1x128x16xf16>) outs(%y : memref<8x16xf16>) {packed = 16 : i64}
   return
 }
