@@ -488,12 +488,12 @@ struct ContractionBuilder {
     nest(0);
   }
 
-  /// Widths of tiles for a number of pixels known at run time only: few bodies, and little done twice.
+  /// Widths of tiles for a number of pixels known at run time only: few bodies, and little done twice. Two of them make
+  /// up about the one before, so that a handful of pixels never takes many narrow tiles, which wait for their sums.
   static SmallVector<int64_t> descending(int64_t widest) {
     SmallVector<int64_t> widths{widest};
-    for (int64_t next : {(widest + 1) / 2, (widest + 3) / 4, int64_t(1)})
-      if (next < widths.back())
-        widths.push_back(next);
+    while (widths.back() > 1)
+      widths.push_back((3 * widths.back() + 2) / 5);
     return widths;
   }
 

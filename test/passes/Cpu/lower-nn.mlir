@@ -101,13 +101,13 @@ func.func @strided_channels(%x: memref<8x24xf32>, %w: memref<24x12xf32>, %y: mem
   return
 }
 
-// Rows known at run time only: tiles of 14 rows, then of 7, 4 and 1; each also starts earlier where that is less work than narrower ones.
+// Rows known at run time only: tiles of 14 rows, then of 8, 5, 3, 2 and 1; each also starts earlier where that is less work than narrower ones.
 // CHECK-LABEL: func @rows(
 // CHECK-NOT: nn.matmul
 // CHECK: scf.for
 // CHECK: %{{.*}}:28 = scf.for {{.*}} -> (vector<16xf32>
-// CHECK: %{{.*}}:14 = scf.for {{.*}} -> (vector<16xf32>
-// CHECK: %{{.*}}:8 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: %{{.*}}:16 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: %{{.*}}:10 = scf.for {{.*}} -> (vector<16xf32>
 // CHECK-LABEL: func @scores(
 // A few rows: sums across vectors; else panels.
 // CHECK: scf.if
