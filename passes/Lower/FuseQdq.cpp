@@ -8,6 +8,7 @@
 #include "dialects/Onnx/OnnxUtils.h"
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Lower/Qdq.h"
 #include "passes/Lower/StoredWeights.h"
 
 #include "mlir/IR/Remarks.h"
@@ -21,94 +22,11 @@ namespace burin {
 
 namespace {
 
+using namespace lower;
+
 constexpr int64_t foldedElements = 1 << 18; // of a constant that is dequantized at compile time: 1 MB of floats
 
 RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
-bool isByte(Type element) { return element.isSignlessInteger(8) || element.isUnsignedInteger(8); }
-
-/// The scale and zero point of a QuantizeLinear or DequantizeLinear, where both are constant: one, or one an index of
-/// `axis`.
-struct Quantization {
-  SmallVector<float> scale;
-  int64_t zero = 0;
-  int64_t axis = 0;
-  Type element;
-
-  bool isScalar() const { return scale.size() == 1; }
-  int64_t low() const { return element.isUnsignedInteger() ? 0 : -128; }
-  int64_t high() const { return low() + 255; }
-  bool operator==(const Quantization &o) const {
-    return isScalar() && scale == o.scale && zero == o.zero && element == o.element;
-  }
-};
-
-template <typename Op> std::optional<Quantization> quantizationOf(Op op, Value scale, Value zero, Value quantized) {
-  auto type = dyn_cast<RankedTensorType>(quantized.getType());
-  auto scaleType = dyn_cast<RankedTensorType>(scale.getType());
-  if (!type || !scaleType || !scaleType.getElementType().isF32() || scaleType.getRank() > 1 || op.getBlockSize() != 0)
-    return std::nullopt;
-  std::optional<SmallVector<float>> scales = onnx::getConstantFloats(scale);
-  if (!scales || scales->empty())
-    return std::nullopt;
-  Quantization q;
-  q.scale = *scales;
-  q.element = type.getElementType();
-  q.axis = op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
-  if (!onnx::isNone(zero)) {
-    std::optional<SmallVector<int64_t>> zeros = onnx::getConstantInts(zero);
-    if (!zeros || zeros->empty() || !llvm::all_equal(*zeros))
-      return std::nullopt;
-    q.zero = zeros->front();
-  }
-  return q;
-}
-std::optional<Quantization> quantizationOf(onnx::DequantizeLinearOp op) {
-  return quantizationOf(op, op.getXScale(), op.getXZeroPoint(), op.getX());
-}
-std::optional<Quantization> quantizationOf(onnx::QuantizeLinearOp op) {
-  auto input = dyn_cast<RankedTensorType>(op.getX().getType());
-  if (op.getPrecision() != 0 || !input || !input.getElementType().isF32())
-    return std::nullopt;
-  return quantizationOf(op, op.getYScale(), op.getYZeroPoint(), op.getY());
-}
-
-/// `v` as bytes and what they stand for; null where it is no DequantizeLinear to f32 of such.
-struct Dequantized {
-  onnx::DequantizeLinearOp op;
-  Quantization q;
-  explicit operator bool() const { return bool(op); }
-};
-Dequantized dequantized(Value v) {
-  auto op = v.getDefiningOp<onnx::DequantizeLinearOp>();
-  if (!op || !isa<RankedTensorType>(v.getType()) || !typeOf(v).getElementType().isF32() ||
-      !isa<RankedTensorType>(op.getX().getType()) || !isByte(typeOf(op.getX()).getElementType()))
-    return {};
-  std::optional<Quantization> q = quantizationOf(op);
-  return q ? Dequantized{op, *q} : Dequantized();
-}
-
-/// A constant's floats, dequantized here where it is not yet; empty where it is none.
-SmallVector<float> floatsOf(Value v) {
-  if (auto op = v.getDefiningOp<onnx::DequantizeLinearOp>()) {
-    std::optional<Quantization> q = quantizationOf(op);
-    std::optional<SmallVector<int64_t>> ints = onnx::getConstantInts(op.getX());
-    if (!q || !ints)
-      return {};
-    ArrayRef<int64_t> shape = typeOf(op.getX()).getShape();
-    int64_t inner = 1, count = q->scale.size();
-    if (!q->isScalar()) {
-      if (q->axis >= int64_t(shape.size()) || shape[q->axis] != count)
-        return {};
-      for (int64_t size : shape.drop_front(q->axis + 1))
-        inner *= size;
-    }
-    SmallVector<float> values;
-    for (auto [i, x] : llvm::enumerate(*ints))
-      values.push_back(float(x - q->zero) * q->scale[int64_t(i) / inner % count]);
-    return values;
-  }
-  return onnx::getConstantFloats(v).value_or(SmallVector<float>());
-}
 
 struct Fuser {
   OpBuilder b;
@@ -209,7 +127,7 @@ struct Fuser {
   bool move(Operation *op) {
     if (!isa<onnx::TransposeOp, onnx::ReshapeOp, onnx::FlattenOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::SliceOp,
              onnx::GatherOp, onnx::ExpandOp, onnx::DepthToSpaceOp, onnx::SpaceToDepthOp, onnx::IdentityOp, onnx::TileOp,
-             onnx::PadOp, onnx::MaxPoolOp, onnx::ResizeOp>(op))
+             onnx::PadOp, onnx::MaxPoolOp, onnx::ResizeOp, onnx::ReduceMaxOp, onnx::ReduceMinOp>(op))
       return false;
     Dequantized x = dequantized(op->getOperand(0));
     if (!x || !x.q.isScalar() || onnx::getConstantAttr(x.op.getX()) ||
@@ -237,6 +155,20 @@ struct Fuser {
     Value moved = b.create(state)->getResult(0);
     fired(op, "Move");
     return replace(op, dequantize(op->getLoc(), moved, x.q));
+  }
+
+  // GlobalMaxPool, which takes floats alone -> ReduceMax, whose result is one of the elements.
+  bool globalMax(onnx::GlobalMaxPoolOp op) {
+    auto type = dyn_cast<RankedTensorType>(op.getX().getType());
+    if (!type || !isa<RankedTensorType>(op.getY().getType()) || !dequantized(op.getX()))
+      return false;
+    b.setInsertionPoint(op);
+    auto axes = llvm::to_vector(llvm::seq<int64_t>(2, type.getRank()));
+    Value over = onnx::ConstantOp::create(
+        b, op.getLoc(), onnx::makeInts(RankedTensorType::get({int64_t(axes.size())}, b.getI64Type()), axes));
+    Value most = make<onnx::ReduceMaxOp>(op.getLoc(), {op.getX(), over}, op.getY().getType(), attribute("keepdims", 1));
+    replace(op, most);
+    return move(most.getDefiningOp());
   }
 
   // Nearest elements are elements; others round to integers as the QuantizeLinear of the same scale behind does.
@@ -513,47 +445,51 @@ struct Fuser {
     return meanOver(op, op.getData(), *axes, op.getKeepdims());
   }
 
-  // Over windows: a depthwise convolution with ones, which knows what padding counts for.
+  // Over windows: a depthwise convolution with ones, which knows what padding counts for. Windows of ceil mode reach
+  // past the padding, where nothing counts.
   bool averagePool(onnx::AveragePoolOp op) {
     Dequantized x = dequantized(op.getX());
     if (!x || !x.q.isScalar())
       return false;
     RankedTensorType in = typeOf(op.getX()), out = typeOf(op.getY());
     ArrayRef<int64_t> kernel = op.getKernelShape();
-    if (op.getCeilMode() || op.getAutoPad() != "NOTSET" || in.isDynamicDim(1) ||
+    if (op.getAutoPad() != "NOTSET" || llvm::any_of(in.getShape().drop_front(), ShapedType::isDynamic) ||
         llvm::any_of(out.getShape().drop_front(2), ShapedType::isDynamic))
-      return missed(op, "windows that reach past the padding, or sizes known at run time only");
+      return missed(op, "padding that sizes decide, or sizes known at run time only");
     auto listed = [&](std::optional<ArrayRef<int64_t>> values, int64_t count, int64_t otherwise) {
       return values && !values->empty() ? SmallVector<int64_t>(*values) : SmallVector<int64_t>(count, otherwise);
     };
-    int64_t spatial = kernel.size(), channels = in.getDimSize(1), taps = lower::product(kernel);
+    int64_t spatial = kernel.size(), channels = in.getDimSize(1);
     SmallVector<int64_t> pads = listed(op.getPads(), 2 * spatial, 0), strides = listed(op.getStrides(), spatial, 1),
-                         dilations = listed(op.getDilations(), spatial, 1), places;
-    SmallVector<float> factor{float(1.0 / taps)};
-    if (!op.getCountIncludePad() && llvm::any_of(pads, [](int64_t p) { return p != 0; })) {
-      // Taps inside the input, of each place.
-      places.push_back(1);
-      SmallVector<int64_t> counts{1};
-      for (int64_t d = 0; d < spatial; ++d) {
-        SmallVector<int64_t> next;
-        places.push_back(out.getDimSize(d + 2));
-        for (int64_t count : counts)
-          for (int64_t at = 0; at < places.back(); ++at) {
-            int64_t inside = 0;
-            for (int64_t tap = 0; tap < kernel[d]; ++tap) {
-              int64_t from = at * strides[d] + tap * dilations[d] - pads[d];
-              inside += from >= 0 && from < in.getDimSize(d + 2);
-            }
-            next.push_back(count * inside);
-          }
-        counts = std::move(next);
-      }
-      if (llvm::is_contained(counts, 0) || llvm::any_of(in.getShape().drop_front(2), ShapedType::isDynamic))
-        return missed(op, "windows without elements, or sizes known at run time only");
-      factor.clear();
+                         dilations = listed(op.getDilations(), spatial, 1), places{1}, counts{1}, reach = pads;
+    for (int64_t d = 0; d < spatial; ++d) {
+      int64_t extent = in.getDimSize(d + 2), size = out.getDimSize(d + 2), first = pads[d], last = pads[d + spatial];
+      places.push_back(size);
+      reach[d + spatial] =
+          std::max<int64_t>(0, (size - 1) * strides[d] + (kernel[d] - 1) * dilations[d] + 1 - extent - first);
+      int64_t from = op.getCountIncludePad() ? -first : 0, to = op.getCountIncludePad() ? extent + last : extent;
+      SmallVector<int64_t> next;
       for (int64_t count : counts)
-        factor.push_back(float(1.0 / count));
+        for (int64_t at = 0; at < size; ++at) {
+          int64_t inside = 0;
+          for (int64_t tap = 0; tap < kernel[d]; ++tap) {
+            int64_t place = at * strides[d] + tap * dilations[d] - first;
+            inside += place >= from && place < to;
+          }
+          next.push_back(count * inside);
+        }
+      counts = std::move(next);
     }
+    if (llvm::is_contained(counts, 0))
+      return missed(op, "windows without elements");
+    SmallVector<float> factor;
+    for (int64_t count : counts)
+      factor.push_back(float(1.0 / count));
+    if (llvm::all_equal(factor)) {
+      factor.resize(1);
+      places.clear();
+    }
+    pads = reach;
     return average(op, x, 0, factor, places, [&](Type type) {
       Location loc = op.getLoc();
       SmallVector<int64_t> shape{channels, 1};
@@ -606,6 +542,8 @@ struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
     walk([&](Operation *op) {
       if (auto quantize = dyn_cast<onnx::QuantizeLinearOp>(op))
         (void)(fuser.cancel(quantize) || fuser.concat(quantize));
+      else if (auto pool = dyn_cast<onnx::GlobalMaxPoolOp>(op))
+        (void)fuser.globalMax(pool);
       else
         (void)fuser.move(op);
     });

@@ -2,6 +2,7 @@
 // positions each result position reads (clamped into the input) and with which weights. Up to eight reads an element
 // are one pass over the result, more are one pass an axis. Coordinates follow ONNX's reference implementation, in
 // double.
+#include "passes/Lower/Qdq.h"
 #include "passes/Lower/Tensor.h"
 
 #include <cmath>
@@ -332,32 +333,25 @@ Value extrapolate(Lowering &l, Value x, ArrayRef<Axis> axes, TypedAttr value) {
 
 // Of a dequantized operand the bytes are blended, and the result is what those stand for: weights add up to 1.
 bool blendBytes(Lowering &l, onnx::ResizeOp op) {
-  auto from = op.getX().getDefiningOp<onnx::DequantizeLinearOp>();
-  if (!from || !l.element(op.getX()).isF32() || l.element(from.getX()).getIntOrFloatBitWidth() != 8 ||
-      !isa<IntegerType>(l.element(from.getX())) || op.getMode() == "nearest" || op.getExcludeOutside() ||
+  Dequantized from = dequantized(op.getX());
+  if (!from || !from.q.isScalar() || op.getMode() == "nearest" || op.getExcludeOutside() ||
       op.getCoordinateTransformationMode() == "tf_crop_and_resize" || anyFree(l.shape(op.getX())) ||
       anyFree(l.shape(op.getY())))
     return false;
-  TypedAttr scale = product(l.shape(from.getXScale())) == 1 ? l.splat(from.getXScale()) : TypedAttr();
-  bool hasZero = !l.isAbsent(from.getXZeroPoint());
-  TypedAttr zero = hasZero ? l.splat(from.getXZeroPoint()) : TypedAttr();
-  if (!isa_and_nonnull<FloatAttr>(scale) || (hasZero && !isa_and_nonnull<IntegerAttr>(zero)))
-    return false;
-  Placed x = l.get(from.getX());
+  Placed x = l.get(from.op.getX());
   FailureOr<SmallVector<Axis>> axes = readAxes(l, op, x);
   if (failed(axes) || axes->empty())
     return false;
-  bool isUnsigned = l.isUnsigned(from.getX());
-  Value blended = blend(l, x.value, *axes, l.b.getF32Type(), isUnsigned);
-  const APInt offset = hasZero ? cast<IntegerAttr>(zero).getValue() : APInt(8, 0);
-  double shift = isUnsigned ? double(offset.getZExtValue()) : double(offset.getSExtValue());
+  Value blended = blend(l, x.value, *axes, l.b.getF32Type(), from.q.isUnsigned());
   auto type = cast<RankedTensorType>(blended.getType());
+  auto constant = [&](ImplicitLocOpBuilder &b, double value) {
+    return arith::ConstantOp::create(b, l.scalarAttr(b.getF32Type(), value));
+  };
   l.set(op.getY(),
         l.map(type, blended, l.b.getMultiDimIdentityMap(type.getRank()),
               [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
-                Value less = arith::SubFOp::create(
-                    b, args[0], arith::ConstantOp::create(b, l.scalarAttr(args[0].getType(), shift)));
-                return arith::MulFOp::create(b, less, arith::ConstantOp::create(b, scale));
+                Value less = arith::SubFOp::create(b, args[0], constant(b, double(from.q.zero)));
+                return arith::MulFOp::create(b, less, constant(b, from.q.scale[0]));
               }),
         x.order);
   return true;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Networks that burin-quantize made integer compute on bytes between their integer layers: after the tensor stage no operation reads or writes a float buffer, but for
-those that a network lists. What kernels do in registers is not looked at.
+"""Nothing but bytes lies between integer layers: after the tensor stage no operation reads or writes a float buffer, but for those that a network lists. What kernels do in
+registers is not looked at. Networks that burin-quantize made integer, then each operator by itself between DequantizeLinear and QuantizeLinear, whose results are those of ONNX
+Runtime but for one step where a number is half way between two bytes.
 
-usage: no_floats.py --bin DIR [name...]
+usage: no_floats.py --bin DIR [name...]     names of networks, or `operators`
 """
 import argparse
 import os
@@ -13,6 +14,7 @@ import tempfile
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -79,6 +81,118 @@ def feed_forward():
 NETWORKS = {"mobilenet": (mobilenet, {48: "one number a channel: the gate"}), "yolo": (yolo, {}), "feed_forward": (feed_forward, {})}
 
 
+class Operators:
+    """A graph of operators side by side, each with inputs and a result of its own."""
+
+    def __init__(self, kind):
+        self.type, self.low, self.zero = (TensorProto.UINT8, 0, 131) if kind == "u8" else (TensorProto.INT8, -128, 3)
+        self.dtype = helper.tensor_dtype_to_np_dtype(self.type)
+        self.nodes, self.inputs, self.outputs, self.weights, self.feed, self.rng = [], [], [], [], {}, np.random.default_rng(7)
+
+    def constant(self, value):
+        self.weights.append(numpy_helper.from_array(np.asarray(value), "w%d" % len(self.weights)))
+        return self.weights[-1].name
+
+    def add(self, op, *inputs, **attributes):
+        name = "%s_%d" % (op.lower(), len(self.nodes))
+        self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def dequantize(self, x, scale, zero):
+        return self.add("DequantizeLinear", x, self.constant(np.float32(scale)), self.constant(self.dtype.type(zero)))
+
+    def input(self, *shape, scale=0.05):
+        name = "x%d" % len(self.inputs)
+        self.inputs.append(helper.make_tensor_value_info(name, self.type, shape))
+        self.feed[name] = self.rng.integers(self.low, self.low + 256, shape).astype(self.dtype)
+        return self.dequantize(name, scale, self.zero)
+
+    def weight(self, *shape):
+        return self.add("DequantizeLinear", self.constant(self.rng.integers(-127, 128, shape).astype(np.int8)), self.constant(np.float32(0.01)), self.constant(np.int8(0)))
+
+    def floats(self, *shape):
+        return self.constant(self.rng.standard_normal(shape).astype(np.float32))
+
+    def quantize(self, x, scale, zero):
+        return self.add("QuantizeLinear", x, self.constant(np.float32(scale)), self.constant(self.dtype.type(zero)))
+
+    def result(self, x, scale=0.04, zero=None):
+        y = self.quantize(x, scale, self.zero + 2 if zero is None else zero)
+        self.outputs.append(helper.make_tensor_value_info(y, self.type, None))
+
+    def model(self):
+        graph = helper.make_graph(self.nodes, "operators", self.inputs, self.outputs, self.weights)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def operators(kind):
+    n = Operators(kind)
+    image = lambda **a: n.input(1, 16, 9, 9, **a)
+    n.result(n.add("Conv", image(), n.weight(24, 16, 3, 3), pads=[1] * 4), 0.3)
+    n.result(n.add("Conv", image(), n.weight(16, 1, 3, 3), pads=[1] * 4, group=16), 0.1)
+    n.result(n.add("MatMul", n.input(2, 7, 16), n.weight(16, 24)), 0.1)
+    n.result(n.add("Gemm", n.input(7, 16), n.weight(24, 16), transB=1), 0.1)
+    for op in ("Add", "Sub", "Mul"):
+        n.result(n.add(op, image(), image(scale=0.03)))
+        n.result(n.add(op, image(), n.floats(16, 1, 1)))
+    n.result(n.add("Concat", image(), n.input(1, 8, 9, 9, scale=0.02), axis=1))
+    n.result(n.add("MaxPool", image(), kernel_shape=[3, 3], strides=[2, 2]))
+    n.result(n.add("AveragePool", image(), kernel_shape=[3, 3], pads=[1] * 4))
+    n.result(n.add("AveragePool", image(), kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1))
+    n.result(n.add("AveragePool", n.input(1, 16, 10, 10), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1))
+    n.result(n.add("GlobalAveragePool", image()))
+    n.result(n.add("GlobalMaxPool", image()))
+    n.result(n.add("ReduceMean", n.input(2, 7, 16), n.constant(np.array([-1])), keepdims=1))
+    n.result(n.add("ReduceMax", n.input(2, 7, 16), n.constant(np.array([1])), keepdims=0))
+    twice = n.constant(np.array([1, 1, 2, 2], np.float32))
+    n.result(n.add("Resize", image(), "", twice, mode="nearest", coordinate_transformation_mode="asymmetric"))
+    n.result(n.add("Resize", image(), "", twice, mode="linear"))
+    for shape, axis in (([2, 7, 30], -1), ([2, 7, 30], 1), ([3, 100], 1)):
+        n.result(n.add("Softmax", n.input(*shape), axis=axis), 1 / 256, n.low)
+    for op in ("Sigmoid", "Tanh", "Gelu", "HardSwish", "HardSigmoid", "Elu", "LeakyRelu", "Relu", "Softplus", "Mish", "Exp"):
+        n.result(n.add(op, image(scale=0.03)))
+    x = image()
+    n.result(n.add("Mul", x, n.add("Sigmoid", x)))
+    x = image()
+    n.result(n.add("Mul", x, n.dequantize(n.quantize(n.add("Sigmoid", x), 1 / 256, n.low), 1 / 256, n.low)))
+    n.result(n.add("PRelu", image(), n.floats(16, 1, 1)))
+    n.result(n.add("Clip", image(), n.constant(np.float32(0)), n.constant(np.float32(6))))
+    n.result(n.add("Pad", image(), n.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1]))))
+    n.result(n.add("DepthToSpace", image(), blocksize=2))
+    n.result(n.add("Transpose", image(), perm=[0, 2, 3, 1]))
+    return n
+
+
+def compare_operators(bin, path):
+    failed = 0
+    for kind in ("u8", "s8"):
+        net = operators(kind)
+        onnx.save(net.model(), path("operators.onnx"))
+        np.savez(path("x.npz"), **net.feed)
+        counts = float_buffers(bin, path("operators.onnx"), path)
+        subprocess.run([os.path.join(bin, "burin-run"), path("operators.onnx"), "--inputs", path("x.npz"), "--outputs", path("y.npz"), "--no-cache"], check=True,
+                       stdout=subprocess.DEVNULL)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(path("operators.onnx"), options, providers=["CPUExecutionProvider"])
+        got, wrong = np.load(path("y.npz")), []
+        for output, want in zip(net.outputs, session.run(None, net.feed)):
+            off = np.abs(got[output.name].astype(int) - want)
+            if off.max() > 1 or (off > 0).mean() > 0.05:
+                wrong.append("%s off by %d, %.3f differ" % (output.name, off.max(), (off > 0).mean()))
+        print("%-4s operators on %s: %d results, float buffers %s %s" % ("FAIL" if wrong or counts else "ok", kind, len(net.outputs), sorted(counts), "; ".join(wrong)))
+        failed += bool(wrong or counts)
+    return failed
+
+
+def float_buffers(bin, model, path):
+    """How many elements the float buffers between the layers of a model hold."""
+    subprocess.run([os.path.join(bin, "burin-compile"), model, "--stop-after=tensor", "--emit=mlir", "-o", path("t.mlir")], check=True)
+    text = open(path("t.mlir")).read()
+    arena = re.search(r"(%arg\d+): memref<\d+xi8>[^,]*, %arg\d+: memref<\d+xi8>[^,]*\) \{$", text, re.M)[1]
+    return [int(np.prod([int(d) for d in dims.split("x")])) for dims in re.findall(r"= memref\.view %s\[%%\w+\]\[\] : memref<\d+xi8> to memref<([\dx]+)xf32" % arena, text)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
@@ -87,20 +201,18 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         path = lambda name: os.path.join(folder, name)
-        for name in args.names or NETWORKS:
+        for name in args.names or [*NETWORKS, "operators"]:
+            if name == "operators":
+                failed += compare_operators(args.bin, path)
+                continue
             make, allowed = NETWORKS[name]
             net = make()
             onnx.save(net.model(), path("float.onnx"))
             np.savez(path("x.npz"), x=np.random.default_rng(1).standard_normal(net.shape).astype(np.float32))
             subprocess.run([os.path.join(args.bin, "burin-quantize"), path("float.onnx"), "--calibrate=" + path("x.npz"), "-o", path("int8.onnx")], check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            subprocess.run([os.path.join(args.bin, "burin-compile"), path("int8.onnx"), "--stop-after=tensor", "--emit=mlir", "-o", path("t.mlir")], check=True)
-            text = open(path("t.mlir")).read()
-            buffers = set(re.findall(r"(%[\w#]+) = memref\.view %arg\d+\[%\w+\]\[\] : memref<\d+xi8> to memref<([\dx]+)xf32>", text))
-            constants = set(re.findall(r"(%[\w#]+) = memref\.view %arg3\[", text))
-            counts = [int(np.prod([int(d) for d in dims.split("x")])) for value, dims in buffers if value not in constants]
-            result = re.search(r"%arg1: memref<([\dx]+)xf32", text)[1]
-            counts = [c for c in counts if c != int(np.prod([int(d) for d in result.split("x")]))]  # what the output is copied from
+            outputs = [int(np.prod([d.dim_value for d in o.type.tensor_type.shape.dim])) for o in onnx.shape_inference.infer_shapes(net.model()).graph.output]
+            counts = [c for c in float_buffers(args.bin, path("int8.onnx"), path) if c not in outputs]  # an output may be copied from one
             wrong = [c for c in counts if c not in allowed]
             print("%-4s %s: %d float buffers between layers %s" % ("FAIL" if wrong else "ok", name, len(counts), sorted(counts)))
             failed += bool(wrong)

@@ -91,6 +91,17 @@ func.func @softmax(%x: memref<4x33xf32>, %y: memref<4x33xf32>) {
   return
 }
 
+// Bytes are widened in registers; only differences to the maximum are scaled.
+// CHECK-LABEL: func @softmax_of_bytes(
+// CHECK: arith.uitofp {{.*}} : vector<16xi8> to vector<16xf32>
+// CHECK: arith.subf
+// CHECK: arith.mulf
+// CHECK: math.exp {{.*}} : vector<16xf32>
+func.func @softmax_of_bytes(%x: memref<4x32xi8>, %y: memref<4x32xf32>) {
+  nn.softmax ins(%x : memref<4x32xi8>) outs(%y : memref<4x32xf32>) {acc = f32, dim = 1 : i64, input_unsigned, scale = 0.05 : f32}
+  return
+}
+
 // Channels that do not lie side by side: the loops of cpu-lower-nn-to-loops.
 // CHECK-LABEL: func @strided_channels(
 // CHECK-NOT: vector

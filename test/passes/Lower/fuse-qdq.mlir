@@ -132,6 +132,21 @@ func.func @main(%x: tensor<1x3x2x2xui8> {onnx.name = "x"}) -> (tensor<1x3x1x1xui
 
 // -----
 
+// Case largest: the largest number is that of the largest byte.
+// CHECK-LABEL: func.func @main
+// CHECK: onnx.ReduceMax(%arg0{{.*}} -> tensor<1x3x1x1xui8>
+// CHECK-NOT: onnx.GlobalMaxPool
+func.func @main(%x: tensor<1x3x2x2xui8> {onnx.name = "x"}) -> (tensor<1x3x1x1xui8> {onnx.name = "y"}) {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<7> : tensor<ui8>
+  %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x3x2x2xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x2x2xf32>
+  %1 = onnx.GlobalMaxPool(%0) : (tensor<1x3x2x2xf32>) -> tensor<1x3x1x1xf32>
+  %2 = onnx.QuantizeLinear(%1, %s, %z) : (tensor<1x3x1x1xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x3x1x1xui8>
+  return %2 : tensor<1x3x1x1xui8>
+}
+
+// -----
+
 // Case windows: a convolution with ones, a factor for each place where padding does not count.
 // CHECK-LABEL: func.func @main
 // CHECK-DAG: onnx.Constant dense<1> : tensor<3x1x2x2xi8>
