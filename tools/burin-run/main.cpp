@@ -288,7 +288,8 @@ int main(int argc, char **argv) {
   std::string model = arguments.model;
   if (!llvm::sys::fs::exists(model))
     return fail(model + ": no such file");
-  bool isBlob = burin_vpu_is_blob(model.c_str());
+  // By its name too, so that a damaged one, or another compiler's, is told as what it is.
+  bool isBlob = burin_vpu_is_blob(model.c_str()) || llvm::StringRef(model).ends_with(".blob");
   if (!arguments.verifyKey.empty()) {
     if (!isBlob && !isElf(model))
       return fail("--verify is of what burin-compile makes, and " + model + " is a model");
