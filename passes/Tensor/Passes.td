@@ -79,6 +79,18 @@ def ElideCopies : Pass<"tensor-elide-copies", "mlir::ModuleOp"> {
   let dependentDialects = ["mlir::memref::MemRefDialect"];
 }
 
+def FuseAttention : Pass<"tensor-fuse-attention", "mlir::func::FuncOp"> {
+  let summary = "make one operation of two matrix products and the softmax between them";
+  let description = [{
+    `nn.matmul`, elementwise loops, `nn.softmax` over the keys and `nn.matmul` become `nn.attention`, so that no score reaches memory. Loops become its score; what
+    only turns, repeats or cuts its operands or turns its result becomes its maps, where keys stay side by side. Does nothing where sizes are free, scores
+    are read by others, the second product has an epilogue, or inside control flow: only targets with a kernel for it may run it.
+    Must run after tensor-fuse-epilogue.
+    Example: test/passes/Tensor/fuse-attention.mlir#masked
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::tensor::TensorDialect"];
+}
+
 def FuseElementwise : Pass<"tensor-fuse-elementwise", "mlir::func::FuncOp"> {
   let summary = "fuse chains of elementwise operations into one loop";
   let description = [{

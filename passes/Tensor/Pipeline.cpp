@@ -45,6 +45,9 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
     tuning.choices.assign(options.choices.begin(), options.choices.end());
     function.addPass(createApplyTuning(tuning));
   }
+  // After the epilogues, which hold scales of scores.
+  if (options.forDevice)
+    function.addPass(createFuseAttention());
   if (!options.forDevice) {
     function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
     // Transformed filters are f32; blocks are packed from what is left.

@@ -190,9 +190,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         suite = Suite(arguments.build, folder, arguments.texts)
         for name in FAMILIES:
-            suite.check(name + " emulated, exact", suite.emulated, name, "f32", 2e-3 if name == "cuda_halves" else 2e-5)
+            suite.check(name + " emulated, exact", suite.emulated, name, "f32", 2e-3 if name in ("cuda_halves", "cuda_attention") else 2e-5)
             suite.check(name + " assembled", suite.assembled, name)
-        for name, precision, tolerance in (("cuda_products", "", 2e-5), ("cuda_convolutions", "", 2e-5), ("cuda_products", "tf32", 4e-3), ("cuda_convolutions", "tf32", 4e-3), ("cuda_products", "bf16", 4e-2),
+        for name, precision, tolerance in (("cuda_products", "", 2e-5), ("cuda_convolutions", "", 2e-5), ("cuda_attention", "", 2e-3), ("cuda_attention", "tf32", 4e-3), ("cuda_products", "tf32", 4e-3), ("cuda_convolutions", "tf32", 4e-3), ("cuda_products", "bf16", 4e-2),
                                            ("cuda_convolutions", "f16", 1e-2)):
             suite.check(f"{name} emulated, {precision or 'as it is'}", suite.emulated, name, precision, tolerance)
         for name in GENERATED if arguments.full else ["transformer_block", "unet"]:
