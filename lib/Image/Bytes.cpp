@@ -90,7 +90,8 @@ Module Builder::bytesPicture(const Taps &across, const Taps &down) {
 
   out.output_buffer().set_host_alignment(1);
   shape(out.output_buffer(), true);
-  // Loads of single pixels fill vectors of 32 bytes in fewer steps than two of them at once; rows are read in wider ones.
+  // Loads of single pixels fill vectors of 32 bytes in fewer steps than two of them at once; rows are read in wider
+  // ones.
   int natural = target.natural_vector_size<int16_t>(), wide = std::min(16, natural), pixels = wide / group;
   out.bound(c, 0, 3).reorder(c, x, y).unroll(c);
   row.compute_at(out, y).store_in(MemoryType::Register).bound_storage(at, (bytes + group + 63) / 64 * 64);
