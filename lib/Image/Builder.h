@@ -15,7 +15,8 @@
 
 namespace burin::image {
 
-/// Taps that are unrolled; more of them are summed by a loop, for the size of the code. A pixel of a mosaic is much code.
+/// Taps that are unrolled; more of them are summed by a loop, for the size of the code. A pixel of a mosaic is much
+/// code.
 constexpr int mostUnrolled = 16, mostOfMosaic = 2;
 
 /// One axis of the frame, as the resized picture takes its samples: their places in the region, and their weights.

@@ -90,12 +90,14 @@ Module Builder::bytesPicture(const Taps &across, const Taps &down) {
 
   out.output_buffer().set_host_alignment(1);
   shape(out.output_buffer(), true);
-  int wide = target.natural_vector_size<int16_t>(), pixels = wide / group;
+  // Loads of single pixels fill vectors of 32 bytes in fewer steps than two of them at once; rows are read in wider
+  // ones.
+  int natural = target.natural_vector_size<int16_t>(), wide = std::min(16, natural), pixels = wide / group;
   out.bound(c, 0, 3).reorder(c, x, y).unroll(c);
   row.compute_at(out, y).store_in(MemoryType::Register).bound_storage(at, (bytes + group + 63) / 64 * 64);
   row.bound(at, 0, bytes);
-  if (bytes >= 2 * wide)
-    row.vectorize(at, 2 * wide, TailStrategy::ShiftInwards);
+  if (bytes >= 2 * natural)
+    row.vectorize(at, 2 * natural, TailStrategy::ShiftInwards);
   // Rows of groups, not blocks: a wide load right behind the stores that it spans would wait for them.
   done.compute_at(out, y).store_in(MemoryType::Register).bound(at, 0, group * width).align_storage(at, 64);
   if (width >= 2 * pixels) {
