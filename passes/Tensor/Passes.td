@@ -27,6 +27,24 @@ def ApplyTuning : Pass<"tensor-apply-tuning", "mlir::func::FuncOp"> {
   let dependentDialects = ["burin::nn::NnDialect"];
 }
 
+def BandRows : Pass<"tensor-band-rows", "mlir::ModuleOp"> {
+  let summary = "compute large intermediate tensors in bands of rows, so that they never exist whole";
+  let description = [{
+    Where the arena would exceed a limit in every order that the plan tries: a run of operations of @main around the peak (convolutions, pools, products,
+    elementwise loops, changes of shape, slices) computes its results band of rows by band of rows. A band reads the rows it needs of what was there before,
+    computes again what two bands share, and writes its rows of each result that is used outside in place. The rest of the stage is tried on a copy of the
+    module: of the runs and numbers of bands that fit, the one with the least work is taken, at several peaks one after the other.
+    Does nothing where sizes are free or where no rows can be computed alone; tensor-plan-arena then says what does not fit. Must run when weights are
+    packed, so that bands share them, and before tensor-pad-inputs.
+    Example: test/passes/Tensor/band-rows.mlir#chain
+  }];
+  let options = [Option<"limit", "limit", "int64_t", "0", "bytes that the arena must not exceed, 0 for none">,
+                 Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect",
+                           "mlir::cf::ControlFlowDialect", "mlir::linalg::LinalgDialect", "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
   let summary = "transform the filters of 3x3 convolutions that are faster as Winograd convolutions";
   let description = [{
