@@ -22,41 +22,41 @@ constexpr char linuxX86[] = "x86_64-unknown-linux-gnu", linuxArm[] = "aarch64-un
 constexpr unsigned nearBytes = 16 * KiB, farBytes = 256 * KiB;
 
 // clang-format off
-// name, triple, cpu, features, vector bits, registers, FMAs a cycle, broadcast operand, masks, L1, L2, narrow float arithmetic, byte products, run-time features
+// name, triple, cpu, features, vector bits, registers, FMAs a cycle, lane operand, masks, L1, L2, half arithmetic, byte products, run-time features
 const Machine table[] = {
-    {"x86-64-v4+avx512vnni", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 2, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
+    {"x86-64-v4+avx512vnni", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 2, false, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512 | BURIN_CPU_AVX512_VNNI},
-    {"x86-64-v4", linuxX86, "x86-64-v4", "-prefer-256-bit", 512, 32, 2, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512},
+    {"x86-64-v4", linuxX86, "x86-64-v4", "-prefer-256-bit", 512, 32, 2, false, true, 32 * KiB, 1024 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512},
     // As the first, with vectors of 512 bits in two halves: one product a cycle.
-    {"znver4", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 1, true, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
+    {"znver4", linuxX86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", 512, 32, 1, false, true, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX512 | BURIN_CPU_AVX512_VNNI},
     {"x86-64-v3+avxvnni", linuxX86, "x86-64-v3", "+avxvnni", 256, 16, 2, false, false, 32 * KiB, 1024 * KiB, false, ByteProducts::Vnni,
      BURIN_CPU_AVX2_FMA | BURIN_CPU_AVX_VNNI},
     {"x86-64-v3", linuxX86, "x86-64-v3", "", 256, 16, 2, false, false, 32 * KiB, 256 * KiB, false, ByteProducts::WordPairs, BURIN_CPU_AVX2_FMA},
     {"x86-64", linuxX86, "x86-64", "", 128, 16, 1, false, false, 32 * KiB, 256 * KiB, false, ByteProducts::WordPairs, 0},
-    {"cortex-a78ae", linuxArm, "cortex-a78ae", "", 128, 32, 2, true, false, 64 * KiB, 256 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
-    {"aarch64+dotprod+fp16+i8mm", linuxArm, "generic", "+neon,+dotprod,+fullfp16,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
+    {"cortex-a78ae", linuxArm, "cortex-a78ae", "", 128, 32, 2, true, false, 64 * KiB, 256 * KiB, true, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"aarch64+dotprod+fp16+i8mm", linuxArm, "generic", "+neon,+dotprod,+fullfp16,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, true, ByteProducts::NeonMixed,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16 | BURIN_CPU_ARM_I8MM},
     {"aarch64+dotprod+i8mm", linuxArm, "generic", "+neon,+dotprod,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_I8MM},
     {"aarch64+i8mm", linuxArm, "generic", "+neon,+dotprod,+i8mm", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonMixed,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_I8MM},
-    {"aarch64+dotprod+fp16", linuxArm, "generic", "+neon,+dotprod,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot,
+    {"aarch64+dotprod+fp16", linuxArm, "generic", "+neon,+dotprod,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, true, ByteProducts::NeonDot,
      BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
     {"aarch64+dotprod", linuxArm, "generic", "+neon,+dotprod", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD},
-    {"aarch64+fp16", linuxArm, "generic", "+neon,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, BURIN_CPU_ARM_FP16},
+    {"aarch64+fp16", linuxArm, "generic", "+neon,+fullfp16", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, true, ByteProducts::NeonPairs, BURIN_CPU_ARM_FP16},
     {"aarch64", linuxArm, "generic", "+neon", 128, 32, 2, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, 0},
     {"cortex-a53", linuxArm, "cortex-a53", "", 128, 32, 1, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::NeonPairs, 0},
     {"cortex-a72", linuxArm, "cortex-a72", "", 128, 32, 2, true, false, 32 * KiB, 1024 * KiB, false, ByteProducts::NeonPairs, 0},
-    {"cortex-a76", linuxArm, "cortex-a76", "", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
-    {"cortex-a55", linuxArm, "cortex-a55", "", 128, 32, 1, true, false, 32 * KiB, 128 * KiB, false, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"cortex-a76", linuxArm, "cortex-a76", "", 128, 32, 2, true, false, 64 * KiB, 512 * KiB, true, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
+    {"cortex-a55", linuxArm, "cortex-a55", "", 128, 32, 1, true, false, 32 * KiB, 128 * KiB, true, ByteProducts::NeonDot, BURIN_CPU_ARM_DOTPROD | BURIN_CPU_ARM_FP16},
     {"cortex-a57", linuxArm, "cortex-a57", "", 128, 32, 1, true, false, 32 * KiB, 1024 * KiB, false, ByteProducts::NeonPairs, 0},
     {"armv7", linuxArm32, "cortex-a7", "+neon,+vfp4", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
-    {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, true, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
+    {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
     {"riscv64", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c", 32, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32", wasm, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32-scalar", wasm, "generic", "+bulk-memory,+nontrapping-fptoint,+sign-ext", 32, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
-    {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, true, false, nearBytes, farBytes, false, ByteProducts::None, 0},
+    {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
     {"cortex-m55", bareM55, "cortex-m55", "-mve,-mve.fp", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
     {"cortex-m33", bareM33, "cortex-m33", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
     {"cortex-m7", bareM4, "cortex-m7", "", 32, 32, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
@@ -74,13 +74,18 @@ const Board boards[] = {
 };
 // clang-format on
 
+std::string bestArm(const llvm::StringMap<bool> &features) {
+  bool half = features.lookup("fullfp16");
+  if (!features.lookup("dotprod"))
+    return half ? "aarch64+fp16" : "aarch64";
+  return std::string("aarch64+dotprod") + (half ? "+fp16" : "") + (features.lookup("i8mm") ? "+i8mm" : "");
+}
+
 const Machine *bestForHost() {
   llvm::Triple host(llvm::sys::getProcessTriple());
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
   if (host.getArch() == llvm::Triple::aarch64)
-    return findMachine(!features.lookup("dotprod") ? "aarch64"
-                       : features.lookup("i8mm")   ? "aarch64+i8mm"
-                                                   : "aarch64+dotprod");
+    return findMachine(bestArm(features));
   if (host.getArch() != llvm::Triple::x86_64)
     return nullptr;
   auto has = [&](std::initializer_list<const char *> names) {
@@ -95,6 +100,12 @@ const Machine *bestForHost() {
   return findMachine(has({"avx512vnni"}) ? "x86-64-v4+avx512vnni" : "x86-64-v4");
 }
 } // namespace
+
+// Generic code is ordered for the wide cores it gains most on; of the Cortex-A76 LLVM knows the server's sibling alone.
+llvm::StringRef Machine::tuneCpu() const {
+  bool isWideArm = triple.starts_with("aarch64") && (cpu == "generic" || cpu == "cortex-a76" || cpu == "cortex-a78ae");
+  return isWideArm ? "neoverse-n1" : "";
+}
 
 unsigned Machine::indexBits() const { return llvm::Triple(triple).isArch64Bit() ? 64 : 32; }
 

@@ -38,12 +38,16 @@ static double fmaCycles(const Machine &machine, unsigned elementBits, int64_t la
   return (0.5 + 0.5 * std::min(share, 1.0)) / std::max(1u, machine.fmaPerCycle);
 }
 
-// Accumulators, weights and one broadcast, with room for what LLVM 22 does where registers are many: it loads the next
-// step's weights early when there are three or more of them, and puts each sum of a second, narrower width in a new
-// register. Without that room every accumulator goes through the stack (measured on AVX-512: 9x48 at half the speed of
-// 8x48, 13x24 at 0.75 of 9x24).
+// Where products take inputs from lanes, a register of neighbours is kept a pixel: accumulators, weights and those
+// leave one of 32 unused (7x12, measured: none goes through the stack, with no room to spare). Elsewhere accumulators,
+// weights and one broadcast, with room for what LLVM 22 does where registers are many: it loads the next step's weights
+// early when there are three or more of them, and puts each sum of a second, narrower width in a new register. Without
+// that room every accumulator goes through the stack (measured on AVX-512: 9x48 at half the speed of 8x48, 13x24 at
+// 0.75 of 9x24).
 bool burin::tileFits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelVector> vectors) {
   int64_t count = vectors.size(), narrow = 0, early = count >= 3 ? count : 0;
+  if (machine.laneOperand)
+    return pixels * count + pixels + count < (int64_t)machine.vectorRegisters;
   for (ChannelVector v : vectors)
     narrow += v.lanes != vectors.front().lanes;
   int64_t room = machine.vectorRegisters >= 32 ? std::max(early, narrow * pixels) : 0;
@@ -55,12 +59,20 @@ static double stepCycles(const Machine &machine, unsigned elementBits, llvm::Arr
   double fma = 0;
   for (ChannelVector v : vectors)
     fma += fmaCycles(machine, elementBits, v.lanes) * pixels;
-  double count = vectors.size(), loads = 0.5 * (pixels + count), issue = (pixels * count + pixels + count) / 5.0,
-         latency = 4;
+  double count = vectors.size(), inputs = pixels, issued = pixels * count + pixels + count, width = 5, latency = 4;
+  if (machine.laneOperand) {
+    // One load brings the inputs of as many steps as a register has lanes. It takes two of the slots in which such a
+    // core starts instructions, a pair of weights three; there are 3 for each two products.
+    inputs /= machine.lanes(elementBits);
+    issued = pixels * count + 2 * inputs + 1.5 * count;
+    width = machine.fmaPerCycle > 1 ? 3 : 2;
+  }
+  double loads = 0.5 * (inputs + count), issue = issued / width;
   // A weight vector comes from L2 and a wide one takes a whole line; inputs are in L1. Ranks 14x32 before 9x48 before
   // 6x64 before 28x16 on AVX-512 and 4x24 before 6x16 before 12x8 on AVX2, as measured.
   // And 13x32 twice before 5x32 five times on 25 pixels, whose weights come from L3.
-  double traffic = 0.06 * pixels + 0.1 * count * std::pow(machine.vectorBits / 256.0, 1.75);
+  double wide = machine.vectorBits / 256.0;
+  double traffic = 0.06 * inputs + 0.1 * count * std::pow(wide, wide > 1 ? 1.75 : 1.4);
   return std::max({fma, loads, issue, latency}) + traffic;
 }
 
@@ -137,9 +149,11 @@ int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsign
 int64_t burin::weightPrefetch(const Machine &machine) { return llvm::Triple(machine.triple).isX86() ? 4096 : 0; }
 
 int64_t burin::dotBlock(const Machine &machine, int64_t n) {
-  int64_t lanes = machine.lanes(32);
-  return machine.byteProducts == ByteProducts::None ? 0
-                                                    : bestBlock(machine, llvm::alignTo(n, lanes), 32, /*whole=*/true);
+  if (machine.byteProducts == ByteProducts::None)
+    return 0;
+  Machine dots = machine;
+  dots.laneOperand = dotsByLane(machine);
+  return bestBlock(dots, llvm::alignTo(n, machine.lanes(32)), 32, /*whole=*/true);
 }
 
 int64_t burin::depthwiseDotBlock(const Machine &machine, int64_t channels) {
@@ -154,6 +168,11 @@ int64_t burin::depthwiseDotBlock(const Machine &machine, int64_t channels) {
 
 int64_t burin::storedBlock(const Machine &machine, int64_t n) {
   return std::min<int64_t>(n, 4 * std::max<int64_t>(1, machine.lanes(32)));
+}
+
+bool burin::dotsByLane(const Machine &machine) {
+  return machine.laneOperand &&
+         (machine.byteProducts == ByteProducts::NeonDot || machine.byteProducts == ByteProducts::NeonMixed);
 }
 
 int64_t burin::dotShift(const Machine &machine, bool inputUnsigned) {

@@ -60,6 +60,9 @@ int64_t storedBlock(const Machine &machine, int64_t n);
 /// of this constant are taken back at compile time, in the sums' first values.
 int64_t dotShift(const Machine &machine, bool inputUnsigned);
 
+/// Whether byte products take a group of inputs from a lane.
+bool dotsByLane(const Machine &machine);
+
 /// Registers of a block of `width` channels packed for dot products: whole ones, then one of at least four lanes whose
 /// last lanes may be more than the width.
 llvm::SmallVector<ChannelVector> dotVectors(int64_t maxLanes, int64_t width);

@@ -204,8 +204,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &target, unsigned optLev
   passes.run(module, modules);
 }
 
-std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &target,
-                                        StringRef name) {
+std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context, const burin::Machine &machine,
+                                        llvm::TargetMachine &target, StringRef name) {
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, name, /*disableVerification=*/true);
   if (!result)
     return nullptr;
@@ -213,10 +213,13 @@ std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &cont
   result->setDataLayout(target.createDataLayout());
   if (target.isPositionIndependent())
     result->setPICLevel(llvm::PICLevel::BigPIC);
-  for (llvm::Function &function : *result)
+  for (llvm::Function &function : *result) {
     if (!function.isIntrinsic())
       function.setDSOLocal(!isAllowedCall(function.getName()) &&
                            (!function.isDeclaration() || function.hasHiddenVisibility()));
+    if (!function.isDeclaration() && !machine.tuneCpu().empty())
+      function.addFnAttr("tune-cpu", machine.tuneCpu());
+  }
   return result;
 }
 
@@ -291,7 +294,7 @@ FailureOr<std::vector<burin::ObjectCode>> burin::compileToObjects(ModuleOp modul
         break;
       }
       objects[i].name = (options.prefix + ".code" + Twine(i) + ".o").str();
-      part.llvm = translate(*parts[i], part.context, *part.target, objects[i].name);
+      part.llvm = translate(*parts[i], part.context, machine, *part.target, objects[i].name);
       parts[i] = nullptr;
       if (!part.llvm) {
         translated = false;
@@ -373,7 +376,7 @@ FailureOr<std::string> burin::compileToText(ModuleOp module, const Machine &mach
     return module.emitError() << "LLVM has no back end for " << machine.triple << ": " << error, failure();
   prefixSymbols(module, options.prefix);
   llvm::LLVMContext context;
-  auto code = translate(module, context, *target, options.prefix);
+  auto code = translate(module, context, machine, *target, options.prefix);
   if (!code)
     return failure();
   code->setSourceFileName(options.prefix);

@@ -5,6 +5,56 @@ using namespace mlir;
 using namespace burin;
 using namespace burin::cpu;
 
+Type Contraction::sumType(const Machine &machine) const {
+  bool halves = machine.halfArithmetic && lhs.element.isF16() && rhs.element.isF16() && acc.isF32();
+  return halves ? lhs.element : acc;
+}
+
+bool Contraction::windowed(const Parallel &p) const {
+  return p.id >= 0 && llvm::any_of(reductions, [&](const Reduction &r) { return r.window == p.id; });
+}
+
+const Contraction::Parallel *Contraction::parallelOf(const Reduction &r) const {
+  return llvm::find_if(parallels, [&](const Parallel &p) { return p.id == r.window; });
+}
+
+void Contraction::normalize() {
+  for (Reduction &r : reductions)
+    if (r.window >= 0) {
+      const Parallel *p = parallelOf(r);
+      if (p->extent.isStatic() && r.size.isStatic() && !r.moved && r.base >= 0 &&
+          r.base + r.pixelStep * (p->extent.value() - 1) + r.tapStep * (r.extent.value() - 1) < r.size.value())
+        r.window = -1;
+    }
+  llvm::erase_if(parallels, [&](const Parallel &p) { return p.extent.is(1) && !windowed(p); });
+  llvm::erase_if(reductions, [&](const Reduction &r) {
+    return r.extent.is(1) && r.window < 0 && !(dotTail.second && &r == &reductions.back());
+  });
+  for (size_t i = 0; i + 1 < parallels.size();) {
+    Parallel &a = parallels[i], &b = parallels[i + 1];
+    bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent &&
+                 a.out == b.out * b.extent;
+    for (auto [x, y] : llvm::zip(a.extras, b.extras))
+      merge &= x == y * b.extent;
+    if (!merge) {
+      ++i;
+      continue;
+    }
+    b.extent = b.extent * a.extent;
+    parallels.erase(parallels.begin() + i);
+  }
+  for (size_t i = 0; i + 1 < reductions.size();) {
+    Reduction &a = reductions[i], &b = reductions[i + 1];
+    bool odd = dots && i + 2 == reductions.size() && (dotTail.second || dotBytes != 4);
+    if (odd || a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
+      ++i;
+      continue;
+    }
+    b.extent = b.extent * a.extent;
+    reductions.erase(reductions.begin() + i);
+  }
+}
+
 void Contraction::setEpilogue(const Epilogue &e) {
   epilogue = &e;
   for (const Epilogue::Extra &extra : e.extras())

@@ -26,6 +26,7 @@ constexpr int64_t guessedPixels = 1024; // where their number is known at run ti
 constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
 constexpr int64_t cacheLine = 64;       // bytes
 constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
+constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
 struct Channels {
@@ -39,71 +40,25 @@ struct ContractionBuilder {
   Emitter &e;
   const Machine &machine;
   Contraction &c;
-  unsigned bits = c.acc.getIntOrFloatBitWidth();
+  Type sum = c.sumType(machine);
+  unsigned bits = sum.getIntOrFloatBitWidth();
   int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
   ByteDots dots{e, machine, c.lhsUnsigned};
   bool noProducts = false;  // a sum over nothing: zero
   int64_t wholeVectors = 0; // registers a pixel takes in a whole block of channels
 
-  // --- normalization ---
-
-  bool windowed(const Parallel &p) const {
-    return p.id >= 0 && llvm::any_of(c.reductions, [&](const Reduction &r) { return r.window == p.id; });
-  }
-  const Parallel *parallelOf(const Reduction &r) const {
-    return llvm::find_if(c.parallels, [&](const Parallel &p) { return p.id == r.window; });
-  }
-
-  /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
-  /// another everywhere.
-  void normalize() {
-    for (Reduction &r : c.reductions)
-      if (r.window >= 0) {
-        const Parallel *p = parallelOf(r);
-        if (p->extent.isStatic() && r.size.isStatic() && !r.moved && r.base >= 0 &&
-            r.base + r.pixelStep * (p->extent.value() - 1) + r.tapStep * (r.extent.value() - 1) < r.size.value())
-          r.window = -1;
-      }
-    llvm::erase_if(c.parallels, [&](const Parallel &p) { return p.extent.is(1) && !windowed(p); });
-    llvm::erase_if(c.reductions, [&](const Reduction &r) {
-      return r.extent.is(1) && r.window < 0 && !(c.dotTail.second && &r == &c.reductions.back());
-    });
-    for (size_t i = 0; i + 1 < c.parallels.size();) {
-      Parallel &a = c.parallels[i], &b = c.parallels[i + 1];
-      bool merge = !windowed(a) && !windowed(b) && a.lhs == b.lhs * b.extent && a.rhs == b.rhs * b.extent &&
-                   a.out == b.out * b.extent;
-      for (auto [x, y] : llvm::zip(a.extras, b.extras))
-        merge &= x == y * b.extent;
-      if (!merge) {
-        ++i;
-        continue;
-      }
-      b.extent = b.extent * a.extent;
-      c.parallels.erase(c.parallels.begin() + i);
-    }
-    for (size_t i = 0; i + 1 < c.reductions.size();) {
-      Reduction &a = c.reductions[i], &b = c.reductions[i + 1];
-      bool odd = c.dots && i + 2 == c.reductions.size() && (c.dotTail.second || c.dotBytes != 4);
-      if (odd || a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
-        ++i;
-        continue;
-      }
-      b.extent = b.extent * a.extent;
-      c.reductions.erase(c.reductions.begin() + i);
-    }
-  }
-
   // --- the tile ---
 
-  Value loadLhs(Value at) {
-    Value value = e.convert(c.lhs.load(e, at), c.acc, c.lhsUnsigned);
+  /// One element, or `width` neighbours.
+  Value loadLhs(Value at, int64_t width) {
+    Value value = e.convert(width ? c.lhs.load(e, at, width) : c.lhs.load(e, at), sum, c.lhsUnsigned);
     if (c.lhsZeroPoint)
-      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.lhsZeroPoint));
+      value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), c.lhsZeroPoint));
     return value;
   }
   /// `width` elements of a row along the reduction as a full vector, zeros behind them.
   Value loadAlong(const Flat &flat, Value at, int64_t width, bool isUnsigned, int64_t zeroPoint) {
-    Value value = e.convert(flat.load(e, at, width), c.acc, isUnsigned);
+    Value value = e.convert(flat.load(e, at, width), sum, isUnsigned);
     if (zeroPoint)
       value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), zeroPoint));
     if (width == lanes)
@@ -113,10 +68,30 @@ struct ContractionBuilder {
     return vector::ShuffleOp::create(e.b, e.loc, value, e.constant(value.getType(), 0), mask);
   }
   Value loadRhs(Value at, int64_t width) {
-    Value value = e.convert(c.rhs.load(e, at, width), c.acc, c.rhsUnsigned);
+    Value value = e.convert(c.rhs.load(e, at, width), sum, c.rhsUnsigned);
     if (c.rhsZeroPoint)
       value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), c.rhsZeroPoint));
     return value;
+  }
+
+  /// Do products take inputs from lanes of registers, `lanes` neighbours along the innermost reduction in each?
+  bool byLane() const {
+    if (!machine.laneOperand || c.acrossStride || c.reductions.empty() ||
+        (c.dots && (!dotsByLane(machine) || c.dotBytes != 4)))
+      return false;
+    const Reduction &inner = c.reductions.back();
+    return inner.lhs.is(c.dots ? 4 : 1) && inner.window < 0 &&
+           (!inner.extent.isStatic() || inner.extent.value() >= lanes);
+  }
+
+  /// Steps of the innermost reduction whose products are summed in f16: of a length that is known, runs as equal as
+  /// whole bodies allow.
+  int64_t runLength(int64_t factor) const {
+    const Size &extent = c.reductions.back().extent;
+    int64_t length = halfRun;
+    if (extent.isStatic())
+      length = llvm::divideCeil(extent.value(), llvm::divideCeil(extent.value(), halfRun));
+    return llvm::alignTo(std::max<int64_t>(1, length), factor);
   }
 
   /// Asks early for the weights that lie `weightPrefetch` behind those of step `u` from w on: every tile reads a block
@@ -137,19 +112,19 @@ struct ContractionBuilder {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
-    int64_t most = std::max<int64_t>(1, std::min<int64_t>(registers >= 20  ? 1
-                                                          : registers >= 8 ? 4
-                                                                           : 16,
-                                                          bodyFmas / registers));
+    int64_t least = byLane() ? lanes : 1, most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
+                                                                                            : registers >= 8 ? 4
+                                                                                                             : 16,
+                                                                                            bodyFmas / registers));
     // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a
     // register.
     if (columns && columns->lhs.isStatic() && inner.lhs.isStatic() && columns->lhs.value() > 0 && inner.lhs.value() > 0)
-      most = std::min(most, std::max<int64_t>(1, columns->lhs.value() / inner.lhs.value()));
+      most = std::min(most, std::max<int64_t>(least, columns->lhs.value() / inner.lhs.value()));
     if (!inner.extent.isStatic())
       return llvm::bit_floor(uint64_t(most));
     int64_t extent = inner.extent.value();
-    most = std::min(most, extent);
-    for (int64_t u = most; u > 1; --u)
+    most = std::min(most, extent) / least * least;
+    for (int64_t u = most; u > 1; u -= least)
       if (extent % u == 0 && u * 2 > most)
         return u;
     return most; // a second loop takes the rest
@@ -195,13 +170,19 @@ struct ContractionBuilder {
     int64_t factor = c.reductions.empty() ? 1 : unroll(wholeRegisters, columns), sets = 1;
     while (!across && sets * wholeRegisters < 8 && factor % (sets * 2) == 0)
       sets *= 2;
-    SmallVector<Value> sums;
-    for (int64_t i = 0; i < sets * pixels; ++i)
-      for (int64_t j = 0; j < count; ++j)
-        sums.push_back(
-            c.dots && i < pixels
-                ? dots.words(c.rhs, e.add(rhs, 4 * (channels.vectors[j].offset - c.block)), channels.vectors[j].lanes)
-                : e.constant(VectorType::get({across ? lanes : channels.vectors[j].lanes}, c.acc), 0));
+    auto zeros = [&](int64_t of, Type type) {
+      SmallVector<Value> none;
+      for (int64_t i = 0; i < of * pixels; ++i)
+        for (int64_t j = 0; j < count; ++j)
+          none.push_back(e.constant(VectorType::get({across ? lanes : channels.vectors[j].lanes}, type), 0));
+      return none;
+    };
+    bool inRuns = sum != c.acc;
+    SmallVector<Value> sums = zeros(inRuns ? 1 : sets, c.acc);
+    for (int64_t i = 0; c.dots && i < registers; ++i) {
+      ChannelVector v = channels.vectors[i % count];
+      sums[i] = dots.words(c.rhs, e.add(rhs, 4 * (v.offset - c.block)), v.lanes);
+    }
     auto along = [&](Value x, Value w, int64_t width, ValueRange carried) {
       SmallVector<Value> next(carried.begin(), carried.end()), weights;
       for (int64_t j = 0; j < count; ++j)
@@ -214,9 +195,12 @@ struct ContractionBuilder {
       return next;
     };
     auto dotBody = [&](Value x, Value w, int64_t steps, ValueRange carried) {
-      SmallVector<Value> next(carried.begin(), carried.end());
+      SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
+      bool inLanes = byLane() && steps % lanes == 0;
       for (int64_t u = 0; u < steps; ++u) {
         SmallVector<ByteDots::Parts> weights;
+        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
+          neighbours[p] = dots.neighbours(c.lhs, inputOf(x, p, 4, u));
         for (ChannelVector v : channels.vectors)
           weights.push_back(dots.weights(c.rhs, e.advance(w, c.reductions.back().rhs, u, 4 * v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
@@ -226,7 +210,8 @@ struct ContractionBuilder {
             int64_t width = channels.vectors[j].lanes;
             ByteDots::Parts &input = inputs[width];
             if (input.empty())
-              input = dots.input(c.lhs, at, c.dotBytes, width);
+              input =
+                  inLanes ? dots.inputOf(neighbours[p], u % lanes, width) : dots.input(c.lhs, at, c.dotBytes, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = dots.multiplyAdd(input, weights[j], sum);
           }
@@ -237,21 +222,24 @@ struct ContractionBuilder {
     auto body = [&](Value x, Value w, int64_t steps, ValueRange carried) {
       if (c.dots)
         return dotBody(x, w, steps, carried);
-      SmallVector<Value> next(carried.begin(), carried.end());
+      SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
+      bool inLanes = byLane() && steps % lanes == 0;
       for (int64_t u = 0; u < steps; ++u) {
         if (registers >= 8 && !across)
           prefetchWeights(w, u);
         SmallVector<Value> weights;
+        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
+          neighbours[p] = loadLhs(inputOf(x, p, 1, u), lanes);
         for (ChannelVector v : channels.vectors)
           weights.push_back(loadRhs(e.advance(w, c.reductions.back().rhs, u, v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
-          Value scalar = loadLhs(inputOf(x, p, c.reductions.back().lhs, u));
+          Value scalar = inLanes ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
             Value &factor = broadcasts[width];
             if (!factor)
-              factor = e.broadcast(scalar, width);
+              factor = inLanes ? e.broadcastLane(neighbours[p], u % lanes, width) : e.broadcast(scalar, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = e.multiplyAdd(machine, factor, weights[j], sum);
           }
@@ -259,12 +247,22 @@ struct ContractionBuilder {
       }
       return next;
     };
+    // The sets as one, in the accumulator's type.
+    auto together = [&](SmallVector<Value> values) {
+      for (int64_t s = 1; s < sets; ++s)
+        for (int64_t i = 0; i < registers; ++i)
+          values[i] = e.addElements(values[i], values[s * registers + i]);
+      values.truncate(registers);
+      for (Value &value : values)
+        value = e.convert(value, c.acc, false);
+      return values;
+    };
     std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest =
         [&](unsigned d, Value x, Value w, ValueRange carried) -> SmallVector<Value> {
       const Reduction &r = c.reductions[d];
       Value lo = e.index(0), hi = e.index(r.extent);
       if (r.window >= 0) {
-        const Parallel *p = parallelOf(r);
+        const Parallel *p = c.parallelOf(r);
         if (clamp || p != columns) {
           Value start = e.add(e.mul(at[p - c.parallels.begin()], r.pixelStep), r.base), zero = e.index(0);
           if (r.moved)
@@ -274,12 +272,34 @@ struct ContractionBuilder {
         }
       }
       bool innermost = d + 1 == c.reductions.size();
-      auto run = [&](Value lo, Value hi, int64_t step, ValueRange carried) {
+      auto run = [&](Value x, Value w, Value lo, Value hi, int64_t step, ValueRange carried) {
         return e.loop(lo, hi, step, carried, [&](Value i, ValueRange values) {
           Value x2 = e.add(x, e.mul(i, r.lhs)), w2 = e.add(w, e.mul(i, r.rhs));
           return innermost ? body(x2, w2, step, values) : nest(d + 1, x2, w2, values);
         });
       };
+      // Steps [lo, hi) of the innermost loop.
+      auto steps = [&](Value x, Value w, Value lo, Value hi, ValueRange carried) {
+        std::optional<int64_t> first = constantIndex(lo), end = constantIndex(hi);
+        bool known = first && end;
+        Value whole = factor == 1 ? hi
+                      : known     ? e.index(*first + (*end - *first) / factor * factor)
+                                  : e.add(lo, e.wholeOf(e.sub(hi, lo), factor));
+        SmallVector<Value> result = run(x, w, lo, whole, factor, carried);
+        return factor == 1 || (known && (*end - *first) % factor == 0) ? result : run(x, w, whole, hi, 1, result);
+      };
+      if (innermost && inRuns) {
+        int64_t length = runLength(factor);
+        return e.loop(lo, hi, length, carried, [&](Value from, ValueRange totals) {
+          bool whole = r.extent.isStatic() && r.extent.value() % length == 0 && r.window < 0;
+          Value taken = whole ? e.index(length) : e.min(e.index(length), e.sub(hi, from));
+          SmallVector<Value> part = together(
+              steps(e.add(x, e.mul(from, r.lhs)), e.add(w, e.mul(from, r.rhs)), e.index(0), taken, zeros(sets, sum)));
+          for (auto [value, total] : llvm::zip(part, totals))
+            value = e.addElements(total, value);
+          return part;
+        });
+      }
       if (innermost && across) {
         // Whole vectors, then the rest in ever narrower ones.
         SmallVector<Value> result = llvm::to_vector(carried);
@@ -296,25 +316,20 @@ struct ContractionBuilder {
         return innermost && c.dotTail.second ? body(e.add(x, c.dotTail.first), e.add(w, c.dotTail.second), 1, values)
                                              : values;
       };
-      if (!innermost || factor == 1)
-        return tail(run(lo, hi, 1, carried));
-      Value whole = r.extent.isStatic() ? e.index(r.extent.value() / factor * factor) : e.wholeOf(hi, factor);
-      SmallVector<Value> result = run(lo, whole, factor, carried);
-      return tail(r.extent.isStatic() && r.extent.value() % factor == 0 ? result : run(whole, hi, 1, result));
+      return innermost ? tail(steps(x, w, lo, hi, carried)) : run(x, w, lo, hi, 1, carried);
     };
     if (!c.reductions.empty()) {
       sums = nest(0, lhs, rhs, sums);
     } else if (!noProducts) {
       c.reductions.push_back(Reduction());
-      sums = body(lhs, rhs, 1, sums);
+      sums = body(lhs, rhs, 1, inRuns ? zeros(sets, sum) : sums);
       c.reductions.pop_back();
     }
-    for (int64_t s = 1; s < sets; ++s)
-      for (int64_t i = 0; i < registers; ++i)
-        sums[i] = e.addElements(sums[i], sums[s * registers + i]);
+    if (!inRuns || c.reductions.empty())
+      sums = together(sums);
 
     Channels stored = channels;
-    ChannelVector together{0, c.channels.orElse(0)};
+    ChannelVector all{0, c.channels.orElse(0)};
     if (across) {
       // Whose channels may lie in two neighbouring vectors.
       SmallVector<Value> lined = e.sumEach(sums), ordered;
@@ -324,7 +339,7 @@ struct ContractionBuilder {
             e.b, e.loc, lined[v], lined[next], llvm::to_vector(llvm::seq(at - v * lanes, at - v * lanes + count))));
       }
       sums = ordered;
-      stored.vectors = together;
+      stored.vectors = all;
     }
 
     SmallVector<Value> extras;
@@ -448,9 +463,9 @@ struct ContractionBuilder {
       };
       if (&p != rows && &p != columns)
         return single([&] { nest(d + 1); });
-      if (!p.extent.isStatic() || (windowed(p) && !windowIsStatic(p))) {
+      if (!p.extent.isStatic() || (c.windowed(p) && !windowIsStatic(p))) {
         assert(&p == columns && "expected rows of a known number");
-        if (windowed(p))
+        if (c.windowed(p))
           return single([&] { body(at, PixelTile{1, 1}, true); });
         return e.tiles(e.index(p.extent), descending(shape.columns), [&](Value i, int64_t width) {
           at[d] = i;
@@ -460,7 +475,7 @@ struct ContractionBuilder {
       int64_t extent = p.extent.value();
       if (&p == rows)
         return tiled(at[d], 0, extent, shape.rows, [&] { nest(d + 1); });
-      if (!windowed(p))
+      if (!c.windowed(p))
         return tiled(at[d], 0, extent, shape.columns, [&] { nest(d + 1); });
       auto [lo, hi] = interior(p);
       auto border = [&](int64_t from, int64_t to) {
@@ -523,17 +538,20 @@ struct ContractionBuilder {
 
   PixelTile chooseTile(ArrayRef<ChannelVector> vectors, const Parallel *rows, const Parallel *columns) {
     int64_t width = 1;
-    if (columns && (!columns->extent.isStatic() || (windowed(*columns) && !windowIsStatic(*columns)))) {
+    if (columns && (!columns->extent.isStatic() || (c.windowed(*columns) && !windowIsStatic(*columns)))) {
       width = manyPixels;
     } else if (columns) {
       auto [lo, hi] = interior(*columns);
-      width = std::max<int64_t>(1, windowed(*columns) ? hi - lo : columns->extent.value());
+      width = std::max<int64_t>(1, c.windowed(*columns) ? hi - lo : columns->extent.value());
     }
     // Inputs are no memory operands of byte products, and LLVM loads some of them early. Halves of words are two
     // registers each.
     Machine room = machine;
+    room.laneOperand = byLane();
     if (c.dots)
-      room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2 : 4;
+      room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2
+                              : room.laneOperand                              ? dotShift(machine, c.lhsUnsigned) != 0
+                                                                              : 4;
     return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
   }
 
@@ -588,14 +606,14 @@ struct ContractionBuilder {
       noProducts = true;
       c.reductions.clear();
     }
-    normalize();
+    c.normalize();
     const Parallel *columns = nullptr, *rows = nullptr;
     size_t dims = c.parallels.size();
     if (dims && c.parallels[dims - 1].rhs.is(0))
       columns = &c.parallels[dims - 1];
-    if (columns && dims > 1 && c.parallels[dims - 2].rhs.is(0) && !windowed(c.parallels[dims - 2]) &&
+    if (columns && dims > 1 && c.parallels[dims - 2].rhs.is(0) && !c.windowed(c.parallels[dims - 2]) &&
         c.parallels[dims - 2].extent.isStatic() && columns->extent.isStatic() &&
-        (!windowed(*columns) || windowIsStatic(*columns)))
+        (!c.windowed(*columns) || windowIsStatic(*columns)))
       rows = &c.parallels[dims - 2];
     if (!c.channels.isStatic())
       return runUnknownChannels(columns, reason);
@@ -683,7 +701,7 @@ struct ContractionBuilder {
       SmallVector<ChannelVector> vectors = splitChannels(lanes, width);
       wholeVectors = vectors.size();
       PixelTile shape = width < lanes ? PixelTile{1, 4} : chooseTile(vectors, nullptr, columns);
-      if (columns && columns->extent.isStatic() && !windowed(*columns))
+      if (columns && columns->extent.isStatic() && !c.windowed(*columns))
         shape.columns = std::min(shape.columns, columns->extent.value());
       overPixels(shape, nullptr, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
         tile(at, tileShape, nullptr, columns, clamp, Channels{channel, channel, vectors});
@@ -720,7 +738,7 @@ static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
   Contraction inside = c;
   for (Reduction &r : inside.reductions)
     r.window = -1;
-  ContractionBuilder{e, machine, inside}.normalize();
+  inside.normalize();
   if (inside.reductions.empty() || !inside.reductions.back().lhs.is(1) ||
       inside.reductions.back().extent.value() < lanes)
     return;
@@ -750,9 +768,9 @@ static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
 
 LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason) {
   turnAcross(e, machine, contraction);
+  contraction.normalize();
   ContractionBuilder whole{e, machine, contraction};
-  whole.normalize();
-  if (contraction.parallels.empty() || !whole.windowed(contraction.parallels.back()))
+  if (contraction.parallels.empty() || !contraction.windowed(contraction.parallels.back()))
     return whole.run(reason);
   // Inside the borders no window is left on the columns, so that their taps and the input channels are one long loop.
   const Parallel &p = contraction.parallels.back();

@@ -48,10 +48,18 @@ struct Contraction {
   int64_t dotBytes = 4;
   std::pair<int64_t, int64_t> dotTail = {0, 0};
   Type acc;
+  /// What products are summed in, some at a time before they join the sum in `acc`: f16 where both factors are and the
+  /// machine computes in it, `acc` elsewhere.
+  Type sumType(const Machine &machine) const;
   bool lhsUnsigned = false, rhsUnsigned = false;
   int64_t lhsZeroPoint = 0, rhsZeroPoint = 0;
   const Epilogue *epilogue = nullptr;
 
+  bool windowed(const Parallel &p) const;
+  const Parallel *parallelOf(const Reduction &r) const; // that moves its window
+  /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
+  /// another everywhere.
+  void normalize();
   /// Takes the extras' constant offsets.
   void setEpilogue(const Epilogue &e);
   /// Adds a parallel loop over result dim `resultDim` (or over several elements of it at once), extras' steps included.

@@ -544,9 +544,9 @@ struct Matmul {
       dots();
       return success();
     }
-    int64_t lanes = machine.lanes(bits),
+    int64_t lanes = machine.lanes(c.sumType(machine).getIntOrFloatBitWidth()),
             limit = std::min<int64_t>(64 * 1024, machine.stackBytes()) / std::max<int64_t>(1, k.value() * (bits / 8));
-    int64_t width = packingBlock(machine, k.value(), n.orElse(4096), bits);
+    int64_t width = packingBlock(machine, k.value(), n.orElse(4096), c.sumType(machine).getIntOrFloatBitWidth());
     if (m.orElse(4) >= 4 && width > limit && limit >= lanes)
       width = lanes;
     if ((m.orElse(4) < 4 || width > limit || n.orElse(4) < 4) && dotsPossible) {

@@ -46,10 +46,20 @@ ByteDots::Parts ByteDots::input(const Flat &flat, Value at, int64_t valid, int64
       word = word ? arith::OrIOp::create(e.b, e.loc, word, byte).getResult() : byte;
     }
   }
-  Value spread = e.broadcast(word, lanes);
-  if (dotShift(machine, inputUnsigned)) // by 128 either way: the highest bit
-    spread = arith::XOrIOp::create(e.b, e.loc, spread, e.constant(spread.getType(), double(int32_t(0x80808080))));
-  return parts(bitcast(spread, 4 * lanes, 8), true);
+  return parts(bitcast(shifted(e.broadcast(word, lanes)), 4 * lanes, 8), true);
+}
+
+// Bytes with the sign that products take: by 128 either way, the highest bit.
+Value ByteDots::shifted(Value words) {
+  if (!dotShift(machine, inputUnsigned))
+    return words;
+  return arith::XOrIOp::create(e.b, e.loc, words, e.constant(words.getType(), double(int32_t(0x80808080))));
+}
+
+Value ByteDots::neighbours(const Flat &flat, Value at) { return shifted(words(flat, at, machine.lanes(32))); }
+
+ByteDots::Parts ByteDots::inputOf(Value neighbours, int64_t lane, int64_t lanes) {
+  return parts(bitcast(e.broadcastLane(neighbours, lane, lanes), 4 * lanes, 8), true);
 }
 
 ByteDots::Parts ByteDots::weights(const Flat &flat, Value at, int64_t lanes) {

@@ -18,6 +18,9 @@ struct ByteDots {
 
   /// Four input bytes at `at`, `valid` of them there and the rest zero, for each of `lanes` sums.
   Parts input(const Flat &flat, Value at, int64_t valid, int64_t lanes);
+  /// A register of neighbouring groups of input bytes, and one of them for each of `lanes` sums.
+  Value neighbours(const Flat &flat, Value at);
+  Parts inputOf(Value neighbours, int64_t lane, int64_t lanes);
   /// Four weights for each of `lanes` sums.
   Parts weights(const Flat &flat, Value at, int64_t lanes);
   /// A vector of bytes, which holds inputs or weights.
@@ -29,6 +32,7 @@ struct ByteDots {
 
 private:
   Value intrinsic(llvm::StringRef name, Type type, mlir::ValueRange operands);
+  Value shifted(Value words);
   Value bitcast(Value vector, int64_t lanes, unsigned bits);
   Parts halves(Value bytes, int64_t lanes, bool isUnsigned);
 };

@@ -16,6 +16,7 @@ using namespace burin::cpu;
 namespace {
 
 constexpr int64_t guessedPixels = 64; // along a dim whose size is known at run time only
+constexpr int64_t mostHalves = 32;    // products summed in f16
 
 struct Spatial {
   Size out, in;
@@ -53,8 +54,7 @@ struct Window {
   bool inputUnsigned = false, filterUnsigned = false, divide = false, countPadding = false;
   int64_t inputZeroPoint = 0, filterZeroPoint = 0;
   SmallVector<Spatial> dims;
-  Type acc = op.getAccumulatorType();
-  unsigned bits = acc.getIntOrFloatBitWidth();
+  Type acc = op.getAccumulatorType(), sum = acc;
   Size batch;
   int64_t channels = 0, taps = 1;
 
@@ -94,27 +94,34 @@ struct Window {
     return true;
   }
 
+  /// Where the machine computes in f16, maxima are the same in it, and so few products are summed in it.
+  void sumInHalves() {
+    bool halves = machine.halfArithmetic && input.element.isF16() && acc.isF32();
+    if (halves && (kind == Max || (kind == Multiply && filter.element.isF16() && taps <= mostHalves)))
+      sum = input.element;
+  }
+
   Value loadInput(Value at, int64_t lanes) {
-    Value value = e.convert(input.load(e, at, lanes), acc, inputUnsigned);
+    Value value = e.convert(input.load(e, at, lanes), sum, inputUnsigned);
     return inputZeroPoint
                ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), inputZeroPoint)).getResult()
                : value;
   }
   Value loadFilter(Value at, int64_t lanes) {
-    Value value = e.convert(filter.load(e, at, lanes), acc, filterUnsigned);
+    Value value = e.convert(filter.load(e, at, lanes), sum, filterUnsigned);
     return filterZeroPoint
                ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), filterZeroPoint)).getResult()
                : value;
   }
   Value start(int64_t lanes) {
-    auto type = VectorType::get({lanes}, acc);
+    auto type = VectorType::get({lanes}, sum);
     if (kind != Max)
       return e.constant(type, 0);
     Attribute least;
-    if (auto f = dyn_cast<FloatType>(acc))
+    if (auto f = dyn_cast<FloatType>(sum))
       least = FloatAttr::get(f, APFloat::getInf(f.getFloatSemantics(), true));
     else
-      least = IntegerAttr::get(acc, APInt::getSignedMinValue(bits));
+      least = IntegerAttr::get(acc, APInt::getSignedMinValue(acc.getIntOrFloatBitWidth()));
     return arith::ConstantOp::create(e.b, e.loc, DenseElementsAttr::get(type, least));
   }
   Value combine(Value sum, Value x, llvm::function_ref<Value()> weight) {
@@ -149,6 +156,7 @@ struct Window {
 
   /// `at`: batch, spatial... ; offsets of this pixel are constants beside them.
   void store(ArrayRef<Value> at, ArrayRef<int64_t> shift, Value channel, int64_t lanes, Value sum, Value count) {
+    sum = e.convert(sum, acc, false);
     if (count) {
       Value divisor = e.convert(arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), count), acc, false);
       divisor = e.broadcast(divisor, lanes);
@@ -247,7 +255,7 @@ struct Window {
     }
     SmallVector<int64_t> shift(at.size(), 0);
     // A long epilogue is not repeated for every pixel: raw sums first, then a loop over the tile.
-    bool apart = epilogue->isLong() && shape.pixels() > 1 && output.element == acc && !divide;
+    bool apart = epilogue->isLong() && shape.pixels() > 1 && output.element == acc && sum == acc && !divide;
     if (apart) {
       Value to = channel;
       for (unsigned d = 0; d < at.size(); ++d)
@@ -316,6 +324,8 @@ struct Window {
   }
 
   void emit() {
+    sumInHalves();
+    unsigned bits = sum.getIntOrFloatBitWidth();
     int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
     // Narrower vectors where the last full one would mostly compute again what the one before has.
     while (lanes > channels ||

@@ -121,7 +121,9 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
     if (type.getNumElements() == 0)
       return missed("the weights are empty");
     int64_t n = shape.back(), rows = type.getNumElements() / n;
-    int64_t block = packingBlock(machine, rows, n);
+    bool sumsHalves =
+        machine.halfArithmetic && element.isF16() && getElementTypeOrSelf(op->getOperand(0).getType()).isF16();
+    int64_t block = packingBlock(machine, rows, n, sumsHalves ? 16 : 32);
     if (auto text = op->getAttrOfType<StringAttr>(kernelChoiceAttr))
       if (auto choice = KernelChoice::parse(text); choice && choice->block)
         block = std::min(*choice->block, n);

@@ -21,30 +21,14 @@ using namespace burin;
 
 namespace {
 
-bool isNarrow(Type type) {
-  Type element = getElementTypeOrSelf(type);
-  return element.isF16() || element.isBF16();
-}
-
-// The type with f32 in place of a narrow float.
-Type widened(Type type) {
-  if (!isNarrow(type))
-    return type;
-  Type f32 = Float32Type::get(type.getContext());
-  if (auto shaped = dyn_cast<ShapedType>(type))
-    return shaped.clone(f32);
-  return f32;
-}
-
 float toFloat(APFloat value) {
   bool lost;
   value.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven, &lost);
   return value.convertToFloat();
 }
 
-// The same numbers in f32; null when the bytes are not at hand.
-TypedAttr widened(TypedAttr value) {
-  auto type = widened(value.getType());
+// The same numbers as `type`, which is f32 or a shape of it; null when the bytes are not at hand.
+TypedAttr numbersAs(Type type, TypedAttr value) {
   if (auto number = dyn_cast<FloatAttr>(value))
     return FloatAttr::get(type, toFloat(number.getValue()));
   auto tensor = cast<ShapedType>(type);
@@ -81,13 +65,30 @@ bool isFilter(arith::ConstantOp constant) {
 }
 
 struct WidenFloatsPass : burin::impl::WidenFloatsBase<WidenFloatsPass> {
+  using WidenFloatsBase::WidenFloatsBase;
+
+  bool isNarrow(Type type) const {
+    Type element = getElementTypeOrSelf(type);
+    return (element.isF16() && !keepHalf) || element.isBF16();
+  }
+
+  /// The type with f32 in place of a narrow float.
+  Type widened(Type type) const {
+    if (!isNarrow(type))
+      return type;
+    Type f32 = Float32Type::get(type.getContext());
+    if (auto shaped = dyn_cast<ShapedType>(type))
+      return shaped.clone(f32);
+    return f32;
+  }
+
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     if (function.isExternal() || !function.getBody().hasOneBlock())
       return;
     bool any = false;
     WalkResult walked = function.walk([&](Operation *op) {
-      auto narrow = [](Type type) { return isNarrow(type); };
+      auto narrow = [&](Type type) { return isNarrow(type); };
       bool here = llvm::any_of(op->getResultTypes(), narrow) || llvm::any_of(op->getOperandTypes(), narrow);
       any |= here;
       // Bits that are looked at as integers must keep their width.
@@ -106,7 +107,7 @@ struct WidenFloatsPass : burin::impl::WidenFloatsBase<WidenFloatsPass> {
         constants.push_back(constant);
     });
     for (arith::ConstantOp constant : constants) {
-      TypedAttr value = widened(constant.getValue());
+      TypedAttr value = numbersAs(widened(constant.getType()), constant.getValue());
       if (!value)
         return; // nothing has changed yet
       wide[constant] = value;

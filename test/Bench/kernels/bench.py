@@ -11,7 +11,7 @@ from run_nn import *
 
 def block(machine, k, n):
     """The packing block the compiler chooses: asked of the packing table printed by --blocks, else a fixed guess."""
-    return min(n, {"x86-64-v4": 32, "x86-64-v3": 24 if n % 24 == 0 else 16, "aarch64": 16}.get(machine, 16))
+    return min(n, {"x86-64-v4": 32, "x86-64-v3": 24 if n % 24 == 0 else 16}.get(machine, 12 if n % 12 == 0 else 16))
 
 
 def shapes(machine):
@@ -72,6 +72,13 @@ def shapes(machine):
     yield "attention qk 12x128x32x128", matmul([12], 128, 32, 128, transpose=True)
     yield "attention pv 12x128x128x32", matmul([12], 128, 128, 32)
     yield "attention qk 12x33x32x33", matmul([12], 33, 32, 33, transpose=True)
+    if machine in ["cortex-a76", "aarch64+dotprod+fp16"]:
+        yield "conv 3x3 64-64@56 f16", conv(1, [58, 58], 64, 64, [3, 3], packed=32, dtype="f16")
+        yield "conv 1x1 96-24@80 f16", conv(1, [80, 80], 96, 24, [1, 1], packed=24, dtype="f16")
+        yield "depthwise 3x3 96@80 f16", depthwise(1, [82] * 2, 96, [3, 3], dtype="f16")
+        yield "matmul 576x384x384 f16", matmul([], 576, 384, 384, packed=32, dtype="f16")
+        yield "attention qk 12x128x32x128 f16", matmul([12], 128, 32, 128, transpose=True, dtype="f16")
+        yield "attention pv 12x128x128x32 f16", matmul([12], 128, 128, 32, dtype="f16")
     yield "conv_transpose 2x2s2 64-32@40", conv_transpose(1, [40, 40], 64, 32, [2, 2], [2, 2], ep="bias_relu")
     yield "conv_transpose 4x4s2 64-32@40", conv_transpose(1, [40, 40], 64, 32, [4, 4], [2, 2], pads=[1, 1, 1, 1], ep="bias_relu")
     yield "pool max 3x3s2 64@112", pool("max", 1, [113, 113], 64, [3, 3], [2, 2])

@@ -1,5 +1,6 @@
 // RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=x86-64-v4}))' | FileCheck %s
 // RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=aarch64}))' | FileCheck %s --check-prefix=ARM
+// RUN: burin-opt %s --pass-pipeline='builtin.module(func.func(cpu-lower-nn{machine=cortex-a76}))' | FileCheck %s --check-prefix=HALF
 
 // All pixels of a 1x1 convolution are one dim; 14 x 32 accumulators, no remainder: the last tile starts earlier.
 // CHECK-LABEL: func @conv(
@@ -20,9 +21,15 @@
 // CHECK: %[[C:.*]] = arith.cmpf ogt, %[[Z:.*]], %[[S]]
 // CHECK: %[[R:.*]] = arith.select %[[C]], %[[Z]], %[[S]]
 // CHECK: vector.store %[[R]]
+// Inputs of four steps are one load; products take each from its lane.
 // ARM-LABEL: func @conv(
 // ARM-NOT: memref.prefetch
-// ARM: vector.fma {{.*}} : vector<4xf32>
+// ARM: :16 = scf.for {{.*}} step %{{.*}} iter_args
+// ARM: %[[X:.*]] = vector.load {{.*}} vector<4xf32>
+// ARM: vector.shuffle %[[X]], %[[X]] [0, 0, 0, 0]
+// ARM-COUNT-8: vector.fma {{.*}} : vector<4xf32>
+// ARM-NOT: vector.broadcast
+// ARM: vector.shuffle %[[X]], %[[X]] [3, 3, 3, 3]
 // ARM: arith.maximumf
 func.func @conv(%x: memref<1x1x41x24xf32>, %w: memref<2x1x1x24x32xf32>, %b: memref<64xf32>, %y: memref<1x1x41x64xf32>) {
   nn.conv ins(%x, %w : memref<1x1x41x24xf32>, memref<2x1x1x24x32xf32>) extras(%b : memref<64xf32>) outs(%y : memref<1x1x41x64xf32>)
@@ -84,6 +91,17 @@ func.func @softmax(%x: memref<4x33xf32>, %y: memref<4x33xf32>) {
   return
 }
 
+// Bytes are widened in registers; only differences to the maximum are scaled.
+// CHECK-LABEL: func @softmax_of_bytes(
+// CHECK: arith.uitofp {{.*}} : vector<16xi8> to vector<16xf32>
+// CHECK: arith.subf
+// CHECK: arith.mulf
+// CHECK: math.exp {{.*}} : vector<16xf32>
+func.func @softmax_of_bytes(%x: memref<4x32xi8>, %y: memref<4x32xf32>) {
+  nn.softmax ins(%x : memref<4x32xi8>) outs(%y : memref<4x32xf32>) {acc = f32, dim = 1 : i64, input_unsigned, scale = 0.05 : f32}
+  return
+}
+
 // Channels that do not lie side by side: the loops of cpu-lower-nn-to-loops.
 // CHECK-LABEL: func @strided_channels(
 // CHECK-NOT: vector
@@ -119,5 +137,20 @@ func.func @scores(%px: memref<?xf32>, %pw: memref<?xf32>, %py: memref<?xf32>, %m
   %w = memref.reinterpret_cast %pw to offset: [0], sizes: [%n, 64], strides: [64, 1] : memref<?xf32> to memref<?x64xf32>
   %y = memref.reinterpret_cast %py to offset: [0], sizes: [%m, %n], strides: [%n, 1] : memref<?xf32> to memref<?x?xf32>
   nn.matmul ins(%x, %w : memref<?x64xf32>, memref<?x64xf32>) outs(%y : memref<?x?xf32>) {transpose_rhs}
+  return
+}
+
+// Products of f16 are summed in f16 where the machine computes in it, in runs that join a sum of f32.
+// HALF-LABEL: func @halves(
+// HALF: scf.for {{.*}} -> (vector<8xf32>
+// HALF: scf.for {{.*}} -> (vector<8xf16>
+// HALF: vector.load {{.*}} vector<8xf16>
+// HALF: vector.shuffle {{.*}} [0, 0, 0, 0, 0, 0, 0, 0]
+// HALF: vector.fma {{.*}} : vector<8xf16>
+// HALF: arith.extf {{.*}} : vector<8xf16> to vector<8xf32>
+// HALF: arith.addf {{.*}} : vector<8xf32>
+// HALF: arith.truncf
+func.func @halves(%x: memref<8x128xf16>, %w: memref<1x128x16xf16>, %y: memref<8x16xf16>) {
+  nn.matmul ins(%x, %w : memref<8x128xf16>, memref<1x128x16xf16>) outs(%y : memref<8x16xf16>) {packed = 16 : i64}
   return
 }

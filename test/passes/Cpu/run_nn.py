@@ -19,7 +19,15 @@ MACHINES = {  # name -> triple, cpu, attributes
     "x86-64-v3": ("x86_64-unknown-linux-gnu", "x86-64-v3", ""),
     "x86-64": ("x86_64-unknown-linux-gnu", "x86-64", ""),
     "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon"),
+    "aarch64+dotprod+fp16": ("aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16"),
+    "cortex-a53": ("aarch64-unknown-linux-gnu", "cortex-a53", ""),
+    "cortex-a72": ("aarch64-unknown-linux-gnu", "cortex-a72", ""),
+    "cortex-a76": ("aarch64-unknown-linux-gnu", "cortex-a76", ""),
 }
+
+
+# Whose schedule orders the instructions, where it is another than that of the machine's name (Machine::tuneCpu).
+TUNE = {"generic": "neoverse-n1", "cortex-a76": "neoverse-n1"}
 
 
 class Buffer:
@@ -442,6 +450,11 @@ def cases(dynamic=False, large=False):
     yield matmul([3], 9, 16, 20, transpose=True, dtype="i8")
     yield matmul([3], 2, 16, 20, transpose=True, dtype="i8")
     yield matmul([], 9, 16, 20, dtype="f16")
+    for case in [matmul([2], 9, 33, 20, transpose=True, dtype="f16"), matmul([], 7, 200, 40, packed=32, dtype="f16"), matmul([], 1, 130, 33, packed=16, dtype="f16"),
+                 conv(1, [9, 9], 24, 20, [3, 3], packed=20, dtype="f16", pads=[1, 1, 1, 1]), conv(1, [19, 8], 67, 40, [1, 1], packed=32, dtype="f16"),
+                 depthwise(1, [9, 9], 20, [3, 3], pads=[1, 1, 1, 1], dtype="f16")]:
+        case.tolerance = 0.1  # products summed in f16 up to about 60, some at a time
+        yield case
     yield matmul([], 9, 16, 20, packed=16, dtype="i8")
     yield matmul([], 3, 40, 20, transpose=True, dtype="f64")
     if dynamic:
@@ -499,6 +512,9 @@ def build(source, passes, machine, directory, name):
     run([OPT, source, passes, "-o", path + ".mlir"])
     run([LLVM + "/mlir-opt", path + ".mlir", "--pass-pipeline=" + TO_LLVM, "-o", path + ".llvm.mlir"])
     run([LLVM + "/mlir-translate", "--mlir-to-llvmir", path + ".llvm.mlir", "-o", path + ".ll"])
+    if triple.startswith("aarch64") and cpu in TUNE:
+        text = re.sub(r"(?m)^(define .*) \{$", r'\1 "tune-cpu"="%s" {' % TUNE[cpu], open(path + ".ll").read())
+        open(path + ".ll", "w").write(text)
     run([LLVM + "/opt", "-passes=function(early-cse)", path + ".ll", "-o", path + ".bc"])
     run([LLVM + "/llc", "-O2", "-mtriple=" + triple, "-mcpu=" + cpu] + (["-mattr=" + features] if features else []) +
         ["-filetype=obj", "-relocation-model=pic", path + ".bc", "-o", path + ".o"])
@@ -532,7 +548,7 @@ int main(int argc, char **argv) {
 
 def execute(objects, machine, directory, arrays):
     """Runs every function in a program of its own architecture; returns the contents of the last buffer of each."""
-    arm = machine.startswith("aarch64")
+    arm = MACHINES[machine][0].startswith("aarch64")
     data, result = os.path.join(directory, "in.bin"), os.path.join(directory, "out.bin")
     with open(data, "wb") as f:
         for group in arrays:

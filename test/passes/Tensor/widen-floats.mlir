@@ -1,4 +1,5 @@
 // RUN: burin-opt %s --tensor-widen-floats --split-input-file | FileCheck %s
+// RUN: burin-opt %s --tensor-widen-floats=keep-half=true --split-input-file | FileCheck %s --check-prefix=HALF
 
 // The graph runs in f32 between one conversion at each end; the filter stays as it lies in the file.
 // CHECK-LABEL: func.func @chain
@@ -11,6 +12,12 @@
 // CHECK-NEXT: %[[N:.*]] = arith.negf %[[IN]] : f32
 // CHECK-NEXT: linalg.yield %[[N]]
 // CHECK: arith.truncf %{{.*}} : f32 to f16
+// Where the machine computes in f16, nothing changes.
+// HALF-LABEL: func.func @chain
+// HALF: nn.matmul ins(%{{.*}} : tensor<4x8xf16>, tensor<8x4xf16>) outs(%{{.*}} : tensor<4x4xf16>)
+// HALF: arith.truncf
+// HALF-NOT: linalg.generic
+// HALF: return
 #id = affine_map<(m, n) -> (m, n)>
 func.func @chain(%x: tensor<4x8xf16>) -> tensor<4x4xf16> {
   %w = arith.constant dense<1.5> : tensor<8x4xf16>
