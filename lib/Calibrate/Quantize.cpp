@@ -216,6 +216,11 @@ llvm::Error Quantizer::calibrate() {
     quant::setChannels(op, channels);
   }
   return runPasses(*module, [&](OpPassManager &pm) {
+    if (isStatic() && !options.perTensor) {
+      quant::EqualizeLayersOptions even;
+      even.measured = true;
+      pm.addPass(quant::createEqualizeLayers(even));
+    }
     if (options.smooth > 0) {
       quant::SmoothProductsOptions smooth;
       smooth.strength = options.smooth;

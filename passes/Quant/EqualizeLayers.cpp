@@ -1,5 +1,6 @@
 // Cross-layer equalization (Nagel and others, 2019): Relu(s x) = s Relu(x) for s > 0, so a channel between two
-// convolutions may have any scale.
+// convolutions may have any scale. In front of a depthwise one, whose weights have a scale a channel as the first's do,
+// any scale is free: there the channels themselves are made alike, where they were measured.
 #include "passes/Quant/Plan.h"
 #include "passes/Quant/Rewriting.h"
 #include <cmath>
@@ -33,18 +34,41 @@ public:
       if (auto first = dyn_cast<onnx::ConvOp>(op); first && roleOf(first) == Role::Product)
         if (onnx::ConvOp second = partnerOf(first))
           pairs.push_back({first, second});
-    for (int64_t round = 0; round < rounds; ++round)
+    if (measured)
+      llvm::erase_if(pairs, [](Pair &pair) { return !isDepthwise(pair) || !getChannels(pair.second); });
+    for (int64_t round = 0; round < (measured ? 1 : rounds); ++round)
       for (Pair &pair : pairs)
-        equalize(pair);
+        scale(pair, measured ? evenChannels(pair) : scalesOfWeights(pair));
     for (Pair &pair : pairs)
-      passed(pair.first, passName, "Pair");
+      passed(pair.first, passName, measured ? "Channels" : "Pair");
     eraseUnused(main);
     counted(getOperation(), passName, pairs.size());
   }
 
 private:
+  static bool isDepthwise(Pair &pair) { return pair.second.getGroup() != 1; }
   onnx::ConvOp partnerOf(onnx::ConvOp first);
-  void equalize(Pair &pair);
+  SmallVector<float> scalesOfWeights(Pair &pair);
+  SmallVector<float> evenChannels(Pair &pair);
+  void scale(Pair &pair, ArrayRef<float> s);
+};
+
+// How the weights of a pair lie by the channel between the two.
+struct Weights {
+  SmallVector<float> a, b;
+  int64_t channels, innerA, innerB;
+
+  explicit Weights(Pair &pair)
+      : a(onnx::getFloats(floatConstant(pair.first.getW()))), b(onnx::getFloats(floatConstant(pair.second.getW()))) {
+    auto second = cast<RankedTensorType>(pair.second.getW().getType());
+    channels = cast<RankedTensorType>(pair.first.getW().getType()).getDimSize(0);
+    innerA = a.size() / channels;
+    // Of the second the channels are dim 1, or dim 0 where it is depthwise.
+    innerB =
+        pair.second.getGroup() != 1 ? b.size() / channels : b.size() / (second.getDimSize(0) * second.getDimSize(1));
+  }
+  int64_t channelA(size_t i) const { return int64_t(i) / innerA; }
+  int64_t channelB(size_t i) const { return int64_t(i) / innerB % channels; }
 };
 
 // The convolution that alone reads the channels of `first`, or null.
@@ -74,30 +98,49 @@ onnx::ConvOp EqualizeLayers::partnerOf(onnx::ConvOp first) {
   return second;
 }
 
-void EqualizeLayers::equalize(Pair &pair) {
-  SmallVector<float> a = onnx::getFloats(floatConstant(pair.first.getW())),
-                     b = onnx::getFloats(floatConstant(pair.second.getW()));
-  auto typeA = cast<RankedTensorType>(pair.first.getW().getType()),
-       typeB = cast<RankedTensorType>(pair.second.getW().getType());
-  int64_t channels = typeA.getDimSize(0), innerA = a.size() / channels;
-  // Of the second the channels are dim 1, or dim 0 where it is depthwise.
-  bool isDepthwise = pair.second.getGroup() != 1;
-  int64_t innerB = isDepthwise ? b.size() / channels : b.size() / (typeB.getDimSize(0) * typeB.getDimSize(1));
-  auto channelA = [&](size_t i) { return int64_t(i) / innerA; };
-  auto channelB = [&](size_t i) { return int64_t(i) / innerB % channels; };
-  SmallVector<float> largestA(channels, 0.0f), largestB(channels, 0.0f);
-  for (auto [i, w] : llvm::enumerate(a))
-    largestA[channelA(i)] = std::max(largestA[channelA(i)], std::abs(w));
-  for (auto [i, w] : llvm::enumerate(b))
-    largestB[channelB(i)] = std::max(largestB[channelB(i)], std::abs(w));
-  SmallVector<float> s(channels, 1.0f);
-  for (int64_t c = 0; c < channels; ++c)
+SmallVector<float> EqualizeLayers::scalesOfWeights(Pair &pair) {
+  Weights w(pair);
+  SmallVector<float> largestA(w.channels, 0.0f), largestB(w.channels, 0.0f), s(w.channels, 1.0f);
+  for (auto [i, weight] : llvm::enumerate(w.a))
+    largestA[w.channelA(i)] = std::max(largestA[w.channelA(i)], std::abs(weight));
+  for (auto [i, weight] : llvm::enumerate(w.b))
+    largestB[w.channelB(i)] = std::max(largestB[w.channelB(i)], std::abs(weight));
+  for (int64_t c = 0; c < w.channels; ++c)
     if (largestA[c] > 0 && largestB[c] > 0)
       s[c] = float(std::clamp(std::sqrt(double(largestA[c]) / largestB[c]), 1 / largestScale, largestScale));
+  return s;
+}
+
+// What each channel is divided by to reach as far as the widest; what was measured of it changes with it.
+SmallVector<float> EqualizeLayers::evenChannels(Pair &pair) {
+  Channels channels = *getChannels(pair.second);
+  SmallVector<float> s;
+  auto reach = [&](size_t c) { return std::max(std::abs(channels.low[c]), std::abs(channels.high[c])); };
+  float widest = 0;
+  for (size_t c = 0; c < channels.low.size(); ++c)
+    widest = std::max(widest, reach(c));
+  Range range{0, 0};
+  for (size_t c = 0; c < channels.low.size(); ++c) {
+    s.push_back(reach(c) > 0 ? std::max(reach(c) / widest, float(1 / largestScale)) : 1.0f);
+    for (float *value : {&channels.low[c], &channels.high[c], &channels.mean[c]})
+      *value /= s.back();
+    range = {std::min(range.low, channels.low[c]), std::max(range.high, channels.high[c])};
+  }
+  setChannels(pair.second, channels);
+  if (getRange(pair.second.getX()))
+    setRange(pair.second.getX(), range);
+  return s;
+}
+
+void EqualizeLayers::scale(Pair &pair, ArrayRef<float> s) {
+  Weights weights(pair);
+  auto typeA = cast<RankedTensorType>(pair.first.getW().getType()),
+       typeB = cast<RankedTensorType>(pair.second.getW().getType());
+  SmallVector<float> &a = weights.a, &b = weights.b;
   for (auto [i, w] : llvm::enumerate(a))
-    w /= s[channelA(i)];
+    w /= s[weights.channelA(i)];
   for (auto [i, w] : llvm::enumerate(b))
-    w *= s[channelB(i)];
+    w *= s[weights.channelB(i)];
   OpBuilder builder(pair.first);
   if (ElementsAttr given = floatConstant(pair.first.getB())) {
     SmallVector<float> bias = onnx::getFloats(given);

@@ -24,9 +24,11 @@ def EqualizeLayers : Pass<"quant-equalize-layers", "::mlir::ModuleOp"> {
     Matches Conv, perhaps Relu or LeakyRelu, Conv with constant weights and nothing else reading what lies between. Makes the weights
     of output channel i of the first smaller by s and of input channel i of the second larger by s, which changes no result:
     s = sqrt(range of the first / range of the second). Run before calibration. Must not run past a Clip, or a grouped second
-    convolution that is not depthwise. Example: test/passes/Quant/equalize-layers.mlir#chain
+    convolution that is not depthwise. With `measured`, after calibration: in front of depthwise convolutions alone, s makes all channels reach as far as the
+    widest, which costs nothing where weights have a scale a channel; what was measured follows. Example: test/passes/Quant/equalize-layers.mlir#chain
   }];
-  let options = [Option<"rounds", "rounds", "int64_t", "4", "walks over the graph; ranges settle within a few">];
+  let options = [Option<"rounds", "rounds", "int64_t", "4", "walks over the graph; ranges settle within a few">,
+                 Option<"measured", "measured", "bool", "false", "by the ranges of channels (`burin.channels`), not of weights">];
 }
 
 def InsertQdq : Pass<"quant-insert-qdq", "::mlir::ModuleOp"> {

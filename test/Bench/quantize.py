@@ -147,7 +147,14 @@ def by_onnxruntime(model, folder, feeds, method):
 def by_nncf(model, folder, feeds):
     out = os.path.join(folder, "nncf.onnx")
     kind = nncf.ModelType.TRANSFORMER if "attention_mask" in feeds[0] else None
-    onnx.save(nncf.quantize(onnx.load(model), nncf.Dataset(feeds), subset_size=len(feeds), model_type=kind), out)
+    make = lambda path: nncf.quantize(onnx.load(path), nncf.Dataset(feeds), subset_size=len(feeds), model_type=kind)
+    try:
+        made = make(model)
+    except AttributeError:  # NNCF stumbles over a Cast of a constant: folded, it reads the model
+        prepared = os.path.join(folder, "prepared_nncf.onnx")
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        made = make(prepared)
+    onnx.save(made, out)
     return out
 
 
