@@ -161,6 +161,9 @@ def fix(checker, model, tensors, error, limit, say):
         for line in said:
             say("remedy: " + line)
         tensors, error = checker.check(model)
+    # Before weights, whose second halves are small beside what an accumulator of f16 holds.
+    if not error <= limit and np.isfinite(error) and "acc=f16" in checker.target:
+        model, tensors, error = split_sums(checker, model, tensors, error, limit, say)
     # Weights in two halves where the weights' rounding is what hurts, in doubling steps, most sensitive layers first.
     layers = [t.name for t in sorted(tensors, key=lambda t: -own_errors(tensors)[t.name]) if remedies.can_split(model, t.node)]
     count = 1
@@ -176,10 +179,7 @@ def fix(checker, model, tensors, error, limit, say):
         count *= 2
     if best[3]:
         say("remedy: weights of %d layers in two halves: %s" % (best[3], ", ".join(layers[:min(best[3], 8)]) + (", ..." if best[3] > 8 else "")))
-    error, model, tensors, _ = best
-    if not error <= limit and np.isfinite(error) and "acc=f16" in checker.target:
-        model, tensors, error = split_sums(checker, model, tensors, error, limit, say)
-    return model, tensors, error
+    return best[1], best[2], best[0]
 
 
 def split_sums(checker, model, tensors, error, limit, say):
