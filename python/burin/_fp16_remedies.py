@@ -173,3 +173,39 @@ def split_weights(model, tensors):
     del g.graph.node[:]
     g.graph.node.extend(nodes)
     return g.model
+
+
+def split_sums(model, tensors, parts):
+    """The layers that make these tensors in `parts` blocks of input channels, whose results are added in pairs: an accumulator of f16 loses what is small
+    beside what it holds already."""
+    g = _Graph(model)
+    nodes = []
+    for node in list(g.graph.node):
+        wanted = node.output and node.output[0] in tensors and can_split(model, node)
+        weights = numpy_helper.to_array(g.constants[node.input[1]]) if wanted else None
+        transposed = any(a.name == "transB" and a.i for a in node.attribute)
+        axis = 1 if node.op_type == "Conv" or transposed else (weights.ndim - 2 if wanted else 0)
+        if not wanted or weights.shape[axis] < 2 * parts:
+            nodes.append(node)
+            continue
+        blocks = np.array_split(weights, parts, axis)
+        pieces = [g.fresh(node.input[0] + "_part") for _ in blocks]
+        sizes = g.constant(node.input[0] + "_sizes", np.array([b.shape[axis] for b in blocks], np.int64))
+        nodes.append(helper.make_node("Split", [node.input[0], sizes], pieces, pieces[0], axis=1 if node.op_type == "Conv" else -1))
+        sums = []
+        for i, (piece, block) in enumerate(zip(pieces, blocks)):
+            part = onnx.NodeProto.FromString(node.SerializeToString())
+            extra = list(node.input[2:]) if i == 0 else []  # the bias once
+            del part.input[:]
+            part.input.extend([piece, g.constant(node.input[1] + "_block", block), *extra])
+            part.output[0] = g.fresh(node.output[0] + "_sum")
+            part.name = part.output[0]
+            nodes.append(part)
+            sums.append(part.output[0])
+        while len(sums) > 1:
+            made = [node.output[0] if len(sums) == 2 else g.fresh(node.output[0] + "_sum") for _ in range(len(sums) // 2)]
+            nodes += [helper.make_node("Add", sums[2 * i:2 * i + 2], [m], m) for i, m in enumerate(made)]
+            sums = made + sums[2 * len(made):]
+    del g.graph.node[:]
+    g.graph.node.extend(nodes)
+    return g.model

@@ -7,7 +7,8 @@ SAMPLES.npz holds an array for each input of the model; the option may be repeat
 2. The unit's strict mode, which rounds each product and each sum to f16 (--target=myriad:acc=f16): which layers need the f32 accumulator.
 3. The verdict: safe where nothing overflows and the outputs are within --max-error (default 5e-3) of their largest value.
 4. --fix-fp16: what helps is done to the network, as ONNX, and checked again: factors of two folded through linear layers where numbers are too large or
-   too small, weights in two halves whose products the accumulator adds up, for the layers that gain most.
+   too small, weights in two halves whose products the accumulator adds up, for the layers that gain most, and, where the accumulator is f16
+   (--target=myriad:acc=f16), sums in parts that are added in pairs.
 With -o, the blob of the network (or of what --fix-fp16 made of it) is written when the verdict is safe; OUT.onnx writes the network itself.
 Exit status 0 when safe, 1 when not, 2 when something could not be run.
 """
@@ -160,6 +161,9 @@ def fix(checker, model, tensors, error, limit, say):
         for line in said:
             say("remedy: " + line)
         tensors, error = checker.check(model)
+    # Before weights, whose second halves are small beside what an accumulator of f16 holds.
+    if not error <= limit and np.isfinite(error) and "acc=f16" in checker.target:
+        model, tensors, error = split_sums(checker, model, tensors, error, limit, say)
     # Weights in two halves where the weights' rounding is what hurts, in doubling steps, most sensitive layers first.
     layers = [t.name for t in sorted(tensors, key=lambda t: -own_errors(tensors)[t.name]) if remedies.can_split(model, t.node)]
     count = 1
@@ -175,6 +179,22 @@ def fix(checker, model, tensors, error, limit, say):
         count *= 2
     if best[3]:
         say("remedy: weights of %d layers in two halves: %s" % (best[3], ", ".join(layers[:min(best[3], 8)]) + (", ..." if best[3] > 8 else "")))
+    return best[1], best[2], best[0]
+
+
+def split_sums(checker, model, tensors, error, limit, say):
+    """The network with the sums of its layers in as many parts as help most."""
+    layers = {t.name for t in tensors if remedies.can_split(model, t.node)}
+    best = (error, model, tensors, 1)
+    for parts in (2, 4, 8, 16):
+        tried = remedies.split_sums(model, layers, parts)
+        found, off = checker.check(tried)
+        if off < best[0]:
+            best = (off, tried, found, parts)
+        if off <= limit:
+            break
+    if best[3] > 1:
+        say("remedy: sums in %d parts, added in pairs, in %d layers" % (best[3], len(layers)))
     return best[1], best[2], best[0]
 
 

@@ -1,7 +1,8 @@
 """Networks for the vision unit's tests, with inputs. usage: unit_nets.py DIR
 
 loud.onnx: activations beyond the largest half before a softmax. quiet.onnx: none. mixed.onnx: ends in what only a CPU can do.
-slow.onnx: an upsampling that has a faster form. free.onnx: any number of pictures. search.onnx: boxes chosen by a loop.
+slow.onnx: an upsampling that has a faster form. long.onnx: sums of many positive
+numbers. free.onnx: any number of pictures. search.onnx: boxes chosen by a loop.
 """
 import os
 import sys
@@ -39,6 +40,10 @@ nodes = [helper.make_node("Conv", ["x", "stem.w"], ["a"], "stem", strides=[2, 2]
 graph = helper.make_graph(nodes, "slow", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 64, 64])],
                           [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16, 64, 64])], weights)
 onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), os.path.join(folder, "slow.onnx"))
+weights = [numpy_helper.from_array((random.random(s) / n).astype(np.float32), k) for s, n, k in (((2048, 3, 1, 1), 3, "wide.w"), ((4, 2048, 1, 1), 2048, "sum.w"))]
+nodes = [helper.make_node("Conv", ["x", "wide.w"], ["a"], "wide"), helper.make_node("Relu", ["a"], ["b"], "positive"), helper.make_node("Conv", ["b", "sum.w"], ["y"], "sum")]
+graph = helper.make_graph(nodes, "long", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 8, 8])], weights)
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), os.path.join(folder, "long.onnx"))
 graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], "relu")], "free", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 8, 8])],
                           [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3, 8, 8])])
 onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), os.path.join(folder, "free.onnx"))
