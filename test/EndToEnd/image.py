@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Image stages (--image-input) against a float64 definition of their own: formats, strides, regions (of the frame, and of each run), fits, resize
 modes, layouts, types; what each calls from outside, and the size of its code.
-Each frame lies against pages that cannot be read, once at its end and once at its begin. Whole outputs may differ by 1, floats by 1e-5 of their range.
+Each frame and result lies against pages that cannot be touched, once at its end and once at its begin. Whole outputs may differ by 1, floats by 1e-5 of their range.
 
 usage: image.py [--bin DIR] [--target T] [--aarch64] [--full] [NAMES...]
 --aarch64: also a static program for aarch64 under qemu, whose whole outputs must be the same bytes.
@@ -241,11 +241,12 @@ def check(case, folder, compiler, target, aarch64):
     allowed = 1.0 if case.type in ("u8", "i8") else 2e-3 if case.type == "f16" else 1e-5 * 255 / min(case.scale)
     for at_end in (True, False):
         area, address = guarded(frame, at_end)
-        got = np.full(shape, 99, TYPES[case.type][1])
+        room, result = guarded(np.full(shape, 99, TYPES[case.type][1]).view(np.uint8).reshape(-1), at_end)
+        got = np.frombuffer((ctypes.c_char * (int(np.prod(shape)) * np.dtype(TYPES[case.type][1]).itemsize)).from_address(result), TYPES[case.type][1]).reshape(shape)
 
         def run_on(region):
             inputs = [ctypes.c_void_p(address)] + ([ctypes.c_void_p(region.ctypes.data)] if case.runs else [])
-            return run(*inputs, ctypes.c_void_p(got.ctypes.data), place)
+            return run(*inputs, ctypes.c_void_p(result), place)
 
         for region in case.runs or [None]:
             if status := run_on(np.array(region or (), np.int32)):
