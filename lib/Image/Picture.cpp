@@ -251,18 +251,14 @@ Module Builder::picture() {
     row.compute_at(out, y).store_in(MemoryType::Register).bound_storage(x, (most + 63) / 64 * 64);
     row.bound(c, 0, s.channels).bound(x, 0, reach);
     int groups = isPair ? (least + 1) / 2 : least;
-    auto schedule = [&](auto &&stage) {
-      Var inner("inner");
-      stage.reorder(c, x).unroll(c);
-      if (isPair)
-        stage.split(x, x, inner, 2, TailStrategy::ShiftInwards).unroll(inner).reorder(inner, c, x);
-      stage.vectorize(x, lanes(), tail(groups, lanes()));
-    };
-    schedule(row);
+    Var inner("inner");
+    row.reorder(c, x).unroll(c);
+    if (isPair)
+      row.split(x, x, inner, 2, TailStrategy::ShiftInwards).unroll(inner).reorder(inner, c, x);
+    row.vectorize(x, lanes(), tail(groups, lanes()));
     if (!down.count) {
       // An update may not write twice what it adds to.
       Stage sum = row.update();
-      Var inner("inner");
       sum.reorder(c, x, row.rvars(0)[0], y).unroll(c);
       if (isPair)
         sum.split(x, x, inner, 2, TailStrategy::GuardWithIf).unroll(inner).reorder(inner, c, x);

@@ -59,6 +59,8 @@ public:
     terminator->setOperands(values);
     main.setType(FunctionType::get(&getContext(), main.front().getArgumentTypes(), terminator->getOperandTypes()));
     main.setAllResultAttrs(attributes);
+    for (Operation *op : unused) // outputs whose arithmetic went before what moved them
+      eraseDead(op);
     counted(getOperation(), passName, append.size());
   }
 
@@ -78,6 +80,7 @@ private:
     return main.emitError() << "--append " << text << ": ";
   }
   SmallVector<Output> outputs;
+  SmallVector<Operation *> unused;
 };
 
 LogicalResult AppendPostprocessing::add(func::FuncOp main, OpBuilder &b, StringRef text) {
@@ -237,7 +240,10 @@ LogicalResult AppendPostprocessing::addPicture(func::FuncOp main, OpBuilder &b, 
     return refuse(main, text) << (why.empty() ? "expected an output that ONNX's operators take" : why) << ", got "
                               << x.getType();
   passed(made.getDefiningOp(), passName, kind);
+  Operation *replaced = output.value.getDefiningOp();
   output.value = made;
+  if (replaced)
+    unused.push_back(replaced);
   return success();
 }
 

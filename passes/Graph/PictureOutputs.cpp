@@ -46,6 +46,13 @@ Value graph::makePicture(OpBuilder &b, Location loc, Value x, double scale, doub
     return {};
   }
   Chain chain{b, loc};
+  // Phases become a picture as bytes, a quarter of what floats are; the arithmetic then joins what makes the phases.
+  SmallVector<Operation *> moves;
+  while (x.hasOneUse() && x.getDefiningOp() &&
+         isa<onnx::DepthToSpaceOp, onnx::ReshapeOp, onnx::TransposeOp>(x.getDefiningOp())) {
+    moves.push_back(x.getDefiningOp());
+    x = moves.back()->getOperand(0);
+  }
   Type element = type.getElementType();
   auto value = [&](double v) { return scalar(b, loc, element, v); };
   if (scale != 1)
@@ -55,6 +62,13 @@ Value graph::makePicture(OpBuilder &b, Location loc, Value x, double scale, doub
   x = chain.make<onnx::RoundOp>(x);
   x = chain.make<onnx::ClipOp>({x, value(0), value(255)});
   x = chain.cast(x, b.getIntegerType(8, false));
+  for (Operation *move : llvm::reverse(moves)) {
+    SmallVector<Value> operands(move->getOperands());
+    operands[0] = x;
+    Operation *moved =
+        x ? build(b, move->getLoc(), move->getName().getStringRef(), operands, move->getAttrs()) : nullptr;
+    x = moved ? moved->getResult(0) : Value();
+  }
   return isPlanar ? x : chain.make<onnx::TransposeOp>(x, b.getNamedAttr("perm", b.getDenseI64ArrayAttr({0, 2, 3, 1})));
 }
 

@@ -20,6 +20,7 @@ from ._burin import Error
 MAX_VALUE_ELEMENTS = 1024  # of an integer or boolean input whose value may be compiled in
 MAX_FLOAT_ELEMENTS = 64  # the same for scalars and vectors of floats (scales, limits)
 INTEGERS, FLOATS = {2, 3, 4, 5, 6, 7, 9, 12, 13}, {1, 10, 11, 16}  # ONNX's numbers of those types
+INTERFACE = {"image-input", "input-type", "layout", "source-size", "append", "extract", "convert-io"}  # options after which inputs or outputs are not the model's
 REPEATS, RECENT = 3, 8  # shapes that were this often among the last runs are worth code of their own
 
 
@@ -160,7 +161,7 @@ class InferenceSession:
                 self._dynamic = _Specialization(self._compile({}, {}), {}, {})
             except Error:
                 pass  # with shapes at hand it may be possible
-        if self._args is None:
+        if self._args is None or (self._cache and not self._has_containers and any(name in INTERFACE for name, _ in self._options)):
             native = self._cache[0].native
             arg = lambda a: _model.NodeArg(a[0], list(a[2]), "tensor(%s)" % _model.TYPES.get(a[1], "undefined"), a[1])
             self._inputs, self._outputs = [arg(a) for a in native.inputs()], [arg(a) for a in native.outputs()]
