@@ -136,7 +136,7 @@ def main():
     parser.add_argument("--matmul", default="4096,8192")
     parser.add_argument("--build", default=os.environ.get("BURIN_BUILD", os.path.join(ROOT, "build")))
     parser.add_argument("--dry-run", action="store_true")
-    a = parser.parse_args()
+    a = parser.parse_intermixed_args()
     sys.path.insert(0, HERE)
     if not a.dry_run:
         os.makedirs(a.out, exist_ok=True)
