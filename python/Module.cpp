@@ -144,7 +144,9 @@ private:
 // An arena and what belongs to one running call.
 struct Context {
   burin_context context{};
-  explicit Context(const burin_parallel *parallel) {
+  int device;
+  void *stream;
+  Context(const burin_parallel *parallel, int device, void *stream) : device(device), stream(stream) {
     context.abi_version = BURIN_ABI_VERSION;
     context.allocator = &burin_host_allocator;
     context.parallel = parallel;
@@ -153,12 +155,20 @@ struct Context {
   bool hold(uint64_t wanted) {
     if (context.arena && context.arena_bytes >= wanted)
       return true;
-    burin_arena_release(context.arena);
+    release();
     context.arena = burin_arena_allocate(wanted);
     context.arena_bytes = context.arena ? wanted : 0;
+    if (context.arena && (device || stream))
+      burin_device_choose(context.arena, device, stream);
     return context.arena;
   }
-  ~Context() { burin_arena_release(context.arena); }
+  // What a device holds for the arena goes with it.
+  void release() {
+    if (context.arena)
+      burin_device_release(context.arena);
+    burin_arena_release(context.arena);
+  }
+  ~Context() { release(); }
 };
 
 // Does this array lie in memory as the model takes it?
@@ -203,8 +213,8 @@ class Session {
 public:
   // `fixed` arrays must be contiguous and never written again; the caller made them.
   Session(const Settings &settings, const Shapes &hints, std::string name, std::optional<nb::bytes> data,
-          nb::dict fixedValues, std::shared_ptr<Pool> pool, const Functions &functions)
-      : pool(std::move(pool)) {
+          nb::dict fixedValues, std::shared_ptr<Pool> pool, const Functions &functions, int device, uintptr_t stream)
+      : pool(std::move(pool)), device(device), stream(reinterpret_cast<void *>(stream)) {
     Options options(settings, hints, functions);
     Source source(std::move(name), data);
     {
@@ -394,6 +404,8 @@ private:
 
   std::string explain(burin_status status, const burin_context &context, const burin_tensor *inputs,
                       const burin_tensor *outputs) const {
+    if (status == BURIN_ERROR_CALL && *burin_device_error())
+      return burin_device_error();
     char text[512];
     return burin_explain(text, sizeof text, model, &context, inputs, outputs, status);
   }
@@ -407,7 +419,7 @@ private:
         return context;
       }
     }
-    return std::make_unique<Context>(pool->parallel());
+    return std::make_unique<Context>(pool->parallel(), device, stream);
   }
   void giveBack(std::unique_ptr<Context> context) {
     std::lock_guard<std::mutex> lock(mutex);
@@ -417,6 +429,8 @@ private:
   burin_session *session = nullptr;
   const burin_model *model = nullptr;
   std::shared_ptr<Pool> pool;
+  int device; // of --target=cuda
+  void *stream;
   std::vector<Fixed> fixed;
   std::vector<nb::object> inputNames, outputNames;
   std::mutex mutex;
@@ -516,9 +530,9 @@ NB_MODULE(_burin, m) {
   nb::class_<Pool>(m, "Pool").def(nb::init<int>());
   nb::class_<Session>(m, "Session")
       .def(nb::init<const Settings &, const Shapes &, std::string, std::optional<nb::bytes>, nb::dict,
-                    std::shared_ptr<Pool>, const Functions &>(),
+                    std::shared_ptr<Pool>, const Functions &, int, uintptr_t>(),
            nb::arg("options"), nb::arg("shapes"), nb::arg("name"), nb::arg("data").none(), nb::arg("fixed"),
-           nb::arg("pool"), nb::arg("functions") = Functions())
+           nb::arg("pool"), nb::arg("functions") = Functions(), nb::arg("device") = 0, nb::arg("stream") = 0)
       .def("run", &Session::run, nb::arg("wanted").none(), nb::arg("feed"), nb::arg("out").none())
       .def("inputs", [](const Session &s) { return s.describe(true); })
       .def("outputs", [](const Session &s) { return s.describe(false); })

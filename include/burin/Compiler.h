@@ -145,6 +145,13 @@ burin_status burin_session_run(burin_session *session, const burin_tensor *input
 
 void burin_session_destroy(burin_session *session);
 
+/* Of models compiled with --target=cuda that run on an arena of the caller's: see runtime/cuda/cuda.h. choose: device
+ * and stream (a CUstream; NULL: one of its own), before the first run on the arena. release: before the arena goes.
+ * error: the driver's words about the last failed run in this thread, "" if there was none. */
+void burin_device_choose(const void *arena, int device, void *stream);
+void burin_device_release(const void *arena);
+const char *burin_device_error(void);
+
 #ifdef __cplusplus
 }
 #endif

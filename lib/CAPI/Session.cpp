@@ -6,6 +6,7 @@
 #include "lib/Target/Jit.h"
 #include "lib/Target/SharedFile.h"
 #include "lib/Target/WeightSection.h"
+#include "runtime/cuda/cuda.h"
 #include "runtime/hosted/explain.h"
 #include "runtime/hosted/functions.h"
 #include "runtime/hosted/host.h"
@@ -197,3 +198,7 @@ burin_status burin_session_run(burin_session *session, const burin_tensor *input
 }
 
 void burin_session_destroy(burin_session *session) { delete session; }
+
+void burin_device_choose(const void *arena, int device, void *stream) { burin_cuda_choose(arena, device, stream); }
+void burin_device_release(const void *arena) { burin_cuda_release(arena); }
+const char *burin_device_error() { return burin_cuda_error(); }

@@ -20,12 +20,16 @@ public:
     auto list = device->getAttrOfType<ArrayAttr>("burin.segments");
     auto memory = device->getAttrOfType<IntegerAttr>("burin.memory_bytes");
     auto picture = device->getAttrOfType<IntegerAttr>("burin.arena_picture_bytes");
-    if (!list || !memory || !picture)
+    auto callers = device->getAttrOfType<DenseI64ArrayAttr>("burin.tensors");
+    if (!list || !memory || !picture || !callers)
       return device.emitError("expected burin.segments and sizes of memory, as cuda-plan-steps leaves them"), failure();
     for (Attribute segment : list)
       if (!addSegment(cast<DictionaryAttr>(segment)))
         return device.emitError("expected segments of copies and launches, as cuda-plan-steps leaves them"), failure();
 
+    std::vector<burin_cuda_tensor> tensors;
+    for (int64_t i = 0; i + 2 < callers.size(); i += 3)
+      tensors.push_back({uint64_t(callers[i]), uint64_t(callers[i + 1]), uint32_t(callers[i + 2]), 0});
     burin_cuda_header header = {};
     header.magic = BURIN_CUDA_MAGIC;
     header.version = BURIN_CUDA_VERSION;
@@ -46,6 +50,7 @@ public:
     place(copies, header.num_copies, header.copies);
     place(launches, header.num_launches, header.launches);
     place(arguments, header.num_arguments, header.arguments);
+    place(tensors, header.num_tensors, header.tensors);
 
     std::string tail;
     auto append = [&](StringRef bytes) {
@@ -85,6 +90,7 @@ public:
     emit(copies);
     emit(launches);
     emit(arguments);
+    emit(tensors);
     return out + tail;
   }
 

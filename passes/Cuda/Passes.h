@@ -23,6 +23,8 @@ inline constexpr char onDeviceAttr[] = "burin.on_device";
 inline constexpr char segmentsAttr[] = "burin.segments";
 inline constexpr char memoryBytesAttr[] = "burin.memory_bytes";         // i64: of the device's memory
 inline constexpr char arenaPictureAttr[] = "burin.arena_picture_bytes"; // i64: how much of it, from 0 on, is the arena
+inline constexpr char tensorsAttr[] =
+    "burin.tensors"; // array of [place, bytes, whether the host uses it], of the caller
 /// What the calls of segments name, and the attribute that holds the program for them (see runtime/cuda/program.h).
 inline constexpr char runFunction[] = "burin_cuda_run";
 inline constexpr char programAttr[] = "program";

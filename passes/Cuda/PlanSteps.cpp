@@ -105,6 +105,7 @@ struct PlanStepsPass : cuda::impl::PlanStepsBase<PlanStepsPass> {
     segments.clear();
     stale.assign(main.getNumArguments(), {});
     fresh.assign(main.getNumArguments(), {});
+    hostTouches.assign(main.getNumArguments(), false);
     unsigned inputs = main->getAttrOfType<IntegerAttr>("burin.num_inputs").getInt();
     for (unsigned i = 0; i < inputs; ++i)
       if (auto type = dyn_cast<MemRefType>(main.getArgumentTypes()[i]); type && type.hasStaticShape())
@@ -129,7 +130,8 @@ private:
   int64_t memoryBytes = 0, tensorBytes = 0; // with and without kernels' scratch memory
   // Of each argument: bytes last written by the host that the device lacks; and the other way round.
   std::vector<Intervals> fresh, stale;
-  bool open = false; // the last segment takes more
+  SmallVector<bool> hostTouches; // each argument
+  bool open = false;             // the last segment takes more
 
   unsigned arena() { return main.getNumArguments() - 2; }
   unsigned weights() { return main.getNumArguments() - 1; }
@@ -234,6 +236,7 @@ private:
       return;
     if (argument == weights())
       return;
+    hostTouches[argument] = true;
     int64_t begin = place ? place->begin : 0, end = place ? place->end : INT64_MAX;
     if (use.reads || (use.writes && !(place && place->isDense)))
       toHost(argument, begin, end);
@@ -350,6 +353,10 @@ private:
     device->setAttr(segmentsAttr, b.getArrayAttr(described));
     device->setAttr(memoryBytesAttr, b.getI64IntegerAttr(memoryBytes));
     device->setAttr(arenaPictureAttr, b.getI64IntegerAttr(pictureBytes));
+    SmallVector<int64_t> tensors;
+    for (unsigned i = 0; i < arena(); ++i)
+      tensors.append({tensorPlace[i], sizeOf(i), hostTouches[i]});
+    device->setAttr(tensorsAttr, b.getDenseI64ArrayAttr(tensors));
   }
 
   // Layers are numbered in the order of the calls; a segment is one.

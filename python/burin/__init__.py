@@ -9,10 +9,11 @@
 """
 from . import blob
 from ._burin import Error, version as _version
+from ._device import DeviceArray
 from ._session import InferenceSession, IOBinding, OrtValue, compile, cost
 from .quantize import quantize
 
 Error.__module__ = "burin"
 Error.__doc__ = "What the compiler or a run complains about; its text names the file, the node and what was expected."
 __version__ = _version()
-__all__ = ["Error", "IOBinding", "InferenceSession", "OrtValue", "blob", "compile", "cost", "quantize", "__version__"]
+__all__ = ["DeviceArray", "Error", "IOBinding", "InferenceSession", "OrtValue", "blob", "compile", "cost", "quantize", "__version__"]

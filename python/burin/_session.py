@@ -14,7 +14,7 @@ import warnings
 
 import numpy as np
 
-from . import _burin, _containers, _model
+from . import _burin, _containers, _device, _model
 from ._burin import Error
 
 MAX_VALUE_ELEMENTS = 1024  # of an integer or boolean input whose value may be compiled in
@@ -124,12 +124,15 @@ class InferenceSession:
     shapes may have code of their own. dynamic: whether code for all sizes is tried. custom_ops: for "DOMAIN.OP" of a
     domain that Burin does not know, what computes it: a ctypes function (burin_function of burin/runtime.h) or
     "FUNCTION:LIBRARY.so". Other options as burin-compile has them, with
-    underscores. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
+    underscores. With target="cuda", inputs and outputs may be arrays on the GPU (DLPack, __cuda_array_interface__), used where they lie;
+    device is the GPU's number, stream the address of a CUstream that runs go to: results that stay on the GPU are there when it is. A model that can be compiled as it stands is compiled here, others at the first run that brings their shapes.
     """
 
-    def __init__(self, model, threads=1, *, custom_ops=None, max_specializations=32, dynamic=True, **options):
+    def __init__(self, model, threads=1, *, custom_ops=None, max_specializations=32, dynamic=True, device=0, stream=None, **options):
         self._name, self._data = _source(model)
         self._options = _settings(options)
+        self._device, self._stream = int(device), int(stream or 0)
+        self._is_on_device = any(k == "target" and v and v.startswith("cuda") for k, v in self._options)
         self._functions = []  # of operators that the caller computes
         for op, function in (custom_ops or {}).items():
             if isinstance(function, str):  # FUNCTION[:FILE]
@@ -175,17 +178,43 @@ class InferenceSession:
 
     def run(self, output_names, feed, run_options=None, *, out=None):
         """Outputs by name (None: all, in the model's order) as a list of arrays. out: arrays that outputs are written to, by name."""
+        if not self._is_on_device:
+            return self._run(output_names, feed, out)
+        feed, own, kept = self._borrow(feed, out)
+        results = self._run(output_names, feed, own)
+        if own is out:
+            return results
+        names = [a.name for a in self._outputs] if output_names is None else output_names
+        return [out.get(name, value) for name, value in zip(names, results)]
+
+    def _run(self, output_names, feed, out):
         if self._fast is not None and type(feed) is dict:
             result = self._fast(output_names, feed, out)
             if result is not None:
                 return result
         return self._choose(output_names, feed, out)
 
+    def _borrow(self, feed, out):
+        """The same with arrays over the memory of those that lie on a GPU, and what keeps them."""
+        kept, lists = [], []
+        for arrays in (feed, out):
+            found = {k: b for k, b in ((k, _device.borrow(v, self._stream)) for k, v in (arrays or {}).items()) if b is not None}
+            kept += found.values()
+            lists.append({**arrays, **{k: b[0] for k, b in found.items()}} if found else arrays)
+        return (*lists, kept)
+
     def io_binding(self):
         return IOBinding(self)
 
     def run_with_iobinding(self, binding, run_options=None):
-        binding._results = dict(zip(binding._names, self.run(binding._names, binding._feed, out=binding._out)))
+        made = {}
+        for name, device in binding._devices.items():
+            arg = next(a for a in self._outputs if a.name == name)
+            if not _is_static(arg):
+                raise Error("output '%s' has free dims: bind memory of its size" % name)
+            made[name] = _device.DeviceArray(arg.shape, DTYPES[arg.dtype], device)
+        results = self.run(binding._names, binding._feed, out={**binding._out, **made})
+        binding._results = {**dict(zip(binding._names, results)), **made}
 
     # The slow road.
 
@@ -230,7 +259,7 @@ class InferenceSession:
             data = _model.with_shapes(data, {k: (self._args[k].dtype, v) for k, v in shapes.items() if k in self._args and self._args[k].dtype})
         if fixed:
             data = _model.with_constants(data, {k: (self._args[k].dtype, v) for k, v in fixed.items()})
-        return _burin.Session(self._options + list(options), [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool, self._functions)
+        return _burin.Session(self._options + list(options), [(k, list(v)) for k, v in shapes.items() if k not in fixed], name, data, fixed, self._pool, self._functions, self._device, self._stream)
 
     def _add(self, native, shapes, fixed, lengths):
         results = _containers.Results(native, self._outputs) if self._has_containers else None
@@ -344,68 +373,64 @@ class OrtValue:
 
     @staticmethod
     def ortvalue_from_numpy(array, device_type="cpu", device_id=0):
-        return OrtValue(np.ascontiguousarray(array))
+        return OrtValue(_device.DeviceArray.from_numpy(array, device_id) if device_type == "cuda" else np.ascontiguousarray(array))
 
     @staticmethod
     def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
-        return OrtValue(np.empty(shape, element_type))
+        return OrtValue(_device.DeviceArray(shape, element_type, device_id) if device_type == "cuda" else np.empty(shape, element_type))
 
     def numpy(self):
-        return self._array
+        return self._array if isinstance(self._array, np.ndarray) else self._array.numpy()
 
     def shape(self):
         return list(self._array.shape)
 
     def data_ptr(self):
-        return self._array.ctypes.data
+        return self._array.ctypes.data if isinstance(self._array, np.ndarray) else self._array.data_ptr()
 
     def device_name(self):
-        return "cpu"
+        return "cpu" if isinstance(self._array, np.ndarray) else "cuda"
 
     def is_tensor(self):
         return True
-
-
-def _at(pointer, shape, element_type):
-    """An array over memory that the caller owns."""
-    dtype = np.dtype(element_type)
-    buffer = (ctypes.c_char * (int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)).from_address(pointer)
-    return np.frombuffer(buffer, dtype).reshape(shape)
 
 
 class IOBinding:
     """Inputs and outputs bound once and used in place by run_with_iobinding. Names and arguments are ONNX Runtime's."""
 
     def __init__(self, session):
-        self._session, self._feed, self._out, self._names, self._results = session, {}, {}, [], {}
+        self._session, self._feed, self._out, self._names, self._results, self._devices = session, {}, {}, [], {}, {}
 
     def bind_cpu_input(self, name, array):
         self._feed[name] = array
 
     def bind_input(self, name, device_type, device_id, element_type, shape, buffer_ptr):
-        self._feed[name] = _at(buffer_ptr, shape, element_type)
+        self._feed[name] = _device.over(buffer_ptr, shape, element_type)
 
     def bind_ortvalue_input(self, name, value):
-        self._feed[name] = value.numpy()
+        self._feed[name] = value._array
 
     def bind_output(self, name, device_type="cpu", device_id=0, element_type=None, shape=None, buffer_ptr=None):
         """Without a buffer one is made at each run. An array in place of the device is written to."""
         if name not in self._names:
             self._names.append(name)
         self._out.pop(name, None)
-        if isinstance(device_type, np.ndarray):
+        self._devices.pop(name, None)
+        if not isinstance(device_type, str):
             self._out[name] = device_type
         elif buffer_ptr:
-            self._out[name] = _at(buffer_ptr, shape, element_type)
+            self._out[name] = _device.over(buffer_ptr, shape, element_type)
+        elif device_type == "cuda":
+            self._devices[name] = device_id
 
     def bind_ortvalue_output(self, name, value):
-        self.bind_output(name, value.numpy())
+        self.bind_output(name, value._array)
 
     def get_outputs(self):
         return [OrtValue(self._results[n]) for n in self._names]
 
     def copy_outputs_to_cpu(self):
-        return [self._results[n] for n in self._names]
+        return [OrtValue(self._results[n]).numpy() for n in self._names]
 
     def synchronize_inputs(self):
         pass  # everything lies in the host's memory and is ready
@@ -416,7 +441,7 @@ class IOBinding:
         self._feed = {}
 
     def clear_binding_outputs(self):
-        self._out, self._names, self._results = {}, [], {}
+        self._out, self._names, self._results, self._devices = {}, [], {}, {}
 
 
 def _address(function):

@@ -25,7 +25,9 @@ enum {
   CU_JIT_ERROR_LOG = 5,         /* of cuModuleLoadDataEx */
   CU_JIT_ERROR_LOG_BYTES = 6,
   CU_STREAM_NON_BLOCKING = 1,
-  CU_CAPTURE_RELAXED = 2
+  CU_CAPTURE_RELAXED = 2,
+  CU_POINTER_MEMORY_TYPE = 2, /* of cuPointerGetAttribute */
+  CU_MEMORY_DEVICE = 2        /* its answer for the device's memory */
 };
 
 /* X(name in the struct, exported name, parameters) */
@@ -50,6 +52,7 @@ enum {
   X(unmap_host, "cuMemHostUnregister", (void *))                                                                       \
   X(mapped_pointer, "cuMemHostGetDevicePointer_v2", (cu_pointer *, void *, unsigned))                                  \
   X(copy, "cuMemcpyAsync", (cu_pointer, cu_pointer, size_t, cu_stream))                                                \
+  X(pointer_attribute, "cuPointerGetAttribute", (void *, int, cu_pointer))                                             \
   X(stream_create, "cuStreamCreate", (cu_stream *, unsigned))                                                          \
   X(stream_destroy, "cuStreamDestroy_v2", (cu_stream))                                                                 \
   X(stream_wait, "cuStreamSynchronize", (cu_stream))                                                                   \

@@ -1,7 +1,7 @@
 /* The device's part of a model, as it lies in the program: kernels in several forms, and tables of what to copy and
  * launch. All numbers are little endian, all places are bytes from the start, everything is 8-aligned.
  *
- *   header | binaries | kernels | segments | copies | launches | arguments | names, PTX and cubins
+ *   header | binaries | kernels | segments | copies | launches | arguments | tensors | names, PTX and cubins
  *
  * Written by lib/Target/CudaProgram.cpp, read by run.c. It comes from the compiler and is trusted. */
 #ifndef BURIN_RUNTIME_CUDA_PROGRAM_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define BURIN_CUDA_MAGIC 0x41445543u /* "CUDA" */
-#define BURIN_CUDA_VERSION 1u
+#define BURIN_CUDA_VERSION 2u
 
 typedef struct burin_cuda_header {
   uint32_t magic, version;
@@ -18,8 +18,8 @@ typedef struct burin_cuda_header {
   uint64_t memory_bytes;  /* of the device: the arena's picture, then the caller's tensors */
   uint64_t arena_bytes;   /* of it: the arena's picture, from 0 on */
   uint64_t weights_bytes; /* uploaded once */
-  uint32_t num_binaries, num_kernels, num_segments, num_copies, num_launches, num_arguments;
-  uint64_t binaries, kernels, segments, copies, launches, arguments; /* places of the tables */
+  uint32_t num_binaries, num_kernels, num_segments, num_copies, num_launches, num_arguments, num_tensors, reserved;
+  uint64_t binaries, kernels, segments, copies, launches, arguments, tensors; /* places of the tables */
 } burin_cuda_header;
 
 /* One form of all kernels. */
@@ -61,5 +61,12 @@ typedef struct burin_cuda_argument {
   uint32_t space; /* 0: the device's memory, 1: the weights */
   uint32_t reserved;
 } burin_cuda_argument;
+
+/* A tensor of the caller, as the calls of segments number them: inputs, outputs. */
+typedef struct burin_cuda_tensor {
+  uint64_t place, bytes; /* of its copy in the device's memory; no bytes: it has none */
+  uint32_t host_uses;    /* the host's part of the model reads or writes it: it must lie in the host's memory */
+  uint32_t reserved;
+} burin_cuda_tensor;
 
 #endif

@@ -15,7 +15,7 @@ typedef struct session {
   const char *program;
   uint8_t identity[32];
   const void *arena;
-  int device_number, is_ready, has_failed, owns_stream;
+  int device_number, is_ready, has_failed, owns_stream, is_resolved;
   cu_device device;
   cu_context context;
   cu_stream stream;
@@ -24,6 +24,7 @@ typedef struct session {
   cu_pointer mapped; /* the arena itself, where device and host share their memory; else 0 */
   cu_function *functions;
   cu_pointer *arguments; /* resolved, one an argument of the tables */
+  cu_pointer *bound;     /* one a tensor of the caller: where it lies on the device, used in place; else 0 */
   uint32_t num_graphs;
   cu_graph_exec *graphs; /* one a segment, recorded on its first run */
 } session;
@@ -117,12 +118,12 @@ static int load_module(session *s) {
 static int load_functions(session *s) {
   const burin_cuda_header *header = header_of(s);
   const burin_cuda_kernel *kernels = table(s, header->kernels);
-  const burin_cuda_argument *arguments = table(s, header->arguments);
   s->functions = calloc(header->num_kernels + 1, sizeof *s->functions);
   s->graphs = calloc(header->num_segments + 1, sizeof *s->graphs);
   s->num_graphs = header->num_segments;
   s->arguments = calloc(header->num_arguments + 1, sizeof *s->arguments);
-  if (!s->functions || !s->graphs || !s->arguments) {
+  s->bound = calloc(header->num_tensors + 1, sizeof *s->bound);
+  if (!s->functions || !s->graphs || !s->arguments || !s->bound) {
     snprintf(error_text, sizeof error_text, "CUDA: out of memory");
     return -1;
   }
@@ -132,12 +133,57 @@ static int load_functions(session *s) {
       TRY(function_set(s->functions[i], CU_FUNCTION_SHARED_BYTES, (int)kernels[i].shared_bytes),
           "asking for shared memory");
   }
+  return 0;
+}
+
+static void drop_graphs(session *s) {
+  for (uint32_t i = 0; s->graphs && i < s->num_graphs; ++i)
+    if (s->graphs[i]) {
+      driver->graph_exec_destroy(s->graphs[i]);
+      s->graphs[i] = NULL;
+    }
+}
+
+static void resolve_arguments(session *s) {
+  const burin_cuda_header *header = header_of(s);
+  const burin_cuda_argument *arguments = table(s, header->arguments);
+  const burin_cuda_tensor *all = table(s, header->tensors);
   for (uint32_t i = 0; i < header->num_arguments; ++i) {
-    int in_arena = !arguments[i].space && arguments[i].offset < header->arena_bytes;
-    s->arguments[i] = (arguments[i].space      ? s->weights
-                       : in_arena && s->mapped ? s->mapped
-                                               : s->memory) +
-                      arguments[i].offset;
+    uint64_t offset = arguments[i].offset;
+    int in_arena = !arguments[i].space && offset < header->arena_bytes;
+    s->arguments[i] = (arguments[i].space ? s->weights : in_arena && s->mapped ? s->mapped : s->memory) + offset;
+    for (uint32_t t = 0; t < header->num_tensors && !arguments[i].space && !in_arena; ++t)
+      if (s->bound[t] && offset >= all[t].place && offset - all[t].place < all[t].bytes)
+        s->arguments[i] = s->bound[t] + (offset - all[t].place);
+  }
+}
+
+/* What the caller keeps on the device is used where it lies. Kernels expect tensors at multiples of 64; others are
+ * copied. A graph holds addresses: where they change it is recorded again. */
+static int bind_tensors(session *s, const burin_tensor *tensors) {
+  const burin_cuda_header *header = header_of(s);
+  const burin_cuda_tensor *all = table(s, header->tensors);
+  int changed = !s->is_resolved;
+  for (uint32_t t = 0; t < header->num_tensors; ++t) {
+    cu_pointer at = (cu_pointer)(uintptr_t)tensors[t].data, own = 0;
+    unsigned kind = 0;
+    if (all[t].bytes && !driver->pointer_attribute(&kind, CU_POINTER_MEMORY_TYPE, at) && kind == CU_MEMORY_DEVICE) {
+      if (all[t].host_uses) {
+        snprintf(error_text, sizeof error_text,
+                 "CUDA: tensor %u of inputs and outputs lies on the device, but the host's part of the model uses it; "
+                 "give it in the host's memory",
+                 t);
+        return -1;
+      }
+      own = at % 64 ? 0 : at;
+    }
+    changed |= s->bound[t] != own;
+    s->bound[t] = own;
+  }
+  if (changed) {
+    drop_graphs(s);
+    resolve_arguments(s);
+    s->is_resolved = 1;
   }
   return 0;
 }
@@ -190,9 +236,7 @@ static void close_session(session *s) {
   if (driver && s->context) {
     cu_context old;
     driver->context_push(s->context);
-    for (uint32_t i = 0; s->graphs && i < s->num_graphs; ++i)
-      if (s->graphs[i])
-        driver->graph_exec_destroy(s->graphs[i]);
+    drop_graphs(s);
     if (s->module)
       driver->module_unload(s->module);
     if (s->mapped)
@@ -209,6 +253,7 @@ static void close_session(session *s) {
   free(s->functions);
   free(s->graphs);
   free(s->arguments);
+  free(s->bound);
   free(s);
 }
 
@@ -270,29 +315,37 @@ static int record(session *s, uint32_t index, const burin_cuda_segment *segment)
   return code ? fail(code, "preparing the recorded launches") : 0;
 }
 
+/* The number of copies, or -1. */
 static int copy_all(session *s, uint32_t first, uint32_t count, const burin_tensor *tensors, int to_device) {
   const burin_cuda_copy *copies = table(s, header_of(s)->copies);
+  int done = 0;
   for (uint32_t i = first; i < first + count; ++i) {
     if (s->mapped && copies[i].place < header_of(s)->arena_bytes)
       continue;
+    if (copies[i].tensor < header_of(s)->num_tensors && s->bound[copies[i].tensor])
+      continue;
+    ++done;
     cu_pointer host = (cu_pointer)(uintptr_t)tensors[copies[i].tensor].data + copies[i].offset;
     cu_pointer device = s->memory + copies[i].place;
     TRY(copy(to_device ? device : host, to_device ? host : device, copies[i].bytes, s->stream),
         to_device ? "copying to the device" : "copying from the device");
   }
-  return 0;
+  return done;
 }
 
 static int run_segment(session *s, uint32_t index, const burin_tensor *tensors) {
   const burin_cuda_segment *segment = (const burin_cuda_segment *)table(s, header_of(s)->segments) + index;
-  if (copy_all(s, segment->first_copy, segment->num_in, tensors, 1))
+  if (bind_tensors(s, tensors) || copy_all(s, segment->first_copy, segment->num_in, tensors, 1) < 0)
     return -1;
   if (!s->graphs[index] && record(s, index, segment))
     return -1;
   TRY(graph_launch(s->graphs[index], s->stream), "running the kernels");
-  if (copy_all(s, segment->first_copy + segment->num_in, segment->num_out, tensors, 0))
+  int copied = copy_all(s, segment->first_copy + segment->num_in, segment->num_out, tensors, 0);
+  if (copied < 0)
     return -1;
-  TRY(stream_wait(s->stream), "running the kernels");
+  /* On a stream of the caller, who may wait for it, results that stay on the device need no wait here. */
+  if (s->owns_stream || copied || s->mapped)
+    TRY(stream_wait(s->stream), "running the kernels");
   return 0;
 }
 

@@ -140,21 +140,49 @@ EXPORT cu_result cuFuncSetAttribute(cu_function function, int attribute, int val
   return OK;
 }
 
+static struct {
+  uintptr_t begin, end;
+} allocations[4096];
+enum { MOST_ALLOCATIONS = sizeof allocations / sizeof *allocations };
+
+EXPORT cu_result cuPointerGetAttribute(void *value, int attribute, cu_pointer pointer) {
+  for (int i = 0; i < MOST_ALLOCATIONS && attribute == CU_POINTER_MEMORY_TYPE; ++i)
+    if (pointer >= allocations[i].begin && pointer < allocations[i].end) {
+      *(unsigned *)value = CU_MEMORY_DEVICE;
+      return OK;
+    }
+  return INVALID;
+}
 EXPORT cu_result cuMemAlloc_v2(cu_pointer *pointer, size_t bytes) {
+  int slot = 0;
+  while (slot < MOST_ALLOCATIONS && allocations[slot].end)
+    ++slot;
+  if (slot == MOST_ALLOCATIONS)
+    return snprintf(message, sizeof message, "too many allocations"), OUT_OF_MEMORY;
   void *memory = bytes ? aligned_alloc(256, (bytes + 255) / 256 * 256) : NULL;
   if (!memory)
     return snprintf(message, sizeof message, "no memory for %zu bytes", bytes), OUT_OF_MEMORY;
   memset(memory, 0xff, bytes);
   *pointer = (cu_pointer)(uintptr_t)memory;
+  allocations[slot].begin = (uintptr_t)memory;
+  allocations[slot].end = (uintptr_t)memory + bytes;
   return OK;
 }
 EXPORT cu_result cuMemFree_v2(cu_pointer pointer) {
+  for (int i = 0; i < MOST_ALLOCATIONS; ++i)
+    if (allocations[i].begin == pointer)
+      allocations[i].begin = allocations[i].end = 0;
   free((void *)(uintptr_t)pointer);
   return OK;
 }
 EXPORT cu_result cuMemcpyAsync(cu_pointer to, cu_pointer from, size_t bytes, cu_stream stream) {
   if (stream->records)
     return snprintf(message, sizeof message, "a copy while a stream records"), INVALID;
+  memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
+  return OK;
+}
+
+EXPORT cu_result cuMemcpy(cu_pointer to, cu_pointer from, size_t bytes) {
   memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes);
   return OK;
 }
@@ -168,7 +196,10 @@ EXPORT cu_result cuStreamDestroy_v2(cu_stream stream) {
   free(stream);
   return OK;
 }
-EXPORT cu_result cuStreamSynchronize(cu_stream stream) { return stream->records ? INVALID : OK; }
+/* The first numbers are streams that every driver has. */
+EXPORT cu_result cuStreamSynchronize(cu_stream stream) {
+  return (uintptr_t)stream > 2 && stream->records ? INVALID : OK;
+}
 EXPORT cu_result cuStreamBeginCapture_v2(cu_stream stream, int mode) {
   (void)mode;
   if (stream->records)

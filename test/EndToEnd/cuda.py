@@ -151,6 +151,13 @@ class Suite:
         if "cases as defined" not in text:
             raise Failure(text.strip().splitlines()[0])
 
+    def devices(self):
+        """Arrays on the device in Python."""
+        text = self.call(sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cuda_device.py"), LD_LIBRARY_PATH=self.emulator,
+                         PYTHONPATH=os.path.join(self.build, "python"))
+        if "device: ok" not in text:
+            raise Failure(text.strip().splitlines()[-1])
+
     def operators(self, every):
         """ONNX's own tests of operators, by the emulator."""
         done = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cuda_ops.py"), "--build", self.build, "--every", str(every)],
@@ -199,6 +206,7 @@ def main():
             suite.check(name + " emulated", suite.emulated, name, "f32", 1e-4)
         for check in (suite.tensor_cores, suite.without_driver, suite.without_ptxas, suite.boards, suite.artifacts):
             suite.check(check.__name__.replace("_", " "), check)
+        suite.check("arrays on the device", suite.devices)
         suite.check("stored weights", suite.stored, 1 if arguments.full else 7)
         suite.check("operators", suite.operators, 1 if arguments.full else 40)
         for name in COMPILED:
