@@ -73,14 +73,18 @@ struct ContractionBuilder {
     return value;
   }
 
-  /// Do products take inputs from lanes of registers, `lanes` neighbours along the innermost reduction in each?
+  /// Do products take inputs from lanes of registers, which hold neighbours along the innermost reduction?
   bool byLane() const {
     if (!machine.laneOperand || c.acrossStride || c.reductions.empty() ||
         (c.dots && (!dotsByLane(machine) || c.dotBytes != 4)))
       return false;
     const Reduction &inner = c.reductions.back();
-    return inner.lhs.is(c.dots ? 4 : 1) && inner.window < 0 &&
-           (!inner.extent.isStatic() || inner.extent.value() >= lanes);
+    return inner.lhs.is(c.dots ? 4 : 1) && inner.window < 0;
+  }
+
+  /// Of `left` steps those whose inputs one register holds.
+  int64_t together(int64_t left) const {
+    return byLane() ? std::min<int64_t>(lanes, llvm::bit_floor(uint64_t(left))) : 1;
   }
 
   /// Steps of the innermost reduction whose products are summed in f16: of a length that is known, runs as equal as
@@ -98,10 +102,11 @@ struct ContractionBuilder {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
-    int64_t least = byLane() ? lanes : 1, most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
-                                                                                            : registers >= 8 ? 4
-                                                                                                             : 16,
-                                                                                            bodyFmas / registers));
+    int64_t least = byLane() ? std::min(lanes, inner.extent.orElse(lanes)) : 1,
+            most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
+                                                              : registers >= 8 ? 4
+                                                                               : 16,
+                                                              bodyFmas / registers));
     // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a
     // register.
     if (columns && columns->lhs.isStatic() && inner.lhs.isStatic() && columns->lhs.value() > 0 && inner.lhs.value() > 0)
@@ -182,11 +187,14 @@ struct ContractionBuilder {
     };
     auto dotBody = [&](Value x, Value w, int64_t steps, ValueRange carried) {
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
-      bool inLanes = byLane() && steps % lanes == 0;
-      for (int64_t u = 0; u < steps; ++u) {
+      for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
         SmallVector<ByteDots::Parts> weights;
-        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
-          neighbours[p] = dots.neighbours(c.lhs, inputOf(x, p, 4, u));
+        if (u == first + held) {
+          first = u;
+          held = together(steps - u);
+          for (int64_t p = 0; held > 1 && p < pixels; ++p)
+            neighbours[p] = dots.neighbours(c.lhs, inputOf(x, p, 4, u), held);
+        }
         for (ChannelVector v : channels.vectors)
           weights.push_back(dots.weights(c.rhs, e.advance(w, c.reductions.back().rhs, u, 4 * v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
@@ -197,7 +205,7 @@ struct ContractionBuilder {
             ByteDots::Parts &input = inputs[width];
             if (input.empty())
               input =
-                  inLanes ? dots.inputOf(neighbours[p], u % lanes, width) : dots.input(c.lhs, at, c.dotBytes, width);
+                  held > 1 ? dots.inputOf(neighbours[p], u - first, width) : dots.input(c.lhs, at, c.dotBytes, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = dots.multiplyAdd(input, weights[j], sum);
           }
@@ -209,21 +217,24 @@ struct ContractionBuilder {
       if (c.dots)
         return dotBody(x, w, steps, carried);
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
-      bool inLanes = byLane() && steps % lanes == 0;
-      for (int64_t u = 0; u < steps; ++u) {
+      for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
         SmallVector<Value> weights;
-        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
-          neighbours[p] = loadLhs(inputOf(x, p, 1, u), lanes);
+        if (u == first + held) {
+          first = u;
+          held = together(steps - u);
+          for (int64_t p = 0; held > 1 && p < pixels; ++p)
+            neighbours[p] = loadLhs(inputOf(x, p, 1, u), held);
+        }
         for (ChannelVector v : channels.vectors)
           weights.push_back(loadRhs(e.advance(w, c.reductions.back().rhs, u, v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
-          Value scalar = inLanes ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
+          Value scalar = held > 1 ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
             Value &factor = broadcasts[width];
             if (!factor)
-              factor = inLanes ? e.broadcastLane(neighbours[p], u % lanes, width) : e.broadcast(scalar, width);
+              factor = held > 1 ? e.broadcastLane(neighbours[p], u - first, width) : e.broadcast(scalar, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = e.multiplyAdd(machine, factor, weights[j], sum);
           }
@@ -232,7 +243,7 @@ struct ContractionBuilder {
       return next;
     };
     // The sets as one, in the accumulator's type.
-    auto together = [&](SmallVector<Value> values) {
+    auto folded = [&](SmallVector<Value> values) {
       for (int64_t s = 1; s < sets; ++s)
         for (int64_t i = 0; i < registers; ++i)
           values[i] = e.addElements(values[i], values[s * registers + i]);
@@ -270,14 +281,18 @@ struct ContractionBuilder {
                       : known     ? e.index(*first + (*end - *first) / factor * factor)
                                   : e.add(lo, e.wholeOf(e.sub(hi, lo), factor));
         SmallVector<Value> result = run(x, w, lo, whole, factor, carried);
-        return factor == 1 || (known && (*end - *first) % factor == 0) ? result : run(x, w, whole, hi, 1, result);
+        if (factor == 1 || (known && (*end - *first) % factor == 0))
+          return result;
+        // What is left, where lanes hold its inputs, at once.
+        int64_t left = known ? (*end - *first) % factor : 1;
+        return run(x, w, whole, hi, byLane() && left * wholeRegisters <= bodyFmas ? left : 1, result);
       };
       if (innermost && inRuns) {
         int64_t length = runLength(factor);
         return e.loop(lo, hi, length, carried, [&](Value from, ValueRange totals) {
           bool whole = r.extent.isStatic() && r.extent.value() % length == 0 && r.window < 0;
           Value taken = whole ? e.index(length) : e.min(e.index(length), e.sub(hi, from));
-          SmallVector<Value> part = together(
+          SmallVector<Value> part = folded(
               steps(e.add(x, e.mul(from, r.lhs)), e.add(w, e.mul(from, r.rhs)), e.index(0), taken, zeros(sets, sum)));
           for (auto [value, total] : llvm::zip(part, totals))
             value = e.addElements(total, value);
@@ -310,7 +325,7 @@ struct ContractionBuilder {
       c.reductions.pop_back();
     }
     if (!inRuns || c.reductions.empty())
-      sums = together(sums);
+      sums = folded(sums);
 
     Channels stored = channels;
     ChannelVector all{0, c.channels.orElse(0)};
