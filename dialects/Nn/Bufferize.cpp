@@ -1,5 +1,6 @@
 // One-shot bufferization of nn ops: the destination is written and never read, so an empty tensor may stand there and
 // the op writes straight into whatever buffer its result is placed in.
+#include "dialects/Nn/Attention.h"
 #include "dialects/Nn/Nn.h"
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
@@ -42,6 +43,7 @@ template <typename OpTy> struct ComputeOpModel : DstBufferizableOpInterfaceExter
 
 void burin::nn::registerBufferizableOpInterface(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, NnDialect *) {
+    AttentionOp::attachInterface<ComputeOpModel<AttentionOp>>(*context);
     ConvOp::attachInterface<ComputeOpModel<ConvOp>>(*context);
     DepthwiseConvOp::attachInterface<ComputeOpModel<DepthwiseConvOp>>(*context);
     ConvTransposeOp::attachInterface<ComputeOpModel<ConvTransposeOp>>(*context);

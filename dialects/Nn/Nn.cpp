@@ -1,5 +1,6 @@
 // The nn dialect's registration, effects and epilogue helpers. Checks on what an op holds lie in NnVerify.cpp.
 #include "dialects/Nn/Nn.h"
+#include "dialects/Nn/Attention.h"
 #include "dialects/Nn/Stored.h"
 
 #include "mlir/IR/Builders.h"
@@ -26,6 +27,7 @@ void NnDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Nn/NnOps.cpp.inc"
       >();
+  addOperations<AttentionOp>();
 }
 
 Type burin::nn::defaultAccumulator(Type element) {

@@ -169,9 +169,13 @@ def Nn_PoolOp : Nn_ComputeOp<"pool", (ins AnyShaped:$input),
   }];
 }
 
-def Nn_SoftmaxOp : Nn_ComputeOp<"softmax", (ins AnyShaped:$input), (ins I64Attr:$dim), "$input `:` type($input)"> {
+def Nn_SoftmaxOp : Nn_ComputeOp<"softmax", (ins AnyShaped:$input),
+    (ins I64Attr:$dim, OptionalAttr<F32Attr>:$scale, UnitAttr:$input_unsigned), "$input `:` type($input)"> {
   let summary = "exp(x - max) / sum over one dim";
-  let description = [{input and result of one shape; `dim` in [0, rank). The maximum is subtracted first.}];
+  let description = [{
+    input and result of one shape; `dim` in [0, rank). The maximum is subtracted first. Integers of 8 bits come with `scale`, what a step of them counts for, and
+    `acc` f32: exp((x - max) * scale).
+  }];
 }
 
 def Nn_YieldOp : Nn_Op<"yield", [Pure, Terminator, ReturnLike]> {

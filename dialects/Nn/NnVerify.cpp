@@ -248,5 +248,7 @@ LogicalResult SoftmaxOp::verify() {
     return emitOpError("expected one shape, got ") << in << " and " << out;
   if ((int64_t)getDim() < 0 || (int64_t)getDim() >= in.getRank())
     return emitOpError("expected a dim in [0, ") << in.getRank() << "), got " << (int64_t)getDim();
+  if (bool(getScale()) != in.getElementType().isInteger(8) || (getScale() && !getAccumulatorType().isF32()))
+    return emitOpError("expected floats, or integers of 8 bits with a scale and acc f32, got ") << in;
   return success();
 }

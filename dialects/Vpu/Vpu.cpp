@@ -34,7 +34,7 @@ using Effects = SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effec
 
 void taskEffects(TaskOp task, Effects &effects) {
   for (OpOperand &operand : task->getOpOperands()) {
-    bool written = operand.get() == task.getWrite();
+    bool written = llvm::is_contained(task.getWrites(), operand.get());
     effects.emplace_back(MemoryEffects::Read::get(), &operand);
     if (written)
       effects.emplace_back(MemoryEffects::Write::get(), &operand);
@@ -63,7 +63,7 @@ template <typename Op> LogicalResult verifyExtras(Op op) {
 
 #define TASK(Op, READS, WRITE)                                                                                         \
   SmallVector<Value> Op::getReads() { return READS; }                                                                  \
-  Value Op::getWrite() { return WRITE; }                                                                               \
+  SmallVector<Value> Op::getWrites() { return {WRITE}; }                                                               \
   void Op::getEffects(Effects &effects) { taskEffects(*this, effects); }
 
 TASK(DmaOp, {getSource()}, getTarget())
@@ -75,7 +75,7 @@ TASK(PoolOp, {getInput()}, getOutput())
 TASK(SoftmaxOp, {getInput()}, getOutput())
 #undef TASK
 
-Value ShaveOp::getWrite() { return getOutput(); }
+SmallVector<Value> ShaveOp::getWrites() { return SmallVector<Value>(getOutputs()); }
 void ShaveOp::getEffects(Effects &effects) {
   taskEffects(*this, effects);
   // Gathers read memory that is no operand.
@@ -84,8 +84,9 @@ void ShaveOp::getEffects(Effects &effects) {
 SmallVector<Value> ShaveOp::getReads() {
   SmallVector<Value> reads(getInputs());
   Block &block = getBody().front();
-  if (!block.getArguments().back().use_empty())
-    reads.push_back(getOutput());
+  for (auto [output, element] : llvm::zip(getOutputs(), block.getArguments().take_back(getOutputs().size())))
+    if (!element.use_empty())
+      reads.push_back(output);
   getBody().walk([&](memref::LoadOp load) { reads.push_back(load.getMemRef()); });
   return reads;
 }
@@ -108,7 +109,10 @@ LogicalResult MatmulOp::verify() { return verifyExtras(*this); }
 LogicalResult ConvTransposeOp::verify() { return verifyExtras(*this); }
 
 LogicalResult ShaveOp::verify() {
-  size_t operands = getInputs().size() + 1, loops = getLoops().size();
+  size_t operands = getOperands().size(), loops = getLoops().size();
+  if (getOutputs().empty() || getBody().front().getTerminator()->getNumOperands() != getOutputs().size())
+    return emitOpError("expected a value for each result, ")
+           << getOutputs().size() << ", got " << getBody().front().getTerminator()->getNumOperands();
   if (getMaps().size() != operands)
     return emitOpError("expected a map an operand, ") << operands << ", got " << getMaps().size();
   if (getBody().front().getNumArguments() != loops + operands)

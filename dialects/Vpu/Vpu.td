@@ -44,7 +44,7 @@ def Vpu_TaskOpInterface : OpInterface<"TaskOp"> {
   let methods = [
     InterfaceMethod<"Which queue runs it.", "::burin::vpu::Queue", "getQueue">,
     InterfaceMethod<"Memrefs it reads.", "::llvm::SmallVector<::mlir::Value>", "getReads">,
-    InterfaceMethod<"The memref it writes.", "::mlir::Value", "getWrite">,
+    InterfaceMethod<"Memrefs it writes.", "::llvm::SmallVector<::mlir::Value>", "getWrites">,
   ];
 }
 
@@ -68,7 +68,7 @@ class Vpu_TaskOp<string mnemonic, string queue, list<Trait> traits = []> : Vpu_O
   code taskDeclaration = [{
     ::burin::vpu::Queue getQueue() { return ::burin::vpu::Queue::}] # queue # [{; }
     ::llvm::SmallVector<::mlir::Value> getReads();
-    ::mlir::Value getWrite();
+    ::llvm::SmallVector<::mlir::Value> getWrites();
   }];
   let extraClassDeclaration = taskDeclaration;
 }
@@ -119,25 +119,25 @@ def Vpu_SoftmaxOp : Vpu_TaskOp<"softmax", "shave"> {
   let assemblyFormat = "`ins` `(` $input `:` type($input) `)` `outs` `(` $output `:` type($output) `)` attr-dict";
 }
 
-def Vpu_ShaveOp : Vpu_TaskOp<"shave", "shave", [SingleBlock]> {
+def Vpu_ShaveOp : Vpu_TaskOp<"shave", "shave", [SingleBlock, AttrSizedOperandSegments]> {
   let summary = "a program run for each point of a loop nest";
   let description = [{
-    `loops` are the extents. Operand i is read at `maps[i]` of the point (linear in the loops' indices); the last is the
-    result, read and written at its map. The region's block arguments are first the indices of the point, then the
+    `loops` are the extents. Operand i is read at `maps[i]` of the point (linear in the loops' indices); the last are the
+    results, read and written at their maps. The region's block arguments are first the indices of the point, then the
     operands' elements; arith and math operations and `memref.load` (a gather) follow, and vpu.yield gives the new
-    element of the result. Where the result's map leaves a loop out, points run in order and the program reduces.
+    element of each result. Where a result's map leaves a loop out, points run in order and the program reduces.
   }];
-  let arguments = (ins Variadic<AnyMemRef>:$inputs, AnyMemRef:$output, DenseI64ArrayAttr:$loops, AffineMapArrayAttr:$maps);
+  let arguments = (ins Variadic<AnyMemRef>:$inputs, Variadic<AnyMemRef>:$outputs, DenseI64ArrayAttr:$loops, AffineMapArrayAttr:$maps);
   let regions = (region SizedRegion<1>:$body);
   let hasVerifier = 1;
   let assemblyFormat = [{
-    `loops` $loops (`ins` `(` $inputs^ `:` type($inputs) `)`)? `outs` `(` $output `:` type($output) `)` attr-dict `body` $body}];
+    `loops` $loops (`ins` `(` $inputs^ `:` type($inputs) `)`)? `outs` `(` $outputs `:` type($outputs) `)` attr-dict `body` $body}];
 }
 
 def Vpu_YieldOp : Vpu_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "ends a shave program";
-  let arguments = (ins AnyType:$value);
-  let assemblyFormat = "attr-dict $value `:` type($value)";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict $values `:` type($values)";
 }
 
 #endif // BURIN_VPU_TD

@@ -67,8 +67,9 @@ typedef enum burin_status {
   BURIN_ERROR_NULL = 9,       /* a data pointer is NULL */
   BURIN_ERROR_ALLOCATOR = 10, /* the model needs an allocator and the context has none, or it failed */
   BURIN_ERROR_INTERNAL = 11,
-  BURIN_ERROR_CALL = 12,   /* a C function that computes a node failed */
-  BURIN_ERROR_WEIGHTS = 13 /* the weights are coded: burin_decode_weights comes first; or they are damaged */
+  BURIN_ERROR_CALL = 12,    /* a C function that computes a node failed */
+  BURIN_ERROR_WEIGHTS = 13, /* the weights are coded: burin_decode_weights comes first; or they are damaged */
+  BURIN_ERROR_REGION = 14   /* a region that the run gives does not lie inside its frame */
 } burin_status;
 
 /* A tensor the caller owns. Row-major unless strides say otherwise. */

@@ -153,7 +153,7 @@ private:
   // Shaves stream main memory through their cache while they compute.
   void addMainMemory(Work &work, TaskOp task) {
     SmallVector<Value> touched = task.getReads();
-    touched.push_back(task.getWrite());
+    llvm::append_range(touched, task.getWrites());
     for (Value value : touched)
       work.bytes += isCmx(value) ? 0 : bytesOf(value);
     work.milliseconds = std::max(work.milliseconds, work.bytes / (unit.gigabytesPerSecond * 1e6));

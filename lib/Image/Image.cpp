@@ -7,8 +7,10 @@
 #include "lib/Support/Machine.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/Support/Path.h"
@@ -65,6 +67,35 @@ std::string halideTarget(const Machine &machine) {
 
 constexpr char pictureName[] = "stage_picture", barsName[] = "stage_bars";
 
+// The region that a run gives, as x, y, width and height; four zeros are the whole frame. One that does not lie inside
+// the frame ends the function with BURIN_ERROR_REGION. `b` goes on behind the check.
+SmallVector<llvm::Value *> checkedRegion(llvm::IRBuilder<> &b, llvm::Function *door, const burin_image_stage &stage) {
+  llvm::LLVMContext &context = b.getContext();
+  llvm::Value *data =
+      b.CreateLoad(b.getPtrTy(), b.CreateConstGEP1_64(b.getInt8Ty(), door->getArg(1), sizeof(burin_tensor)));
+  SmallVector<llvm::Value *> given;
+  llvm::Value *any = b.getInt32(0);
+  for (int k = 0; k < 4; ++k) {
+    given.push_back(b.CreateLoad(b.getInt32Ty(), b.CreateConstGEP1_64(b.getInt32Ty(), data, k)));
+    any = b.CreateOr(any, given.back());
+  }
+  llvm::Value *isWhole = b.CreateICmpEQ(any, b.getInt32(0)), *isInside = b.getTrue();
+  const int32_t frame[2] = {stage.width, stage.height};
+  for (int d = 0; d < 2; ++d) {
+    llvm::Value *size = given[2 + d] = b.CreateSelect(isWhole, b.getInt32(frame[d]), given[2 + d]);
+    // Unsigned, so that what is negative is too large.
+    llvm::Value *isSize = b.CreateICmpULT(b.CreateSub(size, b.getInt32(1)), b.getInt32(frame[d]));
+    llvm::Value *isPlace = b.CreateICmpULE(given[d], b.CreateSub(b.getInt32(frame[d]), size));
+    isInside = b.CreateAnd(isInside, b.CreateAnd(isSize, isPlace));
+  }
+  auto *refuse = llvm::BasicBlock::Create(context, "", door), *go = llvm::BasicBlock::Create(context, "", door);
+  b.CreateCondBr(isInside, go, refuse);
+  b.SetInsertPoint(refuse);
+  b.CreateRet(b.getInt32(BURIN_ERROR_REGION));
+  b.SetInsertPoint(go);
+  return given;
+}
+
 // int32_t NAME(const burin_call *, const burin_tensor *inputs, uint32_t, burin_tensor *outputs, uint32_t): a buffer of
 // Halide's a plane and one for the output, of which the host pointers alone are read.
 void makeDoor(llvm::Module &module, StringRef name, const burin_image_stage &stage,
@@ -88,14 +119,19 @@ void makeDoor(llvm::Module &module, StringRef name, const burin_image_stage &sta
     return made;
   };
   llvm::Value *frame = b.CreateLoad(pointer, door->getArg(1)), *out = b.CreateLoad(pointer, door->getArg(3));
+  SmallVector<llvm::Value *> region;
+  if (stage.is_region_given)
+    region = checkedRegion(b, door, stage);
   SmallVector<llvm::Value *> arguments;
   for (const burin_image_plane &plane : planes)
     arguments.push_back(makeBuffer(b.CreateConstGEP1_64(b.getInt8Ty(), frame, plane.offset)));
   if (bars)
     b.CreateCall(bars, {makeBuffer(out)});
+  // What each run places is placed by the pipeline.
   int64_t x = std::max(0, stage.offset[0]), y = std::max(0, stage.offset[1]);
   int64_t bytes = stage.type == BURIN_IMAGE_F32 ? 4 : stage.type == BURIN_IMAGE_F16 ? 2 : 1;
   int64_t first = (y * stage.size[0] + x) * (stage.is_planar ? 1 : stage.channels) * bytes;
+  llvm::append_range(arguments, region);
   arguments.push_back(makeBuffer(b.CreateConstGEP1_64(b.getInt8Ty(), out, first)));
   b.CreateCall(picture, arguments);
   b.CreateRet(b.getInt32(0));
@@ -105,6 +141,32 @@ void makeDoor(llvm::Module &module, StringRef name, const burin_image_stage &sta
       inner->removeFnAttr(llvm::Attribute::NoInline);
       inner->addFnAttr(llvm::Attribute::AlwaysInline);
     }
+}
+
+// Frames come from memory: each vector of a frame's row that is read asks for the one that the next row of the output
+// begins with. The processor's own prefetching follows a row no further than its page.
+void prefetchRows(llvm::Function &picture, const burin_image_stage &stage, ArrayRef<burin_image_plane> planes) {
+  constexpr uint64_t leastBytes = 16; // of a load along a row
+  double step = stage.is_region_given ? 0 : stage.axis[stage.is_turned ? 0 : 1].step;
+  SmallVector<llvm::LoadInst *> loads;
+  for (llvm::Instruction &i : llvm::instructions(picture))
+    if (auto *load = dyn_cast<llvm::LoadInst>(&i))
+      loads.push_back(load);
+  for (llvm::LoadInst *load : loads) {
+    // Of a plane: its address was loaded from an argument.
+    auto *host = dyn_cast<llvm::LoadInst>(llvm::getUnderlyingObject(load->getPointerOperand(), 0));
+    auto *plane = host ? dyn_cast<llvm::Argument>(llvm::getUnderlyingObject(host->getPointerOperand(), 0)) : nullptr;
+    if (!plane || plane->getArgNo() >= planes.size() ||
+        picture.getDataLayout().getTypeStoreSize(load->getType()) < leastBytes)
+      continue;
+    const burin_image_plane &p = planes[plane->getArgNo()];
+    int64_t rows = int64_t(step * p.rows / stage.height);
+    if (rows < 1)
+      continue;
+    llvm::IRBuilder<> b(load->getNextNode());
+    llvm::Value *next = b.CreateConstGEP1_64(b.getInt8Ty(), load->getPointerOperand(), rows * p.stride);
+    b.CreateIntrinsic(llvm::Intrinsic::prefetch, {b.getPtrTy()}, {next, b.getInt32(0), b.getInt32(3), b.getInt32(1)});
+  }
 }
 
 FailureOr<ObjectCode> compileStage(const burin_image_stage &stage, StringRef name, const Machine &machine,
@@ -137,6 +199,7 @@ FailureOr<ObjectCode> compileStage(const burin_image_stage &stage, StringRef nam
     if (llvm::Linker::linkModules(*module, std::move(*parsed)))
       return emitError(where) << "internal error: Halide's functions do not link", failure();
   }
+  prefetchRows(*module->getFunction(pictureName), stage, planes);
   makeDoor(*module, name, stage, planes);
   ObjectCode object;
   object.name = (name + ".o").str();
@@ -184,8 +247,10 @@ FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location
     return true;
   };
   int32_t frame[3], output[3];
-  if (!word("format", {"NV12", "I420", "YUYV", "RGB", "BGR", "RGBA", "GRAY"}, s.format) || !ints("frame", frame) ||
-      !word("matrix", {"601", "709"}, s.is_709) || !word("range", {"limited", "full"}, s.is_full_range))
+  if (!word("format", {"NV12", "I420", "YUYV", "RGB", "BGR", "RGBA", "GRAY", "RGGB", "GRBG", "GBRG", "BGGR"},
+            s.format) ||
+      !ints("frame", frame) || !word("matrix", {"601", "709"}, s.is_709) ||
+      !word("range", {"limited", "full"}, s.is_full_range))
     return refuse("a format, matrix, range and frame [width, height, stride]");
   s.width = frame[0], s.height = frame[1], s.stride = frame[2];
   if (!ints("region", s.region) || !ints("resized", s.resized) || !ints("offset", s.offset) || !ints("output", output))
@@ -195,7 +260,7 @@ FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location
     return refuse("a turn [columns become rows, x backwards, y backwards], each 0 or 1");
   s.is_turned = turn[0], s.is_mirrored[0] = turn[1], s.is_mirrored[1] = turn[2];
   s.channels = output[0], s.size[1] = output[1], s.size[0] = output[2];
-  if (!word("resize", {"nearest", "linear", "cubic", "area"}, s.resize) ||
+  if (!word("resize", {"nearest", "linear", "cubic", "area"}, s.kernel.resize) ||
       !word("type", {"f32", "f16", "u8", "i8"}, s.type) || !word("layout", {"NHWC", "NCHW"}, s.is_planar) ||
       !word("order", {"RGB", "BGR"}, s.is_bgr) || (s.channels != 1 && s.channels != 3) ||
       !doubles("mean", s.channels, s.mean) || !doubles("scale", s.channels, s.scale) || !doubles("pad", 1, &s.pad))
@@ -204,10 +269,11 @@ FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location
                   : s.format == BURIN_RGBA                       ? 4
                   : s.format == BURIN_YUYV                       ? 2
                                                                  : 1;
-  bool halved = s.format == BURIN_NV12 || s.format == BURIN_I420;
+  bool halved = s.format == BURIN_NV12 || s.format == BURIN_I420, isMosaic = s.format >= BURIN_RGGB;
   if (s.width < 1 || s.height < 1 || s.width > maxSide || s.height > maxSide || s.stride < s.width * bytes ||
-      ((halved || s.format == BURIN_YUYV) && s.width % 2) || (halved && (s.height % 2 || s.stride % 2)))
-    return refuse("a frame of even sides where chroma is halved, and a stride that holds a row");
+      ((halved || isMosaic || s.format == BURIN_YUYV) && s.width % 2) || ((halved || isMosaic) && s.height % 2) ||
+      (halved && s.stride % 2))
+    return refuse("a frame of even sides where pixels share their colours, and a stride that holds a row");
   const int32_t *r = s.region;
   if (r[0] < 0 || r[1] < 0 || r[2] < 1 || r[3] < 1 || r[0] + r[2] > s.width || r[1] + r[3] > s.height)
     return refuse("a region inside the frame");
@@ -215,6 +281,29 @@ FailureOr<burin_image_stage> burin::readImageStage(DictionaryAttr attr, Location
     if (s.resized[d] < 1 || s.resized[d] > maxSide || s.size[d] < 1 || s.size[d] > maxSide ||
         s.offset[d] >= s.size[d] || s.offset[d] + s.resized[d] <= 0)
       return refuse("a picture that lies on the output");
+  if (attr.get("fit") && !word("fit", {"stretch", "letterbox", "crop"}, s.fit))
+    return refuse("a fit of stretch, letterbox or crop of a region that each run says");
+  s.is_region_given = bool(attr.get("fit"));
+  s.kernel.cubic = -0.5;
+  double axes[8]; // absent: half-pixel centres
+  for (int d = 0; d < 2; ++d) {
+    double ratio = double(r[2 + (s.is_turned ? 1 - d : d)]) / s.resized[d];
+    s.axis[d] = {0.5, ratio, -0.5, ratio};
+  }
+  if (attr.get("axes")) {
+    if (!doubles("axes", 8, axes) || !llvm::all_of(axes, [](double v) { return std::abs(v) <= 4 * maxSide; }))
+      return refuse("axes [shift, step, origin, cover of x, of y]");
+    for (int d = 0; d < 2; ++d)
+      s.axis[d] = {axes[4 * d], axes[4 * d + 1], axes[4 * d + 2], axes[4 * d + 3]};
+  }
+  if ((attr.get("rounding") &&
+       !word("rounding", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}, s.kernel.rounding)) ||
+      (attr.get("cubic") && !doubles("cubic", 1, &s.kernel.cubic)))
+    return refuse("a rounding as ONNX's Resize has it and a coefficient of cubic");
+  s.kernel.is_antialiased = bool(attr.get("antialias"));
+  s.kernel.is_exclusive = bool(attr.get("exclude_outside"));
+  if (s.axis[0].step < 0 || s.axis[1].step < 0 || !(s.axis[0].cover > 0) || !(s.axis[1].cover > 0))
+    return refuse("axes that run forwards");
   if (llvm::is_contained(ArrayRef<double>(s.scale, s.channels), 0.0))
     return refuse("a scale other than 0");
   return s;
@@ -233,7 +322,7 @@ std::vector<burin_image_plane> burin::imagePlanes(const burin_image_stage &s, in
             {luma / 4 * 5, s.height / 2, s.width / 2, s.stride / 2}};
   default:
     bytes = luma;
-    int width = s.format == BURIN_GRAY ? 1 : s.format == BURIN_YUYV ? 2 : s.format == BURIN_RGBA ? 4 : 3;
+    int width = s.format >= BURIN_GRAY ? 1 : s.format == BURIN_YUYV ? 2 : s.format == BURIN_RGBA ? 4 : 3;
     return {{0, s.height, s.width * width, s.stride}};
   }
 }

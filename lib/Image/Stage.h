@@ -3,7 +3,8 @@
  *
  *   decode    bytes of the frame -> red, green, blue (or grey) from 0 to 255, not rounded
  *   turn      columns become rows where `is_turned`; each axis of the frame runs backwards where `is_mirrored`
- *   resize    the region to `resized`, half-pixel centres, samples outside the region are those of its edge
+ *   resize    the region to `resized`: sample i of an axis lies at (i + shift) * step + origin of the region's; samples
+ *             outside the region are those of its edge
  *   place     the result at `offset` of the output; what it leaves open is `pad`
  *   finish    (x - mean) / scale, rounded to even and clamped where the type is whole
  */
@@ -24,10 +25,39 @@ typedef enum burin_image_format {
   BURIN_RGB,
   BURIN_BGR,
   BURIN_RGBA,
-  BURIN_GRAY
+  BURIN_GRAY,
+  BURIN_RGGB, /* raw Bayer mosaics, named by their first four pixels; what a pixel lacks is the mean of the nearest that
+               */
+  BURIN_GRBG, /* have it, and frames go on beyond their edges as mirrored about the outermost pixel */
+  BURIN_GBRG,
+  BURIN_BGGR
 } burin_image_format;
 
 typedef enum burin_image_resize { BURIN_NEAREST, BURIN_LINEAR, BURIN_CUBIC, BURIN_AREA } burin_image_resize;
+
+/* Which sample a place between two is: the nearest, of halves the lower or upper, or always one side. */
+typedef enum burin_image_rounding {
+  BURIN_ROUND_PREFER_FLOOR,
+  BURIN_ROUND_PREFER_CEIL,
+  BURIN_FLOOR,
+  BURIN_CEIL
+} burin_image_rounding;
+
+typedef enum burin_image_fit { BURIN_STRETCH, BURIN_LETTERBOX, BURIN_CROP } burin_image_fit;
+
+/* Where the samples of a resized axis lie on the region's, and how many of those one covers. */
+typedef struct burin_image_axis {
+  double shift, step, origin, cover;
+} burin_image_axis;
+
+/* How samples are weighted. */
+typedef struct burin_image_kernel {
+  int32_t resize;         /* burin_image_resize */
+  int32_t rounding;       /* of BURIN_NEAREST */
+  int32_t is_antialiased; /* the kernel is as wide as what a sample of the result covers */
+  int32_t is_exclusive;   /* samples outside the region count nothing */
+  double cubic;           /* the coefficient of BURIN_CUBIC */
+} burin_image_kernel;
 
 typedef enum burin_image_type { BURIN_IMAGE_F32, BURIN_IMAGE_F16, BURIN_IMAGE_U8, BURIN_IMAGE_I8 } burin_image_type;
 
@@ -36,11 +66,14 @@ typedef struct burin_image_stage {
   int32_t format, width, height, stride; /* bytes from row to row of the first plane */
   int32_t is_709, is_full_range;         /* of formats with chroma */
   int32_t region[4];                     /* x, y, width, height of the part that is taken */
+  int32_t is_region_given, fit;          /* each run says the region, and `fit` then decides `resized` and `offset` */
   int32_t is_turned, is_mirrored[2];     /* the latter of the frame's x and y */
   int32_t resized[2], offset[2];         /* of the output, as is all below */
   int32_t size[2], channels;             /* of the output: 1 or 3 channels */
   int32_t is_bgr, is_planar;             /* order of channels; channels outermost (NCHW) */
-  int32_t type, resize;
+  int32_t type;
+  burin_image_kernel kernel;
+  burin_image_axis axis[2];      /* of the output; not of a region that each run says: those have half-pixel centres */
   double pad, mean[3], scale[3]; /* in the order of the output's channels */
 } burin_image_stage;
 
@@ -52,13 +85,14 @@ typedef struct burin_image_plane {
 
 /* Makes LLVM bitcode of functions without runtime, allocation and checks. NAME_picture(planes..., output) writes the
  * picture; where some of the output is left open, NAME_bars(output) writes that. Arguments are Halide's buffers, of
- * which only the host pointer (at byte 16) is read. `target` as Halide spells it. 0, or 1 with an error text. */
+ * which only the host pointer (at byte 16) is read; where each run says the region, four int32s before the output hold
+ * it. `target` as Halide spells it. 0, or 1 with an error text. */
 typedef int burin_image_build(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes,
                               const char *name, const char *target, void (*write)(void *to, const char *, size_t),
                               void *to, char *error, size_t room);
 
 #define BURIN_IMAGE_BUILD                                                                                              \
-  "burin_image_build_2" /* the name of that function in the library: 2 is this header's version */
+  "burin_image_build_3" /* the name of that function in the library: 3 is this header's version */
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
-// Which samples of a row make a sample of the resized row, and with what weights. Half-pixel centres, as ONNX's Resize
-// has them; computed in float64.
+// Which samples of a row make a sample of the resized row, and with what weights: every coordinate and rounding mode of
+// ONNX's Resize. Computed in float64.
 #ifndef BURIN_LIB_IMAGE_TAPS_H
 #define BURIN_LIB_IMAGE_TAPS_H
 
@@ -16,8 +16,8 @@ struct Taps {
   int start = 0;             // first output; 0 where it is not so
 };
 
-/// Of `from` samples, `to` resized ones, of which those from `first` on, `wanted` of them, are made.
-Taps makeTaps(burin_image_resize mode, int from, int to, int first, int wanted);
+/// Of `from` samples those resized ones, placed as `axis` says, that begin with `first`, `wanted` of them.
+Taps makeTaps(const burin_image_kernel &kernel, const burin_image_axis &axis, int from, int first, int wanted);
 
 } // namespace burin::image
 

@@ -42,7 +42,8 @@ const OptionInfo table[] = {
     {"name", "NAME", "prefix of the symbols and of the C header"},
     {"header", "FILE",
      "libraries and objects: where the C header goes, default NAME.h beside the output; none for no header"},
-    {"arena-limit", "BYTES", "the arena must not be larger (K and M count): other orders of the work are tried"},
+    {"arena-limit", "BYTES",
+     "the arena must not be larger (K and M count): other orders of the work, then bands of rows"},
     {"arena-section", "NAME", "put an arena, NAME_arena, into this section of a library or object"},
     {"max-flash", "BYTES", "weights, code and its constants must not take more"},
     {"self-test", "",
@@ -69,8 +70,8 @@ const OptionInfo table[] = {
     {"flush-denormals", "",
      "take floats too small for a normal number as zero while the model runs: many CPUs compute slowly with them"},
     {"precision", "P",
-     "storage and arithmetic of float layers: f32, f16, bf16 or tf32 (default): f32, whose factors a GPU's tensor "
-     "cores may round to 10 bits"},
+     "storage and arithmetic of float layers: f32, f16, bf16 or tf32: f32, whose factors a GPU's tensor cores round to "
+     "10 bits; without it as the model has them, where tensor cores multiply f32 as sums of two tf32"},
     {"keep-f32", "NODE,...", "nodes or operators that --precision leaves in f32; may be repeated"},
     {"convert-io", "", "--precision converts inputs and outputs too"},
     {"stop-after", "STAGE", "import, graph, lower, tensor or target; writes what that stage leaves"},
@@ -83,8 +84,10 @@ const OptionInfo table[] = {
     {"layout", "L", "order of the image input's dims: NHWC or NCHW"},
     {"source-size", "HxW", "size of the image input, which is resized to the network's"},
     {"image-input", "[NAME=]FMT:WxH",
-     "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA or GRAY, then [:stride=BYTES][:matrix=709]"
-     "[:range=full][:region=WxH+X+Y]; the options from fit to scale say how it becomes what the network takes"},
+     "this input takes a camera's frames: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY or a Bayer mosaic (RGGB, GRBG, "
+     "GBRG, BGGR), then [:stride=BYTES][:matrix=709][:range=full][:region=WxH+X+Y][:rotate=90|180|270]"
+     "[:flip=horizontal|vertical]; region=run: each run says it by an input NAME_region, int32[4] of x, y, width, "
+     "height, four zeros for all; the options from fit to scale say how it becomes what the network takes"},
     {"plain-images", "", "resize pictures by the code of any tensor, not by an image stage made for them"},
     {"fit", "F", "how: stretch (default), letterbox or crop"},
     {"resize-mode", "M", "linear (default), cubic, nearest or area"},
@@ -95,7 +98,11 @@ const OptionInfo table[] = {
     {"preprocess-input", "NAME", "the image input, where there are several"},
     {"early-exit", "HEAD[:threshold=T]",
      "stop at this output where its confidence reaches T, else an input; may be repeated"},
-    {"append", "POST", "softmax, sigmoid, argmax, topk,k=5 or nms,boxes=A,scores=B on outputs; may be repeated"},
+    {"append", "POST",
+     "softmax, sigmoid, argmax, topk,k=5 or nms,boxes=A,scores=B on outputs; picture,scale=255 (bytes of floats), "
+     "colors (of classes), upsample,size=HxW|frame (masks), boxes,format=corners|center,shares=0|1 (to pixels of the "
+     "frame); "
+     "KIND:OUTPUT where there are several; may be repeated"},
     {"passes", "[POINT:]P",
      "passes to run: a pipeline as burin-opt --pass-pipeline takes it, or a Python file (see burin.passes). POINT: "
      "after-import, after-graph (default), before-target, before-FLAG or after-FLAG of a graph pass; may be repeated"},

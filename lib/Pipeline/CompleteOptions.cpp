@@ -66,6 +66,10 @@ std::string burin::conflictOf(const CompileOptions &options) {
   if (options.unit.unit && !ofUnit)
     return ("--emit=" + emitName(kind) + " is of a processor; --target=" + options.unitText + " makes --emit=blob")
         .str();
+  if (const std::string &precision = options.edits.precision;
+      kind == EmitKind::Blob && (precision == "f32" || precision == "bf16"))
+    return "--precision=" + precision +
+           ": the vision unit computes in half precision only; --check-fp16=X.npz tells whether that is enough";
   if (options.compressWeights && kind != EmitKind::Exe)
     return ("--compress-weights makes weights that a program decodes when it starts, which --emit=" + emitName(kind) +
             " has no place for; use --emit=exe")

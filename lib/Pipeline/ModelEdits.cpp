@@ -204,6 +204,17 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
     options.exits.assign(edits.earlyExits.begin(), edits.earlyExits.end());
     pm.addPass(createBuildEarlyExit(options));
   }
+  // Before the image input becomes another: boxes are mapped from the network's own.
+  if (!edits.append.empty()) {
+    AppendPostprocessingOptions options;
+    options.append.assign(edits.append.begin(), edits.append.end());
+    options.imageInputs.assign(edits.imageInputs.begin(), edits.imageInputs.end());
+    options.preprocessInput = edits.preprocessInput;
+    options.sourceSize = edits.sourceSize;
+    options.fit = edits.fit;
+    options.layout = edits.layout;
+    pm.addPass(createAppendPostprocessing(options));
+  }
   // Later passes fold what of these can be folded.
   bool preprocesses =
       edits.imageInputs.empty() && (!edits.inputType.empty() || !edits.layout.empty() || !edits.sourceSize.empty() ||
@@ -221,11 +232,6 @@ void burin::addModelEdits(OpPassManager &pm, const ModelEdits &edits, bool verbo
     options.resizeMode = edits.resizeMode;
     options.padValue = edits.padValue;
     pm.addPass(createInsertPreprocessing(options));
-  }
-  if (!edits.append.empty()) {
-    AppendPostprocessingOptions options;
-    options.append.assign(edits.append.begin(), edits.append.end());
-    pm.addPass(createAppendPostprocessing(options));
   }
 }
 
@@ -291,7 +297,7 @@ std::string burin::writeAdapterValues(ModuleOp module, StringRef stem) {
 }
 
 void burin::addPrecision(OpPassManager &pm, const ModelEdits &edits) {
-  if (edits.precision == "f32" || edits.precision == "tf32")
+  if (edits.precision.empty() || edits.precision == "f32" || edits.precision == "tf32")
     return;
   ConvertPrecisionOptions options;
   options.to = edits.precision;

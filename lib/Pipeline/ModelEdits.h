@@ -31,7 +31,7 @@ struct ModelEdits {
   std::vector<std::string> earlyExits; // HEAD[:threshold=T]
   std::vector<std::string> append;     // postprocessing
 
-  std::string precision = "tf32"; // f32 but for what tensor cores round; f16 and bf16 convert
+  std::string precision; // f16 and bf16 convert; f32 and tf32 say how a GPU multiplies; empty: as the model has it
   std::vector<std::string> keepF32;
   bool convertIo = false;   // inputs and outputs too
   bool plainImages = false; // pictures are resized by the code of any tensor

@@ -71,7 +71,12 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
     addPrecision(pm, edits);
   };
   PassWatch watch(*module.getContext(), stage.options.steps, stage.options.passLimit);
-  if (failed(runSteps("after-import", module, stage.options)) || failed(runPasses(module, stage.options, edit)) ||
+  // What is mapped back to a frame asks for the network's size.
+  bool mapsBack = llvm::any_of(edits.append, [](StringRef post) {
+    return post.starts_with("boxes") || (post.starts_with("upsample") && post.contains("frame"));
+  });
+  if (failed(runSteps("after-import", module, stage.options)) ||
+      (mapsBack && failed(bindShapes(module, stage.options))) || failed(runPasses(module, stage.options, edit)) ||
       failed(bindBatch(module, edits, graph.shapes, graph.dims)) || failed(runPasses(module, stage.options, build)) ||
       failed(watch.finish(module.getLoc())) || failed(runSteps("after-graph", module, stage.options)))
     return failure();
@@ -85,6 +90,9 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
                hasImageStages(stage.machine);
   if (edits.imageInputs.empty() && !raise)
     return success();
+  if (stage.options.unit.unit)
+    return module.emitError() << "--image-input: a vision unit's blob takes tensors; --fallback=cpu makes a program "
+                                 "whose processor makes them of frames";
   if (leavesOnnx)
     return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
                                  "--source-size make preprocessing that --emit=onnx can write";
@@ -92,9 +100,10 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {
-  // Devices read floats.
-  bool storesWeights = !stage.options.unit.unit && !stage.options.cuda;
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { buildLowerPipeline(pm, storesWeights); });
+  bool isUnit = stage.options.unit.unit; // it reads floats, of shapes that are known
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    buildLowerPipeline(pm, /*storesWeights=*/!isUnit, /*fixedShapes=*/isUnit);
+  });
 }
 
 LogicalResult burin::runTensor(ModuleOp module, const StageOptions &stage) {
@@ -138,6 +147,7 @@ LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
     cuda::DeviceOptions device;
     device.arch = stage.options.cuda.archs.front();
     device.exact = stage.options.edits.precision == "f32";
+    device.tf32 = stage.options.edits.precision == "tf32";
     cuda::buildDevicePipeline(pm, device,
                               [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });
   });

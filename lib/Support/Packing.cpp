@@ -4,6 +4,7 @@
 #include "lib/Support/Packing.h"
 
 #include "llvm/Support/MathExtras.h"
+#include "llvm/TargetParser/Triple.h"
 #include <algorithm>
 #include <cmath>
 
@@ -140,6 +141,10 @@ int64_t burin::packingBlock(const Machine &machine, int64_t k, int64_t n, unsign
   (void)k;
   return bestBlock(machine, n, elementBits, /*whole=*/false);
 }
+
+// A page: as far as the prefetchers of x86 go by themselves. On Zen 4 2 to 8 KiB gain 1 to 5 % of whole networks whose
+// weights come from beyond L2 and cost nothing elsewhere; 4 is best. Other machines are not measured.
+int64_t burin::weightPrefetch(const Machine &machine) { return llvm::Triple(machine.triple).isX86() ? 4096 : 0; }
 
 int64_t burin::dotBlock(const Machine &machine, int64_t n) {
   if (machine.byteProducts == ByteProducts::None)

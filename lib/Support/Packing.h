@@ -41,6 +41,9 @@ PixelTile choosePixelTile(const Machine &machine, unsigned elementBits, llvm::Ar
 /// needs the fewest estimated cycles over all channels. At most `n`, at least 1.
 int64_t packingBlock(const Machine &machine, int64_t k, int64_t n, unsigned elementBits = 32);
 
+/// How many bytes ahead of their use a kernel asks for packed weights; 0: it leaves that to the hardware.
+int64_t weightPrefetch(const Machine &machine);
+
 /// Channels a block of 8-bit weights packed for dot products holds (nn::DotLayout): whole registers. 0 where the
 /// machine has no such products.
 int64_t dotBlock(const Machine &machine, int64_t n);

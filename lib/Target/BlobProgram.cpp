@@ -36,7 +36,7 @@ public:
     findLastUses();
     for (auto [i, stream] : llvm::enumerate(streams)) {
       views.push_back(tables.views.size() - task.first_view);
-      bool isUsed = i + 1 == streams.size() || !element(i).use_empty();
+      bool isUsed = i >= firstOutput() || !element(i).use_empty();
       if (!isUsed)
         continue;
       burin_vpu_view view = stream.base;
@@ -51,18 +51,23 @@ public:
     for (Operation &inner : body.without_terminator())
       if (failed(emit(inner)))
         return failure();
-    Value result = body.getTerminator()->getOperand(0);
-    FailureOr<uint8_t> value = use(result);
-    if (failed(value))
-      return failure();
-    burin_vpu_step store = step(BURIN_VPU_STORE, result.getType());
-    store.a = *value;
-    store.view = views.back();
-    tables.steps.push_back(store);
+    // Stores come last, since they overwrite what the point reads.
+    SmallVector<burin_vpu_step> stores;
+    for (auto [i, result] : llvm::enumerate(body.getTerminator()->getOperands())) {
+      FailureOr<uint8_t> value = use(result);
+      if (failed(value))
+        return failure();
+      burin_vpu_step store = step(BURIN_VPU_STORE, result.getType());
+      store.a = *value;
+      store.view = views[firstOutput() + i];
+      stores.push_back(store);
+    }
+    llvm::append_range(tables.steps, stores);
     return success();
   }
 
 private:
+  unsigned firstOutput() { return op.getInputs().size(); }
   Value element(unsigned operand) { return body.getArgument(op.getLoops().size() + operand); }
 
   LogicalResult findStreams() {
@@ -116,10 +121,11 @@ private:
       loops[i] *= loops[i - 1];
       eraseLoop(i - 1);
     }
-    const Stream &out = streams.back();
+    ArrayRef<Stream> outs = ArrayRef(streams).drop_front(firstOutput());
     int best = -1;
     for (unsigned i = 0; i < loops.size(); ++i)
-      if (out.strides[i] > 0 && (best < 0 || loops[i] >= loops[best]))
+      if (llvm::all_of(outs, [&](const Stream &out) { return out.strides[i] > 0; }) &&
+          (best < 0 || loops[i] >= loops[best]))
         best = i;
     if (best < 0 || best + 1 == (int)loops.size())
       return;
@@ -419,7 +425,8 @@ private:
 
   LogicalResult unknown(Operation &inner) {
     return op.emitOpError("computes '") << inner.getName()
-                                        << "', which the shaves do not have; leave this part to the host";
+                                        << "', which the shaves do not have: --fallback=cpu leaves it and what follows "
+                                           "to the CPU, --cut=TENSOR says from where";
   }
 
   LogicalResult emit(Operation &inner) {
@@ -456,8 +463,8 @@ private:
         .Case<math::SinOp>(map(BURIN_VPU_SIN))
         .Case<math::CosOp>(map(BURIN_VPU_COS))
         .Case<math::PowFOp>(map(BURIN_VPU_POW))
-        .Case<arith::ExtFOp, arith::TruncFOp, arith::SIToFPOp, arith::FPToSIOp, arith::ExtSIOp, arith::TruncIOp,
-              arith::IndexCastOp>(map(BURIN_VPU_CONVERT))
+        .Case<arith::ExtFOp, arith::TruncFOp, arith::SIToFPOp, arith::FPToSIOp, arith::FPToUIOp, arith::ExtSIOp,
+              arith::TruncIOp, arith::IndexCastOp>(map(BURIN_VPU_CONVERT))
         .Case<arith::UIToFPOp, arith::ExtUIOp, arith::IndexCastUIOp>([&](auto) { return unsignedConvert(inner); })
         .Case<arith::CmpFOp, arith::CmpIOp>([&](auto cmp) { return compare(cmp); })
         .Case([&](memref::LoadOp load) { return gather(load); })

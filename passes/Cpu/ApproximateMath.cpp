@@ -121,7 +121,9 @@ public:
                                                                                  : operand);
     MathFunctions f(b, compute, traits);
     Value result;
-    if (function)
+    if (isa<math::ErfOp>(op) && getElementTypeOrSelf(compute).isF32() && isAddedToOne(op))
+      result = f.erfOfSum(operands[0]);
+    else if (function)
       result = (f.*function)(operands[0]);
     else if (isa<math::Atan2Op>(op))
       result = f.atan2(operands[0], operands[1]);
@@ -149,6 +151,14 @@ private:
     if (auto splat = dyn_cast<SplatElementsAttr>(attr))
       attr = splat.getSplatValue<Attribute>();
     return dyn_cast<FloatAttr>(attr);
+  }
+
+  // 1 + erf(x), as in Gelu: digits below those of 1 are lost anyway.
+  static bool isAddedToOne(Operation *op) {
+    auto isOne = [](Value v) { return constantOf(v) && constantOf(v).getValueAsDouble() == 1; };
+    return !op->use_empty() && llvm::all_of(op->getUsers(), [&](Operation *user) {
+      return isa<arith::AddFOp>(user) && (isOne(user->getOperand(0)) || isOne(user->getOperand(1)));
+    });
   }
 
   // x86's own instruction gives its second operand where one is NaN: enough when the first is a constant, else NaN is

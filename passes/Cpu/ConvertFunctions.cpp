@@ -1,6 +1,7 @@
 // cpu-convert-functions: functions whose bodies are in the LLVM dialect become LLVM functions, one bare pointer a
 // memref argument. The short, serial end of the way to LLVM; see LowerToLLVM.cpp for the long, parallel part. Must not
-// look into bodies beyond calls and returns.
+// look into bodies beyond calls, returns and lookups.
+#include "passes/Cpu/ByteTables.h"
 #include "passes/Cpu/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,6 +30,7 @@ struct ConvertFunctions : burin::impl::ConvertFunctionsBase<ConvertFunctions> {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
       if (failed(convert(function)))
         return signalPassFailure();
+    cpu::placeTables(getOperation());
   }
 
   LogicalResult convert(func::FuncOp function) {

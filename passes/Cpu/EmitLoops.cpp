@@ -5,6 +5,7 @@
 // on is known. A place where several points are written out side by side (unrolled vectors, rows of a transposed tile)
 // is a list of instances, each with its own values on top of the shared ones. Must not read or write beyond the
 // elements the operation touches.
+#include "passes/Cpu/ByteTables.h"
 #include "passes/Cpu/LoopForms.h"
 #include "passes/Cpu/LoopNest.h"
 #include "passes/Cpu/ParallelLoops.h"
@@ -93,7 +94,6 @@ private:
   static uint64_t bit(unsigned dim) { return uint64_t(1) << dim; }
 
   // --- Loops
-  // ------------------------------------------------------------------------------------------------------------
 
   State opened(const State &outer, unsigned dim, Value variable) {
     State state = outer;
@@ -447,7 +447,6 @@ private:
   }
 
   // --- Values
-  // -----------------------------------------------------------------------------------------------------------
 
   Value yielded(unsigned output) { return nest.body().getTerminator()->getOperand(output); }
 
@@ -507,8 +506,6 @@ private:
   // Everything not yet computed whose dims are all open, in the order of the body.
   void emitReady(const State &state, ArrayRef<Instance> instances, bool accumulatorsKnown) {
     uint64_t known = state.open | (accumulatorsKnown ? LoopNest::accumulated : 0);
-    auto shared = bit(63);
-    (void)shared;
     auto isReady = [&](Value value) {
       return (nest.depends(value) & ~known) == 0 && !instances.front().scope->find(value);
     };
@@ -536,7 +533,6 @@ private:
   }
 
   // --- Operands
-  // ---------------------------------------------------------------------------------------------------------
 
   bool isTransposed(const NestOperand &o) {
     return plan.tileDim >= 0 && !plan.interleaved && !o.isScalar && o.strides[plan.tileDim].is(1) &&
@@ -675,7 +671,6 @@ private:
   }
 
   // --- Operations of the body
-  // --------------------------------------------------------------------------------------------
 
   void emitOp(Operation *op, const State &state, const Instance &instance) {
     auto set = [&](Form form) { instance.scope->forms[op->getResult(0)] = form; };
@@ -691,6 +686,10 @@ private:
       return set({widen(b.clone(*op)->getResult(0))});
     if (auto load = dyn_cast<memref::LoadOp>(op))
       return set(emitLoad(load, instance));
+    if (std::optional<ByteTable> table = matchLookup(op->getResult(0))) {
+      const Form &bytes = *formOf(table->input, instance);
+      return set({emitLookup(b, b.getLoc(), machine, table->values, bytes.value), 0, bytes.isVector});
+    }
 
     SmallVector<Form> forms;
     for (Value operand : op->getOperands())

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/Cpu/ByteTables.h"
 #include "passes/Cpu/KernelInteger.h"
 
 using namespace mlir;
@@ -38,6 +39,11 @@ std::optional<Saturation> cpu::matchSaturation(const Machine &machine, Value res
   bool isX86 = machine.triple.starts_with("x86_64");
   if ((!isX86 && !isArm(machine)) || machine.vectorBits < 128)
     return std::nullopt;
+  Saturation found;
+  if (std::optional<ByteTable> lookup = matchLookup(result)) {
+    found.table = lookup->values;
+    result = lookup->input;
+  }
   auto byte = result.getDefiningOp<arith::TruncIOp>();
   auto whole = byte && byte.getType().isInteger(8) ? byte.getIn().getDefiningOp<arith::FPToSIOp>() : nullptr;
   if (!whole || !whole.getIn().getType().isF32())
@@ -47,7 +53,6 @@ std::optional<Saturation> cpu::matchSaturation(const Machine &machine, Value res
   std::optional<double> low = high ? matchLimit(v, arith::CmpFPredicate::OGT) : std::nullopt;
   if (!low || !((*low == 0 && *high == 255) || (*low == -128 && *high == 127)))
     return std::nullopt;
-  Saturation found;
   found.isUnsigned = *low == 0;
   if (auto add = v.getDefiningOp<arith::AddFOp>()) {
     std::optional<double> zero = constantFloat(add.getRhs());
@@ -141,6 +146,8 @@ void ByteStores::flush() {
   for (const Entry &entry : entries)
     floats.push_back(entry.floats);
   Value bytes = narrow(floats);
+  if (saturation.table)
+    bytes = emitLookup(e.b, e.loc, machine, saturation.table, bytes);
   for (size_t i = 0; i < entries.size();) {
     size_t end = i + 1;
     while (end < entries.size() && entries[end].follows && entries[end - 1].valid == lanes)

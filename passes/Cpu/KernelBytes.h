@@ -8,11 +8,12 @@
 
 namespace burin::cpu {
 
-/// What an epilogue ends in.
+/// What an epilogue ends in, maybe before a lookup.
 struct Saturation {
   Value input; // of the rounding, a value of the epilogue's body
   int64_t zero = 0;
   bool isUnsigned = false;
+  mlir::DenseElementsAttr table; // a lookup behind it; null for none
 };
 
 /// Of a body that yields `result`, where it ends so and the machine narrows vectors together.

@@ -24,6 +24,7 @@ using Reduction = Contraction::Reduction;
 
 constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
 constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
+constexpr int64_t cacheLine = 64;       // bytes
 constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
 constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
 
@@ -95,6 +96,19 @@ struct ContractionBuilder {
     if (extent.isStatic())
       length = llvm::divideCeil(extent.value(), llvm::divideCeil(extent.value(), halfRun));
     return llvm::alignTo(std::max<int64_t>(1, length), factor);
+  }
+
+  /// Asks early for the weights that lie `weightPrefetch` behind those of step `u` from w on: every tile reads a block
+  /// in order, often from beyond L2, and what the hardware asks for by itself ends with the page.
+  void prefetchWeights(Value w, int64_t u) {
+    const Size &step = c.reductions.back().rhs;
+    int64_t ahead = weightPrefetch(machine), bytes = c.rhs.element.getIntOrFloatBitWidth() / 8;
+    if (!ahead || !c.block || !step.isStatic())
+      return;
+    int64_t from = u * step.value() * bytes, to = from + step.value() * bytes;
+    for (int64_t line = llvm::alignTo(from, cacheLine); line < to; line += cacheLine)
+      memref::PrefetchOp::create(e.b, e.loc, c.rhs.buffer, ValueRange{e.add(w, (line + ahead) / bytes)},
+                                 /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   }
 
   /// Steps of the innermost reduction loop made at once.
@@ -218,6 +232,8 @@ struct ContractionBuilder {
         return dotBody(x, w, steps, carried);
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
       for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
+        if (registers >= 8 && !across)
+          prefetchWeights(w, u);
         SmallVector<Value> weights;
         if (u == first + held) {
           first = u;
@@ -487,12 +503,12 @@ struct ContractionBuilder {
     nest(0);
   }
 
-  /// Widths of tiles for a number of pixels known at run time only: few bodies, and little done twice.
+  /// Widths of tiles for a number of pixels known at run time only: few bodies, and little done twice. Two of them make
+  /// up about the one before, so that a handful of pixels never takes many narrow tiles, which wait for their sums.
   static SmallVector<int64_t> descending(int64_t widest) {
     SmallVector<int64_t> widths{widest};
-    for (int64_t next : {(widest + 1) / 2, (widest + 3) / 4, int64_t(1)})
-      if (next < widths.back())
-        widths.push_back(next);
+    while (widths.back() > 1)
+      widths.push_back((3 * widths.back() + 2) / 5);
     return widths;
   }
 
@@ -712,61 +728,8 @@ struct ContractionBuilder {
 
 } // namespace
 
-// Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of so
-// few channels.
-static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
-  int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
-  if (!c.channels.isStatic() || c.rhsOffset || c.dots)
-    return;
-  int64_t channels = c.channels.value();
-  for (const Parallel &p : c.parallels) {
-    if (!p.rhs.is(0) || !p.extent.isStatic())
-      return;
-    pixels *= p.extent.value();
-  }
-  for (const Reduction &r : c.reductions) {
-    if (!r.extent.isStatic() || !r.size.isStatic() || !r.lhs.isStatic() || !r.rhs.isStatic())
-      return;
-    products *= r.extent.value();
-  }
-  if (channels > 6 || channels * 2 > lanes * (int64_t)splitChannels(lanes, channels).size() ||
-      (c.block && c.block < channels) || products < 2 * lanes || pixels < 64 || products * channels > 4096 ||
-      c.reductions.empty() || !c.reductions.back().lhs.is(1) || c.reductions.back().extent.value() < 2)
-    return;
-  // Contiguous runs of the input, borders aside.
-  Contraction inside = c;
-  for (Reduction &r : inside.reductions)
-    r.window = -1;
-  inside.normalize();
-  if (inside.reductions.empty() || !inside.reductions.back().lhs.is(1) ||
-      inside.reductions.back().extent.value() < lanes)
-    return;
-  Value panel =
-      memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * channels}, c.acc), e.b.getI64IntegerAttr(64));
-  SmallVector<int64_t> dense(c.reductions.size(), 1);
-  for (int64_t d = (int64_t)dense.size() - 2; d >= 0; --d)
-    dense[d] = dense[d + 1] * c.reductions[d + 1].extent.value();
-  std::function<void(unsigned, Value, Value)> copy = [&](unsigned d, Value from, Value to) {
-    if (d == dense.size()) {
-      Value value = e.convert(c.rhs.load(e, from), c.acc, c.rhsUnsigned);
-      if (c.rhsZeroPoint)
-        value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.rhsZeroPoint));
-      memref::StoreOp::create(e.b, e.loc, value, panel, to);
-      return;
-    }
-    e.loop(0, c.reductions[d].extent, 1,
-           [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
-  };
-  e.loop(0, channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
-  for (auto [r, stride] : llvm::zip(c.reductions, dense))
-    r.rhs = stride;
-  c.rhs = Flat{panel, {1}, c.acc};
-  c.rhsBase = c.block = c.blockStride = c.rhsZeroPoint = 0;
-  c.acrossStride = products;
-}
-
 LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason) {
-  turnAcross(e, machine, contraction);
+  contraction.turnAcross(e, machine);
   contraction.normalize();
   ContractionBuilder whole{e, machine, contraction};
   if (contraction.parallels.empty() || !contraction.windowed(contraction.parallels.back()))

@@ -6,6 +6,7 @@
 // the first's moved up by its stride. The filter is interleaved likewise, once a call, into a panel on the stack; there
 // the input's zero point becomes what each sum begins with.
 #include "lib/Support/Packing.h"
+#include "passes/Cpu/KernelBytes.h"
 #include "passes/Cpu/KernelInteger.h"
 
 using namespace mlir;
@@ -38,6 +39,8 @@ struct DepthwiseDots {
   // A block of the panel: the sums' first values, then the words of each column.
   int64_t blockBytes = group * block * (1 + column.kernel * groups);
   Flat panel = {};
+  std::optional<Saturation> saturation =
+      epilogue.yielded() ? matchSaturation(machine, epilogue.yielded()) : std::nullopt;
 
   VectorType bytes(int64_t n) { return VectorType::get({n}, e.b.getI8Type()); }
 
@@ -174,24 +177,37 @@ struct DepthwiseDots {
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t p = 0; p < columns; ++p) {
         SmallVector<Value> ordered = inOrder(ArrayRef(sums).slice((r * columns + p) * group, group));
+        std::optional<ByteStores> narrow; // the pixel's registers together
+        if (saturation && ByteStores::takes(machine, lanes))
+          narrow.emplace(e, machine, output, *saturation);
         for (int64_t q = 0; q < group && q * lanes < valid; ++q)
-          store(n, e.add(y, r), e.add(x, p), e.add(channel, q * lanes), ordered[q], std::min(lanes, valid - q * lanes));
+          store(n, e.add(y, r), e.add(x, p), e.add(channel, q * lanes), ordered[q], std::min(lanes, valid - q * lanes),
+                narrow ? &*narrow : nullptr);
+        if (narrow)
+          narrow->flush();
       }
   }
 
-  void store(Value n, Value y, Value x, Value channel, Value sum, int64_t count) {
+  void store(Value n, Value y, Value x, Value channel, Value sum, int64_t count, ByteStores *narrow) {
     auto place = [&](ArrayRef<Size> steps) {
       Value at = e.add(e.mul(n, steps[0]), e.mul(y, steps[1]));
       return planar ? e.add(at, e.mul(x, steps[2])) : at;
     };
-    Value result = epilogue.apply(e, sum, [&](unsigned i) -> Value {
-      const Epilogue::Extra &extra = epilogue.extras()[i];
-      Value at = e.add(place(extra.coefficients), extra.constant);
-      if (!extra.coefficients.back().is(1))
-        return e.broadcast(extra.flat.load(e, at), lanes);
-      return loadPart(e, machine, extra.flat, e.add(at, channel), count, lanes);
-    });
-    storePart(e, machine, output, result, e.add(place(output.strides), channel), count);
+    Value result = epilogue.apply(
+        e, sum,
+        [&](unsigned i) -> Value {
+          const Epilogue::Extra &extra = epilogue.extras()[i];
+          Value at = e.add(place(extra.coefficients), extra.constant);
+          if (!extra.coefficients.back().is(1))
+            return e.broadcast(extra.flat.load(e, at), lanes);
+          return loadPart(e, machine, extra.flat, e.add(at, channel), count, lanes);
+        },
+        narrow ? saturation->input : Value());
+    Value to = e.add(place(output.strides), channel);
+    if (narrow)
+      narrow->add(result, to, count, /*follows=*/true);
+    else
+      storePart(e, machine, output, result, to, count);
   }
 
   void emit() {

@@ -40,7 +40,7 @@ struct SoftmaxLoops {
   }
 
   Value element(Value memref, ArrayRef<Value> at) {
-    return e.convert(memref::LoadOp::create(e.b, e.loc, memref, at), acc, false);
+    return e.convert(memref::LoadOp::create(e.b, e.loc, memref, at), acc, op.getInputUnsigned());
   }
 
   Value lowest() {
@@ -71,7 +71,10 @@ struct SoftmaxLoops {
         [&](SmallVector<Value> &at) {
           Value most = along(at, lowest(), [&](Value x, Value carried) { return maximum(x, carried); });
           auto exp = [&](Value x) -> Value {
-            return math::ExpOp::create(e.b, e.loc, arith::SubFOp::create(e.b, e.loc, x, most));
+            Value below = arith::SubFOp::create(e.b, e.loc, x, most);
+            if (op.getScale())
+              below = arith::MulFOp::create(e.b, e.loc, below, e.constant(acc, op.getScale()->convertToFloat()));
+            return math::ExpOp::create(e.b, e.loc, below);
           };
           Value sum =
               along(at, e.constant(acc, 0), [&](Value x, Value carried) { return e.addElements(exp(x), carried); });

@@ -29,11 +29,15 @@ struct Softmax {
     return sum;
   }
   Value load(const Flat &flat, Value at, int64_t width, Value mask = nullptr) {
+    bool isUnsigned = op.getInputUnsigned();
     if (!mask)
-      return e.convert(flat.load(e, at, width), acc, false);
-    Value loaded = vector::MaskedLoadOp::create(e.b, e.loc, VectorType::get({width}, flat.element), flat.buffer,
-                                                ValueRange(at), mask, lowest(width, flat.element));
-    return e.convert(loaded, acc, false);
+      return e.convert(flat.load(e, at, width), acc, isUnsigned);
+    auto type = VectorType::get({width}, flat.element);
+    bool isInteger = isa<IntegerType>(flat.element);
+    Value none = isInteger ? e.constant(type, 0) : lowest(width, flat.element);
+    Value loaded = vector::MaskedLoadOp::create(e.b, e.loc, type, flat.buffer, ValueRange(at), mask, none).getResult();
+    loaded = e.convert(loaded, acc, isUnsigned);
+    return isInteger ? arith::SelectOp::create(e.b, e.loc, mask, loaded, lowest(width)).getResult() : loaded;
   }
   Value lowest(int64_t width) { return lowest(width, acc); }
   Value lowest(int64_t width, Type of) {
@@ -42,7 +46,12 @@ struct Softmax {
     return arith::ConstantOp::create(e.b, e.loc,
                                      DenseElementsAttr::get(type, APFloat::getInf(element.getFloatSemantics(), true)));
   }
-  Value exp(Value x, Value most) { return math::ExpOp::create(e.b, e.loc, arith::SubFOp::create(e.b, e.loc, x, most)); }
+  Value exp(Value x, Value most) {
+    Value below = arith::SubFOp::create(e.b, e.loc, x, most);
+    if (op.getScale())
+      below = arith::MulFOp::create(e.b, e.loc, below, e.constant(below.getType(), op.getScale()->convertToFloat()));
+    return math::ExpOp::create(e.b, e.loc, below);
+  }
   void store(ArrayRef<Value> at, Value result, int64_t width, Value mask = nullptr) {
     result = epilogue.apply(e, result, [&](unsigned x) -> Value {
       const Epilogue::Extra &extra = epilogue.extras()[x];

@@ -1,5 +1,7 @@
 // Emitter, flat buffers, epilogues: see the header.
 #include "passes/Cpu/KernelSupport.h"
+
+#include "passes/Cpu/ByteTables.h"
 #include "passes/Cpu/ParallelLoops.h"
 
 #include "mlir/Dialect/Affine/Utils.h"
@@ -334,12 +336,21 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
     if (until && mapping.contains(until))
       break;
     if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
+      if (vector && isa<VectorType>(constant.getType())) // a table
+        continue;
       TypedAttr attr = constant.getValue();
       if (vector)
         attr = DenseElementsAttr::get(vector.clone(constant.getType()), Attribute(attr));
       mapping.map(constant.getResult(), arith::ConstantOp::create(e.b, e.loc, attr).getResult());
       continue;
     }
+    if (std::optional<ByteTable> table = vector ? matchLookup(inner.getResult(0)) : std::nullopt) {
+      mapping.map(inner.getResult(0), emitLookup(e.b, e.loc, *e.machine, table->values, mapped(table->input)));
+      continue;
+    }
+    // What a vector's lookup does without.
+    if (vector && isa<arith::IndexCastUIOp>(inner))
+      continue;
     for (Value operand : inner.getOperands())
       (void)mapped(operand);
     Operation *copy = inner.clone(mapping);

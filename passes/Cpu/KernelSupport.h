@@ -23,8 +23,9 @@ using mlir::Value;
 struct Emitter {
   mlir::OpBuilder &b;
   mlir::Location loc;
-  int64_t operation = 0;   // whose loops these are: see ParallelLoops.h
-  PixelTile tile = {0, 0}; // that was measured to be fastest; no rows: none
+  int64_t operation = 0;            // whose loops these are: see ParallelLoops.h
+  const Machine *machine = nullptr; // whose vectors; null for scalar code
+  PixelTile tile = {0, 0};          // that was measured to be fastest; no rows: none
 
   Value index(int64_t value) { return mlir::arith::ConstantIndexOp::create(b, loc, value); }
   Value add(Value x, Value y) { return b.createOrFold<mlir::arith::AddIOp>(loc, x, y); }

@@ -2,6 +2,8 @@
 // every operand.
 #include "passes/Cpu/LoopNest.h"
 
+#include "passes/Cpu/ByteTables.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -37,7 +39,7 @@ static bool isSupportedBody(Block &body) {
   return llvm::all_of(body.without_terminator(), [](Operation &op) {
     if (auto load = dyn_cast<memref::LoadOp>(op))
       return isSupportedBuffer(load.getMemRefType());
-    if (isa<linalg::IndexOp, arith::ConstantOp>(op))
+    if (isa<linalg::IndexOp, arith::ConstantOp>(op) || (op.getNumResults() == 1 && matchLookup(op.getResult(0))))
       return true;
     return OpTrait::hasElementwiseMappableTraits(&op) && op.getNumRegions() == 0 && isMemoryEffectFree(&op) &&
            llvm::all_of(op.getOperandTypes(), isScalarType) && llvm::all_of(op.getResultTypes(), isScalarType);

@@ -66,7 +66,7 @@ struct LowerNn : burin::impl::LowerNnBase<LowerNn> {
     int64_t operation = cpu::nextOperation(getOperation());
     for (nn::ComputeOp op : *ops) {
       OpBuilder builder(op);
-      cpu::Emitter e{builder, op.getLoc(), operation};
+      cpu::Emitter e{builder, op.getLoc(), operation, machine};
       operation += cpu::phasesOfOperation;
       if (auto tile = op->getAttrOfType<DenseI64ArrayAttr>(kernelTileAttr); tile && tile.size() == 2)
         e.tile = {tile[0], tile[1]};

@@ -144,7 +144,8 @@ private:
     return isa<scf::IfOp, scf::ForOp, scf::WhileOp>(op) &&
            op->walk([](Operation *inner) {
                bool computes =
-                   isa<linalg::LinalgOp, nn::ComputeOp, foreign::CallOp, memref::CopyOp, cf::AssertOp>(inner);
+                   isa<linalg::LinalgOp, DestinationStyleOpInterface, foreign::CallOp, memref::CopyOp, cf::AssertOp>(
+                       inner);
                return computes ? WalkResult::interrupt() : WalkResult::advance();
              }).wasInterrupted();
   }

@@ -141,4 +141,16 @@ def ParallelizeKernels : Pass<"cpu-parallelize-kernels", "mlir::ModuleOp"> {
                            "mlir::scf::SCFDialect"];
 }
 
+def TabulateBytes : Pass<"cpu-tabulate-bytes", "mlir::func::FuncOp"> {
+  let summary = "turn elementwise functions of one byte into tables";
+  let description = [{
+    In bodies of linalg operations and epilogues: a chain of arith and math that makes a byte of one other byte, everything else constant, folded for all 256 of them at
+    compile time. So between a DequantizeLinear and a QuantizeLinear any activation costs the same. The bytes are those of the arithmetic, up to how exactly
+    its functions are computed here and there. Chains of fewer than six instructions stay, as do those among wider elements where registers look up bytes slowly.
+    Example: test/passes/Cpu/tabulate-bytes.mlir#silu
+  }];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::vector::VectorDialect"];
+}
+
 #endif

@@ -22,6 +22,7 @@ static void lowerOutlined(OpPassManager &pm, const Machine &machine, const Paral
 
   // One function at a time, on all threads.
   OpPassManager &loops = pm.nest<func::FuncOp>();
+  loops.addPass(createTabulateBytes({name}));
   loops.addPass(createLowerNn({name}));
   loops.addPass(createLowerLinalg({name}));
   loops.addPass(createDescribeKernels({name}));

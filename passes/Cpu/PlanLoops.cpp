@@ -5,6 +5,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "passes/Cpu/ByteTables.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -49,6 +50,8 @@ static bool allCombine(const LoopNest &nest) {
 static double weightOf(Operation &op) {
   if (op.getDialect() && op.getDialect()->getNamespace() == "math")
     return 15;
+  if (isa<vector::ExtractOp>(op)) // a lookup, where it counts for a single vector
+    return 16;
   return isa<linalg::IndexOp, arith::ConstantOp>(op) ? 0 : 1;
 }
 
@@ -66,7 +69,8 @@ bool burin::cpu::isInterleaved(const LoopNest &nest, const NestOperand &o, unsig
   return !o.isScalar && o.strides[tile].is(1) && o.strides[dim] == nest.extents[tile];
 }
 
-static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &tileDim, int interleaved = -1) {
+static double costOf(const LoopNest &nest, const Machine &machine, unsigned dim, unsigned width, int &tileDim,
+                     int interleaved = -1) {
   bool pure = llvm::none_of(nest.reduction, [](bool r) { return r; });
   double cost = 0;
   tileDim = interleaved;
@@ -105,6 +109,11 @@ static double costOf(const LoopNest &nest, unsigned dim, unsigned width, int &ti
       cost += contiguous ? 1 : 2.5 * width;
       continue;
     }
+    if (vector && isa<vector::ExtractOp>(op)) {
+      double registers = lookupWeight(machine);
+      cost += registers ? registers * std::max(1.0, width * 8.0 / machine.vectorBits) : 2.5 * width;
+      continue;
+    }
     cost += vector ? weightOf(op) : 0.1;
   }
   int64_t extent = nest.extents[dim].estimate(guessedSize);
@@ -122,7 +131,7 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
   double best = 0;
   for (unsigned d = 0; d < nest.extents.size(); ++d) {
     int tile;
-    double scalar = costOf(nest, d, 1, tile);
+    double scalar = costOf(nest, machine, d, 1, tile);
     if (best == 0 || scalar < best)
       best = scalar;
   }
@@ -132,10 +141,10 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
     int64_t extent = nest.extents[d].estimate(guessedSize);
     unsigned width = std::min<uint64_t>(full, llvm::PowerOf2Ceil(extent));
     int tile;
-    double cost = costOf(nest, d, width, tile);
+    double cost = costOf(nest, machine, d, width, tile);
     if (tile >= 0 && width > maxTileLanes) {
       width = maxTileLanes;
-      cost = costOf(nest, d, width, tile);
+      cost = costOf(nest, machine, d, width, tile);
     }
     // A short dim whose elements some operand holds side by side, written out whole.
     bool interleaved = false;
@@ -146,7 +155,7 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
         continue;
       unsigned narrow = std::min(std::min<uint64_t>(full, llvm::PowerOf2Ceil(extent)), uint64_t(maxTileLanes));
       int sameTile;
-      double other = narrow > 1 ? costOf(nest, d, narrow, sameTile, t) : cost;
+      double other = narrow > 1 ? costOf(nest, machine, d, narrow, sameTile, t) : cost;
       if (other < cost) {
         cost = other;
         tile = t;

@@ -13,6 +13,13 @@ SmallVector<int64_t> burin::cuda::stridesOf(Value memref) {
   return strides;
 }
 
+int64_t burin::cuda::alignmentOf(Value memref) {
+  auto argument = dyn_cast<BlockArgument>(memref);
+  auto function = argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : func::FuncOp();
+  auto align = function ? function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "llvm.align") : IntegerAttr();
+  return align ? align.getInt() : 16;
+}
+
 namespace {
 // The most elements that one copy of at most 16 bytes takes: what all places are multiples of. 0: not even 4 bytes.
 int64_t grainOf(Value memref, int64_t run, ArrayRef<int64_t> strides, int64_t bytes) {
@@ -23,14 +30,6 @@ int64_t grainOf(Value memref, int64_t run, ArrayRef<int64_t> strides, int64_t by
     if (run % grain == 0 && offset % grain == 0 && llvm::all_of(strides, [&](int64_t s) { return s % grain == 0; }))
       return grain;
   return 0;
-}
-
-// Where the memref itself begins: alignment of the function's argument, as cpu-outline-kernels found it.
-int64_t alignmentOf(Value memref) {
-  auto argument = dyn_cast<BlockArgument>(memref);
-  auto function = argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : func::FuncOp();
-  auto align = function ? function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "llvm.align") : IntegerAttr();
-  return align ? align.getInt() : 16;
 }
 
 bool describeConv(nn::ConvOp conv, Problem &p, std::string &why) {
@@ -97,7 +96,7 @@ bool describeMatmul(nn::MatmulOp matmul, Problem &p, std::string &why) {
 
 } // namespace
 
-std::optional<Problem> burin::cuda::describeContraction(nn::ComputeOp op, bool exact, std::string &why) {
+std::optional<Problem> burin::cuda::describeContraction(nn::ComputeOp op, Products wide, std::string &why) {
   Problem p;
   auto conv = dyn_cast<nn::ConvOp>(*op);
   if (conv ? !describeConv(conv, p, why) : !describeMatmul(cast<nn::MatmulOp>(*op), p, why))
@@ -110,11 +109,7 @@ std::optional<Problem> burin::cuda::describeContraction(nn::ComputeOp op, bool e
   bool isInteger = left.isInteger(8) && acc.isInteger(32);
   if (left != right || !(isFloat || isInteger))
     return why = "factors are not of one type of floats or bytes", std::nullopt;
-  p.products = isInteger       ? Products::Int8
-               : left.isF16()  ? Products::F16
-               : left.isBF16() ? Products::BF16
-               : exact         ? Products::Exact
-                               : Products::Tf32;
+  p.products = isInteger ? Products::Int8 : left.isF16() ? Products::F16 : left.isBF16() ? Products::BF16 : wide;
   // Zeros stand for what lies outside an image; with a zero point they would be another number.
   if (p.hasPadding && p.lhsZeroPoint)
     return why = "padding of an input with a zero point", std::nullopt;

@@ -27,8 +27,11 @@ struct Problem {
   bool isInteger() const { return products == Products::Int8; }
 };
 
-/// Nothing, with a reason, where the kernel does not fit. `exact`: f32 factors keep all their bits.
-std::optional<Problem> describeContraction(nn::ComputeOp op, bool exact, std::string &why);
+/// Nothing, with a reason, where the kernel does not fit. `wide`: how factors of f32 are multiplied.
+std::optional<Problem> describeContraction(nn::ComputeOp op, Products wide, std::string &why);
+
+/// Where the memref itself begins: alignment of the function's argument, as cpu-outline-kernels found it.
+int64_t alignmentOf(mlir::Value memref);
 
 llvm::SmallVector<int64_t> stridesOf(mlir::Value memref);
 

@@ -194,12 +194,18 @@ private:
   LogicalResult shuffle(gpu::ShuffleOp op) {
     meets = true;
     Type type = op.getValue().getType();
-    if (op.getMode() != gpu::ShuffleMode::XOR || type.getIntOrFloatBitWidth() != 32 || !op.getValid().use_empty())
-      return op.emitError("the emulator of kernels exchanges words of 32 bits by xor alone");
+    bool isIndex = op.getMode() == gpu::ShuffleMode::IDX;
+    if ((op.getMode() != gpu::ShuffleMode::XOR && !isIndex) || type.getIntOrFloatBitWidth() != 32 ||
+        !op.getValid().use_empty())
+      return op.emitError("the emulator of kernels exchanges words of 32 bits by xor or number alone");
+    Value distance = op.getOffset();
+    if (isIndex) // lane ^ (lane ^ number)
+      distance = arith::XOrIOp::create(
+          b, loc, distance, arith::TruncIOp::create(b, loc, b.getI32Type(), member(ThreadId, b.getI64Type())));
     Value bits = op.getValue();
     if (!type.isInteger())
       bits = arith::BitcastOp::create(b, loc, b.getI32Type(), bits);
-    Value result = call(Shuffle, b.getI32Type(), {bits, op.getOffset()});
+    Value result = call(Shuffle, b.getI32Type(), {bits, distance});
     if (!type.isInteger())
       result = arith::BitcastOp::create(b, loc, type, result);
     op.getShuffleResult().replaceAllUsesWith(result);

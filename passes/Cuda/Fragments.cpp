@@ -63,8 +63,10 @@ void Fragments::storeWord(Value address, Value word) {
   LLVM::StoreOp::create(b, loc, word, pointerAt(*this, address, sharedSpace), /*alignment=*/4);
 }
 
-Value Fragments::loadGlobalWord(Value address) {
-  return LLVM::LoadOp::create(b, loc, b.getI32Type(), pointerAt(*this, address, globalSpace), /*alignment=*/4);
+Value Fragments::loadGlobal(Value address, Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  unsigned bits = vector ? vector.getNumElements() * vector.getElementTypeBitWidth() : type.getIntOrFloatBitWidth();
+  return LLVM::LoadOp::create(b, loc, type, pointerAt(*this, address, globalSpace), /*alignment=*/bits / 8);
 }
 
 SmallVector<Value, 4> Fragments::turned(ArrayRef<Value> words) {
@@ -83,23 +85,45 @@ SmallVector<Value, 4> Fragments::turned(ArrayRef<Value> words) {
   return result;
 }
 
-Value Fragments::rounded(Value word) {
-  if (products != Products::Tf32)
-    return word;
-  Value number = LLVM::BitcastOp::create(b, loc, b.getF32Type(), word);
+Value Fragments::rounded(Value number) {
   return NVVM::ConvertFloatToTF32Op::create(b, loc, b.getI32Type(), number, NVVM::FPRoundingMode::RNA);
 }
 
-void Fragments::multiply(ArrayRef<Value> a, ArrayRef<Value> b2, MutableArrayRef<Value> c) {
+Factors Fragments::prepared(ArrayRef<Value> words) {
+  Factors result;
+  for (Value word : words) {
+    if (products != Products::Tf32 && products != Products::Split) {
+      result.words.push_back(word);
+      continue;
+    }
+    Value number = LLVM::BitcastOp::create(b, loc, b.getF32Type(), word), most = rounded(number);
+    result.words.push_back(most);
+    if (products == Products::Split)
+      result.rest.push_back(rounded(
+          arith::SubFOp::create(b, loc, number, LLVM::BitcastOp::create(b, loc, b.getF32Type(), most).getResult())));
+  }
+  return result;
+}
+
+// (a + da) (b + db) without da db, which is below f32's last bit; small terms first.
+void Fragments::multiply(const Factors &a, const Factors &b2, MutableArrayRef<Value> c) {
+  if (products == Products::Split) {
+    multiplyWords(a.rest, b2.words, c);
+    multiplyWords(a.words, b2.rest, c);
+  }
+  multiplyWords(a.words, b2.words, c);
+}
+
+void Fragments::multiplyWords(ArrayRef<Value> a, ArrayRef<Value> b2, MutableArrayRef<Value> c) {
   MLIRContext *ctx = b.getContext();
   bool isInteger = products == Products::Int8;
   Type sum = isInteger ? Type(b.getI32Type()) : b.getF32Type();
   Type result = LLVM::LLVMStructType::getLiteral(ctx, SmallVector<Type>(4, sum));
   auto type = [&](bool isUnsigned) {
-    return isInteger                    ? isUnsigned ? NVVM::MMATypes::u8 : NVVM::MMATypes::s8
-           : products == Products::Tf32 ? NVVM::MMATypes::tf32
-           : products == Products::F16  ? NVVM::MMATypes::f16
-                                        : NVVM::MMATypes::bf16;
+    return isInteger                   ? isUnsigned ? NVVM::MMATypes::u8 : NVVM::MMATypes::s8
+           : isWide()                  ? NVVM::MMATypes::tf32
+           : products == Products::F16 ? NVVM::MMATypes::f16
+                                       : NVVM::MMATypes::bf16;
   };
   // Without it PTX saturates.
   auto overflow = isInteger ? std::optional(NVVM::MMAIntOverflow::wrapped) : std::nullopt;

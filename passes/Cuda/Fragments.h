@@ -12,6 +12,7 @@ namespace burin::cuda {
 /// How factors are multiplied; floats are summed in f32.
 enum class Products {
   Exact, // f32 by fused multiply-add, on no tensor core
+  Split, // f32 as the sum of two tf32: three products on tensor cores, nearly all bits
   Tf32,  // f32 rounded to 10 bits of mantissa
   F16,
   BF16,
@@ -23,13 +24,28 @@ struct Signs {
   bool lhsUnsigned = false, rhsUnsigned = false;
 };
 
+/// Words as a product takes them.
+struct Factors {
+  llvm::SmallVector<mlir::Value, 4> words; // rounded
+  llvm::SmallVector<mlir::Value, 4> rest;  // of Split: what rounding took away
+
+  Factors slice(size_t first, size_t count) const {
+    auto part = [&](llvm::ArrayRef<mlir::Value> all) {
+      return llvm::SmallVector<mlir::Value, 4>(all.empty() ? all : all.slice(first, count));
+    };
+    return {part(words), part(rest)};
+  }
+};
+
 struct Fragments {
   mlir::OpBuilder &b;
   mlir::Location loc;
   Products products;
   Signs signs;
 
-  bool isWide() const { return products == Products::Exact || products == Products::Tf32; }
+  bool isWide() const {
+    return products == Products::Exact || products == Products::Split || products == Products::Tf32;
+  }
   /// Bytes of a factor, and how many of them one step multiplies: 32 bytes' worth.
   int64_t bytes() const { return isWide() ? 4 : products == Products::Int8 ? 1 : 2; }
   int64_t stepK() const { return 32 / bytes(); }
@@ -54,16 +70,23 @@ struct Fragments {
   llvm::SmallVector<mlir::Value, 4> loadMatrices(mlir::Value row, bool transposed);
   mlir::Value loadWord(mlir::Value address);
   void storeWord(mlir::Value address, mlir::Value word);
-  mlir::Value loadGlobalWord(mlir::Value address);
+  /// Of a scalar or a vector; the address is a multiple of its size.
+  mlir::Value loadGlobal(mlir::Value address, mlir::Type type);
+  mlir::Value loadGlobalWord(mlir::Value address) { return loadGlobal(address, b.getI32Type()); }
 
   /// Four words of four bytes turned: byte j of word i becomes byte i of word j.
   llvm::SmallVector<mlir::Value, 4> turned(llvm::ArrayRef<mlir::Value> words);
 
-  /// Rounds a word of factors as the product takes it.
-  mlir::Value rounded(mlir::Value word);
+  /// Words of factors as they lie in memory, made ready for `multiply`.
+  Factors prepared(llvm::ArrayRef<mlir::Value> words);
 
   /// c += a b for 16 x 8 results: a has 4 words, b 2, c 4 sums. Not for Exact.
-  void multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b2, llvm::MutableArrayRef<mlir::Value> c);
+  void multiply(const Factors &a, const Factors &b2, llvm::MutableArrayRef<mlir::Value> c);
+
+private:
+  mlir::Value rounded(mlir::Value number);
+  void multiplyWords(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b2,
+                     llvm::MutableArrayRef<mlir::Value> c);
 };
 
 } // namespace burin::cuda

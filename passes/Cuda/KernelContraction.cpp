@@ -28,7 +28,7 @@ class Contraction {
 public:
   Contraction(OpBuilder &b, nn::ComputeOp op, Problem problem)
       : b(b), loc(op.getLoc()), op(op), p(std::move(problem)), f{b, loc, p.products, p.signs},
-        tile(chooseTile(p.batches, p.rows, p.columns)) {
+        tile(chooseTile(p.batches, p.rows, p.columns, p.isInteger() && (p.lhsZeroPoint || p.rhsZeroPoint))) {
     stripK = stripBytes / f.bytes();
     strips = llvm::divideCeil(p.depth, stripK);
     splits = chooseSplits(tile, p.batches, p.rows, p.columns, strips);
@@ -349,29 +349,28 @@ private:
 
   void multiplyFragments(Value lhs, Value rhs, int64_t k, MutableArrayRef<Value> sums) {
     // A: matrices are (rows 0-7, 8-15) x (first, second 16 bytes of k).
-    SmallVector<SmallVector<Value, 4>> a;
+    SmallVector<Factors> a;
     for (int64_t i = 0; i < rowTiles(); ++i) {
       Value row = f.add(f.add(warpRow, f.number(i * 16)), f.add(f.mul(f.rem(matrix, 2), 8), matrixRow));
       Value at = f.add(f.add(lhs, f.mul(row, rowBytes)), f.add(f.mul(f.div(matrix, 2), 16), f.number(k * f.bytes())));
-      a.push_back(f.loadMatrices(at, false));
-      for (Value &word : a.back())
-        word = f.rounded(word);
+      a.push_back(f.prepared(f.loadMatrices(at, false)));
     }
     for (int64_t j = 0; j < columnTiles(); j += 2) {
-      SmallVector<Value, 4> pair = loadRhs(rhs, k, j);
+      Factors pair = f.prepared(loadRhs(rhs, k, j));
       for (int64_t half = 0; half < 2; ++half)
         for (int64_t i = 0; i < rowTiles(); ++i)
-          f.multiply(a[i], ArrayRef(pair).slice(half * 2, 2), sums.slice((i * columnTiles() + j + half) * 4, 4));
+          f.multiply(a[i], pair.slice(half * 2, 2), sums.slice((i * columnTiles() + j + half) * 4, 4));
       for (int64_t half = 0; half < 2 && p.lhsZeroPoint; ++half)
-        f.multiply(SmallVector<Value>(4, ones()), ArrayRef(pair).slice(half * 2, 2),
-                   sums.slice((rowTiles() * columnTiles() + j + half) * 4, 4));
+        f.multiply(ones(4), pair.slice(half * 2, 2), sums.slice((rowTiles() * columnTiles() + j + half) * 4, 4));
     }
     for (int64_t i = 0; i < rowSumTiles(); ++i)
-      f.multiply(a[i], SmallVector<Value>(2, ones()),
-                 sums.slice((rowTiles() * columnTiles() + columnSumTiles() + i) * 4, 4));
+      f.multiply(a[i], ones(2), sums.slice((rowTiles() * columnTiles() + columnSumTiles() + i) * 4, 4));
   }
 
-  Value ones() { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0x01010101)); }
+  Factors ones(unsigned words) {
+    Value word = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0x01010101));
+    return {SmallVector<Value, 4>(words, word), {}};
+  }
 
   // sum (a - za) (b - zb) = sum a b - za sum b - zb sum a + k za zb.
   Value corrected(ArrayRef<Value> sums, int64_t i, int64_t j, int64_t e) {
@@ -413,8 +412,6 @@ private:
         words.push_back(f.loadWord(f.add(f.add(rhs, f.mul(row, columnBytes)), f.mul(n, 4))));
       }
     }
-    for (Value &word : words)
-      word = f.rounded(word);
     return words;
   }
 
@@ -513,8 +510,8 @@ private:
 };
 } // namespace
 
-LogicalResult cuda::emitContraction(OpBuilder &builder, ComputeOp op, bool exact, std::string &why) {
-  std::optional<Problem> problem = describeContraction(op, exact, why);
+LogicalResult cuda::emitContraction(OpBuilder &builder, ComputeOp op, Products wide, std::string &why) {
+  std::optional<Problem> problem = describeContraction(op, wide, why);
   if (!problem)
     return failure();
   Contraction(builder, op, *problem).emit();

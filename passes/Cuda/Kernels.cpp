@@ -1,5 +1,6 @@
 // Which operations have a kernel, and loops over threads.
 #include "passes/Cuda/Kernels.h"
+#include "dialects/Nn/Attention.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -59,7 +60,7 @@ std::string cuda::whyNoKernel(Operation *op) {
     return "operands are not static buffers of plain numbers";
   if (auto softmax = dyn_cast<nn::SoftmaxOp>(op); softmax && !cast<nn::ComputeOp>(op).getAccumulatorType().isF32())
     return "softmax in another type than f32";
-  if (isa<nn::ComputeOp, memref::CopyOp>(op))
+  if (isa<nn::ComputeOp, nn::AttentionOp, memref::CopyOp>(op))
     return "";
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
     return whyNoLoops(linalgOp);

@@ -40,8 +40,15 @@ struct LowerNnPass : cuda::impl::LowerNnBase<LowerNnPass> {
       return signalPassFailure();
     }
     SmallVector<nn::ComputeOp> ops;
-    getOperation().walk([&](nn::ComputeOp op) { ops.push_back(op); });
-    unsigned count = 0;
+    SmallVector<nn::AttentionOp> attentions;
+    getOperation().walk([&](Operation *op) {
+      if (auto compute = dyn_cast<nn::ComputeOp>(op))
+        ops.push_back(compute);
+      if (auto attention = dyn_cast<nn::AttentionOp>(op))
+        attentions.push_back(attention);
+    });
+    llvm::for_each(attentions, [&](nn::AttentionOp op) { lower(op); });
+    unsigned count = attentions.size();
     for (nn::ComputeOp op : ops) {
       if (std::string why = cuda::whyNoKernel(op); !why.empty()) {
         remark::missed(op.getLoc(), remark::RemarkOpts::name("NoKernel").category("cuda-lower-nn"))
@@ -69,6 +76,23 @@ struct LowerNnPass : cuda::impl::LowerNnBase<LowerNnPass> {
         << remark::metric("count", count);
   }
 
+  void lower(nn::AttentionOp op) {
+    OpBuilder builder(op);
+    std::string why = "no tensor cores";
+    bool inTiles = tensorCores && succeeded(cuda::emitAttention(builder, op, wide(), why));
+    if (!inTiles) {
+      cuda::emitAttentionRows(builder, op);
+      remark::missed(op.getLoc(), remark::RemarkOpts::name("Rows").category("cuda-lower-nn"))
+          << op->getName().getStringRef() << remark::reason("{0}", why);
+    } else {
+      remark::passed(op.getLoc(), remark::RemarkOpts::name("Kernel").category("cuda-lower-nn"))
+          << op->getName().getStringRef() << " by attention";
+    }
+    op.erase();
+  }
+
+  cuda::Products wide() { return exact ? cuda::Products::Exact : tf32 ? cuda::Products::Tf32 : cuda::Products::Split; }
+
   // The family whose kernel computes `op`, in front of it; empty with a reason where none does.
   StringRef lower(nn::ComputeOp op, std::string &why) {
     OpBuilder builder(op);
@@ -77,8 +101,19 @@ struct LowerNnPass : cuda::impl::LowerNnBase<LowerNnPass> {
       return "softmax";
     }
     if (auto matmul = dyn_cast<nn::MatmulOp>(*op); matmul && succeeded(cuda::emitFewRows(builder, matmul, why)))
-      return "few rows";
-    if (isa<nn::ConvOp, nn::MatmulOp>(*op) && tensorCores && succeeded(cuda::emitContraction(builder, op, exact, why)))
+      return matmul.getStored() ? "few rows of stored weights" : "few rows";
+    if (auto matmul = dyn_cast<nn::MatmulOp>(*op); matmul && matmul.getStored()) {
+      FailureOr<nn::MatmulOp> product = cuda::emitWidening(builder, matmul, why);
+      if (failed(product))
+        return "";
+      auto compute = cast<nn::ComputeOp>(product->getOperation());
+      builder.setInsertionPoint(compute);
+      if (!tensorCores || failed(cuda::emitContraction(builder, compute, wide(), why)))
+        launchReference(compute, blockSize);
+      product->erase();
+      return "widened weights";
+    }
+    if (isa<nn::ConvOp, nn::MatmulOp>(*op) && tensorCores && succeeded(cuda::emitContraction(builder, op, wide(), why)))
       return "contraction";
     return "";
   }

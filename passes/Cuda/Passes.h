@@ -32,7 +32,9 @@ using AddFunctionPasses = llvm::function_ref<void(mlir::OpPassManager &)>;
 
 struct DeviceOptions {
   unsigned arch = 80; // the least that the kernels must run on: 80 is sm_80
-  bool exact = false; // products of f32 keep all bits of their factors
+  // Products of f32: factors are split into two of tf32, which keeps nearly all bits; or
+  bool exact = false; // they are multiplied on no tensor core
+  bool tf32 = false;  // they are rounded to tf32
 };
 
 /// Contract in: what cpu-outline-kernels leaves. Contract out: the nested module @device, holding one `gpu.module` of

@@ -41,15 +41,17 @@ def LowerMath : Pass<"cuda-lower-math", "mlir::gpu::GPUModuleOp"> {
 def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
   let summary = "turn nn operations on static memrefs into GPU kernels";
   let description = [{
-    Convolutions and matrix products of floats become tiles in shared memory, filled by asynchronous copies and multiplied on tensor cores; f32 factors are rounded to
-    tf32 unless `exact`. Softmax gets a warp a row. Every other operation becomes a `gpu.launch` whose threads each compute one element by its definition (nn::buildElement), epilogue
+    Convolutions and matrix products of floats become tiles in shared memory, filled by asynchronous copies and multiplied on tensor cores; f32 factors are split
+    into two of tf32 each, which keeps 22 bits of their mantissas but makes NaN of what is infinite, rounded to one where `tf32`, or left alone and multiplied on no
+    tensor core where `exact`. Weights stored as integers are widened in the loop of a product of few rows, and to scratch memory before others. Softmax gets a warp a row. Every other operation becomes a `gpu.launch` whose threads each compute one element by its definition (nn::buildElement), epilogue
     included. Neighbouring threads have neighbouring channels, so that accesses to filter and result coalesce: general and simple, what faster kernels are
     tested against. Operations on dynamic shapes stay.
     Example: test/passes/Cuda/lower-nn.mlir#conv_bias_relu_residual
   }];
   let options = [Option<"blockSize", "block-size", "int64_t", "256", "threads a block, 1 to 1024">,
                  Option<"tensorCores", "tensor-cores", "bool", "true", "whether the GPU has those of sm_80">,
-                 Option<"exact", "exact", "bool", "false", "whether f32 factors keep all their bits">];
+                 Option<"exact", "exact", "bool", "false", "whether f32 factors keep all their bits">,
+                 Option<"tf32", "tf32", "bool", "false", "whether f32 factors are rounded to tf32, unless exact">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect", "mlir::LLVM::LLVMDialect", "mlir::NVVM::NVVMDialect"];
 }

@@ -25,6 +25,7 @@ static void addKernels(OpPassManager &pm, const cuda::DeviceOptions &options, cu
   cuda::LowerNnOptions nn;
   nn.tensorCores = options.arch >= 80;
   nn.exact = options.exact;
+  nn.tf32 = options.tf32;
   functions.addPass(cuda::createLowerNn(nn));
   functions.addPass(cuda::createLowerLinalg());
   math(functions);

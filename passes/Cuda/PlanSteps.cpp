@@ -10,7 +10,7 @@
 
 #include "burin/runtime.h"
 #include "dialects/Foreign/Foreign.h"
-#include "dialects/Nn/Nn.h"
+#include "dialects/Nn/Attention.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -49,8 +49,8 @@ SmallVector<Use> usesOf(func::FuncOp kernel) {
     use.writes |= writes;
   };
   for (Operation &op : kernel.front().without_terminator()) {
-    if (auto compute = dyn_cast<nn::ComputeOp>(op)) {
-      Value init = compute.getInitOperand().get();
+    if (isa<nn::ComputeOp, nn::AttentionOp>(op)) {
+      Value init = cast<DestinationStyleOpInterface>(op).getDpsInits()[0];
       for (Value operand : op.getOperands())
         if (operand != init)
           note(operand, true, false);

@@ -19,13 +19,13 @@ constexpr int64_t multiprocessors = 108;
 
 // Time is rounds of blocks times what a block takes: its loads grow with rows + columns, its products with rows *
 // columns.
-Tile burin::cuda::chooseTile(int64_t batches, int64_t rows, int64_t columns) {
+Tile burin::cuda::chooseTile(int64_t batches, int64_t rows, int64_t columns, bool isHeavy) {
   auto cost = [&](const Tile &t) {
     int64_t blocks = batches * llvm::divideCeil(rows, t.rows) * llvm::divideCeil(columns, t.columns);
     double rounds = std::max(1.0, double(blocks) / multiprocessors);
     return rounds * (double(t.rows * t.columns) / 64 + double(t.rows + t.columns));
   };
-  return *std::min_element(std::begin(tiles), std::end(tiles),
+  return *std::min_element(std::begin(tiles) + isHeavy, std::end(tiles),
                            [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
 }
 

@@ -16,8 +16,9 @@ struct Tile {
   int64_t threads() const { return warps() * 32; }
 };
 
-/// The tile for `batches` products of rows x columns results, each a sum of `depth` steps.
-Tile chooseTile(int64_t batches, int64_t rows, int64_t columns);
+/// The tile for `batches` products of rows x columns results. `isHeavy`: a lane holds more than sums and factors, which
+/// leaves no registers for the largest tile.
+Tile chooseTile(int64_t batches, int64_t rows, int64_t columns, bool isHeavy);
 
 /// How many blocks share a tile, each with a part of its `strips`.
 int64_t chooseSplits(const Tile &tile, int64_t batches, int64_t rows, int64_t columns, int64_t strips);

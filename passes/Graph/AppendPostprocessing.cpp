@@ -5,7 +5,11 @@
 //   nms,boxes=OUTPUT,scores=OUTPUT[,iou=0.5][,score=0.25][,max=100][,center=0]
 //                                   -> selected_indices [n, 3] (batch, class, box), selected_boxes [n, 4],
 //                                   selected_scores [n]
+// and of pictures (PictureOutputs.h):
+//   picture[:OUTPUT][,scale=255][,offset=0][,layout=NHWC]    colors[:OUTPUT][,axis=1][,palette=RRGGBB/...]
+//   upsample[:OUTPUT],size=HxW|frame[,mode=linear]           boxes[:OUTPUT][,format=corners|center][,shares=0]
 #include "passes/Graph/Passes.h"
+#include "passes/Graph/PictureOutputs.h"
 #include "passes/Graph/Rewriting.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -61,6 +65,9 @@ public:
 private:
   LogicalResult add(func::FuncOp main, OpBuilder &b, StringRef text);
   LogicalResult addNms(func::FuncOp main, OpBuilder &b, llvm::StringMap<StringRef> &options, StringRef text);
+  LogicalResult addPicture(func::FuncOp main, OpBuilder &b, StringRef kind, Output &output,
+                           llvm::StringMap<StringRef> &options, StringRef text);
+  std::optional<Source> findSource(func::FuncOp main, std::string &why);
   Output *find(StringRef name) {
     for (Output &output : outputs)
       if (output.name == name)
@@ -77,8 +84,9 @@ LogicalResult AppendPostprocessing::add(func::FuncOp main, OpBuilder &b, StringR
   // In a textual pipeline ',' already separates what is appended; ';' then separates options.
   SmallVector<StringRef> words;
   llvm::SplitString(text, words, ",;");
+  constexpr StringLiteral kinds = "softmax, sigmoid, argmax, topk, nms, picture, colors, upsample or boxes";
   if (words.empty())
-    return refuse(main, text) << "expected softmax, sigmoid, argmax, topk or nms, got nothing";
+    return refuse(main, text) << "expected " << kinds << ", got nothing";
   auto [kind, wanted] = words[0].split(':');
   llvm::StringMap<StringRef> options;
   for (StringRef word : llvm::drop_begin(words)) {
@@ -96,10 +104,14 @@ LogicalResult AppendPostprocessing::add(func::FuncOp main, OpBuilder &b, StringR
       {"sigmoid", {}},
       {"argmax", {"axis", "keepdims"}},
       {"topk", {"axis", "k"}},
+      {"picture", {"scale", "offset", "layout"}},
+      {"colors", {"axis", "palette"}},
+      {"upsample", {"size", "mode"}},
+      {"boxes", {"format", "shares"}},
       {"nms", {"boxes", "scores", "iou", "score", "max", "center"}}};
   auto row = llvm::find_if(known, [&, kind = kind](auto &entry) { return entry.first == kind; });
   if (row == std::end(known))
-    return refuse(main, text) << "expected softmax, sigmoid, argmax, topk or nms, got '" << kind << "'";
+    return refuse(main, text) << "expected " << kinds << ", got '" << kind << "'";
   for (auto &entry : options)
     if (!llvm::is_contained(row->second, entry.first()))
       return refuse(main, text) << "expected options of " << kind << ", got '" << entry.first() << "'";
@@ -112,6 +124,8 @@ LogicalResult AppendPostprocessing::add(func::FuncOp main, OpBuilder &b, StringR
     return refuse(main, text) << "expected the name of an output (" << llvm::join(names, ", ") << "), got "
                               << (wanted.empty() ? "none" : "'" + wanted.str() + "'");
   }
+  if (llvm::is_contained({"picture", "colors", "upsample", "boxes"}, kind))
+    return addPicture(main, b, kind, *output, options, text);
   RankedTensorType type = rankedType(output->value);
   if (!type || type.getRank() < 1 || !isa<FloatType>(type.getElementType()))
     return refuse(main, text) << "expected an output of float elements and known dims, got " << output->value.getType();
@@ -138,6 +152,92 @@ LogicalResult AppendPostprocessing::add(func::FuncOp main, OpBuilder &b, StringR
     output->name = base + "_values";
     outputs.insert(output + 1, Output{base + "_indices", made->getResult(1)});
   }
+  return success();
+}
+
+// Where the network's image comes from: a camera's frame, or a picture of another size.
+std::optional<Source> AppendPostprocessing::findSource(func::FuncOp main, std::string &why) {
+  Source found;
+  found.fit = fit;
+  StringRef name = preprocessInput;
+  if (!imageInputs.empty()) {
+    auto [named, rest] = splitImageInput(imageInputs.front());
+    std::optional<CameraFrame> frame = readFrame(rest, why);
+    if (!frame)
+      return std::nullopt;
+    found.frame = *frame;
+    name = named;
+  } else {
+    auto [height, width] = StringRef(sourceSize).split('x');
+    if (height.getAsInteger(10, found.frame.height) || width.getAsInteger(10, found.frame.width)) {
+      why = "expected --image-input or --source-size, which say what the network's image is made of";
+      return std::nullopt;
+    }
+    found.frame.region = {0, 0, found.frame.width, found.frame.height};
+  }
+  BlockArgument arg = findImage(main, name);
+  RankedTensorType type = arg ? rankedType(arg) : RankedTensorType();
+  bool isPlanar = type && llvm::is_contained({1, 3}, type.getDimSize(1));
+  if (!imageInputs.empty() && !layout.empty())
+    isPlanar = layout == "NCHW";
+  if (!type || type.getRank() != 4 || type.isDynamicDim(isPlanar ? 2 : 1) || type.isDynamicDim(isPlanar ? 3 : 2)) {
+    why = "expected an image input of known height and width; --shape binds sizes";
+    return std::nullopt;
+  }
+  found.input = inputNames(main)[arg.getArgNumber()].str();
+  found.size = {type.getDimSize(isPlanar ? 3 : 2), type.getDimSize(isPlanar ? 2 : 1)};
+  return found;
+}
+
+LogicalResult AppendPostprocessing::addPicture(func::FuncOp main, OpBuilder &b, StringRef kind, Output &output,
+                                               llvm::StringMap<StringRef> &options, StringRef text) {
+  auto real = [&](StringRef key, double otherwise) -> std::optional<double> {
+    double value = otherwise;
+    if (options.contains(key) && options[key].getAsDouble(value))
+      return std::nullopt;
+    return value;
+  };
+  Value x = output.value, made;
+  Location loc = x.getLoc();
+  std::string why;
+  if (kind == "picture") {
+    auto scale = real("scale", 255), offset = real("offset", 0);
+    StringRef order = options.contains("layout") ? options["layout"] : "NHWC";
+    if (!scale || !offset || !llvm::is_contained({"NHWC", "NCHW"}, order))
+      return refuse(main, text) << "expected numbers as scale and offset, and layout NHWC or NCHW";
+    made = makePicture(b, loc, x, *scale, *offset, order == "NCHW", why);
+  } else if (kind == "colors") {
+    int64_t axis = 1;
+    if (options.contains("axis") && options["axis"].getAsInteger(10, axis))
+      return refuse(main, text) << "expected a whole number as axis, got '" << options["axis"] << "'";
+    made = makeColors(b, loc, x, axis, options.lookup("palette"), why);
+  } else if (kind == "upsample") {
+    std::array<int64_t, 2> size{0, 0};
+    std::optional<Source> source;
+    auto [height, width] = options.lookup("size").split('x');
+    if (options.lookup("size") == "frame") {
+      if (!(source = findSource(main, why)))
+        return refuse(main, text) << why;
+    } else if (height.getAsInteger(10, size[0]) || width.getAsInteger(10, size[1]) || size[0] < 1 || size[1] < 1) {
+      return refuse(main, text) << "expected size=HxW or size=frame, got '" << options.lookup("size") << "'";
+    }
+    StringRef mode = options.contains("mode") ? options["mode"] : "linear";
+    made = makeUpsampled(b, loc, x, size, mode, source ? &*source : nullptr, why);
+  } else {
+    StringRef format = options.contains("format") ? options["format"] : "corners";
+    auto shares = real("shares", 0);
+    if (!shares || !llvm::is_contained({"corners", "center"}, format))
+      return refuse(main, text) << "expected format=corners (x1, y1, x2, y2) or center, and shares=0 or 1";
+    std::optional<Source> source = findSource(main, why);
+    if (!source)
+      return refuse(main, text) << why;
+    made = mapBoxes(b, loc, main, x, *source, format == "center", *shares != 0, why);
+  }
+  if (!made)
+    return refuse(main, text) << (why.empty() ? "expected an output that ONNX's operators take" : why) << ", got "
+                              << x.getType();
+  passed(made.getDefiningOp(), passName, kind);
+  output.value = made;
   return success();
 }
 

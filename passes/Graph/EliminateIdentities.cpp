@@ -380,7 +380,6 @@ bool visitIf(onnx::IfOp op) {
     if (escapes && result.getType() != value.getType())
       return missed(op, passName, "KnownBranch", "the branch gives another type than the output of the graph");
   }
-  Operation *before = op->getPrevNode();
   op->getBlock()->getOperations().splice(op->getIterator(), block.getOperations(), block.begin(),
                                          terminator->getIterator());
   terminator->erase();
@@ -389,7 +388,6 @@ bool visitIf(onnx::IfOp op) {
   passed(op, passName, "KnownBranch");
   // The branch not taken holds the last uses of values that eraseDead must see.
   eraseDead(op);
-  (void)before;
   return true;
 }
 

@@ -284,11 +284,35 @@ void expandGatherBlockQuantized(Expansion &x) {
   x.answer({x.gather(real, indices, 0)});
 }
 
+// --- Recurrent -------------------------------------------------------------------------------------------------------
+
+// The weights are what is quantized. The other runtime rounds inputs and states to 8 bits too, step by step, to
+// multiply integers; here they stay floats.
+void expandDynamicQuantizeLstm(Expansion &x) {
+  // [directions, inputs, 4 * hidden], with a scale a direction or a column.
+  auto weights = [&](unsigned at, unsigned scaleAt) {
+    auto spread = [&](Value v) { return x.rank(v) == 2 ? x.unsqueeze(v, {1}) : x.reshape(v, {-1, 1, 1}); };
+    Type f32 = x.b.getF32Type();
+    Value real = x.cast(x.in(at), f32);
+    if (Value zero = x.in(scaleAt + 1))
+      real = x.sub(real, spread(x.cast(zero, f32)));
+    return x.transpose(x.mul(real, spread(x.in(scaleAt))), {0, 2, 1});
+  };
+  if (!x.need(x.rank(x.in(8)) > 0 && x.rank(x.in(10)) > 0, "expected scales of known rank, got others"))
+    return;
+  Attributes attributes;
+  x.copy(attributes,
+         {"activation_alpha", "activation_beta", "activations", "clip", "direction", "hidden_size", "input_forget"});
+  x.answer(x.makeAll("LSTM", {x.in(0), weights(1, 8), weights(2, 10), x.in(3), x.in(4), x.in(5), x.in(6), x.in(7)},
+                     attributes, 3));
+}
+
 } // namespace
 
 void addMicrosoftQuantExpanders(Expanders &table) {
   auto add = [&](StringRef name, Expander expand) { table[("com.microsoft:" + name).str()] = expand; };
   add("DequantizeLinear", expandDequantizeLinear);
+  add("DynamicQuantizeLSTM", expandDynamicQuantizeLstm);
   add("DynamicQuantizeMatMul", expandDynamicQuantizeMatMul);
   add("GatherBlockQuantized", expandGatherBlockQuantized);
   add("MatMulInteger16", expandMatMulInteger16);

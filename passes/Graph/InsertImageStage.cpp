@@ -11,8 +11,6 @@
 
 #include "llvm/ADT/StringExtras.h"
 
-#include <cmath>
-
 using namespace mlir;
 
 namespace burin {
@@ -23,30 +21,6 @@ namespace {
 using namespace graph;
 
 constexpr StringLiteral passName = "InsertImageStage";
-const StringRef formats[] = {"NV12", "I420", "YUYV", "RGB", "BGR", "RGBA", "GRAY"};
-
-struct Frame {
-  std::string format, matrix = "601", range = "limited";
-  int64_t width = 0, height = 0, stride = 0;
-  std::array<int64_t, 4> region{0, 0, 0, 0};
-  bool isTurned = false;                        // columns of the frame become rows
-  std::array<bool, 2> isMirrored{false, false}; // its x and y run backwards
-
-  // Clockwise, in quarters. Words apply in their order, each to what those before it made.
-  void turn(int64_t quarters) {
-    for (; quarters > 0; --quarters) {
-      mirror(isTurned ? 0 : 1);
-      isTurned = !isTurned;
-    }
-  }
-  void mirror(int axis) { isMirrored[axis] = !isMirrored[axis]; }
-
-  int64_t pixelBytes() const {
-    return format == "RGB" || format == "BGR" ? 3 : format == "RGBA" ? 4 : format == "YUYV" ? 2 : 1;
-  }
-  bool isHalved() const { return format == "NV12" || format == "I420"; }
-};
-
 // What a network does first with its float input: y = x / step + zero, rounded and clamped.
 struct Quantization {
   double step, zero;
@@ -72,99 +46,11 @@ public:
 
 private:
   LogicalResult insert(func::FuncOp main, StringRef text);
-  FailureOr<Frame> parse(func::FuncOp main, StringRef text);
   static std::optional<Quantization> quantizationOf(BlockArgument arg);
-  void place(const Frame &frame, std::array<int64_t, 2> size, std::array<int64_t, 2> &resized,
-             std::array<int64_t, 2> &offset);
   InFlightDiagnostic refuse(func::FuncOp main, StringRef text) {
     return main.emitError() << "--image-input " << text << ": ";
   }
 };
-
-bool readPair(StringRef text, char between, int64_t &a, int64_t &b) {
-  auto [left, right] = text.split(between);
-  return !left.getAsInteger(10, a) && !right.getAsInteger(10, b);
-}
-
-// NV12:1920x1080[:stride=2048][:matrix=709][:range=full][:region=WxH+X+Y][:rotate=90][:flip=horizontal]
-FailureOr<Frame> InsertImageStage::parse(func::FuncOp main, StringRef text) {
-  SmallVector<StringRef> words;
-  text.split(words, ':');
-  Frame frame;
-  frame.format = words[0].str();
-  if (!llvm::is_contained(formats, words[0]))
-    return refuse(main, text) << "expected a format of " << llvm::join(ArrayRef<StringRef>(formats), ", ") << ", got '"
-                              << words[0] << "'",
-           failure();
-  // Beyond this no camera goes, and sums of sizes stay small.
-  constexpr int64_t most = 1 << 15;
-  if (words.size() < 2 || !readPair(words[1], 'x', frame.width, frame.height) || frame.width < 1 || frame.height < 1 ||
-      frame.width > most || frame.height > most)
-    return refuse(main, text) << "expected the frame's size such as 1920x1080 (width x height, at most 32768), got '"
-                              << (words.size() < 2 ? "" : words[1]) << "'",
-           failure();
-  if ((frame.isHalved() || frame.format == "YUYV") && frame.width % 2)
-    return refuse(main, text) << "expected an even width, as two pixels share their chroma in " << frame.format
-                              << ", got " << frame.width,
-           failure();
-  if (frame.isHalved() && frame.height % 2)
-    return refuse(main, text) << "expected an even height, as two rows share their chroma in " << frame.format
-                              << ", got " << frame.height,
-           failure();
-  int64_t least = frame.width * frame.pixelBytes();
-  frame.stride = least;
-  frame.region = {0, 0, frame.width, frame.height};
-  for (StringRef word : llvm::drop_begin(words, 2)) {
-    auto [key, value] = word.split('=');
-    if (key == "stride") {
-      if (value.getAsInteger(10, frame.stride) || frame.stride < least || frame.stride > 8 * most ||
-          (frame.isHalved() && frame.stride % 2))
-        return refuse(main, text) << "expected a stride of " << least << " bytes or more"
-                                  << (frame.isHalved() ? ", even" : "") << ", got '" << value << "'",
-               failure();
-    } else if (key == "matrix" && (value == "601" || value == "709")) {
-      frame.matrix = value.str();
-    } else if (key == "range" && (value == "limited" || value == "full")) {
-      frame.range = value.str();
-    } else if (key == "rotate" && llvm::is_contained({"90", "180", "270"}, value)) {
-      frame.turn(value == "90" ? 1 : value == "180" ? 2 : 3);
-    } else if (key == "flip" && (value == "horizontal" || value == "vertical")) {
-      frame.mirror((value == "vertical") != frame.isTurned);
-    } else if (key == "region") {
-      auto [size, corner] = value.split('+');
-      auto &r = frame.region;
-      bool good = readPair(size, 'x', r[2], r[3]) && readPair(corner, '+', r[0], r[1]);
-      if (!good || r[0] < 0 || r[1] < 0 || r[2] < 1 || r[3] < 1 || r[0] > frame.width - r[2] ||
-          r[1] > frame.height - r[3])
-        return refuse(main, text) << "expected a region WxH+X+Y inside the frame of " << frame.width << "x"
-                                  << frame.height << ", got '" << value << "'",
-               failure();
-    } else {
-      return refuse(main, text) << "expected stride=N, matrix=601|709, range=limited|full, region=WxH+X+Y, "
-                                   "rotate=90|180|270 or flip=horizontal|vertical, got '"
-                                << word << "'",
-             failure();
-    }
-  }
-  return frame;
-}
-
-// The same rounding as graph-insert-preprocessing: half of what is missing or too much on either side.
-void InsertImageStage::place(const Frame &frame, std::array<int64_t, 2> size, std::array<int64_t, 2> &resized,
-                             std::array<int64_t, 2> &offset) {
-  resized = size;
-  offset = {0, 0};
-  if (fit == "stretch")
-    return;
-  std::array<int64_t, 2> taken{frame.region[2 + frame.isTurned], frame.region[3 - frame.isTurned]};
-  double across = double(size[0]) / taken[0], down = double(size[1]) / taken[1];
-  double factor = fit == "letterbox" ? std::min(across, down) : std::max(across, down);
-  for (int d = 0; d < 2; ++d) {
-    resized[d] = std::max<int64_t>(1, std::llround(taken[d] * factor));
-    int64_t missing = size[d] - resized[d];
-    offset[d] = missing >= 0 ? missing / 2 : -(-missing / 2);
-  }
-}
 
 // Every reader quantizes it, all of them alike, with one scale.
 std::optional<Quantization> InsertImageStage::quantizationOf(BlockArgument arg) {
@@ -186,31 +72,16 @@ std::optional<Quantization> InsertImageStage::quantizationOf(BlockArgument arg) 
 }
 
 LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
-  auto [name, rest] = text.split('=');
-  if (name.contains(':') || rest.empty()) // none is named: FORMAT:WxH...
-    name = "", rest = text;
-  BlockArgument arg;
-  auto isImage = [](BlockArgument candidate) {
-    RankedTensorType type = rankedType(candidate);
-    return type && type.getRank() == 4 &&
-           (llvm::is_contained({1, 3}, type.getDimSize(1)) || llvm::is_contained({1, 3}, type.getDimSize(3)));
-  };
-  auto only = llvm::make_filter_range(main.getArguments(), isImage);
-  SmallVector<StringRef> names;
-  for (BlockArgument candidate : main.getArguments()) {
-    auto known = main.getArgAttrOfType<StringAttr>(candidate.getArgNumber(), "onnx.name");
-    names.push_back(known ? known.getValue() : "");
-    if (known && known.getValue() == name)
-      arg = candidate;
-  }
-  if (name.empty() && llvm::hasSingleElement(only))
-    arg = *only.begin();
+  auto [name, rest] = splitImageInput(text);
+  SmallVector<StringRef> names = inputNames(main);
+  BlockArgument arg = findImage(main, name);
   if (!arg)
     return refuse(main, text) << "expected the name of an input (" << llvm::join(names, ", ") << "), got '" << name
                               << "'";
-  FailureOr<Frame> frame = parse(main, rest);
-  if (failed(frame))
-    return failure();
+  std::string why;
+  std::optional<CameraFrame> frame = readFrame(rest, why);
+  if (!frame)
+    return refuse(main, text) << why;
 
   RankedTensorType type = rankedType(arg);
   auto isChannels = [](int64_t n) { return n == 1 || n == 3; };
@@ -251,8 +122,6 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
       s *= quantization->step;
     }
 
-  std::array<int64_t, 2> resized, offset;
-  place(*frame, {width, height}, resized, offset);
   Builder b(&getContext());
   ImageStage stage;
   stage.input = names[arg.getArgNumber()].str();
@@ -261,7 +130,15 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   stage.region = frame->region;
   stage.isTurned = frame->isTurned, stage.isMirrored = frame->isMirrored;
   stage.resize = resizeMode;
-  stage.resized = resized, stage.offset = offset, stage.size = {width, height};
+  stage.size = stage.resized = {width, height};
+  SmallVector<Value> operands{arg};
+  if (frame->isRegionGiven) {
+    stage.fit = fit;
+    operands.push_back(regionInput(main, stage.input));
+  } else {
+    Placement placed = placeFrame(*frame, fit, stage.size);
+    stage.resized = placed.resized, stage.offset = placed.offset;
+  }
   stage.channels = channels, stage.isPlanar = isPlanar, stage.isReversed = reverseChannels;
   stage.mean = *means, stage.scale = *scales, stage.pad = padValue;
 
@@ -277,7 +154,7 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   arg.setType(onnx::getTensorType(shape, b.getIntegerType(8, false), SmallVector<StringRef>(shape.size())));
   OpBuilder at = OpBuilder::atBlockBegin(&main.front());
   auto result = isHalf ? RankedTensorType::get(type.getShape(), b.getF32Type()) : type;
-  Operation *made = buildImageStage(at, arg.getLoc(), getOperation(), stage, arg, result);
+  Operation *made = buildImageStage(at, arg.getLoc(), getOperation(), stage, operands, result);
   Value value = made->getResult(0);
   if (isHalf)
     value = build<onnx::CastOp>(at, arg.getLoc(), {value}, b.getNamedAttr("to", b.getI64IntegerAttr(10)));

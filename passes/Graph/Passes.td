@@ -5,15 +5,24 @@
 include "mlir/Pass/PassBase.td"
 
 def AppendPostprocessing : Pass<"graph-append-postprocessing", "::mlir::ModuleOp"> {
-  let summary = "Append softmax, argmax, top-k or box suppression to outputs";
+  let summary = "Append softmax, argmax, top-k, box suppression or pictures to outputs";
   let description = [{
     Matches outputs by name. Makes ONNX's own operators on them: `softmax[:OUTPUT][,axis=-1]`, `sigmoid[:OUTPUT]`,
     `argmax[:OUTPUT][,axis=-1][,keepdims=0]`, `topk[:OUTPUT],k=5[,axis=-1]`, and
     `nms,boxes=OUTPUT,scores=OUTPUT[,iou=0.5][,score=0.25][,max=100][,center=0]`, whose outputs are indices (batch, class, box),
-    boxes and scores of what is selected. Must not guess an output where there are several.
+    boxes and scores of what is selected. Of pictures: `picture[:OUTPUT][,scale=255][,offset=0][,layout=NHWC]` (floats to bytes),
+    `colors[:OUTPUT][,axis=1][,palette=RRGGBB/...]` (classes to colours), `upsample[:OUTPUT],size=HxW|frame[,mode=linear]` (masks) and
+    `boxes[:OUTPUT][,format=corners|center][,shares=0]`, from the network's image to pixels of the frame that the other options
+    describe. Must not guess an output where there are several.
     Example: test/passes/Graph/append-postprocessing.mlir#argmax
   }];
-  let options = [ListOption<"append", "append", "std::string", "what to append, in order">];
+  let options = [
+    ListOption<"append", "append", "std::string", "what to append, in order">,
+    ListOption<"imageInputs", "image-inputs", "std::string", "frames, as graph-insert-image-stage takes them; the first is the one">,
+    Option<"preprocessInput", "preprocess-input", "std::string", "", "name of the image input; empty: the only one">,
+    Option<"sourceSize", "source", "std::string", "", "HxW of the picture where there is no frame">,
+    Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox or crop: how either becomes the network's image">,
+    Option<"layout", "layout", "std::string", "", "NHWC or NCHW: of the network's image; empty: as its dims say">];
 }
 
 def ApplyPatterns : Pass<"graph-apply-patterns", "::mlir::ModuleOp"> {
@@ -252,7 +261,7 @@ def InsertImageStage : Pass<"graph-insert-image-stage", "::mlir::ModuleOp"> {
   }];
   let options = [
     ListOption<"inputs", "inputs", "std::string",
-               "[NAME=]FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY">,
+               "[NAME=]FORMAT:WxH[:stride=BYTES][:matrix=601|709][:range=limited|full][:region=WxH+X+Y|run][:rotate=90|180|270][:flip=horizontal|vertical]; FORMAT: NV12, I420, YUYV, RGB, BGR, RGBA, GRAY, RGGB, GRBG, GBRG, BGGR; run: NAME_region, int32[4], says x, y, width, height of each run, four zeros all">,
     Option<"fit", "fit", "std::string", "\"stretch\"", "stretch, letterbox (all of it, rest padded) or crop (its middle)">,
     Option<"resizeMode", "resize-mode", "std::string", "\"linear\"", "nearest, linear, cubic or area">,
     Option<"padValue", "pad-value", "double", "0", "what letterbox pads with, in units of the frame (0 to 255)">,
@@ -394,11 +403,13 @@ def RaiseImageStage : Pass<"graph-raise-image-stage", "::mlir::ModuleOp"> {
   let summary = "Compute the way from a picture's bytes to the network as one image stage";
   let description = [{
     Matches, from an input of bytes (NHWC or HWC, one picture of 1 or 3 channels, known size) on, Cast to float, Transpose, Slice, Gather
-    of channels in reverse, linear or nearest Resize with half-pixel centres, Pad by a constant behind it, and arithmetic with one
+    of channels in reverse, Resize in every mode of ONNX, Pad by a constant behind it, and arithmetic with one
     constant or one a channel, as long as each has one reader. Makes a node that a C function computes (lib/Image). Must not match
-    without a Resize, as the rest joins its reader at no cost, nor where fewer than 3 samples make one, and must run last: ONNX has no such operator.
+    without a Resize, as the rest joins its reader at no cost, nor where fewer than `least-shrink` samples make one, and must run last: ONNX has no such operator.
     Example: test/passes/Graph/raise-image-stage.mlir#picture
   }];
+  let options = [
+    Option<"leastShrink", "least-shrink", "int64_t", "3", "samples of the region for one of the result, from which on; 0: always">];
 }
 
 def RaiseLayerNorm : Pass<"graph-raise-layer-norm", "::mlir::ModuleOp"> {
@@ -474,6 +485,17 @@ def ResolveSequences : Pass<"graph-resolve-sequences", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"maxUnroll", "max-unroll", "int64_t", "256", "iterations of a Loop over a sequence that are copied, 0 or more">];
+}
+
+def SimplifyLoops : Pass<"graph-simplify-loops", "::mlir::ModuleOp"> {
+  let summary = "Give loops a number of iterations and states of one shape";
+  let description = [{
+    Matches Loop: a state that is handed on as it came; a condition that compares a count of iterations (the iteration's
+    number, or a state that grows by one) with a limit from outside, alone or beside others; states whose shapes are
+    static. Makes uses of the value outside; a bound of the trip count instead of the comparison; types of the states,
+    where only the first iteration changes them with that iteration before the loop. Must not run where the limit is no
+    integer, and peels nothing where it may be that no iteration runs. Example: test/passes/Graph/simplify-loops.mlir#counts
+  }];
 }
 
 def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {

@@ -19,6 +19,7 @@ static void addSettle(OpPassManager &pm, std::shared_ptr<Evaluator> evaluator, u
   for (unsigned i = 0; i < rounds; ++i) {
     pm.addPass(createInferShapes());
     pm.addPass(createResolveSequences());
+    pm.addPass(createSimplifyLoops());
     pm.addPass(createFoldConstants(i + 1 == rounds ? evaluator : nullptr));
     pm.addPass(createFoldShapes());
     pm.addPass(createEliminateIdentities());
@@ -151,6 +152,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerRaiseSoftmax();
   registerRaiseSpaceToDepth();
   registerResolveSequences();
+  registerSimplifyLoops();
   registerVerifyGraph();
   PassPipelineRegistration<GraphPipelineOptions>("graph",
                                                  "The whole graph stage: bind shapes, infer, fold, raise, fuse, verify",

@@ -18,14 +18,18 @@ using namespace graph;
 
 constexpr StringLiteral passName = "RaiseImageStage";
 
-// Samples of the region for each of the result, from which on a stage was faster than the code of any tensor
-// (test/EndToEnd/image_chains.py --bench): at 4 by a half, at 2.8 and below slower.
-constexpr int64_t leastShrink = 3;
+// Sample i of a resized axis lies at (i + shift) * step + origin and covers `cover` samples; `isBounded`: a place
+// outside is no sample.
+struct Sampling {
+  double shift, step, origin, cover = 1;
+  bool isBounded = false;
+};
 
 // What the operators so far make of the picture: y = (x - mean) / scale at each place of a window over it.
 class Chain {
 public:
-  explicit Chain(RankedTensorType type) : axes(type.getRank() == 4 ? "NHWC" : "HWC") {
+  Chain(RankedTensorType type, int64_t leastShrink)
+      : leastShrink(leastShrink), axes(type.getRank() == 4 ? "NHWC" : "HWC") {
     for (int d = 0; d < 2; ++d)
       stage.region[2 + d] = stage.size[d] = stage.resized[d] = type.getDimSize(place(d));
     stage.channels = type.getDimSize(axes.find('C'));
@@ -46,10 +50,15 @@ private:
   int place(int axis) const { return axes.find(axis ? 'H' : 'W'); }
   const char *resize(onnx::ResizeOp op);
   const char *slice(onnx::SliceOp op, Value x);
+  std::optional<std::array<Sampling, 2>> samplings(onnx::ResizeOp op) const;
   const char *pad(onnx::PadOp op);
+  const char *border(double value);
   const char *affine(Operation *op, Value x);
   const char *reverse();
 
+  // Samples of the region for each of the result, from which on a stage was faster than the code of any tensor
+  // (test/EndToEnd/image_chains.py --bench): at 4 by a half, at 2.8 and below slower.
+  int64_t leastShrink;
   ImageStage stage;
   std::string axes;                // of the tensor, outermost first
   SmallVector<double> gain, shift; // y = gain * x + shift, in the order of the tensor's channels
@@ -63,26 +72,86 @@ const char *Chain::reverse() {
   return nullptr;
 }
 
+// As ONNX defines each coordinate transformation, of width and height.
+std::optional<std::array<Sampling, 2>> Chain::samplings(onnx::ResizeOp op) const {
+  RankedTensorType from = staticType(op.getX()), to = staticType(op.getResult());
+  StringRef mode = op.getCoordinateTransformationMode();
+  SmallVector<int64_t> along(llvm::to_vector(llvm::seq<int64_t>(0, axes.size())));
+  if (op.getAxes()) {
+    along.assign(op.getAxes()->begin(), op.getAxes()->end());
+    for (int64_t &d : along)
+      d += d < 0 ? axes.size() : 0;
+  }
+  auto numbers = [&](Value v, size_t count) -> std::optional<SmallVector<float>> {
+    ElementsAttr attr = isa<NoneType>(v.getType()) ? ElementsAttr() : onnx::getConstantAttr(v);
+    if (!attr || attr.getNumElements() != int64_t(count))
+      return std::nullopt;
+    return onnx::getFloats(attr);
+  };
+  bool hasScales =
+      !isa<NoneType>(op.getScales().getType()) && cast<RankedTensorType>(op.getScales().getType()).getNumElements() > 0;
+  auto scales = numbers(op.getScales(), along.size()), roi = numbers(op.getRoi(), 2 * along.size());
+  if ((hasScales && !scales) || (mode == "tf_crop_and_resize" && !roi))
+    return std::nullopt;
+  // One scale for all axes.
+  double common = 0;
+  if (StringRef policy = op.getKeepAspectRatioPolicy(); !hasScales && policy != "stretch") {
+    auto sizes = onnx::getConstantInts(op.getSizes());
+    if (!sizes || sizes->size() != along.size())
+      return std::nullopt;
+    for (auto [size, d] : llvm::zip(*sizes, along)) {
+      double own = double(size) / from.getDimSize(d);
+      common = common == 0 ? own : policy == "not_larger" ? std::min(common, own) : std::max(common, own);
+    }
+  }
+  std::array<Sampling, 2> made;
+  for (int axis = 0; axis < 2; ++axis) {
+    int64_t d = place(axis);
+    double in = from.getDimSize(d), out = to.getDimSize(d);
+    auto listed = llvm::find(along, d);
+    size_t at = listed - along.begin();
+    // Scales are floats: one that is meant to be the quotient of the sizes is it.
+    double scale = out / in, wanted = out, cover = in / out;
+    if (listed != along.end() && scales && std::abs((*scales)[at] * in - out) > 1e-4)
+      scale = (*scales)[at];
+    if (listed != along.end() && common > 0)
+      scale = common;
+    if (scale != out / in)
+      wanted = scale * in, cover = 1 / scale;
+    Sampling &s = made[axis];
+    s = {0.5, cover, -0.5};
+    if (mode == "asymmetric")
+      s = {0, cover, 0};
+    else if (mode == "pytorch_half_pixel" && wanted == 1)
+      s = {0, 0, -0.5};
+    else if (mode == "align_corners")
+      s = {0, wanted == 1 ? 0 : (in - 1) / (wanted - 1), 0};
+    else if (mode == "half_pixel_symmetric")
+      s.origin += in / 2 * (1 - out / wanted);
+    else if (mode == "tf_crop_and_resize") {
+      double begin = listed == along.end() ? 0 : (*roi)[at],
+             end = listed == along.end() ? 1 : (*roi)[at + along.size()];
+      s = wanted == 1 ? Sampling{0, 0, 0.5 * (begin + end) * (in - 1)}
+                      : Sampling{0, (end - begin) * (in - 1) / (wanted - 1), begin * (in - 1)};
+      s.isBounded = true;
+    }
+    s.cover = cover;
+    if (!(s.step >= 0))
+      return std::nullopt;
+  }
+  return made;
+}
+
 const char *Chain::resize(onnx::ResizeOp op) {
   RankedTensorType from = staticType(op.getX()), to = staticType(op.getResult());
   if (hasResize || hasPad || !isFloat)
     return "it is resized twice, padded before, or in whole numbers";
-  bool isLinear = op.getMode() == "linear", isNearest = op.getMode() == "nearest";
-  if (op.getCoordinateTransformationMode() != "half_pixel" || op.getAntialias() ||
-      !(isLinear || (isNearest && op.getNearestMode() == "round_prefer_floor")))
-    return "it is resized in another mode than linear or nearest with half-pixel centres";
   for (size_t d = 0; d < axes.size(); ++d)
     if (axes[d] != 'H' && axes[d] != 'W' && from.getDimSize(d) != to.getDimSize(d))
       return "more than height and width are resized";
-  // A scale that is not the quotient of the sizes samples elsewhere.
-  if (!isa<NoneType>(op.getScales().getType())) {
-    ElementsAttr scales = onnx::getConstantAttr(op.getScales());
-    if (!scales || op.getAxes() || scales.getNumElements() != int64_t(axes.size()))
-      return "its scales are no constants for all axes";
-    for (auto [d, scale] : llvm::enumerate(onnx::getFloats(scales)))
-      if (std::abs(scale * from.getDimSize(d) - to.getDimSize(d)) > 1e-4)
-        return "its scales are not the quotients of its sizes";
-  }
+  std::optional<std::array<Sampling, 2>> sampled = samplings(op);
+  if (!sampled)
+    return "its scales or region are no constants, or run backwards";
   for (int d = 0; d < 2; ++d) {
     // What was cut away before is not sampled.
     stage.region[d] = -stage.offset[d];
@@ -92,7 +161,42 @@ const char *Chain::resize(onnx::ResizeOp op) {
   }
   if (stage.region[2] * stage.region[3] < leastShrink * stage.resized[0] * stage.resized[1])
     return "it hardly shrinks";
-  stage.resize = isLinear ? "linear" : "nearest";
+  stage.resize = op.getMode().str();
+  stage.rounding = op.getNearestMode() == "round_prefer_floor" ? "" : op.getNearestMode().str();
+  stage.isAntialiased = op.getAntialias() != 0;
+  stage.isExclusive = op.getExcludeOutside() != 0;
+  stage.cubic = op.getMode() == "cubic" ? double(op.getCubicCoeffA()) : -0.5;
+  bool isUsual = op.getCoordinateTransformationMode() == "half_pixel";
+  stage.axes.emplace();
+  for (int d = 0; d < 2; ++d) {
+    const Sampling &a = (*sampled)[d];
+    // What lies outside the region is a border beside a smaller picture.
+    if (a.isBounded) {
+      int64_t first = 0, end = stage.resized[d];
+      auto isOutside = [&](int64_t i) {
+        double at = (i + a.shift) * a.step + a.origin;
+        return at < 0 || at > stage.region[2 + d] - 1;
+      };
+      while (first < end && isOutside(first))
+        ++first;
+      while (first < end && isOutside(end - 1))
+        --end;
+      if (first == end)
+        return "all of it lies outside the picture";
+      if (first > 0 || end < stage.resized[d]) {
+        if (const char *why = border(op.getExtrapolationValue()))
+          return why;
+      }
+      stage.offset[d] = first;
+      stage.resized[d] = end - first;
+    }
+    const double place[] = {a.shift + stage.offset[d], a.step, a.origin, a.cover};
+    llvm::copy(place, stage.axes->begin() + 4 * d);
+  }
+  for (int d = 0; d < 2; ++d)
+    isUsual &= (*stage.axes)[4 * d + 1] == double(stage.region[2 + d]) / stage.resized[d];
+  if (isUsual)
+    stage.axes.reset(); // what a stage does without
   hasResize = true;
   return nullptr;
 }
@@ -150,10 +254,14 @@ const char *Chain::pad(onnx::PadOp op) {
     if (axes[d] == 'H' || axes[d] == 'W')
       stage.offset[axis] += begin, stage.size[axis] += begin + end;
   }
-  // In units of the frame, where it must be one number for all channels.
-  double before = (*value - shift[0]) / gain[0];
+  return border(*value);
+}
+
+// What surrounds the picture, in units of the frame, where it must be one number for all channels.
+const char *Chain::border(double value) {
+  double before = (value - shift[0]) / gain[0];
   for (int64_t c = 0; c < stage.channels; ++c)
-    if (std::abs((*value - shift[c]) / gain[c] - before) > 1e-6 * (1 + std::abs(before)) ||
+    if (std::abs((value - shift[c]) / gain[c] - before) > 1e-6 * (1 + std::abs(before)) ||
         (hasPad && std::abs(before - stage.pad) > 1e-6 * (1 + std::abs(before))))
       return "channels are padded with different numbers";
   stage.pad = before;
@@ -196,6 +304,16 @@ const char *Chain::take(Operation *op, Value x) {
   }
   if (isa<onnx::UnsqueezeOp, onnx::ReshapeOp>(op)) {
     RankedTensorType from = staticType(x);
+    // A transposition of one channel is a Reshape.
+    for (const char *form : {"NCHW", "NHWC"}) {
+      SmallVector<int64_t> dims;
+      for (const char *a = form; *a; ++a)
+        dims.push_back(*a == 'H' || *a == 'W' ? from.getDimSize(axes.find(*a)) : 1);
+      if (stage.channels == 1 && type.getShape() == ArrayRef<int64_t>(dims)) {
+        axes = form;
+        return nullptr;
+      }
+    }
     bool isBatch = axes.size() == 3 && type.getRank() == 4 && type.getDimSize(0) == 1 &&
                    type.getShape().drop_front() == from.getShape();
     if (!isBatch)
@@ -262,7 +380,7 @@ bool RaiseImageStage::raise(BlockArgument arg) {
                    (type.getRank() == 3 || (type.getRank() == 4 && type.getDimSize(0) == 1));
   if (!isPicture || !llvm::is_contained({1, 3}, type.getShape().back()))
     return false;
-  Chain chain(type);
+  Chain chain(type, leastShrink);
   std::optional<ImageStage> stage;
   Value x = arg, end;
   const char *why = "more than one operator reads it";

@@ -6,7 +6,6 @@
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
-#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -430,20 +429,6 @@ private:
       results.push_back(whole);
     }
     become(op, results, "FlattenIf");
-  }
-
-  /// Copies a body in front of `op`; `arguments` become what the body takes. What it yields, as values of the copy.
-  SmallVector<Value> copyBody(Block &body, ValueRange arguments, OpBuilder &builder) {
-    IRMapping map;
-    map.map(body.getArguments(), arguments);
-    for (Operation &inner : body.without_terminator()) {
-      Operation *copy = builder.clone(inner, map);
-      // A dim's name is one number everywhere; in a body it is one a run.
-      for (Value result : copy->getResults())
-        if (auto type = dyn_cast<RankedTensorType>(result.getType()); type && type.getEncoding())
-          result.setType(RankedTensorType::get(type.getShape(), type.getElementType()));
-    }
-    return llvm::map_to_vector(body.getTerminator()->getOperands(), [&](Value v) { return map.lookupOrDefault(v); });
   }
 
   // SequenceMap(s, ...) -> its body once an element.

@@ -3,6 +3,7 @@
 #include "passes/Graph/Rewriting.h"
 #include "passes/Graph/SymbolicShapes.h"
 
+#include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -204,6 +205,19 @@ Value scalar(OpBuilder &builder, Location loc, Type elementType, double value) {
   return constant(builder, loc,
                   isa<FloatType>(elementType) ? onnx::makeFloats(type, {float(value)})
                                               : onnx::makeInts(type, {int64_t(value)}));
+}
+
+SmallVector<Value> copyBody(Block &body, ValueRange arguments, OpBuilder &builder) {
+  IRMapping map;
+  map.map(body.getArguments(), arguments);
+  for (Operation &inner : body.without_terminator()) {
+    Operation *copy = builder.clone(inner, map);
+    // A dim's name is one number everywhere; in a body it is one a run.
+    for (Value result : copy->getResults())
+      if (auto type = dyn_cast<RankedTensorType>(result.getType()); type && type.getEncoding())
+        result.setType(RankedTensorType::get(type.getShape(), type.getElementType()));
+  }
+  return llvm::map_to_vector(body.getTerminator()->getOperands(), [&](Value v) { return map.lookupOrDefault(v); });
 }
 
 Location fuse(ArrayRef<Operation *> ops) {

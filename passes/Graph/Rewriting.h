@@ -57,6 +57,10 @@ mlir::Value constant(mlir::OpBuilder &builder, mlir::Location loc, mlir::Element
 /// A scalar constant of a float or integer type.
 mlir::Value scalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::Type elementType, double value);
 
+/// Copies the operators of a body to the builder's place; `arguments` become what the body takes. What it yields, as
+/// values of the copy.
+llvm::SmallVector<mlir::Value> copyBody(mlir::Block &body, mlir::ValueRange arguments, mlir::OpBuilder &builder);
+
 /// One location that names all the operators a rewrite replaced, the first one first.
 mlir::Location fuse(llvm::ArrayRef<mlir::Operation *> ops);
 

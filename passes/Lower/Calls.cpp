@@ -40,17 +40,24 @@ DictionaryAttr nodeAttributes(Operation *op) {
   return DictionaryAttr::get(op->getContext(), attributes);
 }
 
-static void checkStatus(Lowering &l, Value status, StringRef callee) {
+/// `own`: a status that ends the run as it is, or BURIN_OK.
+static void checkStatus(Lowering &l, Value status, StringRef callee, int32_t own) {
   Value code = tensor::ExtractOp::create(l.b, status, ValueRange());
-  Value ok = arith::CmpIOp::create(l.b, arith::CmpIPredicate::eq, code,
-                                   arith::ConstantOp::create(l.b, l.b.getI32IntegerAttr(BURIN_OK)));
-  auto check = cf::AssertOp::create(l.b, ok, ("the function " + callee + " fails").str());
-  check->setAttr("burin.status", l.b.getI32IntegerAttr(BURIN_ERROR_CALL));
+  auto check = [&](arith::CmpIPredicate predicate, int32_t with, int32_t ends) {
+    Value ok = arith::CmpIOp::create(l.b, predicate, code, arith::ConstantOp::create(l.b, l.b.getI32IntegerAttr(with)));
+    auto assertion = cf::AssertOp::create(l.b, ok, ("the function " + callee + " fails").str());
+    assertion->setAttr("burin.status", l.b.getI32IntegerAttr(ends));
+  };
+  // Of several checks that fail the last one tells the status.
+  check(arith::CmpIPredicate::eq, BURIN_OK, BURIN_ERROR_CALL);
+  if (own != BURIN_OK)
+    check(arith::CmpIPredicate::ne, own, own);
 }
 
 /// The call itself; what it gives, without the status.
 static SmallVector<Value> makeCall(Lowering &l, StringRef callee, ArrayRef<Argument> inputs, ArrayRef<Value> inits,
-                                   ArrayRef<int32_t> outputTypes, DenseI32ArrayAttr ranks, DictionaryAttr attributes) {
+                                   ArrayRef<int32_t> outputTypes, DenseI32ArrayAttr ranks, DictionaryAttr attributes,
+                                   int32_t ownStatus) {
   SmallVector<Value> tensors, all(inits);
   SmallVector<int32_t> dtypes;
   for (const Argument &input : inputs) {
@@ -62,7 +69,7 @@ static SmallVector<Value> makeCall(Lowering &l, StringRef callee, ArrayRef<Argum
   Value context = foreign::ContextOp::create(l.b, l.b.getI64Type());
   auto call = foreign::CallOp::create(l.b, ValueRange(all).getTypes(), context, tensors, all, callee, dtypes, ranks,
                                       attributes);
-  checkStatus(l, call.getResults().back(), callee);
+  checkStatus(l, call.getResults().back(), callee, ownStatus);
   return SmallVector<Value>(call.getResults().drop_back());
 }
 
@@ -76,7 +83,7 @@ static void askDims(Lowering &l, StringRef callee, ArrayRef<Argument> inputs, Ar
     total += ranks.back();
   }
   Value init = l.empty(RankedTensorType::get({total}, l.b.getI64Type()));
-  Value told = makeCall(l, callee, inputs, init, dtypes, l.b.getDenseI32ArrayAttr(ranks), attributes).front();
+  Value told = makeCall(l, callee, inputs, init, dtypes, l.b.getDenseI32ArrayAttr(ranks), attributes, BURIN_OK).front();
   int64_t next = 0;
   for (auto [result, rank] : llvm::zip_equal(results, ranks)) {
     Dims shape(l.shape(result));
@@ -92,7 +99,7 @@ static void askDims(Lowering &l, StringRef callee, ArrayRef<Argument> inputs, Ar
 }
 
 LogicalResult callFunction(Lowering &l, Operation *op, StringRef callee, ArrayRef<Argument> inputs, ValueRange results,
-                           DictionaryAttr attributes) {
+                           DictionaryAttr attributes, int32_t ownStatus) {
   SmallVector<Value> present, inits;
   SmallVector<int32_t> dtypes;
   for (Value result : results) {
@@ -108,7 +115,8 @@ LogicalResult callFunction(Lowering &l, Operation *op, StringRef callee, ArrayRe
     askDims(l, callee, inputs, present, dtypes, attributes);
   for (Value result : present)
     inits.push_back(l.empty(l.typeIn(result, identityOrder(l.rank(result)))));
-  for (auto [result, value] : llvm::zip_equal(present, makeCall(l, callee, inputs, inits, dtypes, {}, attributes)))
+  for (auto [result, value] :
+       llvm::zip_equal(present, makeCall(l, callee, inputs, inits, dtypes, {}, attributes, ownStatus)))
     l.set(result, value);
   return success();
 }
@@ -121,7 +129,7 @@ Value stringConstant(Lowering &l, Value v, ArrayRef<int64_t> order) {
     texts.assign(attr.getValues<StringRef>().begin(), attr.getValues<StringRef>().end());
   Value init = l.empty(shape, l.element(v));
   auto attributes = l.b.getDictionaryAttr(l.b.getNamedAttr("value", l.b.getStrArrayAttr(texts)));
-  Value whole = makeCall(l, "burin_string_constant", {}, init, {BURIN_STRING}, {}, attributes).front();
+  Value whole = makeCall(l, "burin_string_constant", {}, init, {BURIN_STRING}, {}, attributes, BURIN_OK).front();
   return l.transpose(whole, order);
 }
 
@@ -162,7 +170,10 @@ static LogicalResult lowerCustom(Lowering &l, Operation *op) {
   SmallVector<Argument> inputs;
   for (Value operand : op->getOperands())
     inputs.push_back(argument(l, operand));
-  return callFunction(l, op, callee, inputs, op->getResults(), nodeAttributes(op));
+  // What the compiler makes itself says more of what is wrong.
+  bool takesRegion = custom.getDomain() == "burin" && custom.getOpType() == "ImageStage" && inputs.size() == 2;
+  return callFunction(l, op, callee, inputs, op->getResults(), nodeAttributes(op),
+                      takesRegion ? BURIN_ERROR_REGION : BURIN_OK);
 }
 
 /// An image file: bytes in, pixels out.

@@ -19,10 +19,11 @@ Argument argument(Lowering &l, mlir::Value operand);
 Argument broadcastArgument(Lowering &l, mlir::Value operand, llvm::ArrayRef<int64_t> shape);
 
 /// Computes `results` of `op` by `callee`, and ends the run where that fails. Results whose dims are not known take
-/// those that the function tells, in a call before.
+/// those that the function tells, in a call before. `ownStatus`: of the function, with which the run ends as well;
+/// other failures end it with BURIN_ERROR_CALL.
 mlir::LogicalResult callFunction(Lowering &l, mlir::Operation *op, llvm::StringRef callee,
                                  llvm::ArrayRef<Argument> inputs, mlir::ValueRange results,
-                                 mlir::DictionaryAttr attributes);
+                                 mlir::DictionaryAttr attributes, int32_t ownStatus = 0);
 
 /// The node's own attributes, as far as a C function can take them.
 mlir::DictionaryAttr nodeAttributes(mlir::Operation *op);

@@ -130,7 +130,16 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
   bool changed = false;
   for (auto [i, result] : llvm::enumerate(op.getResults())) {
     Value a = first.results()[i], c = second.results()[i];
-    if (l.shape(a) != l.shape(c) || !l.isVisible(l.shape(a)))
+    // One element is one element: exporters mix scalars and tensors of shape [1].
+    auto holdsOne = [&](Value v) { return !anyFree(l.shape(v)) && product(l.shape(v)) == 1; };
+    bool isOne = holdsOne(a) && holdsOne(c);
+    if (isOne && l.rank(a) != l.rank(c)) {
+      if (l.rank(a) < l.rank(c))
+        std::swap(a, c);
+      result.setType(RankedTensorType::get(l.shape(a), getElementTypeOrSelf(a.getType())));
+      changed = true;
+    }
+    if ((l.shape(a) != l.shape(c) && !isOne) || !l.isVisible(l.shape(a)))
       return l.error(op) << dataDependent << ": the branches give " << a.getType() << " and " << c.getType()
                          << " as result " << i;
     if (failed(takeShape(l, result, Dims(l.shape(a)), changed)))
@@ -162,8 +171,11 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
       continue;
     }
     SmallVector<Value> yielded;
-    for (auto [v, order, target] : llvm::zip(branch.results(), orders, targets))
-      yielded.push_back(l.moveInto(l.getIn(v, order), target));
+    for (auto [v, order, target] : llvm::zip(branch.results(), orders, targets)) {
+      bool sameRank = l.rank(v) == static_cast<int64_t>(order.size());
+      Value value = sameRank ? l.getIn(v, order) : l.reshape(l.getIdentity(v), Dims(order.size(), 1));
+      yielded.push_back(l.moveInto(value, target));
+    }
     scf::YieldOp::create(l.b, yielded);
   }
   for (auto [result, value, order] : llvm::zip(op.getResults(), branching.getResults(), orders))
@@ -620,23 +632,6 @@ void burin::refineBranches(ModuleOp module) {
         result.setType(v.getType());
         changed = true;
       }
-  });
-  main.walk([&](onnx::LoopOp op) {
-    Block &body = op->getRegion(0).front();
-    std::optional<int64_t> count = onnx::isNone(op.getM()) ? std::nullopt : onnx::getConstantInt(op.getM());
-    if (!count || !lower::isTrue(op.getCond()) || !lower::neverStops(body))
-      return;
-    unsigned states = op.getVInitial().size();
-    ValueRange elements = body.getTerminator()->getOperands().drop_front(states + 1);
-    for (auto [result, v] : llvm::zip(op->getResults().drop_front(states), elements)) {
-      if (!lower::isStatic(v.getType()) || lower::isStatic(result.getType()) || onnx::isNone(result))
-        continue;
-      auto type = cast<RankedTensorType>(v.getType());
-      lower::Dims shape(type.getShape());
-      shape.insert(shape.begin(), std::max<int64_t>(0, *count));
-      result.setType(RankedTensorType::get(shape, type.getElementType()));
-      changed = true;
-    }
   });
   if (changed)
     (void)onnx::inferFunction(main);

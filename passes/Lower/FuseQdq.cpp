@@ -8,6 +8,7 @@
 #include "dialects/Onnx/OnnxUtils.h"
 #include "passes/Lower/Lowering.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Lower/Qdq.h"
 #include "passes/Lower/StoredWeights.h"
 
 #include "mlir/IR/Remarks.h"
@@ -21,94 +22,11 @@ namespace burin {
 
 namespace {
 
+using namespace lower;
+
 constexpr int64_t foldedElements = 1 << 18; // of a constant that is dequantized at compile time: 1 MB of floats
 
 RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
-bool isByte(Type element) { return element.isSignlessInteger(8) || element.isUnsignedInteger(8); }
-
-/// The scale and zero point of a QuantizeLinear or DequantizeLinear, where both are constant: one, or one an index of
-/// `axis`.
-struct Quantization {
-  SmallVector<float> scale;
-  int64_t zero = 0;
-  int64_t axis = 0;
-  Type element;
-
-  bool isScalar() const { return scale.size() == 1; }
-  int64_t low() const { return element.isUnsignedInteger() ? 0 : -128; }
-  int64_t high() const { return low() + 255; }
-  bool operator==(const Quantization &o) const {
-    return isScalar() && scale == o.scale && zero == o.zero && element == o.element;
-  }
-};
-
-template <typename Op> std::optional<Quantization> quantizationOf(Op op, Value scale, Value zero, Value quantized) {
-  auto type = dyn_cast<RankedTensorType>(quantized.getType());
-  auto scaleType = dyn_cast<RankedTensorType>(scale.getType());
-  if (!type || !scaleType || !scaleType.getElementType().isF32() || scaleType.getRank() > 1 || op.getBlockSize() != 0)
-    return std::nullopt;
-  std::optional<SmallVector<float>> scales = onnx::getConstantFloats(scale);
-  if (!scales || scales->empty())
-    return std::nullopt;
-  Quantization q;
-  q.scale = *scales;
-  q.element = type.getElementType();
-  q.axis = op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
-  if (!onnx::isNone(zero)) {
-    std::optional<SmallVector<int64_t>> zeros = onnx::getConstantInts(zero);
-    if (!zeros || zeros->empty() || !llvm::all_equal(*zeros))
-      return std::nullopt;
-    q.zero = zeros->front();
-  }
-  return q;
-}
-std::optional<Quantization> quantizationOf(onnx::DequantizeLinearOp op) {
-  return quantizationOf(op, op.getXScale(), op.getXZeroPoint(), op.getX());
-}
-std::optional<Quantization> quantizationOf(onnx::QuantizeLinearOp op) {
-  auto input = dyn_cast<RankedTensorType>(op.getX().getType());
-  if (op.getPrecision() != 0 || !input || !input.getElementType().isF32())
-    return std::nullopt;
-  return quantizationOf(op, op.getYScale(), op.getYZeroPoint(), op.getY());
-}
-
-/// `v` as bytes and what they stand for; null where it is no DequantizeLinear to f32 of such.
-struct Dequantized {
-  onnx::DequantizeLinearOp op;
-  Quantization q;
-  explicit operator bool() const { return bool(op); }
-};
-Dequantized dequantized(Value v) {
-  auto op = v.getDefiningOp<onnx::DequantizeLinearOp>();
-  if (!op || !isa<RankedTensorType>(v.getType()) || !typeOf(v).getElementType().isF32() ||
-      !isa<RankedTensorType>(op.getX().getType()) || !isByte(typeOf(op.getX()).getElementType()))
-    return {};
-  std::optional<Quantization> q = quantizationOf(op);
-  return q ? Dequantized{op, *q} : Dequantized();
-}
-
-/// A constant's floats, dequantized here where it is not yet; empty where it is none.
-SmallVector<float> floatsOf(Value v) {
-  if (auto op = v.getDefiningOp<onnx::DequantizeLinearOp>()) {
-    std::optional<Quantization> q = quantizationOf(op);
-    std::optional<SmallVector<int64_t>> ints = onnx::getConstantInts(op.getX());
-    if (!q || !ints)
-      return {};
-    ArrayRef<int64_t> shape = typeOf(op.getX()).getShape();
-    int64_t inner = 1, count = q->scale.size();
-    if (!q->isScalar()) {
-      if (q->axis >= int64_t(shape.size()) || shape[q->axis] != count)
-        return {};
-      for (int64_t size : shape.drop_front(q->axis + 1))
-        inner *= size;
-    }
-    SmallVector<float> values;
-    for (auto [i, x] : llvm::enumerate(*ints))
-      values.push_back(float(x - q->zero) * q->scale[int64_t(i) / inner % count]);
-    return values;
-  }
-  return onnx::getConstantFloats(v).value_or(SmallVector<float>());
-}
 
 struct Fuser {
   OpBuilder b;
@@ -209,11 +127,13 @@ struct Fuser {
   bool move(Operation *op) {
     if (!isa<onnx::TransposeOp, onnx::ReshapeOp, onnx::FlattenOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::SliceOp,
              onnx::GatherOp, onnx::ExpandOp, onnx::DepthToSpaceOp, onnx::SpaceToDepthOp, onnx::IdentityOp, onnx::TileOp,
-             onnx::PadOp, onnx::MaxPoolOp>(op))
+             onnx::PadOp, onnx::MaxPoolOp, onnx::ResizeOp, onnx::ReduceMaxOp, onnx::ReduceMinOp>(op))
       return false;
     Dequantized x = dequantized(op->getOperand(0));
     if (!x || !x.q.isScalar() || onnx::getConstantAttr(x.op.getX()) ||
         !isa<RankedTensorType>(op->getResult(0).getType()))
+      return false;
+    if (auto resize = dyn_cast<onnx::ResizeOp>(op); resize && !movesThrough(resize, x.q))
       return false;
     for (Value other : op->getResults().drop_front())
       if (!onnx::isNone(other) && !other.use_empty())
@@ -235,6 +155,31 @@ struct Fuser {
     Value moved = b.create(state)->getResult(0);
     fired(op, "Move");
     return replace(op, dequantize(op->getLoc(), moved, x.q));
+  }
+
+  // GlobalMaxPool, which takes floats alone -> ReduceMax, whose result is one of the elements.
+  bool globalMax(onnx::GlobalMaxPoolOp op) {
+    auto type = dyn_cast<RankedTensorType>(op.getX().getType());
+    if (!type || !isa<RankedTensorType>(op.getY().getType()) || !dequantized(op.getX()))
+      return false;
+    b.setInsertionPoint(op);
+    auto axes = llvm::to_vector(llvm::seq<int64_t>(2, type.getRank()));
+    Value over = onnx::ConstantOp::create(
+        b, op.getLoc(), onnx::makeInts(RankedTensorType::get({int64_t(axes.size())}, b.getI64Type()), axes));
+    Value most = make<onnx::ReduceMaxOp>(op.getLoc(), {op.getX(), over}, op.getY().getType(), attribute("keepdims", 1));
+    replace(op, most);
+    return move(most.getDefiningOp());
+  }
+
+  // Nearest elements are elements; others round to integers as the QuantizeLinear of the same scale behind does.
+  bool movesThrough(onnx::ResizeOp op, const Quantization &q) {
+    if (op.getCoordinateTransformationMode() == "tf_crop_and_resize")
+      return false;
+    return op.getMode() == "nearest" || llvm::all_of(op.getY().getUsers(), [&](Operation *user) {
+             auto quantize = dyn_cast<onnx::QuantizeLinearOp>(user);
+             std::optional<Quantization> own = quantize ? quantizationOf(quantize) : std::nullopt;
+             return own && *own == q;
+           });
   }
 
   // Q(Concat(DQ(x)...)) -> Concat(Q(DQ(x))...), whose parts are x itself or one elementwise step.
@@ -442,6 +387,126 @@ struct Fuser {
     return fired(op, "Affine");
   }
 
+  // --- averages ---
+
+  //   Average(DQ(x)) -> Cast(sum - shift) * factor, where nothing but bounds lies before a Q in units of that Q
+  // `factor` is what one sum counts for, one number or one a place, without x's scale.
+  bool average(Operation *op, const Dequantized &x, int64_t shift, SmallVector<float> factor, ArrayRef<int64_t> places,
+               llvm::function_ref<Value(Type)> sum) {
+    std::optional<Ending> ending = endingOf(op->getResult(0));
+    Location loc = op->getLoc();
+    b.setInsertionPoint(ending ? ending->op.getOperation() : op);
+    RankedTensorType type = typeOf(op->getResult(0));
+    Value value = sum(type.clone(b.getI32Type()));
+    if (shift)
+      value = make<onnx::SubOp>(loc, {value, integer(loc, b.getI32Type(), shift)}, value.getType());
+    value = make<onnx::CastOp>(loc, value, type, {attribute("to", 1)});
+    for (float &f : factor)
+      f = float(double(f) * x.q.scale[0] / (ending ? ending->q.scale[0] : 1.0f));
+    value = make<onnx::MulOp>(loc, {value, floats(loc, places, factor)}, type);
+    if (ending)
+      finish(*ending, value);
+    else
+      op->getResult(0).replaceAllUsesWith(value);
+    return fired(op, "Average");
+  }
+
+  // Over whole dims: a sum of bytes, less the zero point once an element.
+  bool meanOver(Operation *op, Value input, ArrayRef<int64_t> axes, bool keepDims) {
+    Dequantized x = dequantized(input);
+    if (!x || !x.q.isScalar())
+      return false;
+    int64_t count = 1;
+    for (int64_t axis : axes)
+      count = count > 0 && !typeOf(input).isDynamicDim(axis) ? count * typeOf(input).getDimSize(axis) : 0;
+    if (count <= 0 || count > (1 << 23))
+      return missed(op, "the number of elements is not known, or their sum does not fit 32 bits");
+    return average(op, x, count * x.q.zero, {float(1.0 / count)}, {}, [&](Type type) {
+      Location loc = op->getLoc();
+      Value wide = make<onnx::CastOp>(loc, x.op.getX(), typeOf(input).clone(b.getI32Type()), {attribute("to", 6)});
+      auto axesType = RankedTensorType::get({int64_t(axes.size())}, b.getI64Type());
+      Value over = onnx::ConstantOp::create(b, loc, onnx::makeInts(axesType, axes));
+      return make<onnx::ReduceSumOp>(loc, {wide, over}, type, {attribute("keepdims", keepDims)});
+    });
+  }
+  bool globalAverage(onnx::GlobalAveragePoolOp op) {
+    auto type = dyn_cast<RankedTensorType>(op.getX().getType());
+    return type && meanOver(op, op.getX(), llvm::to_vector(llvm::seq<int64_t>(2, type.getRank())), true);
+  }
+  bool mean(onnx::ReduceMeanOp op) {
+    auto type = dyn_cast<RankedTensorType>(op.getData().getType());
+    std::optional<SmallVector<int64_t>> axes;
+    if (type && !onnx::isNone(op.getAxes()))
+      axes = onnx::getConstantInts(op.getAxes());
+    if (!axes || axes->empty())
+      return false;
+    for (int64_t &axis : *axes)
+      axis += axis < 0 ? type.getRank() : 0;
+    return meanOver(op, op.getData(), *axes, op.getKeepdims());
+  }
+
+  // Over windows: a depthwise convolution with ones, which knows what padding counts for. Windows of ceil mode reach
+  // past the padding, where nothing counts.
+  bool averagePool(onnx::AveragePoolOp op) {
+    Dequantized x = dequantized(op.getX());
+    if (!x || !x.q.isScalar())
+      return false;
+    RankedTensorType in = typeOf(op.getX()), out = typeOf(op.getY());
+    ArrayRef<int64_t> kernel = op.getKernelShape();
+    if (op.getAutoPad() != "NOTSET" || llvm::any_of(in.getShape().drop_front(), ShapedType::isDynamic) ||
+        llvm::any_of(out.getShape().drop_front(2), ShapedType::isDynamic))
+      return missed(op, "padding that sizes decide, or sizes known at run time only");
+    auto listed = [&](std::optional<ArrayRef<int64_t>> values, int64_t count, int64_t otherwise) {
+      return values && !values->empty() ? SmallVector<int64_t>(*values) : SmallVector<int64_t>(count, otherwise);
+    };
+    int64_t spatial = kernel.size(), channels = in.getDimSize(1);
+    SmallVector<int64_t> pads = listed(op.getPads(), 2 * spatial, 0), strides = listed(op.getStrides(), spatial, 1),
+                         dilations = listed(op.getDilations(), spatial, 1), places{1}, counts{1}, reach = pads;
+    for (int64_t d = 0; d < spatial; ++d) {
+      int64_t extent = in.getDimSize(d + 2), size = out.getDimSize(d + 2), first = pads[d], last = pads[d + spatial];
+      places.push_back(size);
+      reach[d + spatial] =
+          std::max<int64_t>(0, (size - 1) * strides[d] + (kernel[d] - 1) * dilations[d] + 1 - extent - first);
+      int64_t from = op.getCountIncludePad() ? -first : 0, to = op.getCountIncludePad() ? extent + last : extent;
+      SmallVector<int64_t> next;
+      for (int64_t count : counts)
+        for (int64_t at = 0; at < size; ++at) {
+          int64_t inside = 0;
+          for (int64_t tap = 0; tap < kernel[d]; ++tap) {
+            int64_t place = at * strides[d] + tap * dilations[d] - first;
+            inside += place >= from && place < to;
+          }
+          next.push_back(count * inside);
+        }
+      counts = std::move(next);
+    }
+    if (llvm::is_contained(counts, 0))
+      return missed(op, "windows without elements");
+    SmallVector<float> factor;
+    for (int64_t count : counts)
+      factor.push_back(float(1.0 / count));
+    if (llvm::all_equal(factor)) {
+      factor.resize(1);
+      places.clear();
+    }
+    pads = reach;
+    return average(op, x, 0, factor, places, [&](Type type) {
+      Location loc = op.getLoc();
+      SmallVector<int64_t> shape{channels, 1};
+      llvm::append_range(shape, kernel);
+      auto filter = RankedTensorType::get(shape, b.getI8Type());
+      Value ones =
+          onnx::ConstantOp::create(b, loc, onnx::makeInts(filter, SmallVector<int64_t>(filter.getNumElements(), 1)));
+      auto list = [&](StringRef name, ArrayRef<int64_t> values) {
+        return b.getNamedAttr(name, b.getDenseI64ArrayAttr(values));
+      };
+      return make<onnx::ConvIntegerOp>(
+          loc, {x.op.getX(), ones, integer(loc, x.q.element, x.q.zero), integer(loc, b.getI8Type(), 0)}, type,
+          {list("kernel_shape", kernel), list("pads", pads), list("strides", strides), list("dilations", dilations),
+           attribute("group", channels)});
+    });
+  }
+
   // DQ(constant) that nothing took in as integers -> constant
   bool fold(onnx::DequantizeLinearOp op) {
     auto type = dyn_cast<RankedTensorType>(op.getY().getType());
@@ -477,6 +542,8 @@ struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
     walk([&](Operation *op) {
       if (auto quantize = dyn_cast<onnx::QuantizeLinearOp>(op))
         (void)(fuser.cancel(quantize) || fuser.concat(quantize));
+      else if (auto pool = dyn_cast<onnx::GlobalMaxPoolOp>(op))
+        (void)fuser.globalMax(pool);
       else
         (void)fuser.move(op);
     });
@@ -489,6 +556,12 @@ struct FuseQdq : impl::FuseQdqBase<FuseQdq> {
         (void)fuser.gemm(gemm);
       else if (auto add = dyn_cast<onnx::AddOp>(op))
         (void)fuser.affine(add);
+      else if (auto pool = dyn_cast<onnx::AveragePoolOp>(op))
+        (void)fuser.averagePool(pool);
+      else if (auto pool = dyn_cast<onnx::GlobalAveragePoolOp>(op))
+        (void)fuser.globalAverage(pool);
+      else if (auto mean = dyn_cast<onnx::ReduceMeanOp>(op))
+        (void)fuser.mean(mean);
     });
     walk([&](Operation *op) {
       auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op);

@@ -2,6 +2,7 @@
 // positions each result position reads (clamped into the input) and with which weights. Up to eight reads an element
 // are one pass over the result, more are one pass an axis. Coordinates follow ONNX's reference implementation, in
 // double.
+#include "passes/Lower/Qdq.h"
 #include "passes/Lower/Tensor.h"
 
 #include <cmath>
@@ -330,6 +331,32 @@ Value extrapolate(Lowering &l, Value x, ArrayRef<Axis> axes, TypedAttr value) {
   });
 }
 
+// Of a dequantized operand the bytes are blended, and the result is what those stand for: weights add up to 1.
+bool blendBytes(Lowering &l, onnx::ResizeOp op) {
+  Dequantized from = dequantized(op.getX());
+  if (!from || !from.q.isScalar() || op.getMode() == "nearest" || op.getExcludeOutside() ||
+      op.getCoordinateTransformationMode() == "tf_crop_and_resize" || anyFree(l.shape(op.getX())) ||
+      anyFree(l.shape(op.getY())))
+    return false;
+  Placed x = l.get(from.op.getX());
+  FailureOr<SmallVector<Axis>> axes = readAxes(l, op, x);
+  if (failed(axes) || axes->empty())
+    return false;
+  Value blended = blend(l, x.value, *axes, l.b.getF32Type(), from.q.isUnsigned());
+  auto type = cast<RankedTensorType>(blended.getType());
+  auto constant = [&](ImplicitLocOpBuilder &b, double value) {
+    return arith::ConstantOp::create(b, l.scalarAttr(b.getF32Type(), value));
+  };
+  l.set(op.getY(),
+        l.map(type, blended, l.b.getMultiDimIdentityMap(type.getRank()),
+              [&](ImplicitLocOpBuilder &b, ValueRange args) -> Value {
+                Value less = arith::SubFOp::create(b, args[0], constant(b, double(from.q.zero)));
+                return arith::MulFOp::create(b, less, constant(b, from.q.scale[0]));
+              }),
+        x.order);
+  return true;
+}
+
 LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
   Value result = op.getY();
   if (setEmpty(l, op))
@@ -337,6 +364,8 @@ LogicalResult lowerResize(Lowering &l, onnx::ResizeOp op) {
   StringRef mode = op.getMode();
   if (mode != "nearest" && mode != "linear" && mode != "cubic")
     return l.error(op) << "expected mode nearest, linear or cubic, got " << mode;
+  if (blendBytes(l, op))
+    return success();
   Placed x = l.get(op.getX());
   if (anyFree(l.shape(op.getX())) || anyFree(l.shape(result)))
     return lowerFreeResize(l, op, x);

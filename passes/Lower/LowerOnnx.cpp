@@ -168,7 +168,12 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
         return emitError(arg.getLoc()) << "input '" << name << "': expected a tensor of numbers of known rank, got "
                                        << arg.getType();
     }
-    return success();
+    bool hasFree = llvm::any_of(main.getArgumentTypes(), [](Type t) { return !cast<ShapedType>(t).hasStaticShape(); });
+    if (!fixedShapes || !hasFree)
+      return success();
+    InFlightDiagnostic error = emitError(main.getLoc()) << "the target runs fixed shapes";
+    addHint(error, main);
+    return error;
   }
 
   /// Says which flags bind the free dims of the inputs.

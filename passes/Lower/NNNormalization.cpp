@@ -2,6 +2,7 @@
 // lies, then one elementwise step. Statistics are f32 for the narrow floats (ONNX's stash_type 1), in two passes: the
 // mean first, then the squares of what differs from it.
 #include "passes/Lower/NN.h"
+#include "passes/Lower/Qdq.h"
 
 #include <cmath>
 
@@ -358,8 +359,11 @@ LogicalResult lowerLpNormalization(Lowering &l, onnx::LpNormalizationOp op) {
   return success();
 }
 
+// Of a dequantized operand the kernel reads the bytes: zero points cancel in differences to the maximum.
 LogicalResult lowerSoftmax(Lowering &l, onnx::SoftmaxOp op) {
-  Placed placed = l.get(op.getInput());
+  Dequantized from = l.storesWeights ? dequantized(op.getInput()) : Dequantized();
+  bool onBytes = from && from.q.isScalar();
+  Placed placed = l.get(onBytes ? from.op.getX() : op.getInput());
   if (l.rank(op.getInput()) == 0) {
     l.set(op.getOutput(),
           l.makeSplat(l.typeOf(placed.value), l.scalarAttr(l.typeOf(placed.value).getElementType(), 1)));
@@ -367,10 +371,15 @@ LogicalResult lowerSoftmax(Lowering &l, onnx::SoftmaxOp op) {
   }
   int64_t dim = positionOf(placed.order, normalizeAxis(op.getAxis(), l.rank(op.getInput())));
   Shaped type = l.typeOf(placed.value);
-  Value result = l.built(
-      nn::SoftmaxOp::create(l.b, placed.value, l.empty(type), l.b.getNamedAttr("dim", l.b.getI64IntegerAttr(dim)))
-          ->getResult(0),
-      type.shape);
+  SmallVector<NamedAttribute> attributes{l.b.getNamedAttr("dim", l.b.getI64IntegerAttr(dim))};
+  if (onBytes) {
+    type = Shaped(type.shape, l.b.getF32Type());
+    attributes.push_back(l.b.getNamedAttr("acc", TypeAttr::get(l.b.getF32Type())));
+    attributes.push_back(l.b.getNamedAttr("scale", l.b.getF32FloatAttr(from.q.scale[0])));
+    if (from.q.isUnsigned())
+      attributes.push_back(l.b.getNamedAttr("input_unsigned", l.b.getUnitAttr()));
+  }
+  Value result = l.built(nn::SoftmaxOp::create(l.b, placed.value, l.empty(type), attributes)->getResult(0), type.shape);
   l.set(op.getOutput(), result, placed.order);
   return success();
 }

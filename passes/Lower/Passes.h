@@ -16,8 +16,9 @@ namespace burin {
 /// Contract out: @main takes and returns tensors of the graph's own shapes and orders; unsigned element types have
 /// become signless (the ONNX type number stays in the argument and result attribute `burin.dtype`, the name in
 /// `onnx.name`); constants are arith.constant tensors; no onnx op remains. `storesWeights`: the
-/// target multiplies by weights that stay integers (`stored` of nn.matmul).
-void buildLowerPipeline(mlir::OpPassManager &pm, bool storesWeights = true);
+/// target multiplies by weights that stay integers (`stored` of nn.matmul). `fixedShapes`: it cannot run free dims, so
+/// inputs that have some are an error.
+void buildLowerPipeline(mlir::OpPassManager &pm, bool storesWeights = true, bool fixedShapes = false);
 
 /// ONNX's names of the operators this stage lowers itself, sorted; the graph stage expands the others where ONNX
 /// defines them by a body, and folds what the bodies compute from shapes.

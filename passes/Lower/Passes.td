@@ -18,8 +18,9 @@ def FuseQdq : Pass<"lower-fuse-qdq", "mlir::ModuleOp"> {
   let summary = "Turn quantized operators in float form (DequantizeLinear, operator, QuantizeLinear) into integer ones";
   let description = [{
     Conv, MatMul and Gemm of dequantized bytes become ConvInteger or MatMulInteger, a scale and a bias; where only Relu and Clip lie before a QuantizeLinear,
-    its scale is part of that one, and they become bounds of the integers; likewise for a constant factor and summand of dequantized bytes. Operators that only move elements (Reshape, Transpose, Slice, MaxPool, Pad with zeros,
-    ...) and Concat take the integers; QuantizeLinear of DequantizeLinear with one scale goes. Between two integer tensors nothing else is left but
+    its scale is part of that one, and they become bounds of the integers; likewise for a constant factor and summand of dequantized bytes. GlobalAveragePool and ReduceMean become sums of bytes, AveragePool a depthwise
+    ConvInteger with ones. Operators that only move elements (Reshape, Transpose, Slice, MaxPool, GlobalMaxPool, ReduceMax, Pad with zeros, nearest Resize, ...) and Concat take the integers,
+    as does any Resize between equal scales; QuantizeLinear of DequantizeLinear with one scale goes. Between two integer tensors nothing else is left but
     elementwise steps, which later stages fuse. int8 that nothing but DequantizeLinear sees becomes uint8. Small constants that stay are dequantized, but for those
     that products read as integers (`stores-weights`).
 
@@ -31,7 +32,7 @@ def FuseQdq : Pass<"lower-fuse-qdq", "mlir::ModuleOp"> {
     Example: test/passes/Lower/fuse-qdq.mlir#conv
   }];
   let options = [Option<"storesWeights", "stores-weights", "bool", /*default=*/"true",
-                        "products read constants that DequantizeLinear makes floats of as the integers they are">];
+                        "operators read what DequantizeLinear makes floats of as the integers they are where kernels can">];
 }
 
 def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
@@ -41,12 +42,16 @@ def LowerOnnx : Pass<"lower-onnx", "mlir::ModuleOp"> {
     that transpositions cost nothing until two orders meet; convolutions and pools work channels last. Inputs and
     results keep the graph's own shapes and orders. Free dims become index values and the program checks what types do
     not prove; an operator without a lowering, or one that takes no free dims, is one located error. With
-    `stores-weights` a product with a dequantized constant multiplies by its integers (`stored` of nn.matmul).
+    `stores-weights` a product with a dequantized constant multiplies by its integers (`stored` of nn.matmul), and a
+    softmax reads dequantized bytes as such. With `fixed-shapes` an input with a free dim is an error that says what
+    binds it.
 
     Example: test/passes/Lower/lower-onnx.mlir#transposes_once
   }];
   let options = [Option<"storesWeights", "stores-weights", "bool", /*default=*/"true",
-                        "products read constants that DequantizeLinear makes floats of as the integers they are">];
+                        "operators read what DequantizeLinear makes floats of as the integers they are where kernels can">,
+                 Option<"fixedShapes", "fixed-shapes", "bool", /*default=*/"false",
+                        "refuse inputs with free dims, which the target cannot run, and say what binds them">];
   let dependentDialects = ["arith::ArithDialect", "bufferization::BufferizationDialect", "cf::ControlFlowDialect", "foreign::ForeignDialect", "func::FuncDialect", "linalg::LinalgDialect", "math::MathDialect",
                            "nn::NnDialect", "scf::SCFDialect", "tensor::TensorDialect"];
 }

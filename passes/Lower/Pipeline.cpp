@@ -16,11 +16,11 @@ namespace burin {
 #include "passes/Lower/Passes.h.inc"
 } // namespace burin
 
-void burin::buildLowerPipeline(mlir::OpPassManager &pm, bool storesWeights) {
+void burin::buildLowerPipeline(mlir::OpPassManager &pm, bool storesWeights, bool fixedShapes) {
   // The caller folds between the two where it can: function bodies compute with shapes.
   pm.addPass(createExpandUnlowered());
   pm.addPass(createFuseQdq({storesWeights}));
-  pm.addPass(createLowerOnnx({storesWeights}));
+  pm.addPass(createLowerOnnx({storesWeights, fixedShapes}));
 
   pm.addPass(mlir::createCSEPass());
   pm.addPass(createVerifyLowered());

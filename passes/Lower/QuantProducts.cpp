@@ -93,14 +93,57 @@ Value zeroPointAsFloat(Lowering &l, Value zero, Scalars &s, Value given) {
 }
 
 struct Side {
-  Value tensor, zeroPoint; // zeroPoint: onnx value, null where the attribute says all
-  int64_t zero = 0;        // the attribute
+  Value tensor;
   bool isUnsigned;
+  int64_t zero = 0; // what the product takes off
+  Value zeroPoint;  // onnx value of what is to be taken off; null where `rest` and `zero` are all
+  int64_t rest = 0;
+  bool isDone() const { return !zeroPoint && rest == 0; }
 };
 
-// Sums of (element - zero) over k, which stays as a dim of 1.
-Value sums(Lowering &l, const Side &side, int64_t axis) {
+// What a machine's product of bytes takes off a constant operand, so that the differences fit 8 bits: `wanted` where
+// that does it. What is left of the zero point goes by the sums of the other operand.
+int64_t fittingZero(Lowering &l, Value v, int64_t wanted) {
+  ElementsAttr attr = l.isConstant(v) ? l.constant(v) : ElementsAttr();
+  std::optional<onnx::RawElements> raw = attr ? onnx::getRawElements(attr) : std::nullopt;
+  if (!raw || attr.getElementType().getIntOrFloatBitWidth() != 8)
+    return wanted;
+  bool isUnsigned = l.isUnsigned(v);
+  for (char byte : raw->bytes) {
+    int64_t value = (isUnsigned ? int64_t(uint8_t(byte)) : int64_t(int8_t(byte))) - wanted;
+    if (value < -128 || value > 127)
+      return isUnsigned ? 128 : 0;
+  }
+  return wanted;
+}
+
+// The sums of (element - zero) over `inner` neighbours that lie `stride` apart, of a constant of bytes whose elements
+// number outer * inner * stride; [outer, stride] of them. Nothing for another value.
+std::optional<SmallVector<int64_t>> constantSums(Lowering &l, Value v, int64_t zero, int64_t inner, int64_t stride) {
+  ElementsAttr attr = l.isConstant(v) ? l.constant(v) : ElementsAttr();
+  std::optional<onnx::RawElements> raw = attr ? onnx::getRawElements(attr) : std::nullopt;
+  if (!raw || attr.getElementType().getIntOrFloatBitWidth() != 8)
+    return std::nullopt;
+  int64_t count = attr.getNumElements(), run = inner * stride;
+  SmallVector<int64_t> result(run ? count / run * stride : 0, -zero * inner);
+  for (int64_t i = 0; i < count; ++i) {
+    char byte = raw->bytes[raw->splat ? 0 : i];
+    result[i / run * stride + i % stride] += l.isUnsigned(v) ? int64_t(uint8_t(byte)) : int64_t(int8_t(byte));
+  }
+  return result;
+}
+
+// Sums of (element - zero) over k, which stays as a dim of 1. `v` is what the side was made of: a constant is summed
+// now, and the product alone reads it.
+Value sums(Lowering &l, const Side &side, Value v, int64_t axis) {
   Dims shape = l.extentsOf(side.tensor);
+  if (!anyFree(shape)) {
+    int64_t stride = product(ArrayRef<int64_t>(shape).drop_front(axis + 1));
+    if (auto known = constantSums(l, v, side.zero, shape[axis], stride)) {
+      shape[axis] = 1;
+      return l.makeTensor(onnx::makeInts(RankedTensorType::get(shape, l.b.getI32Type()), *known));
+    }
+  }
   Value sum = l.reduce(side.tensor, axis, l.zero(l.b.getI32Type()), [&](ImplicitLocOpBuilder &b, ValueRange args) {
     Scalars s(b, side.isUnsigned);
     Value wide = s.cast(args[0], b.getI32Type());
@@ -112,13 +155,16 @@ Value sums(Lowering &l, const Side &side, int64_t axis) {
 
 // (a - a's zero point) x (b - b's zero point) in i32, with numpy's broadcasting, as [batch..., m, n].
 Value multiply(Lowering &l, Value a, Value aZero, Value b, Value bZero) {
-  Side lhs{l.getIdentity(a), {}, 0, l.isUnsigned(a)}, rhs{l.getIdentity(b), {}, 0, l.isUnsigned(b)};
+  Side lhs{l.getIdentity(a), l.isUnsigned(a)}, rhs{l.getIdentity(b), l.isUnsigned(b)};
   for (auto [side, zero] : {std::make_pair(&lhs, aZero), std::make_pair(&rhs, bZero)}) {
     if (std::optional<int64_t> known = constantZero(l, zero))
       side->zero = *known;
     else
       side->zeroPoint = zero;
   }
+  int64_t wanted = rhs.zero;
+  rhs.zero = fittingZero(l, b, wanted);
+  rhs.rest = rhs.zeroPoint ? 0 : wanted - rhs.zero;
   Dims left = l.extentsOf(lhs.tensor), right = l.extentsOf(rhs.tensor);
   if (left.size() == 1)
     left.insert(left.begin(), 1);
@@ -160,28 +206,37 @@ Value multiply(Lowering &l, Value a, Value aZero, Value b, Value bZero) {
                            l.empty(productShape, i32), attributes)
           ->getResult(0);
   result = l.reshape(result, shape);
-  if (!lhs.zeroPoint && !rhs.zeroPoint)
+  if (lhs.isDone() && rhs.isDone())
     return result;
 
   // sum (a - p)(b - q) = sum ab - p sum b - q sum a + k p q
   SmallVector<Value> tensors{result};
-  if (lhs.zeroPoint)
-    tensors.append({parameter(l, lhs.zeroPoint, true), sums(l, rhs, rank - 2)});
-  if (rhs.zeroPoint)
-    tensors.append({parameter(l, rhs.zeroPoint, false), sums(l, lhs, rank - 1)});
+  if (!lhs.isDone())
+    tensors.push_back(sums(l, rhs, b, rank - 2));
+  if (!rhs.isDone())
+    tensors.push_back(sums(l, lhs, a, rank - 1));
+  for (auto [side, isLeft] : {std::make_pair(&lhs, true), std::make_pair(&rhs, false)})
+    if (side->zeroPoint)
+      tensors.push_back(parameter(l, side->zeroPoint, isLeft));
   return combine(l, Shaped(shape, i32), tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
-    Scalars s(b, false), sl(b, lhs.isUnsigned), sr(b, rhs.isUnsigned);
-    Value sum = args[0], p, q;
-    size_t next = 1;
-    if (lhs.zeroPoint) {
-      p = sl.cast(args[next], i32);
-      sum = s.sub(sum, s.mul(p, args[next + 1]));
-      next += 2;
-    }
-    if (rhs.zeroPoint) {
-      q = sr.cast(args[next], i32);
-      sum = s.sub(sum, s.mul(q, args[next + 1]));
-    }
+    Scalars s(b, false);
+    Value sum = args.front();
+    ValueRange others = args.drop_front(1), points = others.drop_front(!lhs.isDone() + !rhs.isDone());
+    auto point = [&](const Side &side) -> Value { // null where nothing is left to take off
+      if (side.isDone())
+        return {};
+      if (!side.zeroPoint)
+        return s.like(sum, side.rest);
+      Value whole = Scalars(b, side.isUnsigned).cast(points.front(), i32);
+      points = points.drop_front(1);
+      return side.zero ? s.sub(whole, s.like(whole, side.zero)) : whole;
+    };
+    Value p = point(lhs), q = point(rhs);
+    for (Value each : {p, q})
+      if (each) {
+        sum = s.sub(sum, s.mul(each, others.front()));
+        others = others.drop_front(1);
+      }
     return p && q ? s.add(sum, s.mul(s.mul(p, q), s.like(p, k))) : sum;
   });
 }
@@ -230,6 +285,61 @@ LogicalResult lowerQLinearMatMul(Lowering &l, onnx::QLinearMatMulOp op) {
   return success();
 }
 
+// Images channels last with the window's border, of elements that are `scalar` (rank 0); the window has none then.
+Value padBy(Lowering &l, Value images, Window &window, Value scalar) {
+  Dims low(window.begin), high(window.end), shape = l.extentsOf(images);
+  if (llvm::all_of(low, [](int64_t n) { return n == 0; }) && llvm::all_of(high, [](int64_t n) { return n == 0; }))
+    return images;
+  for (Dims *pads : {&low, &high}) {
+    pads->insert(pads->begin(), 0);
+    pads->push_back(0);
+  }
+  for (auto [dim, extent] : llvm::enumerate(shape))
+    extent = l.add(l.add(low[dim], extent), high[dim]);
+  window.begin.assign(window.begin.size(), 0);
+  window.end = window.begin;
+  Value element = tensor::ExtractOp::create(l.b, scalar, ValueRange());
+  Value target = linalg::FillOp::create(l.b, ValueRange(element),
+                                        ValueRange(l.empty(Shaped(shape, getElementTypeOrSelf(images.getType())))))
+                     .getResult(0);
+  return l.insert(images, l.built(target, shape), low);
+}
+
+// Sums of images channels last, less a zero point (`zero`, or `point` of rank 0 where there is one), over all channels
+// of what each place of the window covers: [N, out..., 1] in i32. What pads counts as the zero point.
+Value windowSums(Lowering &l, Value images, bool isUnsigned, int64_t zero, Value point, const Window &window) {
+  Dims shape = l.extentsOf(images);
+  unsigned rank = shape.size();
+  Type i32 = l.b.getI32Type();
+  SmallVector<Value> operands{images};
+  SmallVector<AffineMap> maps{l.b.getMultiDimIdentityMap(rank)};
+  if (point) {
+    operands.push_back(point);
+    maps.push_back(AffineMap::get(rank, 0, l.b.getContext()));
+  }
+  Value sums = l.reduce(shape, operands, maps, {rank - 1}, l.zero(i32), [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, isUnsigned);
+    Value wide = s.cast(args[0], i32), off = point ? s.cast(args[1], i32) : s.like(wide, zero);
+    return s.add(args.back(), s.sub(wide, off));
+  });
+  shape.back() = 1;
+  sums = l.reshape(sums, shape);
+  if (product(window.kernel) == 1 && llvm::all_of(window.strides, [](int64_t n) { return n == 1; }) &&
+      llvm::all_of(window.pads(), [](int64_t n) { return n == 0; }))
+    return sums;
+  Dims filter(window.kernel);
+  filter.push_back(1);
+  Value ones =
+      l.makeTensor(onnx::makeInts(RankedTensorType::get(filter, i32), SmallVector<int64_t>(product(filter), 1)));
+  for (auto [i, kernel] : llvm::enumerate(window.kernel)) {
+    int64_t covered = l.sub(l.add(shape[1 + i], window.begin[i] + window.end[i]), window.extent(i));
+    shape[1 + i] = l.add(l.floorDiv(covered, window.strides[i]), 1);
+  }
+  return nn::DepthwiseConvOp::create(l.b, ValueRange{sums, ones}, l.empty(Shaped(shape, i32)),
+                                     windowAttributes(l, window))
+      ->getResult(0);
+}
+
 // The convolution of x and w less their zero points, in i32, channels last.
 template <typename OpTy>
 FailureOr<Value> convolve(Lowering &l, OpTy op, Value x, Value xZero, Value w, Value wZero, Value y) {
@@ -240,12 +350,33 @@ FailureOr<Value> convolve(Lowering &l, OpTy op, Value x, Value xZero, Value w, V
   if (failed(checkWindow(l, op, window)))
     return failure();
   Order order = channelsLast(rank);
-  int64_t groups = op.getGroup(), channels = l.shape(x)[1], outputs = filterShape[0];
+  int64_t groups = op.getGroup(), channels = l.shape(x)[1], outputs = filterShape[0], filterRest = 0;
   Value input = l.getIn(x, order), filter = l.getIn(w, filterOrder(rank, {1, 0}));
   Type i32 = l.b.getI32Type();
   SmallVector<NamedAttribute> attributes = windowAttributes(l, window);
   auto set = [&](StringRef name, Attribute value) { attributes.push_back(l.b.getNamedAttr(name, value)); };
   std::optional<int64_t> inputZero = constantZero(l, xZero), filterZero = constantZero(l, wZero);
+  // A zero point that only running tells, as where activations are quantized as they come: the border is filled with
+  // it, and sum (x - p) w = sum x w - p sum w.
+  std::optional<SmallVector<int64_t>> filterSums;
+  Value zero;
+  bool isPadKnown = !llvm::is_contained(window.begin, Window::unknown), isGrouped = groups > 1;
+  int64_t taken = filterZero && !isGrouped ? fittingZero(l, w, *filterZero) : filterZero.value_or(0);
+  if (!inputZero && filterZero && isPadKnown && product(l.shape(xZero)) == 1)
+    filterSums = constantSums(l, w, taken, product(filterShape.drop_front(1)), 1);
+  if (filterSums) {
+    zero = l.reshape(l.getIdentity(xZero), {});
+    input = padBy(l, input, window, zero);
+    attributes = windowAttributes(l, window);
+  }
+  Value inputSums;
+  if (filterZero && taken != *filterZero && (inputZero || filterSums)) {
+    inputSums = windowSums(l, input, l.isUnsigned(x), inputZero.value_or(0), zero, window);
+    filterRest = *filterZero - taken;
+    filterZero = taken;
+  }
+  if (filterSums)
+    inputZero = 0;
   if (inputZero && filterZero) {
     if (l.isUnsigned(x))
       set("input_unsigned", l.b.getUnitAttr());
@@ -270,15 +401,30 @@ FailureOr<Value> convolve(Lowering &l, OpTy op, Value x, Value xZero, Value w, V
     input = widen(input, xZero, l.isUnsigned(x));
     filter = widen(filter, wZero, l.isUnsigned(w));
   }
-  Value init = l.empty(permuted(l.shape(y), order), i32);
+  auto type = Shaped(permuted(l.shape(y), order), i32);
+  Value init = l.empty(type), sum;
   if (groups > 1 && groups == channels && groups == outputs) {
     Dims shape(window.kernel);
     shape.push_back(channels);
-    return nn::DepthwiseConvOp::create(l.b, ValueRange{input, l.reshape(filter, shape)}, init, attributes)
-        ->getResult(0);
+    sum = nn::DepthwiseConvOp::create(l.b, ValueRange{input, l.reshape(filter, shape)}, init, attributes)->getResult(0);
+  } else {
+    set("groups", l.b.getI64IntegerAttr(groups));
+    sum = nn::ConvOp::create(l.b, ValueRange{input, filter}, init, attributes)->getResult(0);
   }
-  set("groups", l.b.getI64IntegerAttr(groups));
-  return nn::ConvOp::create(l.b, ValueRange{input, filter}, init, attributes)->getResult(0);
+  if (!filterSums && !inputSums)
+    return sum;
+  SmallVector<Value> tensors{sum};
+  if (filterSums)
+    tensors.append({zero, l.makeTensor(onnx::makeInts(RankedTensorType::get({outputs}, i32), *filterSums))});
+  if (inputSums)
+    tensors.push_back(inputSums);
+  return combine(l, type, tensors, [&](ImplicitLocOpBuilder &b, ValueRange args) {
+    Scalars s(b, false);
+    Value total = args[0];
+    if (filterSums)
+      total = s.sub(total, s.mul(Scalars(b, l.isUnsigned(x)).cast(args[1], i32), args[2]));
+    return inputSums ? s.sub(total, s.mul(s.like(total, filterRest), args.back())) : total;
+  });
 }
 
 LogicalResult lowerConvInteger(Lowering &l, onnx::ConvIntegerOp op) {

@@ -17,6 +17,13 @@ struct ArenaBuffer {
 /// Bytes of a static buffer; of others, those of the static dims alone.
 int64_t bytesOf(mlir::MemRefType type);
 
+/// When the buffers of @main are used; those whose size is not arithmetic on dims of its arguments stand apart. `order`
+/// becomes the operations by position. Fails, with an error, where a loop hands a buffer to its next iteration.
+llvm::LogicalResult findLifetimes(mlir::func::FuncOp main, DimArithmetic &arithmetic,
+                                  llvm::SmallVectorImpl<ArenaBuffer> &buffers,
+                                  llvm::SmallVectorImpl<ArenaBuffer> &sizedByData,
+                                  llvm::SmallVectorImpl<mlir::Operation *> &order);
+
 /// Offsets for buffers whose `bytes` are known, greedily by size; returns the arena's size.
 int64_t placeBuffers(llvm::SmallVectorImpl<ArenaBuffer> &buffers);
 

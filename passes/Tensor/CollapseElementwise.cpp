@@ -1,5 +1,6 @@
 // tensor-collapse-elementwise: elementwise loops over the dims their producer has. A matrix product over merged batch
-// dims leaves its result through tensor.expand_shape; an addition of a bias behind that could not become its epilogue.
+// dims leaves its result through tensor.expand_shape; an addition of a bias behind that could not become its epilogue,
+// nor could what is elementwise on the way to the other operand join it.
 #include "dialects/Nn/Nn.h"
 #include "passes/Tensor/Passes.h"
 
@@ -22,8 +23,22 @@ static bool isElementwise(Operation *op) {
   return generic && generic.getNumReductionLoops() == 0 && generic.getNumDpsInits() == 1;
 }
 
+// What only views lie behind, and before it nothing that it could join.
+static bool leads(OpOperand *folded) {
+  Operation *producer = folded->get().getDefiningOp();
+  if (!isa<tensor::CollapseShapeOp>(folded->getOwner()) || !isElementwise(producer) || !producer->hasOneUse() ||
+      llvm::none_of(folded->getOwner()->getUsers(), isElementwise))
+    return false;
+  return llvm::none_of(cast<linalg::GenericOp>(producer).getDpsInputs(), [](Value input) {
+    Operation *before = input.getDefiningOp();
+    return isa_and_nonnull<nn::ComputeOp>(before) || (isElementwise(before) && before->hasOneUse());
+  });
+}
+
 // The same number of elements in the same order: nothing is broadcast or turned on the way from the product.
 static bool follows(OpOperand *folded) {
+  if (leads(folded))
+    return true;
   auto expand = folded->get().getDefiningOp<tensor::ExpandShapeOp>();
   Operation *consumer = folded->getOwner();
   if (!expand || !isElementwise(consumer))

@@ -31,6 +31,9 @@ void buildTensorPipeline(mlir::OpPassManager &pm, const Machine &machine, const 
 /// on memrefs, buffers as memref.alloc, constants as globals, weights as the lower stage left them.
 void buildBufferPipeline(mlir::OpPassManager &pm);
 
+/// The part of the stage that gives tensors their memory: from packed weights to buffers, each a memref.alloc.
+void addBufferPlacement(mlir::OpPassManager &pm, const Machine &machine);
+
 void registerTensorPasses();
 
 } // namespace burin

@@ -27,6 +27,24 @@ def ApplyTuning : Pass<"tensor-apply-tuning", "mlir::func::FuncOp"> {
   let dependentDialects = ["burin::nn::NnDialect"];
 }
 
+def BandRows : Pass<"tensor-band-rows", "mlir::ModuleOp"> {
+  let summary = "compute large intermediate tensors in bands of rows, so that they never exist whole";
+  let description = [{
+    Where the arena would exceed a limit in every order that the plan tries: a run of operations of @main around the peak (convolutions, pools, products,
+    elementwise loops, changes of shape, slices) computes its results band of rows by band of rows. A band reads the rows it needs of what was there before,
+    computes again what two bands share, and writes its rows of each result that is used outside in place. The rest of the stage is tried on a copy of the
+    module: of the runs and numbers of bands that fit, the one with the least work is taken, at several peaks one after the other.
+    Does nothing where sizes are free or where no rows can be computed alone; tensor-plan-arena then says what does not fit. Must run when weights are
+    packed, so that bands share them, and before tensor-pad-inputs.
+    Example: test/passes/Tensor/band-rows.mlir#chain
+  }];
+  let options = [Option<"limit", "limit", "int64_t", "0", "bytes that the arena must not exceed, 0 for none">,
+                 Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::affine::AffineDialect", "mlir::arith::ArithDialect", "mlir::bufferization::BufferizationDialect",
+                           "mlir::cf::ControlFlowDialect", "mlir::linalg::LinalgDialect", "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect",
+                           "mlir::tensor::TensorDialect"];
+}
+
 def ChooseWinograd : Pass<"tensor-choose-winograd", "mlir::func::FuncOp"> {
   let summary = "transform the filters of 3x3 convolutions that are faster as Winograd convolutions";
   let description = [{
@@ -47,7 +65,8 @@ def CollapseElementwise : Pass<"tensor-collapse-elementwise", "mlir::func::FuncO
   let summary = "run elementwise loops over the dims of the operation they follow";
   let description = [{
     An elementwise `linalg.generic` that reads a `tensor.expand_shape` of an nn operation's result, or of another such loop's, index for index runs over the dims
-    before the expansion; other operands are collapsed, the result is expanded. Fusion then sees the two side by side.
+    before the expansion; other operands are collapsed, the result is expanded. Fusion then sees the two side by side. A collapse in front of such a loop goes through the
+    elementwise loop that alone makes its operand, unless that one could be an epilogue itself.
     Does nothing where another operand or the result does not have the merged dims side by side, as behind a transposition.
     Example: test/passes/Tensor/collapse-elementwise.mlir#bias
   }];
@@ -76,6 +95,18 @@ def ElideCopies : Pass<"tensor-elide-copies", "mlir::ModuleOp"> {
   }];
   let options = [Option<"growth", "growth", "unsigned", "0", "percent by which the arena may grow for it, 0 or more">];
   let dependentDialects = ["mlir::memref::MemRefDialect"];
+}
+
+def FuseAttention : Pass<"tensor-fuse-attention", "mlir::func::FuncOp"> {
+  let summary = "make one operation of two matrix products and the softmax between them";
+  let description = [{
+    `nn.matmul`, elementwise loops, `nn.softmax` over the keys and `nn.matmul` become `nn.attention`, so that no score reaches memory. Loops become its score; what
+    only turns, repeats or cuts its operands or turns its result becomes its maps, where keys stay side by side. Does nothing where sizes are free, scores
+    are read by others, the second product has an epilogue, or inside control flow: only targets with a kernel for it may run it.
+    Must run after tensor-fuse-epilogue.
+    Example: test/passes/Tensor/fuse-attention.mlir#masked
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::tensor::TensorDialect"];
 }
 
 def FuseElementwise : Pass<"tensor-fuse-elementwise", "mlir::func::FuncOp"> {

@@ -28,6 +28,22 @@ static void addBufferization(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
+void burin::addBufferPlacement(OpPassManager &pm, const Machine &machine) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  // After the epilogues, which match on results and not on the copies that padding makes of them. Behind the last CSE:
+  // equal frames are different memory, and one that two producers share is copied.
+  function.addPass(createPadInputs());
+  function.addPass(createCanonicalizerPass());
+
+  function.addPass(createAlignLoops());
+  function.addPass(createMakeDestinations());
+  addBufferization(pm);
+
+  // Copies that bufferization could not avoid, since it takes buffers as they are. Machines without a second cache are
+  // those where each byte of memory counts.
+  pm.addPass(createElideCopies({machine.l2Bytes ? 10u : 0u}));
+}
+
 void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const TensorOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Before anything fuses, so that conversions between narrow operations are gone.
@@ -45,6 +61,9 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
     tuning.choices.assign(options.choices.begin(), options.choices.end());
     function.addPass(createApplyTuning(tuning));
   }
+  // After the epilogues, which hold scales of scores.
+  if (options.forDevice)
+    function.addPass(createFuseAttention());
   if (!options.forDevice) {
     function.addPass(createChooseWinograd({machine.name.str(), options.winograd, options.winogradError}));
     // Transformed filters are f32; blocks are packed from what is left.
@@ -53,18 +72,10 @@ void burin::buildTensorPipeline(OpPassManager &pm, const Machine &machine, const
   }
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
-  // After the epilogues, which match on results and not on the copies that padding makes of them. Behind the last CSE:
-  // equal frames are different memory, and one that two producers share is copied.
-  function.addPass(createPadInputs());
-  function.addPass(createCanonicalizerPass());
-
-  function.addPass(createAlignLoops());
-  function.addPass(createMakeDestinations());
-  addBufferization(pm);
-
-  // Copies that bufferization could not avoid, since it takes buffers as they are. Machines without a second cache are
-  // those where each byte of memory counts.
-  pm.addPass(createElideCopies({machine.l2Bytes ? 10u : 0u}));
+  // Tries the rest of the stage on what it makes.
+  if (options.arenaLimit)
+    pm.addPass(createBandRows({int64_t(options.arenaLimit), machine.name.str()}));
+  addBufferPlacement(pm, machine);
   // The arena before the weights: the contract puts its argument first.
   pm.addPass(createPlanArena({int64_t(options.arenaLimit), machine.indexBits()}));
   pm.addPass(createCollectWeights());

@@ -1,4 +1,4 @@
-// tensor-plan-arena: lifetimes of buffers, operations numbered depth first, and an offset for each. Knows memrefs only.
+// tensor-plan-arena: an offset for each buffer by its lifetime. Knows memrefs only.
 #include "passes/Tensor/ArenaOrder.h"
 #include "passes/Tensor/ArenaPlan.h"
 #include "passes/Tensor/Passes.h"
@@ -7,12 +7,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
-
-#include <functional>
 
 namespace burin {
 #define GEN_PASS_DEF_PLANARENA
@@ -39,10 +35,10 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
 
   // What the arena would take in the order the operations stand in; 0 where that depends on a run.
   static int64_t arenaOf(func::FuncOp main) {
-    int64_t positions;
     SmallVector<ArenaBuffer> buffers, sizedByData;
+    SmallVector<Operation *> order;
     DimArithmetic arithmetic(main);
-    if (failed(findLifetimes(main, arithmetic, buffers, sizedByData, positions)) || isPlannedAtRunTime(main))
+    if (failed(findLifetimes(main, arithmetic, buffers, sizedByData, order)) || isPlannedAtRunTime(main))
       return 0;
     return placeBuffers(buffers);
   }
@@ -51,78 +47,15 @@ struct PlanArenaPass : burin::impl::PlanArenaBase<PlanArenaPass> {
     return main->hasAttr("burin.num_inputs") || main.getNumResults() != 0;
   }
 
-  static LogicalResult findLifetimes(func::FuncOp main, DimArithmetic &arithmetic,
-                                     SmallVectorImpl<ArenaBuffer> &buffers, SmallVectorImpl<ArenaBuffer> &sizedByData,
-                                     int64_t &positions) {
-    Block &block = main.getBody().front();
-    // Depth first, so that a buffer made inside a branch or a loop lives there only. One made outside and used inside
-    // lives from the start of the branching operation to its end: a loop comes back to every use.
-    DenseMap<Operation *, std::pair<int64_t, int64_t>> position;
-    positions = 0;
-    std::function<void(Operation *)> number = [&](Operation *op) {
-      int64_t first = positions++;
-      for (Region &region : op->getRegions())
-        if (!isa<linalg::LinalgOp>(op))
-          for (Operation &inner : region.getOps())
-            number(&inner);
-      position[op] = {first, positions - 1};
-    };
-    for (Operation &op : block)
-      number(&op);
-
-    return success(!main.walk([&](memref::AllocOp alloc) {
-                          if (alloc->hasAttr("burin.output"))
-                            return WalkResult::advance();
-                          ArenaBuffer buffer{alloc, bytesOf(alloc.getType()), INT64_MAX, -1};
-                          // Views keep their source alive, as do memrefs that an operation with regions passes on.
-                          SmallVector<Value> pending{alloc.getResult()};
-                          DenseSet<Value> seen;
-                          while (!pending.empty()) {
-                            Value value = pending.pop_back_val();
-                            if (!seen.insert(value).second)
-                              continue;
-                            for (Operation *user : value.getUsers()) {
-                              if (isa<memref::DeallocOp>(user))
-                                continue;
-                              if (isa<ViewLikeOpInterface>(user) || (user->getNumRegions() && user->getNumResults())) {
-                                for (Value result : user->getResults())
-                                  if (isa<BaseMemRefType>(result.getType()))
-                                    pending.push_back(result);
-                                if (isa<ViewLikeOpInterface>(user))
-                                  continue;
-                              }
-                              Operation *inBlock = alloc->getBlock()->findAncestorOpInBlock(*user);
-                              bool leaves = !inBlock || (user->hasTrait<OpTrait::IsTerminator>() &&
-                                                         isa<LoopLikeOpInterface>(user->getParentOp()) &&
-                                                         user->getParentOp()->isAncestor(alloc));
-                              if (leaves) {
-                                alloc.emitError(
-                                    "expected a buffer made inside a loop to be used in one iteration only");
-                                return WalkResult::interrupt();
-                              }
-                              auto [first, last] = position.lookup(inBlock);
-                              buffer.first = std::min(buffer.first, first);
-                              buffer.last = std::max(buffer.last, last);
-                            }
-                          }
-                          if (buffer.last < 0)
-                            buffer.first = buffer.last = position.lookup(alloc).first;
-                          bool isPlanned =
-                              llvm::all_of(alloc.getDynamicSizes(), [&](Value size) { return arithmetic.holds(size); });
-                          (isPlanned ? buffers : sizedByData).push_back(buffer);
-                          return WalkResult::advance();
-                        })
-                        .wasInterrupted());
-  }
-
   void plan(func::FuncOp main) {
     Block &block = main.getBody().front();
     resolveOutputDims(main);
     DimArithmetic arithmetic(main);
     SmallVector<ArenaBuffer> buffers, sizedByData;
-    int64_t positions;
-    if (failed(findLifetimes(main, arithmetic, buffers, sizedByData, positions)))
+    SmallVector<Operation *> order;
+    if (failed(findLifetimes(main, arithmetic, buffers, sizedByData, order)))
       return signalPassFailure();
+    int64_t positions = order.size();
     main.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
     for (ArenaBuffer &buffer : sizedByData)
       allocate(buffer.alloc);

@@ -51,8 +51,9 @@ struct InsertBarriersPass : vpu::impl::InsertBarriersBase<InsertBarriersPass> {
       for (Value value : task.getReads())
         if (failed(add(task, value, false, own)))
           return signalPassFailure();
-      if (failed(add(task, task.getWrite(), true, own)))
-        return signalPassFailure();
+      for (Value value : task.getWrites())
+        if (failed(add(task, value, true, own)))
+          return signalPassFailure();
       Clock wanted = {};
       for (Access &access : own) {
         access.queue = queue;

@@ -65,7 +65,7 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
     if (auto fill = dyn_cast<linalg::FillOp>(op)) {
       Value output = fill.getOutputs()[0], value = fill.value();
       makeShave(builder, loc, {}, output, {identity(output)},
-                [&](OpBuilder &, ValueRange, ValueRange) { return value; });
+                [&](OpBuilder &, ValueRange, ValueRange) { return SmallVector<Value>{value}; });
       return true;
     }
     if (auto transpose = dyn_cast<linalg::TransposeOp>(op)) {
@@ -75,7 +75,7 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
         exprs[from] = builder.getAffineDimExpr(i);
       auto map = AffineMap::get(exprs.size(), 0, exprs, builder.getContext());
       makeShave(builder, loc, {transpose.getInput()}, transpose.getInit(), {map, identity(transpose.getInit())},
-                [](OpBuilder &, ValueRange, ValueRange elements) { return elements[0]; });
+                [](OpBuilder &, ValueRange, ValueRange elements) { return SmallVector<Value>{elements[0]}; });
       return true;
     }
     if (auto compute = dyn_cast<nn::ComputeOp>(op)) {
@@ -96,16 +96,21 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
     return AffineMap::getMultiDimIdentityMap(cast<MemRefType>(memref.getType()).getRank(), memref.getContext());
   }
 
-  using Body = llvm::function_ref<Value(OpBuilder &, ValueRange indices, ValueRange elements)>;
+  using Body = llvm::function_ref<SmallVector<Value>(OpBuilder &, ValueRange indices, ValueRange elements)>;
 
-  // The loops are those of the result's dims unless given.
-  static void makeShave(OpBuilder &builder, Location loc, ValueRange inputs, Value output, ArrayRef<AffineMap> maps,
-                        Body body, ArrayRef<int64_t> given = {}) {
+  // The loops are those of the first result's dims unless given.
+  static void makeShave(OpBuilder &builder, Location loc, ValueRange inputs, ValueRange outputs,
+                        ArrayRef<AffineMap> maps, Body body, ArrayRef<int64_t> given = {}) {
     SmallVector<int64_t> loops(given);
     if (loops.empty())
-      loops.assign(cast<MemRefType>(output.getType()).getShape().begin(),
-                   cast<MemRefType>(output.getType()).getShape().end());
-    auto shave = ShaveOp::create(builder, loc, inputs, output, loops, builder.getAffineMapArrayAttr(maps));
+      llvm::append_range(loops, cast<MemRefType>(outputs[0].getType()).getShape());
+    SmallVector<AffineMap> ofLoops(maps);
+    if (loops.empty()) { // a scalar is a nest of one point
+      loops.push_back(1);
+      for (AffineMap &map : ofLoops)
+        map = AffineMap::get(1, 0, map.getResults(), builder.getContext());
+    }
+    auto shave = ShaveOp::create(builder, loc, inputs, outputs, loops, builder.getAffineMapArrayAttr(ofLoops));
     OpBuilder::InsertionGuard guard(builder);
     Block *block = builder.createBlock(&shave.getBody());
     for (size_t i = 0; i < loops.size(); ++i)
@@ -113,19 +118,17 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
     for (Value operand : shave->getOperands())
       block->addArgument(getElementTypeOrSelf(operand.getType()), loc);
     ValueRange arguments = block->getArguments();
-    Value result = body(builder, arguments.take_front(loops.size()), arguments.drop_front(loops.size()));
-    YieldOp::create(builder, loc, result);
+    YieldOp::create(builder, loc,
+                    body(builder, arguments.take_front(loops.size()), arguments.drop_front(loops.size())));
   }
 
   FailureOr<bool> convertGeneric(OpBuilder &builder, linalg::GenericOp op) {
-    if (op.getNumDpsInits() != 1)
-      return op.emitOpError("of several results has no task on the vision unit");
     FailureOr<LinearLoops> loops = linearLoops(op);
     if (failed(loops))
       return op.emitOpError("reads its operands in an order that transfers and loads of the vision unit cannot follow: "
                             "expected indices linear in the loops");
     makeShave(
-        builder, op.getLoc(), op.getDpsInputs(), op.getDpsInits()[0], loops->maps,
+        builder, op.getLoc(), op.getDpsInputs(), op.getDpsInits(), loops->maps,
         [&](OpBuilder &body, ValueRange indices, ValueRange elements) {
           IRMapping mapping;
           mapping.map(op.getBody()->getArguments(), elements);
@@ -134,7 +137,10 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
               mapping.map(index.getResult(), loops->index(body, index.getLoc(), index.getDim(), indices));
             else
               body.clone(inner, mapping);
-          return mapping.lookupOrDefault(op.getBody()->getTerminator()->getOperand(0));
+          SmallVector<Value> results;
+          for (Value value : op.getBody()->getTerminator()->getOperands())
+            results.push_back(mapping.lookupOrDefault(value));
+          return results;
         },
         loops->extents);
     return true;
@@ -193,7 +199,7 @@ struct MakeTasksPass : vpu::impl::MakeTasksBase<MakeTasksPass> {
     }
     maps.push_back(identity(output));
     makeShave(builder, loc, inputs, output, maps, [&](OpBuilder &body, ValueRange, ValueRange elements) {
-      return cloneRest(body, op, epilogue, elements);
+      return SmallVector<Value>{cloneRest(body, op, epilogue, elements)};
     });
     return success();
   }

@@ -1,6 +1,7 @@
 // vpu-narrow-floats: the unit computes in half precision. Every f32 value becomes f16 but the results of reductions and
 // what is computed of those alone (means, variances, norms): they are small, and sums in f16 lose what they sum.
-// nn operations keep their f32 epilogues between a widened accumulator and one rounding, as the engine has them.
+// nn operations keep their f32 epilogues between a widened accumulator and one rounding, as the engine has them, and
+// f32 biases in them.
 #include "dialects/Nn/Nn.h"
 #include "passes/Vpu/HalfConstants.h"
 #include "passes/Vpu/Passes.h"
@@ -34,6 +35,9 @@ public:
     SmallVector<Operation *> ops;
     for (Operation &op : entry)
       ops.push_back(&op);
+    for (Operation *op : ops)
+      if (failed(checkFixed(op)))
+        return failure();
     for (BlockArgument argument : entry.getArguments())
       if (isWide(argument.getType())) {
         Value in = convert(builder, argument, half);
@@ -51,6 +55,18 @@ public:
   Losses losses;
 
 private:
+  /// What runs a number of times, or gives a size, that is known only then has no list of tasks.
+  static LogicalResult checkFixed(Operation *op) {
+    StringRef way = ": --fallback=cpu leaves it and what follows to the CPU, --cut=TENSOR says from where";
+    if (op->getNumRegions() && !isa<nn::ComputeOp, tensor::PadOp, tensor::GenerateOp, linalg::LinalgOp>(op))
+      return op->emitError("control flow ('") << op->getName() << "') has no task on the vision unit" << way;
+    for (Type type : op->getResultTypes())
+      if (auto shaped = dyn_cast<ShapedType>(type); shaped && !shaped.hasStaticShape())
+        return op->emitError("makes ") << type << ", whose size depends on data: the vision unit runs fixed shapes"
+                                       << way;
+    return success();
+  }
+
   LogicalResult narrow(Operation *op) {
     OpBuilder builder(op);
     if (isa<arith::ConstantOp, tensor::EmptyOp, linalg::FillOp>(op))
@@ -65,12 +81,11 @@ private:
       return narrowCompute(builder, compute);
     if (auto generic = dyn_cast<linalg::GenericOp>(op))
       return narrowGeneric(builder, generic);
+    if (auto generate = dyn_cast<tensor::GenerateOp>(op); generate && isWide(generate.getType()))
+      return op->emitError("'tensor.generate' of floats has no task on the vision unit");
     bool any = llvm::any_of(op->getOperandTypes(), [](Type t) { return isWide(t) || isHalf(t); });
     if (!any && !llvm::any_of(op->getResultTypes(), isWide))
       return success();
-    if (op->getNumRegions() && !isa<tensor::PadOp, linalg::LinalgOp>(op))
-      return op->emitOpError("is not supported on the vision unit: it has no control flow; compile the part before or "
-                             "after it with --extract");
     // Movement: all operands of the first one's type, or of f16 where they differ.
     Type element = movedType(op);
     for (OpOperand &operand : op->getOpOperands())
@@ -110,9 +125,14 @@ private:
       return op->emitOpError(
           "of integers is not supported on the vision unit, which computes in f16: compile the model "
           "before quantization, or leave this part to the host");
-    for (OpOperand &operand : op->getOpOperands())
-      if (isWide(operand.get().getType()) || isHalf(operand.get().getType()))
+    SmallVector<bool> staysWide(op.getEpilogueOperands().size(), false);
+    for (OpOperand &operand : op->getOpOperands()) {
+      unsigned extra = operand.getOperandNumber() - op.getEpilogueOperandsBegin();
+      if (extra < staysWide.size() && isWide(operand.get().getType()) && isOfChannels(op, extra))
+        staysWide[extra] = true;
+      else if (isWide(operand.get().getType()) || isHalf(operand.get().getType()))
         operand.set(as(builder, operand.get(), half));
+    }
     if (op->getNumResults() && isWide(op->getResult(0).getType()))
       retype(op->getResult(0), half);
     if (op.getEpilogueRegion().empty())
@@ -120,7 +140,7 @@ private:
     Block &block = op.getEpilogueRegion().front();
     OpBuilder body = OpBuilder::atBlockBegin(&block);
     for (BlockArgument argument : block.getArguments().drop_front())
-      if (isWide(argument.getType())) {
+      if (isWide(argument.getType()) && !staysWide[argument.getArgNumber() - 1]) {
         argument.setType(half);
         auto wide = arith::ExtFOp::create(body, argument.getLoc(), body.getF32Type(), argument);
         argument.replaceAllUsesExcept(wide, wide);
@@ -131,6 +151,15 @@ private:
       yield->setOperand(0, arith::TruncFOp::create(body, yield->getLoc(), half, yield->getOperand(0)));
     }
     return success();
+  }
+
+  /// A bias or scale: constant, one number a channel. The engine adds it to an f32 sum, where it may cancel what it
+  /// meets, so that rounding it would be the largest error of the layer; in f32 it takes two bytes a channel more.
+  static bool isOfChannels(nn::ComputeOp op, unsigned extra) {
+    AffineMap map = cast<AffineMapAttr>(op.getEpilogueMaps()[extra]).getValue();
+    return isa<nn::ConvOp, nn::DepthwiseConvOp, nn::ConvTransposeOp, nn::MatmulOp>(*op) &&
+           op.getEpilogueOperands()[extra].getDefiningOp<arith::ConstantOp>() && map.getNumResults() == 1 &&
+           map.getResult(0) == getAffineDimExpr(map.getNumDims() - 1, op.getContext());
   }
 
   static bool onlyFeedsReductions(linalg::GenericOp op) {

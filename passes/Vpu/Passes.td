@@ -13,6 +13,26 @@ def DropCopies : Pass<"vpu-drop-copies", "mlir::func::FuncOp"> {
   }];
 }
 
+def ExpandMath : Pass<"vpu-expand-math", "mlir::func::FuncOp"> {
+  let summary = "compute functions that the shaves lack from those that they have";
+  let description = [{
+    Inverse and hyperbolic functions, log1p, truncation and the like, in programs of the shaves, become a few operations in f32 and one rounding to the
+    operation's own type.
+    Example: test/passes/Vpu/expand-math.mlir#log1p
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect"];
+}
+
+def FlattenBranches : Pass<"vpu-flatten-branches", "mlir::func::FuncOp"> {
+  let summary = "run both branches and choose between their results";
+  let description = [{
+    `scf.if` whose condition is an element of a tensor and whose results have static shapes: both branches run, and a `linalg.generic` selects. Left alone where a
+    branch does more than compute values; vpu-narrow-floats refuses those.
+    Example: test/passes/Vpu/flatten-branches.mlir#early_exit
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::linalg::LinalgDialect", "mlir::tensor::TensorDialect"];
+}
+
 def InsertBarriers : Pass<"vpu-insert-barriers", "mlir::func::FuncOp"> {
   let summary = "hold tasks until what they depend on in other queues is finished";
   let description = [{
@@ -39,7 +59,8 @@ def NarrowFloats : Pass<"vpu-narrow-floats", "mlir::func::FuncOp"> {
   let summary = "compute f32 graphs in f16";
   let description = [{
     Every f32 tensor between arguments and results becomes f16, to nearest even; finite constants stay finite. Results of reductions, what is computed of those
-    alone, and what only reductions read stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result.
+    alone, and what only reductions read stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result, as do constants of
+    one number a channel in them.
     Fails on integer networks and on control flow.
     Example: test/passes/Vpu/narrow-floats.mlir#conv_bias
   }];

@@ -16,7 +16,11 @@ namespace burin::vpu {
 using namespace mlir;
 using namespace burin;
 
-void vpu::buildVpuTensorPipeline(OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createNarrowFloats()); }
+void vpu::buildVpuTensorPipeline(OpPassManager &pm) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  function.addPass(createFlattenBranches());
+  function.addPass(createNarrowFloats());
+}
 
 void vpu::buildVpuPipeline(OpPassManager &pm, int64_t cmxBytes) {
   OpPassManager &function = pm.nest<func::FuncOp>();
@@ -26,6 +30,7 @@ void vpu::buildVpuPipeline(OpPassManager &pm, int64_t cmxBytes) {
   function.addPass(createPlaceBuffers({cmxBytes, scratchpad}));
   function.addPass(createPlanTasks({scratchpad, /*doubleBuffer=*/true}));
   function.addPass(createMakeTasks());
+  function.addPass(createExpandMath());
   function.addPass(createCanonicalizerPass());
   function.addPass(createInsertBarriers());
   function.addPass(createVerifyMemory());

@@ -96,7 +96,7 @@ private:
     auto type = cast<MemRefType>(memref.getType());
     unsigned last = map.getNumDims() - 1;
     bool perChannel = map.getNumResults() == 1 && map.getResult(0) == getAffineDimExpr(last, op.getContext()) &&
-                      type.getElementType().isF16();
+                      isa<Float16Type, Float32Type>(type.getElementType());
     return perChannel ? memref : Value();
   }
 

@@ -42,6 +42,8 @@ def _parse(parameters, what, flags):
         flag = words.pop(0)
         if flag in flags:
             takes, use = flags[flag]
+            if not takes and words and words[0].lower() in ("true", "1"):  # --flag=True
+                words.pop(0)
             if takes and not words:
                 raise Error(f"{what}: {flag} needs a value")
             use(words.pop(0)) if takes else use()
@@ -53,7 +55,7 @@ def _parse(parameters, what, flags):
 
 
 def _options(data_type, compile_params, optimizer_params):
-    if data_type.upper() != "FP16":
+    if (data_type or "FP16").upper() != "FP16":
         raise Error(f"data_type: expected FP16, got '{data_type}': the unit's engine and shaves compute in half precision only")
     options = {"input_type": "u8"}
 
@@ -104,14 +106,16 @@ def _options(data_type, compile_params, optimizer_params):
     return options
 
 
-def from_onnx(model, data_type="FP16", shaves=6, output_dir=None, use_cache=True, compile_params=None, optimizer_params=None, **options):
+def from_onnx(model, data_type="FP16", shaves=None, output_dir=None, use_cache=True, compile_params=None, optimizer_params=None, version=None, **options):
     """Compiles an ONNX file to a blob and returns its path. Means, scales and channel order are folded into the first convolution where that is exact.
 
-    use_cache: a blob of the same model and options in output_dir (default: the working directory) is returned as it is. Further options are
+    shaves: 6 where none are given. version: of OpenVINO; nothing here depends on it. use_cache: a blob of the same model and options in output_dir (default: the working directory) is returned as it is. Further options are
     burin.compile's: shape={...}, dim={...}.
     """
     settings = _options(data_type, compile_params, optimizer_params)
-    shaves, cmx, dims = settings.pop("shaves", shaves), settings.pop("cmx", None), settings.pop("_dims", None)
+    shaves, cmx, dims = settings.pop("shaves", shaves or 6), settings.pop("cmx", None), settings.pop("_dims", None)
+    if not os.path.exists(model):
+        raise Error(f"{os.fspath(model)}: no such file")
     if dims:
         import onnx
         inputs = onnx.load(os.fspath(model), load_external_data=False).graph.input

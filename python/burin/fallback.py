@@ -4,7 +4,7 @@
 
 The network is cut at named tensors: what leads to them is a blob inside the program, run by the unit's emulator; the rest is code for this CPU.
 --cut names them. Without it as many nodes as the unit can take, from the inputs on, are its part, found by compiling; the cut is printed.
-The unit's part takes and gives f32 where the network does. Exit status 0, 1 when no part is left for the unit, 2 when something could not be run.
+The unit's part takes and gives f32 where the network does. Frames (--image-input and what belongs to it) and --append are the CPU's work. Exit status 0, 1 when no part is left for the unit, 2 when something could not be run.
 """
 import argparse
 import os
@@ -26,6 +26,9 @@ try:
     from onnx import helper
 except ImportError as e:
     fail("--fallback=cpu needs the Python package onnx (%s); BURIN_PYTHON may name a Python that has it" % e)
+
+# What the processor does before and behind the unit.
+_HOST = ("image-input", "plain-images", "fit", "resize-mode", "pad-value", "mean", "scale", "reverse-channels", "layout", "append")
 
 _DOMAIN, _OP = "burin.unit", "Run"
 
@@ -198,6 +201,9 @@ def main(words):
         fail("--fallback=cpu makes a program for a vision unit and this CPU: give --target=myriad[:shaves=N,...] and -o FILE")
     try:
         with tempfile.TemporaryDirectory() as folder:
+            frames = [o for o in options if o.startswith("--image-input")]
+            own = [o for o in options if frames and o[2:].split("=")[0] in _HOST or o.startswith("--append=")]
+            options = [o for o in options if o not in own]
             graph, host = os.path.join(folder, "graph.onnx"), os.path.join(folder, "host.onnx")
             cuts = [t for t in given.cut.split(",") if t]
             # Tensors have the user's names in the user's graph alone; without names, the optimized one has more shapes.
@@ -223,7 +229,7 @@ def main(words):
             onnx.save(network.host_part(part), host)
             name = os.path.splitext(os.path.basename(given.model))[0]
             call("burin-compile", host, "--name=" + "".join(c if c.isalnum() else "_" for c in name), "--custom-op=%s.%s=burin_unit_run:%s" % (_DOMAIN, _OP, object_with(blob, folder)),
-                 "--emit=" + given.emit, "-o", given.output)
+                 "--emit=" + given.emit, "-o", given.output, *own)
             return 0
     except (OSError, ToolError, ValueError) as e:
         fail(str(e).splitlines()[0] if str(e) else type(e).__name__)

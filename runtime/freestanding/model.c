@@ -331,6 +331,8 @@ const char *burin_status_text(burin_status status) {
     return "a C function that computes a node failed";
   case BURIN_ERROR_WEIGHTS:
     return "the weights are coded and not decoded yet, or damaged";
+  case BURIN_ERROR_REGION:
+    return "a region does not lie inside its frame";
   }
   return "unknown status";
 }

@@ -23,6 +23,7 @@ typedef enum flag {
   DESCRIBE,
   INPUTS,
   INPUT,
+  REGION,
   OUTPUTS,
   EXPECT,
   RTOL,
@@ -45,6 +46,7 @@ static const struct {
                       [DESCRIBE] = {"--describe", NO_VALUE},
                       [INPUTS] = {"--inputs", VALUE},
                       [INPUT] = {"--input", VALUE},
+                      [REGION] = {"--region", VALUE},
                       [OUTPUTS] = {"--outputs", VALUE},
                       [EXPECT] = {"--expect", VALUE},
                       [RTOL] = {"--rtol", VALUE},
@@ -127,6 +129,10 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
       break;
     case INPUT:
       if (read_input(cli, value, error))
+        return -1;
+      break;
+    case REGION:
+      if (burin_cli_read_region(cli, value, error))
         return -1;
       break;
     case SELF_TEST:

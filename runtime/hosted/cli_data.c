@@ -55,11 +55,42 @@ int burin_cli_random_inputs(burin_cli *cli, burin_error *error) {
       tensor.dims[d] = info->dims[d] < 0 ? 1 : info->dims[d];
     if (burin_tensor_allocate(&tensor, error))
       return -1;
-    burin_fill_random(&tensor, i);
+    if (!burin_is_region(cli->model, i)) /* else zeros: the whole frame */
+      burin_fill_random(&tensor, i);
     if (burin_arrays_add(&cli->given, info->name, strlen(info->name), &tensor, error))
       return -1;
   }
   return 0;
+}
+
+static int add_region(burin_cli *cli, const char *name, const int32_t *region, burin_error *error) {
+  burin_tensor tensor = {.dtype = BURIN_INT32, .rank = 1, .dims = {4}};
+  if (burin_tensor_allocate(&tensor, error))
+    return -1;
+  memcpy(tensor.data, region, 4 * sizeof *region);
+  return burin_arrays_add(&cli->given, name, strlen(name), &tensor, error);
+}
+
+int burin_cli_read_region(burin_cli *cli, const char *value, burin_error *error) {
+  const char *equals = strrchr(value, '='), *text = equals ? equals + 1 : value, *found = NULL;
+  size_t length = equals ? (size_t)(equals - value) : 0;
+  for (uint32_t i = 0; i < cli->model->num_inputs; ++i) {
+    const char *name = cli->model->inputs[i].name;
+    if (!burin_is_region(cli->model, i) ||
+        (equals && (strncmp(name, value, length) || strcmp(name + length, "_region"))))
+      continue;
+    if (found)
+      return burin_fail(error, "--region: several frames have regions; name one: --region NAME=WxH+X+Y");
+    found = name;
+  }
+  if (!found)
+    return burin_fail(error,
+                      "--region: no input takes a region; compile with --image-input NAME=FORMAT:WxH:region=run");
+  int32_t r[4];
+  char end;
+  if (sscanf(text, "%" SCNd32 "x%" SCNd32 "+%" SCNd32 "+%" SCNd32 "%c", &r[2], &r[3], &r[0], &r[1], &end) != 4)
+    return burin_fail(error, "--region: expected [NAME=]WxH+X+Y, got '%s'", value);
+  return add_region(cli, found, r, error);
 }
 
 int burin_cli_bind_inputs(burin_cli *cli, burin_error *error) {
@@ -86,6 +117,10 @@ int burin_cli_bind_inputs(burin_cli *cli, burin_error *error) {
     return burin_fail(error, "out of memory");
   for (uint32_t i = 0; i < model->num_inputs; ++i) {
     const burin_tensor_info *info = &model->inputs[i];
+    static const int32_t whole[4];
+    if (burin_is_region(model, i) && !burin_arrays_find(&cli->given, info->name) &&
+        add_region(cli, info->name, whole, error))
+      return -1;
     const burin_array *array = burin_arrays_find(&cli->given, info->name);
     if (!array)
       return burin_fail(error, "missing input '%.200s', expected %s; give --inputs X.npz or --input '%.200s'=FILE.npy",

@@ -108,6 +108,7 @@ void burin_cli_help(const burin_cli *cli) {
          "\n"
          "  --inputs X.npz         inputs by name, as numpy.savez writes them\n"
          "  --input NAME=F.npy     one input, as numpy.save writes it; may be repeated\n"
+         "  --region [NAME=]WxH+X+Y  the part of the frame that is taken, of a model compiled with region=run\n"
          "  --outputs Y.npz        where to write the outputs; without it a summary is printed\n"
          "  --expect Z.npz         compare the outputs with these; exit 1 if they differ\n"
          "  --rtol R, --atol A     differs: |got - expected| > A + R * |expected|  (1e-3, 1e-5)\n"

@@ -36,6 +36,8 @@ typedef struct burin_cli {
 
 /* cli_data.c: tensors in and out. All return 0, or -1 with the error written. */
 int burin_cli_random_inputs(burin_cli *cli, burin_error *error);
+/* [NAME=]WxH+X+Y: the region of the frame NAME, or of the only one. */
+int burin_cli_read_region(burin_cli *cli, const char *value, burin_error *error);
 int burin_cli_bind_inputs(burin_cli *cli, burin_error *error);
 int burin_cli_allocate_outputs(burin_cli *cli, burin_error *error);
 int burin_cli_compare(const burin_cli *cli, burin_error *error);

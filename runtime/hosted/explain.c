@@ -22,12 +22,40 @@ static int64_t input_with(const burin_model *model, uint32_t tensor, const char 
   return -1;
 }
 
+int burin_is_region(const burin_model *model, uint32_t i) {
+  static const char SUFFIX[] = "_region";
+  const burin_tensor_info *info = &model->inputs[i];
+  size_t length = strlen(info->name), end = sizeof SUFFIX - 1;
+  if (info->dtype != BURIN_INT32 || info->rank != 1 || info->dims[0] != 4 || length <= end ||
+      strcmp(info->name + length - end, SUFFIX) != 0)
+    return 0;
+  for (uint32_t k = 0; k < model->num_inputs; ++k)
+    if (strlen(model->inputs[k].name) == length - end && !strncmp(model->inputs[k].name, info->name, length - end))
+      return 1;
+  return 0;
+}
+
+/* The run does not say which; where there is one it is this. */
+static const char *explain_region(char *buffer, size_t size, const burin_model *model, const burin_tensor *inputs) {
+  for (uint32_t i = 0; i < model->num_inputs; ++i)
+    if (burin_is_region(model, i) && inputs[i].data) {
+      const int32_t *r = inputs[i].data;
+      snprintf(buffer, size, "input '%.200s': expected x, y, width and height inside the frame, got %d, %d, %d, %d",
+               model->inputs[i].name, (int)r[0], (int)r[1], (int)r[2], (int)r[3]);
+      return buffer;
+    }
+  snprintf(buffer, size, "%s", burin_status_text(BURIN_ERROR_REGION));
+  return buffer;
+}
+
 const char *burin_explain(char *buffer, size_t size, const burin_model *model, const burin_context *context,
                           const burin_tensor *inputs, const burin_tensor *outputs, burin_status status) {
   int64_t index = context->error_tensor;
   if (index < 0 && status == BURIN_ERROR_SHAPE && model->flags & BURIN_HAS_FREE_DIMS)
     snprintf(buffer, size,
              "the shapes of the inputs do not fit one another, or some value in them does not fit a shape");
+  else if (status == BURIN_ERROR_REGION)
+    return explain_region(buffer, size, model, inputs);
   else if (status == BURIN_ERROR_CALL && burin_cuda_error && *burin_cuda_error())
     snprintf(buffer, size, "%s", burin_cuda_error());
   else

@@ -13,6 +13,9 @@ extern "C" {
 const char *burin_explain(char *buffer, size_t size, const burin_model *model, const burin_context *context,
                           const burin_tensor *inputs, const burin_tensor *outputs, burin_status status);
 
+/* Is input `i` the region of a frame that each run says (x, y, width, height; four zeros for all of it)? */
+int burin_is_region(const burin_model *model, uint32_t i);
+
 #ifdef __cplusplus
 }
 #endif

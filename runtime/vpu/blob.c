@@ -176,7 +176,9 @@ const char *burin_vpu_open(const void *bytes, uint64_t size, burin_vpu_blob *blo
   const uint8_t *base = bytes;
   const burin_vpu_header *h = bytes;
   if (size < sizeof *h || memcmp(h->magic, BURIN_VPU_MAGIC, 8))
-    return "it is no blob of Burin's vision unit: its first bytes are not 'BurinVpu'";
+    return "it is no blob of Burin's vision unit: its first bytes are not 'BurinVpu'; other compilers' blobs run on "
+           "their "
+           "devices only";
   if (h->version != BURIN_VPU_VERSION)
     return "it is of another version of the container, expected 1; compile the model again";
   if (h->bytes != size)

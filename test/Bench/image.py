@@ -2,7 +2,8 @@
 """Image stages beside OpenCV on one thread: the same steps on the same frames, interleaved, frames rotated so that none is in a near cache.
 
 usage: image.py [--bin DIR] [--target T]... [--rounds N] [--network MODEL.onnx]
-A line a case and target: the least and the median time of both, their ratio (of the least), the largest difference of the results.
+A line a case and target: the least and the median time of both, their ratio (of the least), the largest difference of the results; then the bytes
+that the case cannot do without, over the median time, as a share of what this machine reads and writes in a plain pass over as many frames.
 --network: instead, a network of one 3-channel image ((x - 127) / 128) behind an NV12 frame of 1920x1080, in one program, beside OpenCV and then the
 faster of ONNX Runtime and OpenVINO; the time of each part, the program's size and what it calls from outside.
 Needs opencv-python-headless, which nothing else in the tree does, and for --network onnxruntime and openvino.
@@ -17,10 +18,11 @@ import time
 
 import cv2
 import numpy as np
+from onnx import TensorProto, helper, save
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "test", "EndToEnd"))
-from image import Case, TYPES  # noqa: E402
+from image import Case, PIXEL, TYPES, matrix  # noqa: E402
 
 FRAMES = 16
 
@@ -37,8 +39,77 @@ def bgr_letterbox(frame):
     return cv2.subtract(cv2.cvtColor(padded, cv2.COLOR_BGR2RGB), (128, 128, 128, 0), dtype=cv2.CV_8S)
 
 
-CASES = [(Case("nv12 1920x1080 -> 320x240 f32 planes", "NV12", (1920, 1080), (320, 240), mean=(127.0,), scale=(128.0,)), (1620, 1920), nv12_to_planes),
-         (Case("bgr 1280x720 -> 416x416 letterbox i8", "BGR", (1280, 720), (416, 416), type="i8", planar=False, fit="letterbox", mean=(128.0,), pad=114), (720, 1280, 3), bgr_letterbox)]
+def phases_to_picture(x):
+    """Nine phases of every pixel as one picture of bytes."""
+    big = np.empty((3 * x.shape[1], 3 * x.shape[2]), np.float32)
+    rows = big.reshape(x.shape[1], 3, x.shape[2], 3)
+    for r in range(3):
+        cv2.merge([x[3 * r], x[3 * r + 1], x[3 * r + 2]], rows[:, r])
+    return cv2.multiply(big, 255.0, dtype=cv2.CV_8U)
+
+
+class Frames:
+    """A frame that an image stage takes (test/EndToEnd/image.py)."""
+
+    def __init__(self, case, dims, peer):
+        self.name, self.flags, self.network, self.type, self.peer = case.name, case.flags, case.network, TYPES[case.type][1], peer
+        random = np.random.RandomState(0)
+        self.frames = [cv2.GaussianBlur(random.randint(0, 256, dims).astype(np.uint8), (0, 0), 3) for _ in range(FRAMES)]
+        self.needed = self.bytes_of(case)
+
+    @staticmethod
+    def bytes_of(case):
+        """Lines of the rows that count, and the result."""
+        w, h = case.frame
+        rows = case.size[1]
+        if case.fit == "letterbox":
+            rows = max(1, round(h * min(case.size[0] / w, case.size[1] / h)))
+        used = np.flatnonzero(matrix(case.resize, h, rows).any(0))
+        read = len(used) * w * PIXEL.get(case.fmt, 1)
+        if case.fmt == "NV12":
+            read += len(set(used // 2)) * w
+        return read + case.size[0] * case.size[1] * case.channels * np.dtype(TYPES[case.type][1]).itemsize
+
+
+class Phases:
+    """A super-resolution network's last step."""
+
+    name, type = "9x224x224 f32 -> 672x672 u8", np.uint8
+    needed = 9 * 224 * 224 * 4 + 672 * 672
+    peer = staticmethod(phases_to_picture)
+
+    def __init__(self):
+        random = np.random.RandomState(0)
+        self.frames = [random.uniform(-0.1, 1.1, (9, 224, 224)).astype(np.float32) for _ in range(FRAMES)]
+
+    def flags(self):
+        return ["--append=picture,scale=255"]
+
+    def network(self, path):
+        info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        graph = helper.make_graph([helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=3)], "g", [info("x", [1, 9, 224, 224])], [info("y", [1, 1, 672, 672])])
+        save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+        return [1, 672, 672, 1]
+
+
+def cases():
+    yield Frames(Case("nv12 1920x1080 -> 320x240 f32 planes", "NV12", (1920, 1080), (320, 240), mean=(127.0,), scale=(128.0,)), (1620, 1920), nv12_to_planes)
+    yield Frames(Case("bgr 1280x720 -> 416x416 letterbox i8", "BGR", (1280, 720), (416, 416), type="i8", planar=False, fit="letterbox", mean=(128.0,), pad=114), (720, 1280, 3), bgr_letterbox)
+    yield Phases()
+
+
+def bandwidth(frames):
+    """Bytes a second of a plain pass over this many bytes: the C library's comparison of what is equal, which only reads."""
+    libc = ctypes.CDLL(None)
+    half = np.ones(sum(f.nbytes for f in frames) // 2, np.uint8)
+    copy = half.copy()
+    pair = [ctypes.c_void_p(half.ctypes.data), ctypes.c_void_p(copy.ctypes.data), ctypes.c_size_t(half.nbytes)]
+    times = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        libc.memcmp(*pair)
+        times.append(time.perf_counter() - begin)
+    return 2 * half.nbytes / np.median(times)
 
 
 def library_of(a, folder, model, flags, target):
@@ -109,18 +180,16 @@ def main():
     cv2.setNumThreads(1)
     if a.network:
         return network(a)
-    for case, dims, peer in CASES:
+    for case in cases():
+        frames, speed = case.frames, bandwidth(case.frames)
         for target in a.target or ["host", "x86-64-v3"]:
             with tempfile.TemporaryDirectory() as folder:
-                model, library = os.path.join(folder, "net.onnx"), os.path.join(folder, "libnet.so")
+                model = os.path.join(folder, "net.onnx")
                 shape = case.network(model)
-                subprocess.run([os.path.join(a.bin, "burin-compile"), model, *case.flags(), "--emit=shared", "--name=net", "-o", library, f"--target={target}"], check=True)
-                run = ctypes.CDLL(library).net_run
-                random = np.random.RandomState(0)
-                frames = [cv2.GaussianBlur(random.randint(0, 256, dims).astype(np.uint8), (0, 0), 3) for _ in range(FRAMES)]
+                run = ctypes.CDLL(library_of(a, folder, model, case.flags(), target)).net_run
                 arena = np.zeros((1 << 24) + 64, np.uint8)
                 place = ctypes.c_void_p((arena.ctypes.data + 63) // 64 * 64)
-                got = np.zeros(shape, TYPES[case.type][1])
+                got = np.zeros(shape, case.type)
                 times = [[], []]
                 for i in range(a.rounds):
                     frame, other = frames[i % FRAMES], frames[(i + FRAMES // 2) % FRAMES]
@@ -128,15 +197,16 @@ def main():
                     begin = time.perf_counter()
                     run(where, out, place)
                     middle = time.perf_counter()
-                    peer(other)
+                    case.peer(other)
                     end = time.perf_counter()
                     times[0].append((middle - begin) * 1e3)
                     times[1].append((end - middle) * 1e3)
-                want = peer(frame).reshape(shape)
-                worst = np.abs(got.astype(np.float64) - want).max()
+                worst = np.abs(got.astype(np.float64) - case.peer(frame).reshape(shape)).max()
                 (ours, theirs) = (np.array(t) for t in times)
+                used = case.needed / np.median(ours) * 1e3
                 print(f"{case.name:40s} {target:10s} {ours.min():.3f} ({np.median(ours):.3f}) ms, OpenCV {theirs.min():.3f} ({np.median(theirs):.3f}) ms, "
-                      f"ratio {ours.min() / theirs.min():.2f}, largest difference {worst:.3g}", flush=True)
+                      f"ratio {ours.min() / theirs.min():.2f} ({np.median(ours) / np.median(theirs):.2f}), largest difference {worst:.3g}; "
+                      f"{case.needed / 1e6:.2f} MB at {used / 1e9:.1f} of {speed / 1e9:.1f} GB/s: {used / speed:.0%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Programs for a GPU, without one: every kernel assembled by ptxas without spills or stack, and whole programs run through their own runtime against the
 emulator of the driver (test/CudaEmulator), copies as late and as early as hardware allows.
 
-usage: cuda.py [--build DIR] [--full]     prints "N passed, N failed, N skipped"
+usage: cuda.py [--build DIR] [--full] [TEXT...]     prints "N passed, N failed, N skipped"; with texts, of the checks whose names hold one
 """
 import argparse
 import os
@@ -34,12 +34,14 @@ class Skipped(Exception):
 
 
 class Suite:
-    def __init__(self, build, folder):
-        self.build, self.folder, self.passed, self.failed, self.skipped = build, folder, 0, 0, 0
+    def __init__(self, build, folder, texts):
+        self.build, self.folder, self.texts, self.passed, self.failed, self.skipped = build, folder, texts, 0, 0, 0
         self.compiler = os.path.join(build, "bin", "burin-compile")
         self.emulator = os.path.join(build, "lib", "burin", "emulator")
 
     def check(self, name, function, *arguments):
+        if self.texts and not any(text in name for text in self.texts):
+            return
         try:
             function(*arguments)
             self.passed += 1
@@ -70,7 +72,7 @@ class Suite:
         """The program's own runtime, tables, copies and kernels, on the CPU."""
         net, feed, path = self.save(name)
         wanted = ReferenceEvaluator(net).run(None, feed)
-        self.compile(path + ".onnx", path, "--target=cuda:emulated", "--precision=" + precision)
+        self.compile(path + ".onnx", path, "--target=cuda:emulated", *(["--precision=" + precision] if precision else []))
         for copies, more in (("late", {}), ("early", {"BURIN_EMULATOR_SEED": "7", "BURIN_EMULATOR_INTEGRATED": "1"})):
             self.call(path, "--inputs", path + ".npz", "--outputs", path + ".out.npz", LD_LIBRARY_PATH=self.emulator, BURIN_EMULATOR_COPIES=copies, **more)
             with np.load(path + ".out.npz") as found:
@@ -97,7 +99,7 @@ class Suite:
     def tensor_cores(self):
         """PTX holds what the kernels are for."""
         _, _, path = self.save("cuda_products")
-        for net, options, wanted in (("cuda_products", [], "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"), ("cuda_products", ["--precision=f32"], "fma.rn.f32"),
+        for net, options, wanted in (("cuda_products", ["--precision=tf32"], "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"), ("cuda_products", ["--precision=f32"], "fma.rn.f32"),
                                      ("cuda_halves", [], "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")):
             path = self.save(net)[2]
             self.compile(path + ".onnx", path + ".ptx", "--target=cuda", *options)
@@ -142,6 +144,13 @@ class Suite:
         for suffix in (".so", ".a", ".ptx", ".cubin"):
             self.compile(path + ".onnx", path + suffix, "--target=cuda:sm_80", *(["--header=none"] if suffix in (".so", ".a") else []))
 
+    def stored(self, every):
+        """Products with weights that stay integers, against their definition."""
+        text = self.call(sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "stored.py"), "--machine=cuda:emulated", "--every", str(every),
+                         BURIN_COMPILE=self.compiler, LD_LIBRARY_PATH=self.emulator)
+        if "cases as defined" not in text:
+            raise Failure(text.strip().splitlines()[0])
+
     def operators(self, every):
         """ONNX's own tests of operators, by the emulator."""
         done = subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cuda_ops.py"), "--build", self.build, "--every", str(every)],
@@ -174,21 +183,23 @@ class Suite:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.environ.get("BURIN_BUILD", os.path.join(ROOT, "build")))
+    parser.add_argument("texts", nargs="*", metavar="TEXT")
     parser.add_argument("--full", action="store_true", help="also all generated networks and all tests that ONNX has of operators")
     arguments = parser.parse_args()
     models = os.environ.get("BURIN_MODELS", os.path.join(os.path.dirname(ROOT), "shared", "models"))
     with tempfile.TemporaryDirectory() as folder:
-        suite = Suite(arguments.build, folder)
+        suite = Suite(arguments.build, folder, arguments.texts)
         for name in FAMILIES:
-            suite.check(name + " emulated, exact", suite.emulated, name, "f32", 2e-3 if name == "cuda_halves" else 2e-5)
+            suite.check(name + " emulated, exact", suite.emulated, name, "f32", 2e-3 if name in ("cuda_halves", "cuda_attention") else 2e-5)
             suite.check(name + " assembled", suite.assembled, name)
-        for name, precision, tolerance in (("cuda_products", "tf32", 4e-3), ("cuda_convolutions", "tf32", 4e-3), ("cuda_products", "bf16", 4e-2),
+        for name, precision, tolerance in (("cuda_products", "", 2e-5), ("cuda_convolutions", "", 2e-5), ("cuda_attention", "", 2e-3), ("cuda_attention", "tf32", 4e-3), ("cuda_products", "tf32", 4e-3), ("cuda_convolutions", "tf32", 4e-3), ("cuda_products", "bf16", 4e-2),
                                            ("cuda_convolutions", "f16", 1e-2)):
-            suite.check(f"{name} emulated, {precision}", suite.emulated, name, precision, tolerance)
+            suite.check(f"{name} emulated, {precision or 'as it is'}", suite.emulated, name, precision, tolerance)
         for name in GENERATED if arguments.full else ["transformer_block", "unet"]:
             suite.check(name + " emulated", suite.emulated, name, "f32", 1e-4)
         for check in (suite.tensor_cores, suite.without_driver, suite.without_ptxas, suite.boards, suite.artifacts):
             suite.check(check.__name__.replace("_", " "), check)
+        suite.check("stored weights", suite.stored, 1 if arguments.full else 7)
         suite.check("operators", suite.operators, 1 if arguments.full else 40)
         for name in COMPILED:
             suite.check(name, suite.model, models, name)

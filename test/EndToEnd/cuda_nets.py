@@ -81,6 +81,38 @@ def cuda_bytes():
 
 
 @model
+def cuda_attention():
+    """Attention in one pass: tiles and tails of queries and keys, masks with -infinity, shared heads, one query, a long cache, halves, odd sizes."""
+    g = Graph(207)
+    outs = []
+
+    def attend(heads, shared, queries, keys, depth, columns, mask=None, turned=False, kind=np.float32, batch=1):
+        at = len(outs)
+        q, k = g.input(f"q{at}", (batch, heads, queries, depth), dtype=kind), g.input(f"k{at}", (batch, shared, keys, depth), dtype=kind)
+        v = g.input(f"v{at}", (batch, keys, shared, columns) if turned else (batch, shared, keys, columns), dtype=kind)
+        v = g.op("Transpose", v, perm=[0, 2, 1, 3]) if turned else v
+        if shared != heads:
+            repeat = lambda x, size: g.op("Reshape", g.op("Expand", g.op("Unsqueeze", x, g.constant(np.array([2]))), g.constant(np.array([batch, shared, heads // shared, keys, size]))),
+                                          g.constant(np.array([batch, heads, keys, size])))
+            k, v = repeat(k, depth), repeat(v, columns)
+        s = g.op("Div", g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2])), g.constant(np.array(np.sqrt(depth), kind)))
+        if mask is not None:
+            s = g.op("Add", s, g.constant(mask.astype(kind)))
+        y = g.op("MatMul", g.op("Softmax", s, axis=-1), v)
+        outs.append(g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3]), g.constant(np.array([batch, queries, heads * columns]))))
+
+    causal = lambda queries, keys: np.triu(np.full((queries, keys), -np.inf), keys - queries + 1)[None, None]
+    attend(2, 2, 70, 70, 32, 32, causal(70, 70))
+    attend(4, 2, 33, 100, 24, 40, g.random.standard_normal((1, 4, 33, 100)), turned=True, batch=2)
+    attend(2, 1, 1, 3000, 16, 24)
+    attend(4, 2, 1, 45, 8, 8, np.where(np.arange(45) < 9, -np.inf, 0)[None, None, None])
+    attend(2, 2, 65, 33, 64, 48, g.random.standard_normal((65, 33))[None, None], kind=np.float16)
+    attend(4, 1, 20, 20, 16, 16, causal(20, 20), kind=np.float16)
+    attend(1, 1, 12, 17, 5, 7)
+    return g.done(*outs)
+
+
+@model
 def cuda_host_between():
     """A loop in the middle, which the host runs: bytes go there and back."""
     g = Graph(205)
@@ -96,4 +128,4 @@ def cuda_host_between():
     return g.done(g.op("Relu", g.op("MatMul", z, g.weight(8, 6))), y)
 
 
-FAMILIES = ["cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between"]
+FAMILIES = ["cuda_attention", "cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between"]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Image stages (--image-input) against a float64 definition of their own: formats, strides, regions, fits, resize modes, layouts, types.
+"""Image stages (--image-input) against a float64 definition of their own: formats, strides, regions (of the frame, and of each run), fits, resize
+modes, layouts, types; what each calls from outside, and the size of its code.
 Each frame lies against pages that cannot be read, once at its end and once at its begin. Whole outputs may differ by 1, floats by 1e-5 of their range.
 
 usage: image.py [--bin DIR] [--target T] [--aarch64] [NAMES...]
@@ -8,6 +9,7 @@ A line a case; last, `N passed, N failed`.
 """
 import argparse
 import ctypes
+import functools
 import mmap
 import os
 import subprocess
@@ -20,19 +22,25 @@ from onnx import TensorProto, helper, save
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TYPES = {"f32": (TensorProto.FLOAT, np.float32), "f16": (TensorProto.FLOAT16, np.float16), "u8": (TensorProto.UINT8, np.uint8), "i8": (TensorProto.INT8, np.int8)}
 PIXEL = {"RGB": 3, "BGR": 3, "RGBA": 4, "YUYV": 2}
+BAYER = ("RGGB", "GRBG", "GBRG", "BGGR")
+KERNELS = ([[0, 1, 0], [1, 0, 1], [0, 1, 0]], [[1, 0, 1], [0, 0, 0], [1, 0, 1]])  # neighbours beside, and across corners
+STAGE_BYTES = 40 << 10  # of code and tables, at most
+ERROR_REGION = 14
 
 
 class Case:
     def __init__(self, name, fmt, frame, size, channels=3, type="f32", planar=True, stride=0, matrix="601", range="limited", region=None, fit="stretch", resize="linear", bgr=False,
-                 mean=(0.0,), scale=(1.0,), pad=0.0, turns=(), quantize=None):
+                 mean=(0.0,), scale=(1.0,), pad=0.0, turns=(), quantize=None, runs=()):
         self.__dict__.update({k: v for k, v in locals().items() if k != "self"})
         self.stride = stride or frame[0] * PIXEL.get(fmt, 1)
         self.rows = frame[1] * 3 // 2 if fmt in ("NV12", "I420") else frame[1]
         self.region = region or (0, 0, *frame)
+        # Regions that runs give, one after the other; what else is given then stands for all of them.
+        self.runs = runs
 
     def flags(self):
         turns = "".join(f":{'flip' if t in ('horizontal', 'vertical') else 'rotate'}={t}" for t in self.turns)
-        text = f"x={self.fmt}:{self.frame[0]}x{self.frame[1]}:stride={self.stride}:matrix={self.matrix}:range={self.range}:region={self.region[2]}x{self.region[3]}+{self.region[0]}+{self.region[1]}{turns}"
+        text = f"x={self.fmt}:{self.frame[0]}x{self.frame[1]}:stride={self.stride}:matrix={self.matrix}:range={self.range}:region={'run' if self.runs else f'{self.region[2]}x{self.region[3]}+{self.region[0]}+{self.region[1]}'}{turns}"
         flags = ["--image-input", text, "--fit", self.fit, "--resize-mode", self.resize, "--pad-value", str(self.pad), "--layout", "NCHW" if self.planar else "NHWC"]
         join = lambda values: ",".join(str(v) for v in values)
         return flags + [f"--mean={join(self.mean)}", f"--scale={join(self.scale)}"] + (["--reverse-channels"] if self.bgr else [])
@@ -48,6 +56,21 @@ class Case:
             graph = helper.make_graph([helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["y"])], "g", [info("x", "f32")], [info("y")], constants)
         save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]), path)
         return shape
+
+
+def demosaic(fmt, raw):
+    """Bilinear: the mean of the nearest samples of a colour, the frame mirrored about its outermost pixels."""
+    h, w = raw.shape
+    padded = np.pad(raw, 1, mode="reflect")
+    colors = []
+    for color in "RGB":
+        mask = np.array([[fmt[(y % 2) * 2 + x % 2] == color for x in range(-1, w + 1)] for y in range(-1, h + 1)], np.float64)
+        near = lambda a, weights: sum(weights[i][k] * a[i:i + h, k:k + w] for i in range(3) for k in range(3))
+        sums = [near(padded * mask, weights) for weights in KERNELS]
+        counts = [near(mask, weights) for weights in KERNELS]
+        own = mask[1:-1, 1:-1] > 0
+        colors.append(np.where(own, raw, np.where(counts[0] > 0, sums[0] / np.maximum(counts[0], 1), sums[1] / np.maximum(counts[1], 1))))
+    return np.stack(colors)
 
 
 def decode(case, frame):
@@ -70,6 +93,9 @@ def decode(case, frame):
         r, b = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
         colors = [r, (y - kr * r - kb * b) / (1 - kr - kb), b] if case.channels == 3 else [y]
         return np.clip(np.stack(colors), 0, 255)
+    if case.fmt in BAYER:
+        colors = demosaic(case.fmt, rows[:, :w])
+        return colors if case.channels == 3 else np.tensordot((0.299, 0.587, 0.114), colors, 1)[None]
     if case.fmt == "GRAY":
         return np.stack([rows[:, :w]] * case.channels)
     step = PIXEL[case.fmt]
@@ -100,8 +126,8 @@ def matrix(mode, n, m):
     return out
 
 
-def reference(case, frame):
-    x, y, w, h = case.region
+def reference(case, frame, region=None):
+    x, y, w, h = region or case.region
     image = decode(case, frame)[:, y:y + h, x:x + w]
     for turn in case.turns:
         image = np.rot90(image, -turn // 90, (1, 2)) if isinstance(turn, int) else image[:, :, ::-1] if turn == "horizontal" else image[:, ::-1]
@@ -158,10 +184,45 @@ def cases():
     found += [Case("rgb_90", "RGB", (50, 40), (40, 50), turns=(90,)), Case("rgb_even_180", "RGB", (64, 36), (16, 9), turns=(180,), mean=(3.0, 2.0, 1.0)),
               Case("network_i8", "NV12", (64, 36), (32, 18), type="i8", mean=(127.0,), scale=(128.0,), quantize=(1 / 128, -3)),
               Case("network_u8", "RGB", (30, 20), (30, 20), type="u8", planar=False, scale=(255.0, 250.0, 240.0), quantize=(1 / 255, 0))]
+    for i, fmt in enumerate(BAYER):
+        found.append(Case(f"{fmt.lower()}_same", fmt, (22, 14), (22, 14), channels=1 if i == 3 else 3))
+        found.append(Case(f"{fmt.lower()}_odd_region", fmt, (70, 50), (21, 17), stride=72, region=(3, 1, 63, 47), type="u8", planar=False, bgr=i % 2 == 1, resize=("linear", "area", "cubic", "nearest")[i]))
+    found += [Case("rggb_even", "RGGB", (64, 36), (16, 9)), Case("gbrg_smallest", "GBRG", (2, 2), (3, 3))]
+    for i, fmt in enumerate(("NV12", "I420", "YUYV", "RGB", "RGBA", "GRAY", "BGGR")):
+        for fit in ("stretch", "letterbox", "crop"):
+            mode = ("linear", "cubic", "area", "nearest")[(i + len(fit)) % 4]
+            runs = [(0, 0, 0, 0), (5, 3, 31, 20), (101, 61, 1, 1), (0, 7, 102, 2), (33, 0, 2, 62), (1, 1, 100, 60)]
+            found.append(Case(f"{fmt.lower()}_run_{fit}_{mode}", fmt, (102, 62), (37, 29), stride=112 * PIXEL.get(fmt, 1), fit=fit, resize=mode, runs=runs, pad=9, mean=(3.0,), type="u8" if i % 3 == 1 else "f32",
+                              planar=i % 2 == 0, turns=((), (90,), ("horizontal",), (270, "vertical"))[(i + len(fit)) % 4]))
+    found += [Case("nv12_run_small", "NV12", (6, 4), (9, 5), runs=[(1, 1, 3, 2), (5, 3, 1, 1)]), Case("nv12_area_long", "NV12", (640, 480), (16, 12), resize="area"), Case("rgb_area_long_u8", "RGB", (500, 401), (13, 11), resize="area", type="u8", planar=False)]
     return found + [Case("gray_f16", "GRAY", (31, 17), (31, 17), channels=1, type="f16", scale=(255.0,)),
                     Case("nv12_gray", "NV12", (32, 18), (9, 7), channels=1, resize="area"),
                     Case("rgb_to_one", "RGB", (3, 2), (1, 1)), Case("rgb_from_one", "RGB", (1, 1), (5, 3)),
                     Case("rgb_gray_crop", "RGBA", (40, 30), (20, 20), channels=1, fit="crop", type="u8")]
+
+
+def sections(path):
+    """Bytes of a library's code and constants."""
+    rows = subprocess.run(["size", "-A", path], check=True, capture_output=True, text=True).stdout.split("\n")
+    return sum(int(r.split()[1]) for r in rows if r.split()[:1] in ([".text"], [".rodata"]))
+
+
+@functools.lru_cache
+def plain_sections(compiler, target):
+    with tempfile.TemporaryDirectory() as folder:
+        model, library = os.path.join(folder, "net.onnx"), os.path.join(folder, "libplain.so")
+        Case("plain", "RGB", (64, 48), (64, 48)).network(model)
+        subprocess.run([compiler, model, "--emit=shared", "--name=net", "-o", library] + ([f"--target={target}"] if target else []), check=True, capture_output=True, text=True)
+        return sections(library)
+
+
+def outside(library, compiler, target):
+    """No allocation, and small code: what is more than a network without a stage."""
+    called = set(subprocess.run(["nm", "-D", "-u", "--format=posix", library], check=True, capture_output=True, text=True).stdout.split()) - {"U", "w"}
+    if called & {"malloc", "calloc", "free", "posix_memalign", "aligned_alloc"} or any("halide" in c for c in called):
+        return f"it calls {', '.join(called)}"
+    added = sections(library) - plain_sections(compiler, target)
+    return f"expected a stage of at most {STAGE_BYTES} bytes, got {added}" if added > STAGE_BYTES else None
 
 
 def check(case, folder, compiler, target, aarch64):
@@ -171,24 +232,38 @@ def check(case, folder, compiler, target, aarch64):
     subprocess.run(command + ["--emit=shared", "--name=net", "-o", library] + ([f"--target={target}"] if target else []), check=True, capture_output=True, text=True)
     run = ctypes.CDLL(library).net_run
     frame = np.random.RandomState(len(case.name)).randint(0, 256, case.rows * case.stride).astype(np.uint8)
-    want = reference(case, frame).reshape(shape)
     arena = np.zeros((1 << 24) + 64, np.uint8)
+    place = ctypes.c_void_p((arena.ctypes.data + 63) // 64 * 64)
+    allowed = 1.0 if case.type in ("u8", "i8") else 2e-3 if case.type == "f16" else 1e-5 * 255 / min(case.scale)
     for at_end in (True, False):
         area, address = guarded(frame, at_end)
         got = np.full(shape, 99, TYPES[case.type][1])
-        status = run(ctypes.c_void_p(address), ctypes.c_void_p(got.ctypes.data), ctypes.c_void_p((arena.ctypes.data + 63) // 64 * 64))
-        if status:
-            return f"the run gives status {status}"
-        allowed = 1.0 if case.type in ("u8", "i8") else 2e-3 if case.type == "f16" else 1e-5 * 255 / min(case.scale)
-        worst = np.abs(got.astype(np.float64) - want).max()
-        if not worst <= allowed:
-            return f"expected errors of at most {allowed:g}, got {worst:g}"
+
+        def run_on(region):
+            inputs = [ctypes.c_void_p(address)] + ([ctypes.c_void_p(region.ctypes.data)] if case.runs else [])
+            return run(*inputs, ctypes.c_void_p(got.ctypes.data), place)
+
+        for region in case.runs or [None]:
+            if status := run_on(np.array(region or (), np.int32)):
+                return f"the run gives status {status}"
+            want = reference(case, frame, region if region and region[2] else None).reshape(shape)
+            worst = np.abs(got.astype(np.float64) - want).max()
+            if not worst <= allowed:
+                return f"expected errors of at most {allowed:g}, got {worst:g}" + (f" of region {region}" if region else "")
+        w, h = case.frame
+        for region in [(0, 0, w + 1, h), (0, 0, w, h + 1), (1, 0, w, h), (0, 1, w, h), (-1, 0, 2, 2), (0, -1, 2, 2), (0, 0, 0, 1), (0, 0, 1, 0), (2, 2, 0, 0), (0, 0, -1, -1), (w, 0, 1, 1), (2**31 - 1, 0, 2, 2), (0, -2**31, 2, 2), (0, 0, -2**31, 2)]:
+            if case.runs and (status := run_on(np.array(region, np.int32))) != ERROR_REGION:
+                return f"expected status {ERROR_REGION} of region {region}, got {status}"
+    if problem := outside(library, compiler, target):
+        return problem
     if aarch64:
         program, given, made = (os.path.join(folder, f) for f in ("arm", "in.npz", "out.npz"))
         subprocess.run(command + ["--target=aarch64", "--static", "-o", program], check=True, capture_output=True, text=True)
         dims = (case.rows, case.frame[0], PIXEL[case.fmt]) if case.fmt in PIXEL and case.stride == case.frame[0] * PIXEL[case.fmt] else (case.rows, case.stride)
-        np.savez(given, x=frame.reshape(dims))
+        np.savez(given, x=frame.reshape(dims), **({"x_region": np.array(case.runs[-1], np.int32)} if case.runs else {}))
         subprocess.run(["qemu-aarch64", program, "--inputs", given, "--outputs", made], check=True, capture_output=True, text=True)
+        if case.runs:
+            run_on(np.array(case.runs[-1], np.int32))
         if not np.array_equal(np.load(made)["y"], got):
             return "aarch64 gives other values"
     return None

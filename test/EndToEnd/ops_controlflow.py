@@ -52,6 +52,18 @@ early = graph("early", [constant("limit", np.float32(20)), ("Add", ["x", "x"], [
               [("i", I, []), ("go", B, []), ("x", F, [2, 3])], [("more", B, []), ("y", F, [2, 3])])
 case("loop_early", "Loop", np.array(50, np.int64), np.array(True), np.abs(f(2, 3)) + 1, const=[0], body=early)
 case("loop_while", "Loop", None, np.array(True), np.abs(f(2, 3)) + 1, body=early)
+# A state that counts up to a limit that is carried along; one that is a scalar until the first iteration.
+until = graph("until", [constant("one", np.int32(1)), ("Add", ["n", "one"], ["n_out"], {}), ("Neg", ["x"], ["y"], {}), ("Identity", ["limit"], ["limit_out"], {}),
+                        ("Cast", ["n_out"], ["fn"], {"to": F}), ("Cast", ["limit"], ["fl"], {"to": F}), ("Less", ["fn", "fl"], ["more"], {})],
+              [("i", I, []), ("go", B, []), ("n", TensorProto.INT32, []), ("limit", TensorProto.INT32, []), ("x", F, [2, 3])],
+              [("more", B, []), ("n_out", TensorProto.INT32, []), ("limit_out", TensorProto.INT32, []), ("y", F, [2, 3])])
+for start, limit in ((0, 5), (3, 5), (5, 3), (-2, 3)):
+    case(f"loop_until_{start}_{limit}".replace("-", "m"), "Loop", None, np.array(True), np.array(start, np.int32), np.array(limit, np.int32), f(2, 3), const=[1, 2], outputs=3, body=until)
+case("loop_until_none", "Loop", None, np.array(False), np.array(0, np.int32), np.array(3, np.int32), f(2, 3), outputs=3, body=until)
+widen = graph("widen", [("Identity", ["go"], ["more"], {}), ("Cast", ["i"], ["fi"], {"to": F}), ("Add", ["row", "fi"], ["wide"], {}), ("Add", ["row", "s"], ["row_out"], {})],
+              [("i", I, []), ("go", B, []), ("s", F, None), ("row", F, [4])], [("more", B, []), ("wide", F, None), ("row_out", F, [4])])
+for count in (1, 2, 5):
+    case(f"loop_widens_{count}", "Loop", np.array(count, np.int64), np.array(True), f(), f(4), const=[0, 1], outputs=2, body=widen)
 
 # Scan: a state and a sequence; directions and axes.
 step = graph("step", [("Add", ["s", "x"], ["t"], {}), ("Mul", ["t", "x"], ["y"], {})], [("s", F, [3]), ("x", F, [3])], [("t", F, [3]), ("y", F, [3])])

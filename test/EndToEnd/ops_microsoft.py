@@ -135,6 +135,14 @@ case("qlinearpool_last", "QLinearGlobalAveragePool", u8(2, 5, 6, 3), s(0.04), ze
 case("qlinearconv_last", "QLinearConv", u8(1, 6, 7, 3), s(0.02), zero(120), i8(4, 3, 3, 3), s(0.01), zero(0, np.int8), s(0.2), zero(100),
      ints(4, low=-500, high=500), const=[1, 2, 3, 4, 5, 6, 7, 8], channels_last=1, pads=[1, 1, 1, 1])
 case("nhwcmaxpool", "NhwcMaxPool", u8(1, 7, 8, 3), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+# Inputs of whole numbers from 0 to 255 and no state before: what the other runtime rounds is exact.
+bytes_in = ints(1, 2, 6, low=0, high=256).astype(np.float32)
+bytes_in.ravel()[:2] = 0, 255
+for directions, direction in ((1, "forward"), (2, "bidirectional")):
+    for scales in ((), (12,)):
+        case(f"dynamicquantizelstm_{direction}{len(scales)}", "DynamicQuantizeLSTM", bytes_in, i8(directions, 6, 12), i8(directions, 3, 12), 0.1 * f(directions, 24), None,
+             None, None, None, u(directions, *scales, low=1e-5, high=4e-5), np.zeros((directions,) + scales, np.int8), u(directions, *scales, low=1e-3, high=2e-3),
+             np.zeros((directions,) + scales, np.int8), const=[1, 2, 3, 8, 9, 10, 11], outputs=3, hidden_size=3, direction=direction)
 case("dynamicquantizematmul", "DynamicQuantizeMatMul", f(3, 8), i8(8, 5), s(0.02), zero(3, np.int8), const=[1, 2, 3])
 case("dynamicquantizematmul_bias", "DynamicQuantizeMatMul", f(2, 3, 8), u8(8, 5), u(5, low=0.01, high=0.02), u8(5, low=100, high=150), f(5),
      const=[1, 2, 3, 4])

@@ -186,6 +186,17 @@ case("qlinearmatmul", "QLinearMatMul", ints(3, 5, **u8), np.float32(0.02), np.ui
      const=[1, 2, 3, 4, 5, 6, 7])
 case("convinteger", "ConvInteger", ints(1, 3, 6, 5, **u8), ints(4, 3, 3, 3, **s8), np.uint8(9), const=[1, 2], pads=[1, 1, 1, 1])
 case("convinteger_runtime", "ConvInteger", ints(1, 3, 6, 5, **u8), ints(4, 3, 3, 3, **u8), np.uint8(9), np.uint8(5), pads=[1, 0, 1, 0])
+# Activations quantized as they come, weights whose difference from their zero point needs nine bits, and both.
+wide = np.concatenate([ints(60, **u8), np.array([0, 255], np.uint8), ints(46, **u8)]).reshape(4, 3, 3, 3)
+for name, zeros, known in (("zero", (np.uint8(9), np.uint8(0)), [1, 3]), ("weights", (np.uint8(9), np.uint8(119)), [1, 2, 3]), ("both", (np.uint8(9), np.uint8(140)), [1, 3])):
+    case(f"convinteger_dynamic_{name}", "ConvInteger", ints(1, 3, 7, 6, **u8), wide, *zeros, const=known, pads=[1, 1, 1, 1])
+    case(f"convinteger_dynamic_{name}_strides", "ConvInteger", ints(2, 3, 9, 8, **u8), wide, *zeros, const=known, pads=[0, 1, 2, 1], strides=[2, 2], dilations=[1, 2])
+    case(f"convinteger_dynamic_{name}_pixel", "ConvInteger", ints(1, 3, 4, 5, **u8), np.ascontiguousarray(wide[:, :, :1, 1:2]), *zeros, const=known)
+    case(f"convinteger_dynamic_{name}_pixel_strides", "ConvInteger", ints(1, 3, 4, 5, **u8), np.ascontiguousarray(wide[:, :, :1, 1:2]), *zeros, const=known, strides=[2, 1])
+    case(f"matmulinteger_dynamic_{name}", "MatMulInteger", ints(2, 5, 27, **u8), np.ascontiguousarray(wide.reshape(4, 27).T), *zeros, const=known)
+case("convinteger_dynamic_groups", "ConvInteger", ints(1, 6, 7, 6, **u8), wide, np.uint8(9), np.uint8(119), const=[1, 3], pads=[1, 1, 1, 1], group=2)
+case("convinteger_dynamic_depthwise", "ConvInteger", ints(1, 4, 7, 6, **u8), np.ascontiguousarray(wide[:, :1]), np.uint8(9), np.uint8(119), const=[1, 3], pads=[1, 1, 1, 1], group=4)
+case("matmulinteger_dynamic_columns", "MatMulInteger", ints(2, 5, 27, **u8), np.ascontiguousarray(wide.reshape(4, 27).T), np.uint8(9), ints(4, **u8), const=[1, 3])
 case("qlinearconv", "QLinearConv", ints(1, 3, 6, 5, **u8), np.float32(0.02), np.uint8(120), ints(4, 3, 3, 3, **s8), np.abs(f(4)) * 0.01 + 0.01, ints(4, **s8) * 0, np.float32(0.1),
      np.uint8(100), ints(4), const=[1, 2, 3, 4, 5, 6, 7, 8], pads=[1, 1, 1, 1], strides=[2, 1])
 case("qlinearconv_depthwise", "QLinearConv", ints(1, 4, 6, 5, **s8), np.float32(0.02), np.int8(-4), ints(4, 1, 3, 3, **s8), np.float32(0.02), np.int8(0), np.float32(0.1),

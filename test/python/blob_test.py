@@ -1,5 +1,6 @@
 """burin.blob: the strings that blobconverter's users pass, and a blob of a small network. usage: blob_test.py PYTHONPATH"""
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -31,6 +32,8 @@ assert options(["-ip", "FP16", "-VPU_NUMBER_OF_SHAVES", "4"]) == {"input_type": 
 assert options(None, ["--mean_values=[127.5,127.5,127.5]", "--scale_values=[127.5]", "--reverse_input_channels"]) == {
     "input_type": "u8", "mean": "127.5,127.5,127.5", "scale": "127.5", "reverse_channels": True}
 assert options(None, "--data_type=FP16 --layout nchw") == {"input_type": "u8", "layout": "NCHW"}
+assert options(None, ["--reverse_input_channels=True", "--scale", "255"]) == {"input_type": "u8", "reverse_channels": True, "scale": "255.0"}
+assert options(data_type=None) == options(data_type="fp16")
 refused("compute in half precision only", data_type="FP32")
 refused("compile_params: unknown '-turbo'", compile_params=["-turbo"])
 refused("optimizer_params: unknown '--transform'", optimizer_params=["--transform=x"])
@@ -49,4 +52,18 @@ with tempfile.TemporaryDirectory() as folder:
         assert f.read(8) == b"BurinVpu"
     before = os.path.getmtime(made)
     assert blob.from_onnx(path, shaves=6, output_dir=folder) == made and os.path.getmtime(made) == before
+    # The preprocessing that the strings name is in the blob: the network sees (reversed(x) - mean) / scale.
+    made = blob.from_onnx(path, shaves=None, version="2022.1", output_dir=folder, compile_params="-ip U8 -VPU_NUMBER_OF_SHAVES 4",
+                          optimizer_params=["--mean_values=x[1,2,3]", "--scale_values=[2,2,4]", "--reverse_input_channels"])
+    x = np.arange(3 * 64, dtype=np.uint8).reshape(1, 3, 8, 8)
+    y = burin.InferenceSession(path).run(None, {"x": (x[:, ::-1] - np.array([1, 2, 3], np.float32).reshape(3, 1, 1)) / np.array([2, 2, 4], np.float32).reshape(3, 1, 1)})[0]
+    np.savez(os.path.join(folder, "x.npz"), x=x)
+    subprocess.run([os.path.join(os.path.dirname(sys.argv[1]), "bin", "burin-run"), made, "--inputs", os.path.join(folder, "x.npz"), "--outputs", os.path.join(folder, "y.npz")], check=True)
+    assert np.abs(np.load(os.path.join(folder, "y.npz"))["y"] - y).max() <= 2e-3 * np.abs(y).max()
+    try:
+        blob.from_onnx(os.path.join(folder, "nowhere.onnx"), output_dir=folder)
+    except burin.Error as e:
+        assert "no such file" in str(e), e
+    else:
+        raise AssertionError("expected an error")
 print("passed")

@@ -49,9 +49,12 @@ data and measuring:
   --inputs X.npz            the inputs, by name
   --input NAME=F.npy        one input; may be repeated
   --image [NAME=]FILE       a picture as input: JPEG, PNG, ... A model's image input is made to take it (--image-input, --fit, --mean, ...)
+  --region [NAME=]WxH+X+Y   the part of the frame or picture that is taken
   --draw F.png              draw the outputs: a picture, or boxes on the one given
   --outputs Y.npz           write the outputs
   --compare=onnxruntime     compare with ONNX Runtime (through Python): the outputs, the first tensor that differs, the pass that made it so
+  --why=FLOAT.onnx          of a quantized model: each layer's time beside the float model's, what converting costs, why a layer stays in float
+                            (through Python); --why-json=F.json: the same as data
   --expect Z.npz            compare the outputs, with --rtol R and --atol A
   --bench[=SECONDS]         time it; the last line is JSON
   --profile[=F.json]        a line a layer: time, GFLOP/s, GB/s, share of this machine's measured roofline; F.json: Chrome trace,
@@ -75,7 +78,7 @@ struct Arguments {
   const char *model = nullptr;
   std::string cacheFolder, verifyKey;
   std::string image, imageName, drawing, outputs; // files of --image, --draw and --outputs; the input for the first
-  bool useCache = true;
+  bool useCache = true, hasRegion = false;
   std::vector<std::string> inputs, npz; // values of --input and --inputs
   llvm::SmallVector<char *> forwarded;  // for burin_cli_main, argv[0] first
 };
@@ -83,7 +86,9 @@ struct Arguments {
 // Flags of the run-time command line whose value may be the next word.
 bool takesValue(StringRef flag) {
   return llvm::StringSwitch<bool>(flag)
-      .Cases({"--inputs", "--input", "--outputs", "--expect", "--rtol", "--atol", "--threads", "--profile-layer"}, true)
+      .Cases({"--inputs", "--input", "--region", "--outputs", "--expect", "--rtol", "--atol", "--threads",
+              "--profile-layer"},
+             true)
       .Default(false);
 }
 
@@ -128,6 +133,8 @@ std::string parse(int argc, char **argv, Arguments &arguments) {
       arguments.npz.push_back(value.str());
     else if (flag == "--input")
       arguments.inputs.push_back(value.str());
+    else if (flag == "--region")
+      arguments.hasRegion = true;
     else if (flag == "--outputs")
       arguments.outputs = value.str();
   }
@@ -217,15 +224,20 @@ int runBlob(const std::string &path, Arguments &arguments) {
   return status;
 }
 
-// The comparison is a Python program of the package, since that is where ONNX Runtime is: it gets the rest of the line.
+// What works on ONNX graphs is a Python program of the package, since that is where ONNX and ONNX Runtime are: it gets
+// the line, less the words that begin with `without`.
+int runInPython(const char *module, int argc, char **argv, StringRef without) {
+  llvm::SmallVector<const char *> words;
+  for (int i = 1; i < argc; ++i)
+    if (without.empty() || !StringRef(argv[i]).starts_with(without))
+      words.push_back(argv[i]);
+  return fail(burin::runPythonModule(module, words));
+}
+
 int compare(int argc, char **argv, StringRef with) {
   if (with != "onnxruntime")
     return fail("--compare: expected onnxruntime, got '" + with + "'");
-  llvm::SmallVector<const char *> words;
-  for (int i = 1; i < argc; ++i)
-    if (!StringRef(argv[i]).starts_with("--compare"))
-      words.push_back(argv[i]);
-  return fail(burin::runPythonModule("burin.compare", words));
+  return runInPython("burin.compare", argc, argv, "--compare");
 }
 
 // A compiled program is run as it is; a library is loaded. Both carry everything they need.
@@ -252,6 +264,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i)
     if (StringRef word(argv[i]); word.split('=').first == "--compare")
       return compare(argc, argv, word.split('=').second);
+    else if (word.split('=').first == "--why")
+      return runInPython("burin.why", argc, argv, "");
   std::unique_ptr<burin_options, void (*)(burin_options *)> options(burin_options_create(), burin_options_destroy);
   if (burin_options_parse(options.get(), &argc, argv))
     return fail(burin_options_error(options.get()));
@@ -274,7 +288,8 @@ int main(int argc, char **argv) {
   std::string model = arguments.model;
   if (!llvm::sys::fs::exists(model))
     return fail(model + ": no such file");
-  bool isBlob = burin_vpu_is_blob(model.c_str());
+  // By its name too, so that a damaged one, or another compiler's, is told as what it is.
+  bool isBlob = burin_vpu_is_blob(model.c_str()) || llvm::StringRef(model).ends_with(".blob");
   if (!arguments.verifyKey.empty()) {
     if (!isBlob && !isElf(model))
       return fail("--verify is of what burin-compile makes, and " + model + " is a model");
@@ -304,7 +319,8 @@ int main(int argc, char **argv) {
   if (!arguments.image.empty() && !burin_options_has(options.get(), "image-input") &&
       burin_options_set(options.get(), "image-input",
                         (arguments.imageName + (arguments.imageName.empty() ? "" : "=") +
-                         "RGB:" + Twine(picture.width) + "x" + Twine(picture.height))
+                         "RGB:" + Twine(picture.width) + "x" + Twine(picture.height) +
+                         (arguments.hasRegion ? ":region=run" : ""))
                             .str()
                             .c_str()))
     return fail(burin_options_error(options.get()));

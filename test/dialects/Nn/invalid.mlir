@@ -72,6 +72,14 @@ func.func @softmax(%x: tensor<4x8xf32>, %e: tensor<4x8xf32>) -> tensor<4x8xf32> 
 
 // -----
 
+func.func @softmax_of_bytes(%x: tensor<4x8xi8>, %e: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-error @+1 {{expected floats, or integers of 8 bits with a scale and acc f32}}
+  %0 = nn.softmax ins(%x : tensor<4x8xi8>) outs(%e : tensor<4x8xf32>) {dim = 1 : i64} -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+
+// -----
+
 func.func @stored_bytes(%x: tensor<4x8xf32>, %w: tensor<100xi8>, %e: tensor<4x16xf32>) -> tensor<4x16xf32> {
   // expected-error @+1 {{expected as many rows in as out and 128 bytes of weights, got}}
   %0 = nn.matmul ins(%x, %w : tensor<4x8xf32>, tensor<100xi8>) outs(%e : tensor<4x16xf32>)

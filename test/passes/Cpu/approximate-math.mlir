@@ -23,6 +23,30 @@ func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
   return %y : vector<16xf32>
 }
 
+// Case erf: where 1 is added it is a polynomial without an exponential.
+// CHECK-LABEL: @erf_of_sum
+// CHECK-NOT: arith.shli
+// CHECK: math.fma
+// CHECK-NOT: arith.shli
+// CHECK: return
+func.func @erf_of_sum(%x: vector<16xf32>) -> vector<16xf32> {
+  %one = arith.constant dense<1.0> : vector<16xf32>
+  %y = math.erf %x : vector<16xf32>
+  %z = arith.addf %one, %y : vector<16xf32>
+  return %z : vector<16xf32>
+}
+
+// Another use needs small results to their last digit.
+// CHECK-LABEL: @erf_of_both
+// CHECK: arith.shli
+// CHECK: return
+func.func @erf_of_both(%x: vector<16xf32>) -> (vector<16xf32>, vector<16xf32>) {
+  %one = arith.constant dense<1.0> : vector<16xf32>
+  %y = math.erf %x : vector<16xf32>
+  %z = arith.addf %one, %y : vector<16xf32>
+  return %y, %z : vector<16xf32>, vector<16xf32>
+}
+
 // Case square: constant powers are products.
 // CHECK-LABEL: @square
 // CHECK-NEXT: arith.constant

@@ -8,6 +8,8 @@
 // CHECK: scf.for
 // CHECK: arith.minsi
 // CHECK: %[[SUM:.*]]:28 = scf.for {{.*}} -> (vector<16xf32>
+// Both lines of a step are asked for a page ahead.
+// CHECK-COUNT-2: memref.prefetch
 // CHECK-COUNT-2: vector.load {{.*}} vector<16xf32>
 // CHECK: memref.load
 // CHECK: vector.broadcast
@@ -21,6 +23,7 @@
 // CHECK: vector.store %[[R]]
 // Inputs of four steps are one load; products take each from its lane.
 // ARM-LABEL: func @conv(
+// ARM-NOT: memref.prefetch
 // ARM: :16 = scf.for {{.*}} step %{{.*}} iter_args
 // ARM: %[[X:.*]] = vector.load {{.*}} vector<4xf32>
 // ARM: vector.shuffle %[[X]], %[[X]] [0, 0, 0, 0]
@@ -88,6 +91,17 @@ func.func @softmax(%x: memref<4x33xf32>, %y: memref<4x33xf32>) {
   return
 }
 
+// Bytes are widened in registers; only differences to the maximum are scaled.
+// CHECK-LABEL: func @softmax_of_bytes(
+// CHECK: arith.uitofp {{.*}} : vector<16xi8> to vector<16xf32>
+// CHECK: arith.subf
+// CHECK: arith.mulf
+// CHECK: math.exp {{.*}} : vector<16xf32>
+func.func @softmax_of_bytes(%x: memref<4x32xi8>, %y: memref<4x32xf32>) {
+  nn.softmax ins(%x : memref<4x32xi8>) outs(%y : memref<4x32xf32>) {acc = f32, dim = 1 : i64, input_unsigned, scale = 0.05 : f32}
+  return
+}
+
 // Channels that do not lie side by side: the loops of cpu-lower-nn-to-loops.
 // CHECK-LABEL: func @strided_channels(
 // CHECK-NOT: vector
@@ -98,13 +112,13 @@ func.func @strided_channels(%x: memref<8x24xf32>, %w: memref<24x12xf32>, %y: mem
   return
 }
 
-// Rows known at run time only: tiles of 14 rows, then of 7, 4 and 1; each also starts earlier where that is less work than narrower ones.
+// Rows known at run time only: tiles of 14 rows, then of 8, 5, 3, 2 and 1; each also starts earlier where that is less work than narrower ones.
 // CHECK-LABEL: func @rows(
 // CHECK-NOT: nn.matmul
 // CHECK: scf.for
 // CHECK: %{{.*}}:28 = scf.for {{.*}} -> (vector<16xf32>
-// CHECK: %{{.*}}:14 = scf.for {{.*}} -> (vector<16xf32>
-// CHECK: %{{.*}}:8 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: %{{.*}}:16 = scf.for {{.*}} -> (vector<16xf32>
+// CHECK: %{{.*}}:10 = scf.for {{.*}} -> (vector<16xf32>
 // CHECK-LABEL: func @scores(
 // A few rows: sums across vectors; else panels.
 // CHECK: scf.if

@@ -13,7 +13,7 @@
 // CHECK: onnx.GatherND(%arg0
 // CHECK: onnx.GatherND(%[[S]], %[[N]]
 // WHICH: error: --append softmax: expected the name of an output (boxes, scores), got none
-// KIND: error: --append blur:boxes: expected softmax, sigmoid, argmax, topk or nms, got 'blur'
+// KIND: error: --append blur:boxes: expected softmax, sigmoid, argmax, topk, nms, picture, colors, upsample or boxes, got 'blur'
 // NMS: error: --append nms;boxes=boxes;scores=x: expected boxes=OUTPUT and scores=OUTPUT, got others
 // AXIS: error: --append argmax:boxes;axis=7: expected whole numbers within the output's dims
 // OPTION: error: --append softmax:boxes;k=7: expected options of softmax, got 'k'

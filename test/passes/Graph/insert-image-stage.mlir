@@ -1,4 +1,5 @@
 // RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=NV12:1920x1080:stride=2048:matrix=709 mean=127 scale=1,2,3 fit=letterbox pad-value=114" | FileCheck %s
+// RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=RGGB:64x48:region=run fit=letterbox" | FileCheck %s --check-prefix=GIVEN
 // RUN: burin-opt %s --split-input-file --graph-insert-image-stage="inputs=x=BGR:64x48:region=40x40+8+4 fit=crop resize-mode=area reverse-channels" | FileCheck %s --check-prefix=CROP
 
 // CHECK: burin.image_stages = {image_stage_0 = {
@@ -14,6 +15,11 @@
 // CROP-SAME: offset = array<i64: 0, -4>, order = "BGR"
 // CROP-SAME: region = array<i64: 8, 4, 40, 40>, resize = "area", resized = array<i64: 64, 64>
 // CROP-LABEL: @main(%arg0: tensor<48x64x3xui8>
+// Each run says the region: one more input.
+// GIVEN: fit = "letterbox", format = "RGGB"
+// GIVEN-SAME: region = array<i64: 0, 0, 64, 48>
+// GIVEN-LABEL: @main(%arg0: tensor<48x64xui8> {onnx.name = "x"}, %arg1: tensor<4xi32> {onnx.name = "x_region"})
+// GIVEN: onnx.Custom "burin" "ImageStage"(%arg0, %arg1) {} : (tensor<48x64xui8>, tensor<4xi32>) -> tensor<1x3x56x64xf32>
 func.func @main(%x: tensor<1x3x56x64xf32> {onnx.name = "x"}) -> (tensor<1x3x56x64xf32> {onnx.name = "letterbox"}) {
   %y = onnx.Relu(%x) : (tensor<1x3x56x64xf32>) -> tensor<1x3x56x64xf32>
   return %y : tensor<1x3x56x64xf32>

@@ -112,3 +112,67 @@ func.func @main(%x: tensor<1x2x4xui8> {onnx.name = "x"}) -> (tensor<1x2x4xui8> {
   %4 = onnx.QuantizeLinear(%3, %s, %z) : (tensor<1x2x4xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x2x4xui8>
   return %4 : tensor<1x2x4xui8>
 }
+
+// -----
+
+// Case average: over whole dims a sum of bytes, less the zero point once an element (4 * 7).
+// CHECK-LABEL: func.func @main
+// CHECK: %[[SUM:.*]] = onnx.ReduceSum
+// CHECK: %[[SHIFT:.*]] = onnx.Constant dense<28> : tensor<i32>
+// CHECK: onnx.Sub(%[[SUM]], %[[SHIFT]])
+// CHECK-NOT: onnx.GlobalAveragePool
+func.func @main(%x: tensor<1x3x2x2xui8> {onnx.name = "x"}) -> (tensor<1x3x1x1xui8> {onnx.name = "y"}) {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<7> : tensor<ui8>
+  %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x3x2x2xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x2x2xf32>
+  %1 = onnx.GlobalAveragePool(%0) : (tensor<1x3x2x2xf32>) -> tensor<1x3x1x1xf32>
+  %2 = onnx.QuantizeLinear(%1, %s, %z) : (tensor<1x3x1x1xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x3x1x1xui8>
+  return %2 : tensor<1x3x1x1xui8>
+}
+
+// -----
+
+// Case largest: the largest number is that of the largest byte.
+// CHECK-LABEL: func.func @main
+// CHECK: onnx.ReduceMax(%arg0{{.*}} -> tensor<1x3x1x1xui8>
+// CHECK-NOT: onnx.GlobalMaxPool
+func.func @main(%x: tensor<1x3x2x2xui8> {onnx.name = "x"}) -> (tensor<1x3x1x1xui8> {onnx.name = "y"}) {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<7> : tensor<ui8>
+  %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x3x2x2xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x2x2xf32>
+  %1 = onnx.GlobalMaxPool(%0) : (tensor<1x3x2x2xf32>) -> tensor<1x3x1x1xf32>
+  %2 = onnx.QuantizeLinear(%1, %s, %z) : (tensor<1x3x1x1xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x3x1x1xui8>
+  return %2 : tensor<1x3x1x1xui8>
+}
+
+// -----
+
+// Case windows: a convolution with ones, a factor for each place where padding does not count.
+// CHECK-LABEL: func.func @main
+// CHECK-DAG: onnx.Constant dense<1> : tensor<3x1x2x2xi8>
+// CHECK: onnx.ConvInteger
+// CHECK: onnx.Mul(%{{.*}}, %{{.*}}) : (tensor<1x3x3x3xf32>, tensor<1x3x3xf32>)
+// CHECK-NOT: onnx.AveragePool
+func.func @main(%x: tensor<1x3x2x2xui8> {onnx.name = "x"}) -> (tensor<1x3x3x3xui8> {onnx.name = "y"}) {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<7> : tensor<ui8>
+  %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x3x2x2xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x2x2xf32>
+  %1 = onnx.AveragePool(%0) {kernel_shape = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x3x2x2xf32>) -> tensor<1x3x3x3xf32>
+  %2 = onnx.QuantizeLinear(%1, %s, %z) : (tensor<1x3x3x3xf32>, tensor<f32>, tensor<ui8>) -> tensor<1x3x3x3xui8>
+  return %2 : tensor<1x3x3x3xui8>
+}
+
+// -----
+
+// Case resize: nearest elements are bytes, whatever comes behind.
+// CHECK-LABEL: func.func @main
+// CHECK: onnx.Resize(%arg0{{.*}} -> tensor<1x3x4x4xui8>
+func.func @main(%x: tensor<1x3x2x2xui8> {onnx.name = "x"}) -> (tensor<1x3x4x4xf32> {onnx.name = "y"}) {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %z = onnx.Constant dense<7> : tensor<ui8>
+  %scales = onnx.Constant dense<[1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>
+  %none = onnx.NoValue
+  %0 = onnx.DequantizeLinear(%x, %s, %z) : (tensor<1x3x2x2xui8>, tensor<f32>, tensor<ui8>) -> tensor<1x3x2x2xf32>
+  %1 = onnx.Resize(%0, %none, %scales, %none) : (tensor<1x3x2x2xf32>, none, tensor<4xf32>, none) -> tensor<1x3x4x4xf32>
+  return %1 : tensor<1x3x4x4xf32>
+}

@@ -87,3 +87,32 @@ func.func @dynamic(%x: tensor<?x16xf32>, %w: tensor<16x32xf32>, %n: index) -> (t
   } -> tensor<1x?x32xf32>
   return %s, %u : tensor<1x?x32xf32>, tensor<1x?x32xf32>
 }
+
+// -----
+
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+
+// Case residual: what widens the other operand runs over the merged dims too, and so can join.
+// CHECK-LABEL: func.func @residual
+// CHECK: %[[BYTES:.*]] = tensor.collapse_shape %{{.*}} : tensor<2x4x32xi8> into tensor<8x32xi8>
+// CHECK: linalg.generic {{.*}} ins(%[[BYTES]] : tensor<8x32xi8>)
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<8x32xf32>, tensor<8x32xf32>)
+func.func @residual(%x: tensor<8x16xf32>, %w: tensor<16x32xf32>, %r: tensor<2x4x32xi8>) -> tensor<2x4x32xf32> {
+  %e = tensor.empty() : tensor<8x32xf32>
+  %p = nn.matmul ins(%x, %w : tensor<8x16xf32>, tensor<16x32xf32>) outs(%e : tensor<8x32xf32>) -> tensor<8x32xf32>
+  %q = tensor.expand_shape %p [[0, 1], [2]] output_shape [2, 4, 32] : tensor<8x32xf32> into tensor<2x4x32xf32>
+  %f = tensor.empty() : tensor<2x4x32xf32>
+  %d = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%r : tensor<2x4x32xi8>) outs(%f : tensor<2x4x32xf32>) {
+  ^bb0(%a: i8, %o: f32):
+    %t = arith.sitofp %a : i8 to f32
+    linalg.yield %t : f32
+  } -> tensor<2x4x32xf32>
+  %s = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%q, %d : tensor<2x4x32xf32>, tensor<2x4x32xf32>) outs(%f : tensor<2x4x32xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %t = arith.addf %a, %b : f32
+    linalg.yield %t : f32
+  } -> tensor<2x4x32xf32>
+  return %s : tensor<2x4x32xf32>
+}

@@ -66,3 +66,36 @@ func.func @nearest(%x: memref<1x2x2x8xf16>, %o: memref<1x4x4x8xf16>) {
   }
   return
 }
+
+// -----
+
+// A scalar is a nest of one point.
+// CHECK: #[[POINT:.*]] = affine_map<(d0) -> ()>
+// CHECK-LABEL: func.func @scalar
+// CHECK: vpu.shave loops [1] outs(%{{.*}} : memref<f32>) {maps = [#[[POINT]]]}
+func.func @scalar(%o: memref<f32>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.fill ins(%zero : f32) outs(%o : memref<f32>)
+  return
+}
+
+// -----
+
+// A nest of two results is one program that stores twice.
+// CHECK-LABEL: func.func @arg_max
+// CHECK: vpu.shave loops [4, 8] ins(%{{.*}} : memref<4x8xf16>) outs(%{{.*}}, %{{.*}} : memref<4xf32>, memref<4xi64>)
+// CHECK: vpu.yield %{{.*}}, %{{.*}} : f32, i64
+func.func @arg_max(%x: memref<4x8xf16>, %m: memref<4xf32>, %a: memref<4xi64>) {
+  linalg.generic {indexing_maps = [affine_map<(a, b) -> (a, b)>, affine_map<(a, b) -> (a)>, affine_map<(a, b) -> (a)>], iterator_types = ["parallel", "reduction"]}
+    ins(%x : memref<4x8xf16>) outs(%m, %a : memref<4xf32>, memref<4xi64>) {
+  ^bb0(%e: f16, %best: f32, %at: i64):
+    %w = arith.extf %e : f16 to f32
+    %i = linalg.index 1 : index
+    %n = arith.index_cast %i : index to i64
+    %g = arith.cmpf ogt, %w, %best : f32
+    %v = arith.select %g, %w, %best : f32
+    %k = arith.select %g, %n, %at : i64
+    linalg.yield %v, %k : f32, i64
+  }
+  return
+}

@@ -1,20 +1,21 @@
 // RUN: burin-opt %s --vpu-narrow-floats --split-input-file | FileCheck %s
 
-// Arguments are rounded once, the filter is half, the epilogue stays f32 up to its one rounding, and the result widens for the caller.
+// Arguments are rounded once, the filter is half and finite, the epilogue and its bias stay f32 up to one rounding, and the result widens for the caller.
 // CHECK-LABEL: func.func @conv_bias
 // CHECK-SAME: %{{.*}}: tensor<1x4x4x8xf32>
 // CHECK: arith.truncf
-// CHECK: nn.conv ins(%{{.*}}, %{{.*}} : tensor<1x4x4x8xf16>, tensor<1x1x8x16xf16>) extras(%{{.*}} : tensor<16xf16>)
-// CHECK: ^bb0(%[[ACC:.*]]: f32, %[[B:.*]]: f16):
-// CHECK: arith.extf %[[B]]
-// CHECK: arith.addf %[[ACC]], %{{.*}} : f32
+// CHECK-DAG: arith.constant dense<6.550400e+04> : tensor<1x1x8x16xf16>
+// CHECK-DAG: arith.constant dense<1.000000e-01> : tensor<16xf32>
+// CHECK: nn.conv ins(%{{.*}}, %{{.*}} : tensor<1x4x4x8xf16>, tensor<1x1x8x16xf16>) extras(%{{.*}} : tensor<16xf32>)
+// CHECK: ^bb0(%[[ACC:.*]]: f32, %[[B:.*]]: f32):
+// CHECK-NEXT: arith.addf %[[ACC]], %[[B]] : f32
 // CHECK: arith.truncf
 // CHECK: nn.yield %{{.*}} : f16
 // CHECK: arith.extf
 // CHECK: return %{{.*}} : tensor<1x4x4x16xf32>
 func.func @conv_bias(%x: tensor<1x4x4x8xf32>) -> tensor<1x4x4x16xf32> {
-  %w = arith.constant dense<0.5> : tensor<1x1x8x16xf32>
-  %b = arith.constant dense<1.0e5> : tensor<16xf32>
+  %w = arith.constant dense<1.0e5> : tensor<1x1x8x16xf32>
+  %b = arith.constant dense<0.1> : tensor<16xf32>
   %o = tensor.empty() : tensor<1x4x4x16xf32>
   %r = nn.conv ins(%x, %w : tensor<1x4x4x8xf32>, tensor<1x1x8x16xf32>) extras(%b : tensor<16xf32>) outs(%o : tensor<1x4x4x16xf32>)
     {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, extra_maps = [affine_map<(n, h, w, c) -> (c)>]} epilogue {

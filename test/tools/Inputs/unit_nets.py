@@ -1,7 +1,7 @@
 """Networks for the vision unit's tests, with inputs. usage: unit_nets.py DIR
 
 loud.onnx: activations beyond the largest half before a softmax. quiet.onnx: none. mixed.onnx: ends in what only a CPU can do.
-slow.onnx: an upsampling that has a faster form.
+slow.onnx: an upsampling that has a faster form. free.onnx: any number of pictures. search.onnx: boxes chosen by a loop.
 """
 import os
 import sys
@@ -39,5 +39,13 @@ nodes = [helper.make_node("Conv", ["x", "stem.w"], ["a"], "stem", strides=[2, 2]
 graph = helper.make_graph(nodes, "slow", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 64, 64])],
                           [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16, 64, 64])], weights)
 onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), os.path.join(folder, "slow.onnx"))
+graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], "relu")], "free", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+                          [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3, 8, 8])])
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), os.path.join(folder, "free.onnx"))
+limits = [numpy_helper.from_array(np.array(v, t), n) for n, v, t in (("most", 5, np.int64), ("overlap", 0.5, np.float32), ("least", 0.1, np.float32))]
+graph = helper.make_graph([helper.make_node("NonMaxSuppression", ["boxes", "scores", "most", "overlap", "least"], ["y"], "suppress")], "search",
+                          [helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 8, 4]), helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1, 8])],
+                          [helper.make_tensor_value_info("y", TensorProto.INT64, ["n", 3])], limits)
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), os.path.join(folder, "search.onnx"))
 np.savez(os.path.join(folder, "x.npz"), x=random.random((1, 3, 8, 8)).astype(np.float32))
 np.savez(os.path.join(folder, "wrong.npz"), z=np.zeros(3))
