@@ -21,28 +21,28 @@ enum class ByteProducts {
 };
 
 struct Machine {
-  llvm::StringRef name;       // as given to --target
-  llvm::StringRef triple;     // LLVM's
-  llvm::StringRef cpu;        // LLVM's -mcpu
-  llvm::StringRef features;   // LLVM's -mattr
-  unsigned vectorBits;        // of one SIMD register; 32 where there is none
-  unsigned vectorRegisters;   // how many of them
-  unsigned fmaPerCycle;       // vector FMAs started a cycle (for the tile choice, and as a first guess of the peak)
-  bool laneOperand;           // an FMA takes a factor for all lanes from one lane of a register (NEON of 64 bits)
-  bool maskedMemory;          // masked loads and stores cost about as much as plain ones
-  unsigned l1Bytes, l2Bytes;  // data caches of one core; what loop blocking assumes
-  bool halfArithmetic;        // computes in f16 at twice the rate of f32, not only converts it
-  ByteProducts byteProducts;  // dot products of 8-bit integers
-  uint64_t runtimeFeatures;   // burin_cpu_feature bits the code needs at run time
+  llvm::StringRef name;      // as given to --target
+  llvm::StringRef triple;    // LLVM's
+  llvm::StringRef cpu;       // LLVM's -mcpu
+  llvm::StringRef features;  // LLVM's -mattr
+  unsigned vectorBits;       // of one SIMD register; 32 where there is none
+  unsigned vectorRegisters;  // how many of them
+  unsigned fmaPerCycle;      // vector FMAs started a cycle (for the tile choice, and as a first guess of the peak)
+  bool laneOperand;          // an FMA takes a factor for all lanes from one lane of a register (NEON of 64 bits)
+  bool maskedMemory;         // masked loads and stores cost about as much as plain ones
+  unsigned l1Bytes, l2Bytes; // data caches of one core; what loop blocking assumes
+  bool halfArithmetic;       // computes in f16 at twice the rate of f32, not only converts it
+  ByteProducts byteProducts; // dot products of 8-bit integers
+  uint64_t runtimeFeatures;  // burin_cpu_feature bits the code needs at run time
 
   unsigned lanes(unsigned elementBits) const { return vectorBits / elementBits; }
   llvm::StringRef tuneCpu() const; // LLVM's name of the core whose schedule orders instructions; empty: `cpu`
-  unsigned indexBits() const;    // of sizes and addresses: 32 or 64
-  bool fusesMultiplyAdd() const; // has x * y + z in one rounding as an instruction, as the next ones
-  bool rounds() const;           // floats to whole numbers
-  bool convertsHalf() const;     // f16 to f32 and back
-  bool keepsNaN() const;         // maxima and minima that give NaN where an operand is one
-  bool isBareMetal() const;      // no operating system: libraries and objects only, no programs
+  unsigned indexBits() const;      // of sizes and addresses: 32 or 64
+  bool fusesMultiplyAdd() const;   // has x * y + z in one rounding as an instruction, as the next ones
+  bool rounds() const;             // floats to whole numbers
+  bool convertsHalf() const;       // f16 to f32 and back
+  bool keepsNaN() const;           // maxima and minima that give NaN where an operand is one
+  bool isBareMetal() const;        // no operating system: libraries and objects only, no programs
   bool isWebAssembly() const;
   int64_t stackBytes() const; // that one kernel may take
 };

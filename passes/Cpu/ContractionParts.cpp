@@ -1,6 +1,9 @@
 // What a Contraction is made and cut by; the kernel itself is KernelContraction.cpp.
 #include "passes/Cpu/KernelContraction.h"
 
+#include "lib/Support/Packing.h"
+#include <functional>
+
 using namespace mlir;
 using namespace burin;
 using namespace burin::cpu;
@@ -110,4 +113,56 @@ Contraction Contraction::part(Emitter &e, Value from, Value to, bool inside) con
         r.window = -1;
     }
   return c;
+}
+
+void Contraction::turnAcross(Emitter &e, const Machine &machine) {
+  Contraction &c = *this;
+  int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
+  if (!c.channels.isStatic() || c.rhsOffset || c.dots)
+    return;
+  int64_t channels = c.channels.value();
+  for (const Parallel &p : c.parallels) {
+    if (!p.rhs.is(0) || !p.extent.isStatic())
+      return;
+    pixels *= p.extent.value();
+  }
+  for (const Reduction &r : c.reductions) {
+    if (!r.extent.isStatic() || !r.size.isStatic() || !r.lhs.isStatic() || !r.rhs.isStatic())
+      return;
+    products *= r.extent.value();
+  }
+  if (channels > 6 || channels * 2 > lanes * (int64_t)splitChannels(lanes, channels).size() ||
+      (c.block && c.block < channels) || products < 2 * lanes || pixels < 64 || products * channels > 4096 ||
+      c.reductions.empty() || !c.reductions.back().lhs.is(1) || c.reductions.back().extent.value() < 2)
+    return;
+  // Contiguous runs of the input, borders aside.
+  Contraction inside = c;
+  for (Reduction &r : inside.reductions)
+    r.window = -1;
+  inside.normalize();
+  if (inside.reductions.empty() || !inside.reductions.back().lhs.is(1) ||
+      inside.reductions.back().extent.value() < lanes)
+    return;
+  Value panel =
+      memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * channels}, c.acc), e.b.getI64IntegerAttr(64));
+  SmallVector<int64_t> dense(c.reductions.size(), 1);
+  for (int64_t d = (int64_t)dense.size() - 2; d >= 0; --d)
+    dense[d] = dense[d + 1] * c.reductions[d + 1].extent.value();
+  std::function<void(unsigned, Value, Value)> copy = [&](unsigned d, Value from, Value to) {
+    if (d == dense.size()) {
+      Value value = e.convert(c.rhs.load(e, from), c.acc, c.rhsUnsigned);
+      if (c.rhsZeroPoint)
+        value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.rhsZeroPoint));
+      memref::StoreOp::create(e.b, e.loc, value, panel, to);
+      return;
+    }
+    e.loop(0, c.reductions[d].extent, 1,
+           [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
+  };
+  e.loop(0, channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
+  for (auto [r, stride] : llvm::zip(c.reductions, dense))
+    r.rhs = stride;
+  c.rhs = Flat{panel, {1}, c.acc};
+  c.rhsBase = c.block = c.blockStride = c.rhsZeroPoint = 0;
+  c.acrossStride = products;
 }

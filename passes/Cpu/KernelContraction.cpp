@@ -74,14 +74,18 @@ struct ContractionBuilder {
     return value;
   }
 
-  /// Do products take inputs from lanes of registers, `lanes` neighbours along the innermost reduction in each?
+  /// Do products take inputs from lanes of registers, which hold neighbours along the innermost reduction?
   bool byLane() const {
     if (!machine.laneOperand || c.acrossStride || c.reductions.empty() ||
         (c.dots && (!dotsByLane(machine) || c.dotBytes != 4)))
       return false;
     const Reduction &inner = c.reductions.back();
-    return inner.lhs.is(c.dots ? 4 : 1) && inner.window < 0 &&
-           (!inner.extent.isStatic() || inner.extent.value() >= lanes);
+    return inner.lhs.is(c.dots ? 4 : 1) && inner.window < 0;
+  }
+
+  /// Of `left` steps those whose inputs one register holds.
+  int64_t together(int64_t left) const {
+    return byLane() ? std::min<int64_t>(lanes, llvm::bit_floor(uint64_t(left))) : 1;
   }
 
   /// Steps of the innermost reduction whose products are summed in f16: of a length that is known, runs as equal as
@@ -112,10 +116,11 @@ struct ContractionBuilder {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
-    int64_t least = byLane() ? lanes : 1, most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
-                                                                                            : registers >= 8 ? 4
-                                                                                                             : 16,
-                                                                                            bodyFmas / registers));
+    int64_t least = byLane() ? std::min(lanes, inner.extent.orElse(lanes)) : 1,
+            most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
+                                                              : registers >= 8 ? 4
+                                                                               : 16,
+                                                              bodyFmas / registers));
     // Taps shared by neighbouring pixels must not meet in one body: the compiler would keep every one of them in a
     // register.
     if (columns && columns->lhs.isStatic() && inner.lhs.isStatic() && columns->lhs.value() > 0 && inner.lhs.value() > 0)
@@ -196,11 +201,14 @@ struct ContractionBuilder {
     };
     auto dotBody = [&](Value x, Value w, int64_t steps, ValueRange carried) {
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
-      bool inLanes = byLane() && steps % lanes == 0;
-      for (int64_t u = 0; u < steps; ++u) {
+      for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
         SmallVector<ByteDots::Parts> weights;
-        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
-          neighbours[p] = dots.neighbours(c.lhs, inputOf(x, p, 4, u));
+        if (u == first + held) {
+          first = u;
+          held = together(steps - u);
+          for (int64_t p = 0; held > 1 && p < pixels; ++p)
+            neighbours[p] = dots.neighbours(c.lhs, inputOf(x, p, 4, u), held);
+        }
         for (ChannelVector v : channels.vectors)
           weights.push_back(dots.weights(c.rhs, e.advance(w, c.reductions.back().rhs, u, 4 * v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
@@ -211,7 +219,7 @@ struct ContractionBuilder {
             ByteDots::Parts &input = inputs[width];
             if (input.empty())
               input =
-                  inLanes ? dots.inputOf(neighbours[p], u % lanes, width) : dots.input(c.lhs, at, c.dotBytes, width);
+                  held > 1 ? dots.inputOf(neighbours[p], u - first, width) : dots.input(c.lhs, at, c.dotBytes, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = dots.multiplyAdd(input, weights[j], sum);
           }
@@ -223,23 +231,26 @@ struct ContractionBuilder {
       if (c.dots)
         return dotBody(x, w, steps, carried);
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
-      bool inLanes = byLane() && steps % lanes == 0;
-      for (int64_t u = 0; u < steps; ++u) {
+      for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
         if (registers >= 8 && !across)
           prefetchWeights(w, u);
         SmallVector<Value> weights;
-        for (int64_t p = 0; inLanes && u % lanes == 0 && p < pixels; ++p)
-          neighbours[p] = loadLhs(inputOf(x, p, 1, u), lanes);
+        if (u == first + held) {
+          first = u;
+          held = together(steps - u);
+          for (int64_t p = 0; held > 1 && p < pixels; ++p)
+            neighbours[p] = loadLhs(inputOf(x, p, 1, u), held);
+        }
         for (ChannelVector v : channels.vectors)
           weights.push_back(loadRhs(e.advance(w, c.reductions.back().rhs, u, v.offset), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
-          Value scalar = inLanes ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
+          Value scalar = held > 1 ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
             Value &factor = broadcasts[width];
             if (!factor)
-              factor = inLanes ? e.broadcastLane(neighbours[p], u % lanes, width) : e.broadcast(scalar, width);
+              factor = held > 1 ? e.broadcastLane(neighbours[p], u - first, width) : e.broadcast(scalar, width);
             Value &sum = next[((u % sets) * pixels + p) * count + j];
             sum = e.multiplyAdd(machine, factor, weights[j], sum);
           }
@@ -248,7 +259,7 @@ struct ContractionBuilder {
       return next;
     };
     // The sets as one, in the accumulator's type.
-    auto together = [&](SmallVector<Value> values) {
+    auto folded = [&](SmallVector<Value> values) {
       for (int64_t s = 1; s < sets; ++s)
         for (int64_t i = 0; i < registers; ++i)
           values[i] = e.addElements(values[i], values[s * registers + i]);
@@ -286,14 +297,18 @@ struct ContractionBuilder {
                       : known     ? e.index(*first + (*end - *first) / factor * factor)
                                   : e.add(lo, e.wholeOf(e.sub(hi, lo), factor));
         SmallVector<Value> result = run(x, w, lo, whole, factor, carried);
-        return factor == 1 || (known && (*end - *first) % factor == 0) ? result : run(x, w, whole, hi, 1, result);
+        if (factor == 1 || (known && (*end - *first) % factor == 0))
+          return result;
+        // What is left, where lanes hold its inputs, at once.
+        int64_t left = known ? (*end - *first) % factor : 1;
+        return run(x, w, whole, hi, byLane() && left * wholeRegisters <= bodyFmas ? left : 1, result);
       };
       if (innermost && inRuns) {
         int64_t length = runLength(factor);
         return e.loop(lo, hi, length, carried, [&](Value from, ValueRange totals) {
           bool whole = r.extent.isStatic() && r.extent.value() % length == 0 && r.window < 0;
           Value taken = whole ? e.index(length) : e.min(e.index(length), e.sub(hi, from));
-          SmallVector<Value> part = together(
+          SmallVector<Value> part = folded(
               steps(e.add(x, e.mul(from, r.lhs)), e.add(w, e.mul(from, r.rhs)), e.index(0), taken, zeros(sets, sum)));
           for (auto [value, total] : llvm::zip(part, totals))
             value = e.addElements(total, value);
@@ -326,7 +341,7 @@ struct ContractionBuilder {
       c.reductions.pop_back();
     }
     if (!inRuns || c.reductions.empty())
-      sums = together(sums);
+      sums = folded(sums);
 
     Channels stored = channels;
     ChannelVector all{0, c.channels.orElse(0)};
@@ -713,61 +728,8 @@ struct ContractionBuilder {
 
 } // namespace
 
-// Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of so
-// few channels.
-static void turnAcross(Emitter &e, const Machine &machine, Contraction &c) {
-  int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
-  if (!c.channels.isStatic() || c.rhsOffset || c.dots)
-    return;
-  int64_t channels = c.channels.value();
-  for (const Parallel &p : c.parallels) {
-    if (!p.rhs.is(0) || !p.extent.isStatic())
-      return;
-    pixels *= p.extent.value();
-  }
-  for (const Reduction &r : c.reductions) {
-    if (!r.extent.isStatic() || !r.size.isStatic() || !r.lhs.isStatic() || !r.rhs.isStatic())
-      return;
-    products *= r.extent.value();
-  }
-  if (channels > 6 || channels * 2 > lanes * (int64_t)splitChannels(lanes, channels).size() ||
-      (c.block && c.block < channels) || products < 2 * lanes || pixels < 64 || products * channels > 4096 ||
-      c.reductions.empty() || !c.reductions.back().lhs.is(1) || c.reductions.back().extent.value() < 2)
-    return;
-  // Contiguous runs of the input, borders aside.
-  Contraction inside = c;
-  for (Reduction &r : inside.reductions)
-    r.window = -1;
-  inside.normalize();
-  if (inside.reductions.empty() || !inside.reductions.back().lhs.is(1) ||
-      inside.reductions.back().extent.value() < lanes)
-    return;
-  Value panel =
-      memref::AllocaOp::create(e.b, e.loc, MemRefType::get({products * channels}, c.acc), e.b.getI64IntegerAttr(64));
-  SmallVector<int64_t> dense(c.reductions.size(), 1);
-  for (int64_t d = (int64_t)dense.size() - 2; d >= 0; --d)
-    dense[d] = dense[d + 1] * c.reductions[d + 1].extent.value();
-  std::function<void(unsigned, Value, Value)> copy = [&](unsigned d, Value from, Value to) {
-    if (d == dense.size()) {
-      Value value = e.convert(c.rhs.load(e, from), c.acc, c.rhsUnsigned);
-      if (c.rhsZeroPoint)
-        value = arith::SubIOp::create(e.b, e.loc, value, e.constant(c.acc, c.rhsZeroPoint));
-      memref::StoreOp::create(e.b, e.loc, value, panel, to);
-      return;
-    }
-    e.loop(0, c.reductions[d].extent, 1,
-           [&](Value i) { copy(d + 1, e.add(from, e.mul(i, c.reductions[d].rhs)), e.add(to, e.mul(i, dense[d]))); });
-  };
-  e.loop(0, channels, 1, [&](Value i) { copy(0, e.add(i, c.rhsBase), e.mul(i, products)); });
-  for (auto [r, stride] : llvm::zip(c.reductions, dense))
-    r.rhs = stride;
-  c.rhs = Flat{panel, {1}, c.acc};
-  c.rhsBase = c.block = c.blockStride = c.rhsZeroPoint = 0;
-  c.acrossStride = products;
-}
-
 LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contraction contraction, std::string &reason) {
-  turnAcross(e, machine, contraction);
+  contraction.turnAcross(e, machine);
   contraction.normalize();
   ContractionBuilder whole{e, machine, contraction};
   if (contraction.parallels.empty() || !contraction.windowed(contraction.parallels.back()))

@@ -60,6 +60,9 @@ struct Contraction {
   /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
   /// another everywhere.
   void normalize();
+  /// Copies rhs to the stack as [channels][reduction] where vectors along the reduction do more at once than vectors of
+  /// so few channels.
+  void turnAcross(Emitter &e, const Machine &machine);
   /// Takes the extras' constant offsets.
   void setEpilogue(const Epilogue &e);
   /// Adds a parallel loop over result dim `resultDim` (or over several elements of it at once), extras' steps included.

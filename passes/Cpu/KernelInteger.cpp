@@ -56,7 +56,7 @@ Value ByteDots::shifted(Value words) {
   return arith::XOrIOp::create(e.b, e.loc, words, e.constant(words.getType(), double(int32_t(0x80808080))));
 }
 
-Value ByteDots::neighbours(const Flat &flat, Value at) { return shifted(words(flat, at, machine.lanes(32))); }
+Value ByteDots::neighbours(const Flat &flat, Value at, int64_t count) { return shifted(words(flat, at, count)); }
 
 ByteDots::Parts ByteDots::inputOf(Value neighbours, int64_t lane, int64_t lanes) {
   return parts(bitcast(e.broadcastLane(neighbours, lane, lanes), 4 * lanes, 8), true);

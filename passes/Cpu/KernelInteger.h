@@ -18,8 +18,8 @@ struct ByteDots {
 
   /// Four input bytes at `at`, `valid` of them there and the rest zero, for each of `lanes` sums.
   Parts input(const Flat &flat, Value at, int64_t valid, int64_t lanes);
-  /// A register of neighbouring groups of input bytes, and one of them for each of `lanes` sums.
-  Value neighbours(const Flat &flat, Value at);
+  /// `count` neighbouring groups of input bytes, and one of them for each of `lanes` sums.
+  Value neighbours(const Flat &flat, Value at, int64_t count);
   Parts inputOf(Value neighbours, int64_t lane, int64_t lanes);
   /// Four weights for each of `lanes` sums.
   Parts weights(const Flat &flat, Value at, int64_t lanes);

@@ -341,7 +341,10 @@ struct Window {
       const Spatial &column = dims[last];
       int64_t width = column.interior(), height = last > 0 ? dims[last - 1].interior() : 1;
       bool many = machine.vectorRegisters >= 32;
-      int64_t budget = std::min<int64_t>(many ? 8 : 4, std::max<int64_t>(1, 100 / unrolledTaps)), bestCost = INT64_MAX;
+      // Where no product reads memory, LLVM loads strided rows of a larger tile before it has registers for them.
+      bool isStrided = llvm::any_of(dims, [](const Spatial &d) { return d.stride > 1; });
+      int64_t most = !many ? 4 : isStrided && machine.laneOperand ? 6 : 8;
+      int64_t budget = std::min<int64_t>(most, std::max<int64_t>(1, 100 / unrolledTaps)), bestCost = INT64_MAX;
       for (int64_t r = 1; r <= std::min<int64_t>(2, height); ++r)
         for (int64_t w = 1; w <= std::min<int64_t>(8, width) && r * w <= budget; ++w) {
           int64_t inputs = 1, tiles = llvm::divideCeil(width, w) * llvm::divideCeil(height, r);
