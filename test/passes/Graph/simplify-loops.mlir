@@ -143,3 +143,20 @@ func.func @may_not_run(%x: tensor<f32>, %row: tensor<4xf32>, %n: tensor<i64>) ->
   }
   return %0 : tensor<*xf32>
 }
+
+// -----
+
+// Free dims: weights that are carried through go all the same, and states stay as they are.
+// CHECK-LABEL: @free
+// CHECK: onnx.Loop(%{{.*}}, %{{.*}}, %arg0) : (tensor<i64>, none, tensor<?x2xf32{{.*}}>)
+// CHECK: onnx.MatMul(%{{.*}}, %arg1) : (tensor<*xf32>, tensor<2x2xf32>)
+func.func @free(%x: tensor<?x2xf32>, %w: tensor<2x2xf32>) -> tensor<*xf32> {
+  %none = onnx.NoValue
+  %three = onnx.Constant dense<3> : tensor<i64>
+  %0:2 = onnx.Loop(%three, %none, %x, %w) : (tensor<i64>, none, tensor<?x2xf32>, tensor<2x2xf32>) -> (tensor<*xf32>, tensor<*xf32>) {
+  ^bb0(%i: tensor<i64>, %c: tensor<i1>, %state: tensor<*xf32>, %weight: tensor<*xf32>):
+    %y = onnx.MatMul(%state, %weight) : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
+    onnx.Yield(%c, %y, %weight) : tensor<i1>, tensor<*xf32>, tensor<*xf32>
+  }
+  return %0#0 : tensor<*xf32>
+}
