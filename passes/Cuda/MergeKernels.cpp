@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace burin::cuda {
@@ -34,6 +35,8 @@ struct MergeKernelsPass : burin::cuda::impl::MergeKernelsBase<MergeKernelsPass> 
         // Its element's alignment by default, which is too little for copies of 16 bytes.
         for (unsigned i = 0; i < kernel.getNumWorkgroupAttributions(); ++i)
           kernel.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(128));
+        // Without it ptxas spills in some kernels, to leave registers for more blocks at once.
+        kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
         std::string text;
         llvm::raw_string_ostream stream(text);
         kernel.print(stream, OpPrintingFlags().useLocalScope());
