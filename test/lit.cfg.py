@@ -31,6 +31,8 @@ if os.path.isdir(models):
     config.substitutions.append(("%models", models))
 if os.path.exists("/usr/bin/qemu-aarch64") and os.path.isdir("/usr/aarch64-linux-gnu"):
     config.available_features.add("aarch64")
+if os.path.exists(os.path.join(build, "lib", "libBurinImage.so")):
+    config.available_features.add("halide")
 for tool in ("node", "bindgen"):
     if shutil.which(tool):
         config.available_features.add(tool)

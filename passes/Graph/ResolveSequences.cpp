@@ -3,6 +3,7 @@
 // what is known from producer to consumer; bodies are copied where their number of runs is known. What stays unknown
 // (a length only running tells) stays in the graph as it is, so the pass may run again when folding knows more.
 #include "dialects/Onnx/DataType.h"
+#include "passes/Graph/Loops.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -22,14 +23,6 @@ constexpr StringLiteral passName = "ResolveSequences";
 bool isContainer(Type type) { return isa<onnx::SeqType, onnx::OptType>(type); }
 bool isContainer(Value value) { return isContainer(value.getType()); }
 
-Value throughIdentity(Value value) {
-  while (auto identity = value.getDefiningOp<onnx::IdentityOp>())
-    value = identity.getInput();
-  return value;
-}
-
-std::optional<int64_t> intOf(Value value) { return onnx::getConstantInt(throughIdentity(value)); }
-
 /// What a sequence or optional is known to hold.
 struct Held {
   bool present = true; // false: an empty optional
@@ -44,13 +37,6 @@ Value makeSequence(OpBuilder &builder, Location loc, Type type, ArrayRef<Value> 
   return onnx::SequenceEmptyOp::create(
       builder, loc, type, ValueRange(),
       builder.getNamedAttr("dtype", builder.getI64IntegerAttr(onnx::getDataType(element))));
-}
-
-/// True if Loop hands its condition on as it came, or says true, and begins with true.
-bool neverStops(onnx::LoopOp loop, Block &body) {
-  Value first = loop.getCond(), again = throughIdentity(body.getTerminator()->getOperand(0));
-  bool starts = onnx::isNone(first) || intOf(first).value_or(0) != 0;
-  return starts && (again == body.getArgument(1) || intOf(again).value_or(0) != 0);
 }
 
 class ResolveSequences : public impl::ResolveSequencesBase<ResolveSequences> {
@@ -472,7 +458,7 @@ private:
       runs = 0;
     if (body.getNumArguments() != states + 2 || yields.size() < states + 1)
       return false;
-    if (!runs || (!none && !neverStops(op, body)))
+    if (!runs || (!none && !neverStops(op)))
       return missed(op, passName, "UnrollLoop", "the number of iterations is not a constant");
     if (*runs > maxUnroll)
       return missed(op, passName, "UnrollLoop",
@@ -547,7 +533,7 @@ private:
     types.erase(types.begin() + state);
     SmallVector<int64_t> shape(type.getShape());
     std::optional<int64_t> runs = onnx::isNone(op.getM()) ? std::nullopt : intOf(op.getM());
-    bool isCounted = runs && *runs >= 0 && neverStops(op, body);
+    bool isCounted = runs && *runs >= 0 && neverStops(op);
     shape.insert(shape.begin(), isCounted ? *runs : ShapedType::kDynamic);
     types.push_back(RankedTensorType::get(shape, type.getElementType()));
     auto made = onnx::LoopOp::create(builder, op.getLoc(), types, operands, op->getAttrs());

@@ -1,6 +1,8 @@
 // Loops as later stages want them: with a number of iterations instead of a condition where both say the same, without
 // states that are none, and with states of one shape. TensorFlow's exporter carries weights through loops and counts in
-// states; Paddle's begins states that are only written as scalars; scripted PyTorch tests its counter.
+// states; Paddle's begins states that are only written as scalars; scripted PyTorch tests its counter. Must not assume
+// that an iteration runs, nor that a shape stays, which the loop itself does not show.
+#include "passes/Graph/Loops.h"
 #include "passes/Graph/Passes.h"
 #include "passes/Graph/Rewriting.h"
 
@@ -20,12 +22,6 @@ using namespace graph;
 
 constexpr StringLiteral passName = "SimplifyLoops";
 
-Value throughIdentity(Value value) {
-  while (auto identity = value.getDefiningOp<onnx::IdentityOp>())
-    value = identity.getInput();
-  return value;
-}
-
 Block &bodyOf(onnx::LoopOp op) { return op->getRegion(0).front(); }
 unsigned statesOf(onnx::LoopOp op) { return op.getVInitial().size(); }
 /// What state `i` is in the body, and what becomes of it.
@@ -36,9 +32,6 @@ bool isWellFormed(onnx::LoopOp op) {
          bodyOf(op).getTerminator()->getNumOperands() == op->getNumResults() + 1 && op->getNumResults() >= statesOf(op);
 }
 bool isOutside(Value value, onnx::LoopOp op) { return !op->getRegion(0).isAncestor(value.getParentRegion()); }
-bool isTrue(Value value) {
-  return onnx::isNone(value) || onnx::getConstantInt(throughIdentity(value)).value_or(0) != 0;
-}
 
 //===--- states that are none ---===//
 
@@ -319,16 +312,10 @@ void peel(onnx::LoopOp op, std::optional<int64_t> runs) {
   op.erase();
 }
 
-/// True if the body hands its condition on as it came, or says true.
-bool neverStops(onnx::LoopOp op) {
-  Value again = throughIdentity(bodyOf(op).getTerminator()->getOperand(0));
-  return again == bodyOf(op).getArgument(1) || isTrue(again);
-}
-
 // What the body says of states, and a constant number of iterations of stacks, holds for the results.
 bool typeResults(onnx::LoopOp op) {
   std::optional<int64_t> runs = onnx::isNone(op.getM()) ? std::nullopt : onnx::getConstantInt(op.getM());
-  bool isCounted = runs && isTrue(op.getCond()) && neverStops(op);
+  bool isCounted = runs && neverStops(op);
   bool changed = false;
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     RankedTensorType type = staticType(nextOf(op, i));

@@ -100,7 +100,7 @@ EXPORT cu_result cuModuleLoadDataEx(cu_module *module, const void *image, unsign
   /* A name of its own: the loader takes a name that it has seen for the same library. */
   const char *folder = getenv("TMPDIR");
   char path[4096];
-  snprintf(path, sizeof path, "%s/burin-emulator-XXXXXX", folder && *folder ? folder : "/tmp");
+  snprintf(path, sizeof path, "%s/burin-emulator-XXXXXX", folder && *folder ? folder : P_tmpdir);
   int file = mkstemp(path);
   if (file < 0)
     return snprintf(message, sizeof message, "cannot make a file in the folder for temporary ones"), BAD_IMAGE;

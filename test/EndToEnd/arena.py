@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from emulated import agree, model_sets  # noqa: E402
+from emulated import agree, from_script, model_sets  # noqa: E402
 from generated import MODELS  # noqa: E402
-from models import ROOT, Failure, call, reference, shapes  # noqa: E402
+from models import ROOT, Failure, call, shapes  # noqa: E402
 
 SIX = ["ultraface_rfb_320", "mobilenetv2_dog", "sr_espcn_x3", "sr_espcn_x3_int8_qoperator", "unet_convtranspose", "mnist_cntk"]
 FIT = ["residual_net", "shuffles"]  # of the generated ones
@@ -76,16 +76,8 @@ def main():
         counts[verdict] += 1
         print(f"{verdict:4s} {name:32s} {(why or '')[:200]}", flush=True)
 
-    def generated(name):
-        def make(folder):
-            model, feed = MODELS[name]()
-            path = os.path.join(folder, name + ".onnx")
-            onnx.save(model, path)
-            return path, [(feed, reference(path, feed))]
-        return make
-
     for name in MODELS if a.full or a.names else [n for n in FIT if n in MODELS]:
-        test(name, generated(name), name in FIT)
+        test(name, from_script(name), name in FIT)
     here = sorted(f[:-5] for f in os.listdir(a.models) if f.endswith(".onnx")) if os.path.isdir(a.models) else []
     for name in here if a.full or a.names else [n for n in SIX if n in here]:
         test(name, lambda folder, name=name: (os.path.join(a.models, name + ".onnx"), list(model_sets(a.models, name))), name in SIX)

@@ -197,6 +197,16 @@ def model_sets(folder, name):
             yield dict(np.load(x)), dict(np.load(y))
 
 
+def from_script(name):
+    """What saves a model of generated.py to a folder and gives its path and sets of inputs and outputs."""
+    def make(folder):
+        model, feed = MODELS[name]()
+        path = os.path.join(folder, name + ".onnx")
+        onnx.save(model, path)
+        return path, [(feed, reference(path, feed))]
+    return make
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--full", action="store_true")
@@ -222,19 +232,11 @@ def main():
         counts[verdict] += 1
         print(f"{verdict:4s} {target:28s} {name:32s} {why[:160]}", flush=True)
 
-    def generated(name):
-        def make(folder):
-            model, feed = MODELS[name]()
-            path = os.path.join(folder, name + ".onnx")
-            onnx.save(model, path)
-            return path, [(feed, reference(path, feed))]
-        return make
-
     here = sorted(f[:-5] for f in os.listdir(a.models) if f.endswith(".onnx")) if os.path.isdir(a.models) else []
     for target in targets:
         is_small = target in BARE
         for name in [] if is_small else [n for n in MODELS if target in LINUX or n not in NOT_STATIC]:
-            test(target, name, generated(name))
+            test(target, name, from_script(name))
         for name, quantized in (("keyword", False), ("keyword_int8", True)):
             test(target, name, lambda folder, quantized=quantized: keyword_model(folder, quantized))
         wanted = BARE_MODELS if is_small else here if a.full or a.names else QUICK

@@ -282,9 +282,6 @@ def main():
     parser.add_argument("--full", action="store_true", help="each format with each fit of a region that runs give")
     parser.add_argument("names", nargs="*")
     a = parser.parse_args()
-    if not os.path.exists(os.path.join(a.bin, "..", "lib", "libBurinImage.so")):
-        print("skipped: this build has no Halide\n0 passed, 0 failed")
-        return 0
     passed = failed = 0
     for case in cases(a.full or a.aarch64 or a.names):
         if a.names and not any(case.name.startswith(n) for n in a.names):

@@ -84,9 +84,6 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"))
     parser.add_argument("--bench", action="store_true")
     a = parser.parse_args()
-    if not os.path.exists(os.path.join(a.bin, "..", "lib", "libBurinImage.so")):
-        print("skipped: this build has no Halide\n0 passed, 0 failed")
-        return 0
     passed = failed = 0
     for name, (shape, target, options) in MODELS.items():
         with tempfile.TemporaryDirectory() as folder:

@@ -58,9 +58,6 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"))
     parser.add_argument("--target", default="host")
     a = parser.parse_args()
-    if not os.path.exists(os.path.join(a.bin, "..", "lib", "libBurinImage.so")):
-        print("skipped: this build has no Halide\n0 passed, 0 failed")
-        return 0
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         model, graph, program, given, made = (os.path.join(folder, f) for f in ("all.onnx", "all.mlir", "all", "in.npz", "out.npz"))
