@@ -152,8 +152,9 @@ Error burin::linkModule(const LinkInput &input, ArrayRef<std::string> exports, S
 }
 
 Error burin::linkArchive(const LinkInput &input, StringRef output) {
+  std::vector<std::string> objects = ownObjects(input); // members point into these names until the archive is written
   std::vector<NewArchiveMember> members;
-  for (const std::string &path : ownObjects(input)) {
+  for (const std::string &path : objects) {
     Expected<NewArchiveMember> member = NewArchiveMember::getFile(path, /*Deterministic=*/true);
     if (!member)
       return member.takeError();
