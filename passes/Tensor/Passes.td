@@ -124,7 +124,8 @@ def FuseEpilogue : Pass<"tensor-fuse-epilogue", "mlir::func::FuncOp"> {
   let description = [{
     An elementwise `linalg.generic` that is the only user of an nn operation's result, reads it index for index and makes one result of the
     same shape moves into the operation's epilogue; its other operands become `extras`. Repeats until nothing fits.
-    Does not fuse through broadcasts of the nn result, through reductions, or bodies that read indices or memory.
+    Does not fuse through broadcasts of the nn result, through reductions, bodies that read indices or memory, or where another operand is read out of
+    order (a nearest upsampling, a transpose): the kernel would have to gather it.
     Example: test/passes/Tensor/fuse-epilogue.mlir#bias_relu_residual
   }];
   let dependentDialects = ["burin::nn::NnDialect", "mlir::linalg::LinalgDialect"];
