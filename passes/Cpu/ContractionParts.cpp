@@ -92,6 +92,40 @@ Contraction Contraction::part(int64_t from, int64_t to) const {
   return c;
 }
 
+/// The taps [first, second) of `r` that lie inside the input for pixel `x`.
+static std::pair<int64_t, int64_t> tapsAt(const Contraction::Reduction &r, int64_t x) {
+  int64_t start = r.base + x * r.pixelStep, extent = r.extent.value();
+  int64_t first = start >= 0 ? 0 : llvm::divideCeil(-start, r.tapStep);
+  int64_t end = start >= r.size.value() ? 0 : llvm::divideCeil(r.size.value() - start, r.tapStep);
+  first = std::min(first, extent);
+  return {first, std::max(first, std::min(end, extent))};
+}
+
+SmallVector<int64_t> Contraction::cuts() const {
+  const Parallel &p = parallels.back();
+  SmallVector<int64_t> cuts{0};
+  for (int64_t x = 1; x < p.extent.value(); ++x)
+    if (llvm::any_of(reductions,
+                     [&](const Reduction &r) { return r.window == p.id && tapsAt(r, x) != tapsAt(r, x - 1); }))
+      cuts.push_back(x);
+  cuts.push_back(p.extent.value());
+  return cuts;
+}
+
+Contraction Contraction::partOfSameTaps(int64_t from, int64_t to) const {
+  Contraction c = part(from, to);
+  for (Reduction &r : c.reductions)
+    if (r.window == c.parallels.back().id) {
+      auto [first, end] = tapsAt(r, 0);
+      r.extent = end - first;
+      r.base += first * r.tapStep;
+      c.lhsBase += first * r.lhs.value();
+      c.rhsBase += first * r.rhs.value();
+      r.window = -1;
+    }
+  return c;
+}
+
 Contraction Contraction::part(Emitter &e, Value from, Value to, bool inside) const {
   Contraction c = *this;
   Parallel &p = c.parallels.back();

@@ -26,6 +26,8 @@ constexpr int64_t guessedPixels = 1024; // where their number is known at run ti
 constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
 constexpr int64_t cacheLine = 64;       // bytes
 constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
+constexpr int64_t widePart = 4;         // pixels side by side that are worth a body of their own,
+constexpr size_t maxCuts = 8;           // of which there are less than this
 constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
@@ -750,6 +752,19 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
     return success();
   }
   int64_t extent = p.extent.value();
+  // Wide borders, as large dilations have: each part with the taps its windows meet.
+  SmallVector<int64_t> cuts = contraction.cuts();
+  bool isWide = cuts.size() > 2 && cuts.size() <= maxCuts;
+  for (size_t i = 1; i < cuts.size(); ++i)
+    isWide &= cuts[i] - cuts[i - 1] >= widePart;
+  if (isWide) {
+    for (size_t i = 1; i < cuts.size(); ++i) {
+      Contraction columns = contraction.partOfSameTaps(cuts[i - 1], cuts[i]);
+      if (failed(ContractionBuilder{e, machine, columns}.run(reason)))
+        return failure();
+    }
+    return success();
+  }
   auto [lo, hi] = whole.interior(p);
   for (auto [from, to] : {std::pair(lo, hi), std::pair(int64_t(0), lo), std::pair(hi, extent)})
     if (from < to) {

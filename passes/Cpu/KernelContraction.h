@@ -70,6 +70,11 @@ struct Contraction {
                    unsigned resultDim, int64_t resultStep = 1, int id = -1);
   /// Pixels [from, to) of the last parallel dim.
   Contraction part(int64_t from, int64_t to) const;
+  /// The same for pixels whose windows meet the same taps; others than those are left out.
+  Contraction partOfSameTaps(int64_t from, int64_t to) const;
+  /// Where that can cut the last parallel dim: the pixels at which the taps that windows meet change, the first and the
+  /// end among them.
+  llvm::SmallVector<int64_t> cuts() const;
   /// The same where they are known at run time only. Inside, no window leaves the input.
   Contraction part(Emitter &e, Value from, Value to, bool inside) const;
 };

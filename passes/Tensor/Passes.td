@@ -172,7 +172,8 @@ def PadInputs : Pass<"tensor-pad-inputs", "mlir::func::FuncOp"> {
   let summary = "make the padding of convolutions part of their input buffer";
   let description = [{
     A convolution with pads reads a larger buffer instead: a frame of zeros (the input's zero point for integers) around the input, which its producer can
-    write straight into. Kernels then need no bounds. Convolutions of one input with the same pads share the buffer.
+    write straight into. Kernels then need no bounds. Convolutions of one input with the same pads share the buffer. Not where a large dilation would make
+    most products ones with the frame: the kernel leaves those out.
     Pools keep their pads: their padding has no value that could be stored.
     Example: test/passes/Tensor/pad-inputs.mlir#conv
   }];
