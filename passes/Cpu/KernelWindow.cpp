@@ -439,7 +439,7 @@ struct Window {
       // Where no product reads memory, LLVM loads strided rows of a larger tile before it has registers for them.
       bool isStrided = llvm::any_of(dims, [](const Spatial &d) { return d.stride > 1; });
       int64_t most = !many ? 4 : holds ? 9 : isStrided && machine.laneOperand ? 6 : 8, tallest = holds ? 3 : 2;
-      int64_t code = many && !productsReadMemory() ? 200 : 100, weights = holds ? 0 : unrolledTaps;
+      int64_t code = many ? 200 : 100, weights = holds ? 0 : unrolledTaps;
       int64_t budget = std::min<int64_t>(most, std::max<int64_t>(1, code / unrolledTaps)), bestCost = INT64_MAX;
       for (int64_t r = 1; r <= std::min<int64_t>(tallest, height); ++r)
         for (int64_t w = 1; w <= std::min<int64_t>(8, width) && r * w <= budget; ++w) {
