@@ -13,6 +13,13 @@ Type Contraction::sumType(const Machine &machine) const {
   return halves ? lhs.element : acc;
 }
 
+void Contraction::setSparse(const nn::SparseLayout &layout) {
+  sparse = layout;
+  channels = layout.columns;
+  block = layout.block;
+  blockStride = layout.taps;
+}
+
 bool Contraction::windowed(const Parallel &p) const {
   return p.id >= 0 && llvm::any_of(reductions, [&](const Reduction &r) { return r.window == p.id; });
 }
@@ -31,7 +38,7 @@ void Contraction::normalize() {
     }
   llvm::erase_if(parallels, [&](const Parallel &p) { return p.extent.is(1) && !windowed(p); });
   llvm::erase_if(reductions, [&](const Reduction &r) {
-    return r.extent.is(1) && r.window < 0 && !(dotTail.second && &r == &reductions.back());
+    return r.extent.is(1) && r.window < 0 && !((dotTail.second || sparse) && &r == &reductions.back());
   });
   for (size_t i = 0; i + 1 < parallels.size();) {
     Parallel &a = parallels[i], &b = parallels[i + 1];
@@ -48,7 +55,7 @@ void Contraction::normalize() {
   }
   for (size_t i = 0; i + 1 < reductions.size();) {
     Reduction &a = reductions[i], &b = reductions[i + 1];
-    bool odd = dots && i + 2 == reductions.size() && (dotTail.second || dotBytes != 4);
+    bool odd = i + 2 == reductions.size() && (sparse || (dots && (dotTail.second || dotBytes != 4)));
     if (odd || a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
       ++i;
       continue;
@@ -152,7 +159,7 @@ Contraction Contraction::part(Emitter &e, Value from, Value to, bool inside) con
 void Contraction::turnAcross(Emitter &e, const Machine &machine) {
   Contraction &c = *this;
   int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
-  if (!c.channels.isStatic() || c.rhsOffset || c.dots)
+  if (!c.channels.isStatic() || c.rhsOffset || c.dots || c.sparse)
     return;
   int64_t channels = c.channels.value();
   for (const Parallel &p : c.parallels) {

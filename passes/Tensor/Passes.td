@@ -161,6 +161,8 @@ def PackWeights : Pass<"tensor-pack-weights", "mlir::func::FuncOp"> {
     up with zeros, B from lib/Support/Packing.h. Where the machine has products of bytes, 8-bit weights that are signed or become so by their zero point
     are packed for dot products (nn::DotLayout), the input's zero point folded into what each sum begins with; also of grouped convolutions. Integers that
     stand for floats (`stored`) move into blocks of four registers.
+    f32 weights of which 35 % of all blocks (one input of 16 output channels) are zero lie without those (nn::SparseLayout), and their kernel skips them; a
+    filter that Winograd convolution would take as well, from 70 % on. An infinity that meets a skipped zero makes no NaN.
     Other element types are left as they are.
     Example: test/passes/Tensor/pack-weights.mlir#conv
   }];
