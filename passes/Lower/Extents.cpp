@@ -7,6 +7,7 @@ namespace burin::lower {
 
 // Handles count down from here, far from every number and from MLIR's own mark of a dynamic dim.
 static constexpr int64_t firstHandle = std::numeric_limits<int64_t>::min() / 2;
+static constexpr size_t longSum = 4; // terms
 
 Extents::Polynomial Extents::get(int64_t extent) const {
   if (!isFree(extent))
@@ -277,6 +278,16 @@ Value Extents::materialize(ImplicitLocOpBuilder &b, int64_t extent) {
     return arith::ConstantIndexOp::create(b, extent);
   Value sum;
   Polynomial polynomial = get(extent);
+  if (polynomial.size() > longSum) {
+    // Of integers, which MLIR's analyses of sizes do not look into: on sums of many sizes, as a Concat of what many
+    // classes found makes, they take minutes. In an order in which such sums begin alike.
+    for (const auto &[monomial, coefficient] : polynomial) {
+      Value term = materialize(b, intern({{monomial, coefficient}}));
+      term = arith::IndexCastOp::create(b, b.getI64Type(), term);
+      sum = sum ? Value(arith::AddIOp::create(b, sum, term)) : term;
+    }
+    return arith::IndexCastOp::create(b, b.getIndexType(), sum);
+  }
   for (const auto &[monomial, coefficient] : llvm::reverse(polynomial)) {
     Value product;
     for (unsigned symbol : monomial)
