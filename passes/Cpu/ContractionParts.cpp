@@ -166,3 +166,27 @@ void Contraction::turnAcross(Emitter &e, const Machine &machine) {
   c.rhsBase = c.block = c.blockStride = c.rhsZeroPoint = 0;
   c.acrossStride = products;
 }
+
+// Bytes of a cache that share no set, and how many such the usual L1 holds.
+constexpr int64_t cacheWay = 4096, cacheWays = 8;
+
+bool Contraction::pixelsCollide(const Machine &machine, int64_t pixels, const Parallel &columns) const {
+  Type sum = sumType(machine);
+  // One that lies in a loop has offsets: its room would be taken again and again.
+  if (pixels <= cacheWays || dots || acrossStride || lhsOffset || rhsOffset || outOffset || lhs.element != sum ||
+      reductions.size() != 1 ||
+      llvm::any_of(parallels, [](const Parallel &p) { return !p.extent.isStatic() || !p.lhs.isStatic(); }))
+    return false;
+  const Reduction &r = reductions.front();
+  if (!r.lhs.is(1) || r.window >= 0 || !r.extent.isStatic())
+    return false;
+  int64_t bits = sum.getIntOrFloatBitWidth(), lanes = std::max<int64_t>(1, machine.lanes(bits)),
+          length = r.extent.value(), apart = columns.lhs.value() * bits / 8;
+  return apart != 0 && apart % cacheWay == 0 && length % lanes == 0 && length * bits / 8 >= cacheWay / 2 &&
+         pixels * (length + lanes) * bits / 8 <= machine.stackBytes() / 2;
+}
+
+Flat Contraction::panel(Emitter &e, int64_t pixels, int64_t lanes) const {
+  auto type = MemRefType::get({pixels * (reductions.front().extent.value() + lanes)}, lhs.element);
+  return {memref::AllocaOp::create(e.b, e.loc, type, e.b.getI64IntegerAttr(64)), {1}, lhs.element, {}};
+}

@@ -46,6 +46,7 @@ struct ContractionBuilder {
   ByteDots dots{e, machine, c.lhsUnsigned};
   bool noProducts = false;  // a sum over nothing: zero
   int64_t wholeVectors = 0; // registers a pixel takes in a whole block of channels
+  int64_t panelStep = 0;    // lhs is a panel of the tile's pixels, so far apart; 0: it is the input
 
   // --- the tile ---
 
@@ -135,19 +136,45 @@ struct ContractionBuilder {
     return most; // a second loop takes the rest
   }
 
+  /// Where the input of pixel `at` lies.
+  Value inputAt(ArrayRef<Value> at) {
+    Value lhs = e.index(c.lhsBase);
+    if (c.lhsOffset)
+      lhs = e.add(lhs, c.lhsOffset);
+    for (auto [p, i] : llvm::zip(c.parallels, at))
+      lhs = e.add(lhs, e.mul(i, p.lhs));
+    return lhs;
+  }
+
+  /// The inputs of a tile's pixels as lhs, while `body` runs.
+  void withPanel(const Flat &panel, ArrayRef<Value> at, PixelTile shape, const Parallel &columns,
+                 llvm::function_ref<void()> body) {
+    Flat input = c.lhs;
+    int64_t length = c.reductions.front().extent.value();
+    Value from = inputAt(at);
+    e.loop(0, shape.columns, 1, [&](Value p) {
+      Value source = e.add(from, e.mul(p, columns.lhs)), target = e.mul(p, length + lanes);
+      e.loop(0, length, lanes,
+             [&](Value i) { panel.store(e, input.load(e, e.add(source, i), lanes), e.add(target, i)); });
+    });
+    c.lhs = panel;
+    panelStep = length + lanes;
+    body();
+    panelStep = 0;
+    c.lhs = input;
+  }
+
   /// `at`: one index a parallel dim. `clamp`: windows of columns may leave the input here, so this is a tile of one
   /// column.
   void tile(ArrayRef<Value> at, PixelTile shape, const Parallel *rows, const Parallel *columns, bool clamp,
             const Channels &channels) {
-    Value lhs = e.index(c.lhsBase), rhs = e.add(channels.rhs, c.rhsBase), out = e.add(channels.channel, c.outBase);
-    if (c.lhsOffset)
-      lhs = e.add(lhs, c.lhsOffset);
+    Value lhs = panelStep ? e.index(0) : inputAt(at), rhs = e.add(channels.rhs, c.rhsBase),
+          out = e.add(channels.channel, c.outBase);
     if (c.rhsOffset)
       rhs = e.add(rhs, c.rhsOffset);
     if (c.outOffset)
       out = e.add(out, c.outOffset);
     for (auto [p, i] : llvm::zip(c.parallels, at)) {
-      lhs = e.add(lhs, e.mul(i, p.lhs));
       rhs = e.add(rhs, e.mul(i, p.rhs));
       out = e.add(out, e.mul(i, p.out));
     }
@@ -163,6 +190,8 @@ struct ContractionBuilder {
           farther[p] = e.add(farther[p] ? farther[p] : e.index(0), e.index(along->lhs * Size(by)));
     // x + `more` + where the input of pixel p lies.
     auto inputOf = [&](Value x, int64_t p, const Size &step, int64_t times) {
+      if (panelStep)
+        return e.advance(x, step, times, panelStep * p);
       int64_t known = (rows ? rows->lhs.orElse(0) * (p / shape.columns) : 0) +
                       (columns ? columns->lhs.orElse(0) * (p % shape.columns) : 0);
       Value at = e.advance(x, step, times, known);
@@ -680,13 +709,21 @@ struct ContractionBuilder {
       if (rest > 0)
         body({e.index(whole * c.blockStride), e.index(whole * c.block), last, c.dots ? rest : 0});
     };
-    if (pixelsOutside(whole + (rest ? 1 : 0), shape)) {
+    int64_t blocks = whole + (rest ? 1 : 0);
+    bool collide = columns && shape.rows == 1 && blocks > 1 && c.pixelsCollide(machine, shape.columns, *columns);
+    if (collide || pixelsOutside(blocks, shape)) {
       if (whole == 0)
         shape = chooseTile(last, rows, columns);
+      Flat panel = collide ? c.panel(e, shape.columns, lanes) : c.lhs;
       overPixels(shape, rows, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
         auto body = [&](const Channels &channels) { tile(at, tileShape, rows, columns, clamp, channels); };
-        overWhole(body);
-        overRest(body);
+        auto all = [&] {
+          overWhole(body);
+          overRest(body);
+        };
+        if (collide)
+          return withPanel(panel, at, tileShape, *columns, all);
+        all();
       });
       return success();
     }
