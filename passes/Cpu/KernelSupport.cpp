@@ -312,17 +312,38 @@ FailureOr<Epilogue> Epilogue::get(Emitter &e, nn::ComputeOp op) {
   return result;
 }
 
+std::optional<unsigned> Epilogue::takeFirstAddend() {
+  if (!op || op.getEpilogueRegion().empty())
+    return std::nullopt;
+  Value sum = op.getEpilogueRegion().front().getArgument(0);
+  if (!sum.hasOneUse() || !isa<arith::AddFOp, arith::AddIOp>(*sum.user_begin()))
+    return std::nullopt;
+  Operation *addition = *sum.user_begin();
+  auto other = dyn_cast<BlockArgument>(addition->getOperand(addition->getOperand(0) == sum));
+  if (!other || !other.hasOneUse() || other.getOwner() != sum.getParentBlock())
+    return std::nullopt;
+  unsigned found = other.getArgNumber() - 1;
+  if (!llvm::all_of(ArrayRef(operands[found].coefficients).drop_back(), [](const Size &step) { return step.is(0); }))
+    return std::nullopt;
+  added = addition->getResult(0);
+  return found;
+}
+
+/// `begun`: a value of the body that the accumulator is already.
 static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm::function_ref<Value(unsigned)> extra,
-                           Value until = nullptr) {
+                           Value until = nullptr, Value begun = nullptr) {
   Type resultElement = cast<ShapedType>(op.getInitOperand().get().getType()).getElementType();
   if (op.getEpilogueRegion().empty())
     return e.convert(accumulator, resultElement, false);
   Block &block = op.getEpilogueRegion().front();
   auto vector = dyn_cast<VectorType>(accumulator.getType());
   IRMapping mapping;
-  mapping.map(block.getArgument(0), accumulator);
+  mapping.map(begun ? begun : block.getArgument(0), accumulator);
+  auto isLeftOut = [&](Value argument) {
+    return begun && argument.hasOneUse() && *argument.user_begin() == begun.getDefiningOp();
+  };
   for (unsigned i = 1; i < block.getNumArguments(); ++i)
-    if (!block.getArgument(i).use_empty())
+    if (!block.getArgument(i).use_empty() && !isLeftOut(block.getArgument(i)))
       mapping.map(block.getArgument(i), extra(i - 1));
   // Scalars from outside the region, once a use.
   auto mapped = [&](Value value) {
@@ -335,6 +356,8 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
   for (Operation &inner : block.without_terminator()) {
     if (until && mapping.contains(until))
       break;
+    if (begun && &inner == begun.getDefiningOp())
+      continue;
     if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
       if (vector && isa<VectorType>(constant.getType())) // a table
         continue;
@@ -363,7 +386,7 @@ static Value cloneEpilogue(Emitter &e, nn::ComputeOp op, Value accumulator, llvm
 }
 
 Value Epilogue::apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra, Value until) const {
-  return op ? cloneEpilogue(e, op, accumulator, extra, until) : accumulator;
+  return op ? cloneEpilogue(e, op, accumulator, extra, until, added) : accumulator;
 }
 
 Value Epilogue::yielded() const {

@@ -134,6 +134,9 @@ public:
   llvm::ArrayRef<Extra> extras() const { return operands; }
   /// Applied to each vector in registers, or worth a loop of its own?
   bool isLong() const { return longBody; }
+  /// Where the first that happens to a sum is the addition of an extra of its type that is the same at all pixels: that
+  /// extra, for sums to begin with. `apply` then leaves the addition out.
+  std::optional<unsigned> takeFirstAddend();
   /// `accumulator`: scalar or vector. `extra(i)`: the value of extra operand i, scalar or vector likewise. With
   /// `until`, a value of the body, no more than that.
   Value apply(Emitter &e, Value accumulator, llvm::function_ref<Value(unsigned)> extra, Value until = nullptr) const;
@@ -144,6 +147,7 @@ private:
   nn::ComputeOp op;
   llvm::SmallVector<Extra, 2> operands;
   bool longBody = false;
+  Value added; // of the body: what sums hold already
 };
 
 /// The epilogue on one element, its extras read at result indices `at` through their maps; then the store. Works for

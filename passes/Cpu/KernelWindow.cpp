@@ -2,12 +2,14 @@
 //
 // The idea: a tile of rows x columns pixels by one vector of channels; where every tap lies inside and there are few of
 // them, all are unrolled and each input vector is loaded once for all the pixels that use it, row by row so that only
-// two rows of weights are alive. Elsewhere (borders, huge windows) taps are loops around several vectors of channels.
-// The last vector starts earlier instead of being masked.
+// two rows of weights are alive; or few weights stay in registers while tiles go by. Elsewhere (borders, huge windows)
+// taps are loops around several vectors of channels. The last vector starts earlier instead of being masked.
 #include "lib/Support/Packing.h"
 #include "passes/Cpu/KernelInteger.h"
 #include "passes/Cpu/Kernels.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/TargetParser/Triple.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace burin;
@@ -17,6 +19,7 @@ namespace {
 
 constexpr int64_t guessedPixels = 64; // along a dim whose size is known at run time only
 constexpr int64_t mostHalves = 32;    // products summed in f16
+constexpr int64_t mostHeld = 12;      // weights in registers while tiles go by
 
 struct Spatial {
   Size out, in;
@@ -51,6 +54,7 @@ struct Window {
   enum Kind { Multiply, Max, Sum } kind;
   Flat input, filter, output;
   std::optional<Epilogue> epilogue;
+  std::optional<unsigned> addend; // the extra that sums begin with
   bool inputUnsigned = false, filterUnsigned = false, divide = false, countPadding = false;
   int64_t inputZeroPoint = 0, filterZeroPoint = 0;
   SmallVector<Spatial> dims;
@@ -113,8 +117,15 @@ struct Window {
                ? arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), filterZeroPoint)).getResult()
                : value;
   }
-  Value start(int64_t lanes) {
+  /// What sums of the `lanes` channels from `channel` on begin with.
+  Value start(Value channel, int64_t lanes) {
     auto type = VectorType::get({lanes}, sum);
+    if (addend) {
+      const Epilogue::Extra &extra = epilogue->extras()[*addend];
+      if (!extra.coefficients.back().is(1))
+        return e.broadcast(extra.flat.load(e, e.index(extra.constant)), lanes);
+      return extra.flat.load(e, e.add(channel, extra.constant), lanes);
+    }
     if (kind != Max)
       return e.constant(type, 0);
     Attribute least;
@@ -206,8 +217,23 @@ struct Window {
     return e.add(base, down.orElse(0) * rows + right.orElse(0) * columns);
   }
 
+  /// The weights of one vector of channels, and what its sums begin with, where they stay in registers.
+  struct Held {
+    SmallVector<Value> weights;
+    Value start;
+  };
+  Held hold(Value channel, int64_t lanes) {
+    Held held{{}, start(channel, lanes)};
+    const Spatial &column = dims.back();
+    for (int64_t tap = 0; tap < taps; ++tap)
+      held.weights.push_back(loadFilter(
+          e.add(channel, tap / column.kernel * dims.front().filterStep + tap % column.kernel * column.filterStep),
+          lanes));
+    return held;
+  }
+
   /// All taps inside and unrolled over the last two dims; a first of three dims stays a loop.
-  void unrolledTile(ArrayRef<Value> at, PixelTile shape, Value channel, int64_t lanes) {
+  void unrolledTile(ArrayRef<Value> at, PixelTile shape, Value channel, int64_t lanes, const Held *held = nullptr) {
     unsigned last = dims.size() - 1;
     const Spatial &column = dims[last];
     const Spatial *row = last > 0 ? &dims[last - 1] : nullptr;
@@ -224,6 +250,8 @@ struct Window {
     llvm::stable_sort(uses, [](const Use &a, const Use &b) { return std::tie(a.y, a.x) < std::tie(b.y, b.x); });
     auto taps2d = [&](Value from, Value weights, ValueRange sums) {
       SmallVector<Value> next(sums.begin(), sums.end()), loaded(rowTaps * column.kernel);
+      if (held)
+        loaded = held->weights;
       Value x;
       int64_t y0 = -1, x0 = -1;
       for (const Use &use : uses) {
@@ -242,7 +270,7 @@ struct Window {
       }
       return next;
     };
-    SmallVector<Value> sums(shape.pixels(), start(lanes));
+    SmallVector<Value> sums(shape.pixels(), held ? held->start : start(channel, lanes));
     Value from = inputBase(at, channel);
     if (dims.size() < 3) {
       sums = taps2d(from, channel, sums);
@@ -290,7 +318,9 @@ struct Window {
 
   /// One pixel, taps as loops within the input, `count` vectors of channels.
   void rolledPixel(ArrayRef<Value> at, Value channel, int64_t lanes, int64_t count) {
-    SmallVector<Value> sums(count, start(lanes));
+    SmallVector<Value> sums;
+    for (int64_t j = 0; j < count; ++j)
+      sums.push_back(start(e.add(channel, j * lanes), lanes));
     std::function<SmallVector<Value>(unsigned, Value, Value, ValueRange)> nest =
         [&](unsigned s, Value from, Value weights, ValueRange carried) -> SmallVector<Value> {
       if (s == dims.size()) {
@@ -319,12 +349,76 @@ struct Window {
       store(at, shift, e.add(channel, j * lanes), lanes, sums[j], divisor);
   }
 
+  bool productsReadMemory() const { return llvm::Triple(machine.triple).isX86(); }
+
+  /// Where products take their factors from registers alone, the weights of a vector of channels stay there over many
+  /// tiles, if they fit beside the sums.
+  bool holdsWeights(int64_t unrolledTaps) const {
+    return kind == Multiply && machine.vectorRegisters >= 32 && !productsReadMemory() && unrolledTaps <= mostHeld &&
+           dims.size() < 3 && llvm::all_of(dims, [](const Spatial &d) { return d.isStatic(); });
+  }
+
+  /// Tiles that are computed for one vector of channels after another: as many as leave the lines they touch in the
+  /// nearest cache, since a line holds several vectors. Lines a power of two apart share few places of a cache (taken
+  /// to have four ways).
+  PixelTile patchOf(PixelTile tile, int64_t height, int64_t width) {
+    constexpr int64_t line = 64, ways = 4;
+    int64_t bytes = channels * input.element.getIntOrFloatBitWidth() / 8, sets = machine.l1Bytes / line / ways;
+    int64_t apart = std::gcd(llvm::divideCeil(bytes, line), sets), room = sets / apart * ways * 3 / 4;
+    auto lines = [&](int64_t rows, int64_t columns) {
+      int64_t read = (columns - 1) * dims.back().stride + (dims.back().kernel - 1) * dims.back().dilation + 1;
+      if (dims.size() > 1)
+        read *= (rows - 1) * dims[0].stride + (dims[0].kernel - 1) * dims[0].dilation + 1;
+      return read + rows * columns;
+    };
+    // Patches of about the same size, whole rows of tiles before a second one.
+    auto grown = [&](int64_t extent, int64_t step, llvm::function_ref<int64_t(int64_t)> linesOf) {
+      int64_t tiles = llvm::divideCeil(extent, step), most = 1;
+      while (most < tiles && linesOf(std::min(extent, (most + 1) * step)) <= room)
+        ++most;
+      return std::min<int64_t>(extent, llvm::divideCeil(tiles, llvm::divideCeil(tiles, most)) * step);
+    };
+    PixelTile patch = tile;
+    patch.columns = grown(width, tile.columns, [&](int64_t columns) { return lines(tile.rows, columns); });
+    if (patch.columns == width)
+      patch.rows = grown(height, tile.rows, [&](int64_t rows) { return lines(rows, width); });
+    return patch;
+  }
+
+  /// The results whose taps all lie inside, tiles of `shape` in patches.
+  void overPatches(SmallVectorImpl<Value> &at, PixelTile shape, int64_t lanes) {
+    const Spatial &column = dims.back();
+    int64_t height = dims.size() > 1 ? dims[0].interior() : 1;
+    PixelTile patch = patchOf(shape, height, column.interior());
+    auto steps = [&](int64_t extent, int64_t step, bool parallel, llvm::function_ref<void(Value)> body) {
+      auto placed = [&](Value i) { body(extent % step ? e.min(i, e.index(extent - step)) : i); };
+      parallel ? e.parallel(0, extent, step, placed) : e.loop(0, extent, step, placed);
+    };
+    steps(height, patch.rows, true, [&](Value row) {
+      steps(column.interior(), patch.columns, true, [&](Value first) {
+        overChannels(lanes, [&](Value channel) {
+          Held held = hold(channel, lanes);
+          steps(patch.rows, shape.rows, false, [&](Value y) {
+            steps(patch.columns, shape.columns, false, [&](Value x) {
+              if (dims.size() > 1)
+                at[1] = e.add(e.add(row, y), dims[0].lo());
+              at[dims.size()] = e.add(e.add(first, x), column.lo());
+              unrolledTile(at, shape, channel, lanes, &held);
+            });
+          });
+        });
+      });
+    });
+  }
+
   void overChannels(int64_t step, llvm::function_ref<void(Value)> body) {
     e.parallel(0, channels, step, [&](Value i) { body(channels % step ? e.min(i, e.index(channels - step)) : i); });
   }
 
   void emit() {
     sumInHalves();
+    if (kind == Multiply && sum == acc)
+      addend = epilogue->takeFirstAddend();
     unsigned bits = sum.getIntOrFloatBitWidth();
     int64_t lanes = std::max<int64_t>(1, machine.lanes(bits));
     // Narrower vectors where the last full one would mostly compute again what the one before has.
@@ -337,22 +431,23 @@ struct Window {
     // Tiles of two rows reuse input rows; only where nothing leaves the input.
     bool unroll = unrolledTaps <= 25 && dims[last].interior() > 0 && (dims.size() < 3 || dims[0].inside());
     PixelTile shape;
+    bool holds = holdsWeights(unrolledTaps);
     if (unroll) {
       const Spatial &column = dims[last];
       int64_t width = column.interior(), height = last > 0 ? dims[last - 1].interior() : 1;
       bool many = machine.vectorRegisters >= 32;
       // Where no product reads memory, LLVM loads strided rows of a larger tile before it has registers for them.
       bool isStrided = llvm::any_of(dims, [](const Spatial &d) { return d.stride > 1; });
-      int64_t most = !many ? 4 : isStrided && machine.laneOperand ? 6 : 8;
-      int64_t budget = std::min<int64_t>(most, std::max<int64_t>(1, 100 / unrolledTaps)), bestCost = INT64_MAX;
-      for (int64_t r = 1; r <= std::min<int64_t>(2, height); ++r)
+      int64_t most = !many ? 4 : holds ? 9 : isStrided && machine.laneOperand ? 6 : 8, tallest = holds ? 3 : 2;
+      int64_t code = many ? 200 : 100, weights = holds ? 0 : unrolledTaps;
+      int64_t budget = std::min<int64_t>(most, std::max<int64_t>(1, code / unrolledTaps)), bestCost = INT64_MAX;
+      for (int64_t r = 1; r <= std::min<int64_t>(tallest, height); ++r)
         for (int64_t w = 1; w <= std::min<int64_t>(8, width) && r * w <= budget; ++w) {
           int64_t inputs = 1, tiles = llvm::divideCeil(width, w) * llvm::divideCeil(height, r);
           inputs = ((w - 1) * column.stride + (column.kernel - 1) * column.dilation + 1);
           if (last > 0)
             inputs *= (r - 1) * dims[last - 1].stride + (dims[last - 1].kernel - 1) * dims[last - 1].dilation + 1;
-          int64_t cost =
-              tiles * (2 * std::max(r * w * unrolledTaps, inputs + unrolledTaps) + inputs + unrolledTaps + r * w);
+          int64_t loads = inputs + weights, cost = tiles * (2 * std::max(r * w * unrolledTaps, loads) + loads + r * w);
           if (cost < bestCost) {
             bestCost = cost;
             shape = {r, w};
@@ -421,6 +516,18 @@ struct Window {
     };
     e.parallel(0, batch, 1, [&](Value n) {
       at[0] = n;
+      if (unroll && holds) {
+        // Around the patches, and the columns left and right of them.
+        auto frame = [&](unsigned s, llvm::function_ref<void()> inner) {
+          auto [lo, hi] = dims[s].bounds(e);
+          each(s, e.index(0), lo, inner);
+          each(s, hi, e.index(dims[s].out), inner);
+        };
+        frame(0, [&] { dims.size() > 1 ? each(last, e.index(0), e.index(dims[last].out), rolled) : rolled(); });
+        if (dims.size() > 1)
+          each(0, dims[0].bounds(e).first, dims[0].bounds(e).second, [&] { frame(last, rolled); });
+        return overPatches(at, shape, lanes);
+      }
       nest(0, true);
     });
   }

@@ -96,6 +96,34 @@ LogicalResult lowerBranch(Lowering &l, Branch &branch) {
   return lowered;
 }
 
+/// A result of If: room for the larger one, outside; how much of it is taken, a branch says where that is not known.
+struct BranchResult {
+  Value target;
+  Order order;
+  Dims shape;                  // of the room, as ONNX orders dims
+  SmallVector<int64_t> told;   // dims whose sizes branches tell
+  SmallVector<Value> counters; // tensor<1xi64>, one a told dim
+};
+
+/// The room for a result that is `a` in one branch and `c` in the other; false where nothing bounds a dim.
+bool makeRoom(Lowering &l, ArrayRef<int64_t> a, ArrayRef<int64_t> c, BranchResult &result) {
+  Region *here = l.b.getInsertionBlock()->getParent();
+  if (a.size() != c.size())
+    return false;
+  for (auto [dim, x, y] : llvm::enumerate(a, c)) {
+    if (x == y && l.extents.isVisible(x, here)) {
+      result.shape.push_back(x);
+      continue;
+    }
+    auto mostX = l.extents.mostAt(x, here), mostY = l.extents.mostAt(y, here);
+    if (!mostX || !mostY)
+      return false;
+    result.told.push_back(dim);
+    result.shape.push_back(l.max(*mostX, *mostY));
+  }
+  return true;
+}
+
 LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
   if (l.isConstant(op.getCond())) {
     auto value = onnx::readInts(l.constant(op.getCond()));
@@ -125,8 +153,8 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
   if (!first.impossible.empty())
     return l.impossible = true, l.error(op) << "no branch can run with these shapes: " << branches[0].impossible;
 
+  SmallVector<BranchResult> made;
   SmallVector<Value> targets;
-  SmallVector<Order> orders;
   bool changed = false;
   for (auto [i, result] : llvm::enumerate(op.getResults())) {
     Value a = first.results()[i], c = second.results()[i];
@@ -139,10 +167,13 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
       result.setType(RankedTensorType::get(l.shape(a), getElementTypeOrSelf(a.getType())));
       changed = true;
     }
-    if ((l.shape(a) != l.shape(c) && !isOne) || !l.isVisible(l.shape(a)))
+    BranchResult &room = made.emplace_back();
+    if (isOne)
+      room.shape = Dims(l.shape(a));
+    else if (!makeRoom(l, l.shape(a), l.shape(c), room))
       return l.error(op) << dataDependent << ": the branches give " << a.getType() << " and " << c.getType()
                          << " as result " << i;
-    if (failed(takeShape(l, result, Dims(l.shape(a)), changed)))
+    if (room.told.empty() && failed(takeShape(l, result, room.shape, changed)))
       return failure();
     auto orderOf = [&](Value v) { return l.isConstant(v) ? Order() : l.get(v).order; };
     Order order = orderOf(a), other = orderOf(c);
@@ -150,8 +181,11 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
       order = other;
     if (order.empty() || (!other.empty() && other != order))
       order = identityOrder(l.rank(a));
-    orders.push_back(order);
-    targets.push_back(l.fresh(l.typeIn(a, order)));
+    room.order = order;
+    room.target = l.fresh({permuted(room.shape, order), l.element(a)});
+    targets.push_back(room.target);
+    for ([[maybe_unused]] int64_t dim : room.told)
+      targets.push_back(room.counters.emplace_back(l.fresh({{1}, l.b.getI64Type()})));
   }
 
   auto branching = scf::IfOp::create(l.b, ValueRange(targets).getTypes(), cond, /*withElseRegion=*/true);
@@ -171,15 +205,39 @@ LogicalResult lowerIf(Lowering &l, onnx::IfOp op) {
       continue;
     }
     SmallVector<Value> yielded;
-    for (auto [v, order, target] : llvm::zip(branch.results(), orders, targets)) {
-      bool sameRank = l.rank(v) == static_cast<int64_t>(order.size());
-      Value value = sameRank ? l.getIn(v, order) : l.reshape(l.getIdentity(v), Dims(order.size(), 1));
-      yielded.push_back(l.moveInto(value, target));
+    for (auto [v, room] : llvm::zip(branch.results(), made)) {
+      bool sameRank = l.rank(v) == static_cast<int64_t>(room.order.size());
+      Value value = sameRank ? l.getIn(v, room.order) : l.reshape(l.getIdentity(v), Dims(room.order.size(), 1));
+      if (room.told.empty()) {
+        yielded.push_back(l.moveInto(value, room.target));
+        continue;
+      }
+      Dims zeros(room.order.size(), 0), ones(room.order.size(), 1);
+      yielded.push_back(tensor::InsertSliceOp::create(l.b, value, room.target, l.fold(zeros),
+                                                      l.fold(permuted(l.shape(v), room.order)), l.fold(ones)));
+      for (auto [dim, counter] : llvm::zip(room.told, room.counters)) {
+        Value size = arith::IndexCastOp::create(l.b, l.b.getI64Type(), l.index(l.shape(v)[dim]));
+        yielded.push_back(linalg::FillOp::create(l.b, ValueRange(size), ValueRange(counter)).getResult(0));
+      }
     }
     scf::YieldOp::create(l.b, yielded);
   }
-  for (auto [result, value, order] : llvm::zip(op.getResults(), branching.getResults(), orders))
-    l.set(result, l.built(value, permuted(l.shape(result), order)), order);
+  auto next = branching.getResults().begin();
+  for (auto [result, room] : llvm::zip(op.getResults(), made)) {
+    Value value = l.built(*next++, permuted(room.shape, room.order));
+    Dims shape(room.shape);
+    Value zero = arith::ConstantIndexOp::create(l.b, 0);
+    for (int64_t dim : room.told) {
+      Value size = tensor::ExtractOp::create(l.b, *next++, zero);
+      shape[dim] =
+          l.extents.symbol(arith::IndexCastOp::create(l.b, l.b.getIndexType(), size), /*isSize=*/true, room.shape[dim]);
+    }
+    if (!room.told.empty()) {
+      l.setShape(result, shape);
+      value = l.slice(value, Dims(shape.size(), 0), permuted(shape, room.order));
+    }
+    l.set(result, value, room.order);
+  }
   return inferRest(op, changed);
 }
 

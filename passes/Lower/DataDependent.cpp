@@ -32,7 +32,7 @@ void setCounted(Lowering &l, Value result, const Counted &counted, ArrayRef<int6
   int64_t given = declared ? declared.getDimSize(order[0]) : ShapedType::kDynamic;
   Dims sizes = type.shape;
   if (ShapedType::isDynamic(given)) {
-    sizes[0] = l.extents.symbol(arith::IndexCastOp::create(l.b, l.b.getIndexType(), count));
+    sizes[0] = l.extents.symbol(arith::IndexCastOp::create(l.b, l.b.getIndexType(), count), /*isSize=*/true, sizes[0]);
   } else {
     Value fits =
         arith::CmpIOp::create(l.b, arith::CmpIPredicate::eq, count, arith::ConstantIntOp::create(l.b, given, 64));
@@ -142,7 +142,7 @@ LogicalResult lowerNonZero(Lowering &l, onnx::NonZeroOp op) {
   };
   SmallVector<Value> made = nest(l.b, {room(l, {most, rank}, l.b.getI64Type()), counter(l)});
   // One row a find; ONNX wants one column.
-  setCounted(l, result, {made[0], made[1]}, {1, 0});
+  setCounted(l, result, {l.built(made[0], {most, rank}), made[1]}, {1, 0});
   return success();
 }
 
@@ -391,13 +391,11 @@ Value overlap(ImplicitLocOpBuilder &b, Value boxes, Value batch, Value i, Value 
 // For each batch and class: the boxes above the score threshold, then as often as boxes are wanted the best that is
 // left (the first among equals), with all that overlap it struck out. Rows of the result: batch, class, box.
 LogicalResult lowerNonMaxSuppression(Lowering &l, onnx::NonMaxSuppressionOp op) {
-  if (failed(requireNumbers(l, op)))
-    return failure();
   Dims scoresShape(l.shape(op.getScores()));
-  int64_t batches = scoresShape[0], classes = scoresShape[1], count = scoresShape[2];
+  int64_t kinds = l.product({scoresShape[0], scoresShape[1]}), count = scoresShape[2];
   Value boxes = l.getIdentity(op.getBoxes()), scores = l.getIdentity(op.getScores());
   bool center = op.getCenterPointBox() == 1;
-  if (batches * classes * count == 0)
+  if (kinds == 0 || count == 0)
     return l.error(op) << "expected boxes and scores, got " << op.getScores().getType();
   Type f32 = l.element(op.getScores());
   // Numbers are read where they are used: what a loop takes from outside is tensors and constants.
@@ -412,23 +410,25 @@ LogicalResult lowerNonMaxSuppression(Lowering &l, onnx::NonMaxSuppressionOp op) 
   Value overlapTensor = oneElement(op.getIouThreshold()), scoreTensor = oneElement(op.getScoreThreshold()),
         wantedTensor = oneElement(op.getMaxOutputBoxesPerClass());
   int64_t each = wantedTensor ? count : 0;
-  if (auto known = onnx::getConstantInt(op.getMaxOutputBoxesPerClass()))
-    each = std::clamp<int64_t>(*known, 0, count);
-  int64_t kinds = batches * classes, most = kinds * each;
+  // "As many as there are" comes as the largest number.
+  auto known = onnx::getConstantInt(op.getMaxOutputBoxesPerClass());
+  if (known && *known <= std::numeric_limits<int32_t>::max())
+    each = l.extents.min(l.b, std::max<int64_t>(*known, 0), count);
+  int64_t most = l.extents.add(l.extents.mul(kinds, each), 1);
   Type i64 = l.b.getI64Type(), i32 = l.b.getI32Type();
   // A row more than there can be: what is written without being found lands behind the rest. At least two turns, so
   // that the loop stays one: of the second, nothing is wanted then.
   SmallVector<Value> made = loop(
-      l.b, constantIndex(l.b, std::max<int64_t>(kinds, 2)),
-      {room(l, {most + 1, 3}, i64), counter(l), room(l, {count}, i64), room(l, {count}, i32)},
+      l.b, isFree(kinds) ? l.index(kinds) : constantIndex(l.b, std::max<int64_t>(kinds, 2)),
+      {room(l, {most, 3}, i64), counter(l), room(l, {count}, i64), room(l, {count}, i32)},
       [&](ImplicitLocOpBuilder &b, Value turn, ValueRange carried) -> SmallVector<Value> {
-        Value inside = atMost(b, turn, constantIndex(b, kinds - 1));
-        Value batch = arith::DivUIOp::create(b, inside, constantIndex(b, classes)),
-              kind = arith::RemUIOp::create(b, inside, constantIndex(b, classes));
+        Value classes = extent(b, scores, 1), count = extent(b, scores, 2);
+        Value inside = isFree(kinds) ? turn : atMost(b, turn, constantIndex(b, kinds - 1));
+        Value batch = arith::DivUIOp::create(b, inside, classes), kind = arith::RemUIOp::create(b, inside, classes);
         Value flag = arith::ConstantIntOp::create(b, 1, 32), none = arith::ConstantIntOp::create(b, 0, 32);
         // Candidates, and whether each is still one.
         SmallVector<Value> candidates =
-            loop(b, constantIndex(b, count), {carried[2], carried[3], constantIndex(b, 0)},
+            loop(b, count, {carried[2], carried[3], constantIndex(b, 0)},
                  [&](ImplicitLocOpBuilder &b, Value i, ValueRange inner) -> SmallVector<Value> {
                    Scalars s(b, false);
                    Value counts = scoreTensor ? s.less(number(b, op.getScoreThreshold(), scoreTensor),
@@ -439,8 +439,9 @@ LogicalResult lowerNonMaxSuppression(Lowering &l, onnx::NonMaxSuppressionOp op) 
                  });
         Value list = candidates[0], end = candidates[2];
         Value wanted = wantedTensor ? asIndex(b, extract(b, wantedTensor, constantIndex(b, 0))) : constantIndex(b, 0);
-        Value rounds = choose(b, same(b, inside, turn), atMost(b, wanted, atMost(b, end, constantIndex(b, each))),
-                              constantIndex(b, 0));
+        if (!isFree(each))
+          wanted = atMost(b, wanted, constantIndex(b, each));
+        Value rounds = choose(b, same(b, inside, turn), atMost(b, wanted, end), constantIndex(b, 0));
         SmallVector<Value> picked = loop(
             b, rounds, {carried[0], carried[1], candidates[1]},
             [&](ImplicitLocOpBuilder &b, Value, ValueRange inner) -> SmallVector<Value> {
@@ -473,7 +474,7 @@ LogicalResult lowerNonMaxSuppression(Lowering &l, onnx::NonMaxSuppressionOp op) 
             });
         return {picked[0], picked[1], list, picked[2]};
       });
-  setCounted(l, op.getSelectedIndices(), {made[0], made[1]}, {0, 1});
+  setCounted(l, op.getSelectedIndices(), {l.built(made[0], {most, 3}), made[1]}, {0, 1});
   return success();
 }
 

@@ -79,6 +79,8 @@ LogicalResult lowerRoiAlign(Lowering &l, onnx::RoiAlignOp op) {
                        << op.getRois().getType();
   Placed x = l.get(op.getX());
   Dims shape(l.shape(op.getX()));
+  if (anyFree(shape))
+    return l.unsupported(op, "an image with free dims; bind them with --dim or --shape");
   Value rois = l.getIdentity(op.getRois()), batches = l.getIdentity(op.getBatchIndices());
   Type element = l.element(result), wide = computeType(element);
   int64_t ratio = op.getSamplingRatio();
@@ -156,6 +158,8 @@ LogicalResult lowerMaxRoiPool(Lowering &l, onnx::MaxRoiPoolOp op) {
                        << op.getRois().getType();
   Placed x = l.get(op.getX());
   Dims shape(l.shape(op.getX()));
+  if (anyFree(shape))
+    return l.unsupported(op, "an image with free dims; bind them with --dim or --shape");
   Value rois = l.getIdentity(op.getRois());
   Type element = l.element(result), wide = computeType(element);
   l.set(result,

@@ -35,8 +35,8 @@ int64_t Extents::intern(Polynomial polynomial) {
   return it->second;
 }
 
-int64_t Extents::symbol(Value value, bool isSize) {
-  symbols.push_back({value, isSize});
+int64_t Extents::symbol(Value value, bool isSize, std::optional<int64_t> most) {
+  symbols.push_back({value, isSize, most});
   return intern({{{static_cast<unsigned>(symbols.size() - 1)}, 1}});
 }
 
@@ -125,11 +125,11 @@ std::optional<int64_t> Extents::highest(int64_t extent) {
 }
 
 int64_t Extents::remember(int operation, int64_t x, int64_t y, int64_t z, llvm::function_ref<Value()> build,
-                          bool isSize) {
+                          bool isSize, std::optional<int64_t> most) {
   auto [it, isNew] = known.try_emplace({operation, x, y, z}, 0);
   if (!isNew)
     return it->second;
-  int64_t made = symbol(build(), isSize);
+  int64_t made = symbol(build(), isSize, most);
   return known[{operation, x, y, z}] = made;
 }
 
@@ -161,7 +161,7 @@ int64_t Extents::floorDiv(ImplicitLocOpBuilder &b, int64_t x, int64_t y) {
           return arith::DivSIOp::create(b, materialize(b, x), divisor);
         return arith::FloorDivSIOp::create(b, materialize(b, x), divisor);
       },
-      isSize);
+      isSize, isSize ? std::optional(x) : std::nullopt);
 }
 
 int64_t Extents::min(ImplicitLocOpBuilder &b, int64_t x, int64_t y) {
@@ -174,7 +174,8 @@ int64_t Extents::min(ImplicitLocOpBuilder &b, int64_t x, int64_t y) {
     std::swap(x, y);
   bool isSize = lowest(x).value_or(-1) >= 0 && lowest(y).value_or(-1) >= 0;
   return remember(
-      least, x, y, 0, [&] { return arith::MinSIOp::create(b, materialize(b, x), materialize(b, y)); }, isSize);
+      least, x, y, 0, [&] { return arith::MinSIOp::create(b, materialize(b, x), materialize(b, y)); }, isSize,
+      isFree(y) ? x : y);
 }
 
 int64_t Extents::max(ImplicitLocOpBuilder &b, int64_t x, int64_t y) {
@@ -185,9 +186,10 @@ int64_t Extents::max(ImplicitLocOpBuilder &b, int64_t x, int64_t y) {
     return y;
   if (x > y)
     std::swap(x, y);
-  bool isSize = lowest(x).value_or(-1) >= 0 || lowest(y).value_or(-1) >= 0;
+  bool xIsSize = lowest(x).value_or(-1) >= 0, yIsSize = lowest(y).value_or(-1) >= 0;
   return remember(
-      greatest, x, y, 0, [&] { return arith::MaxSIOp::create(b, materialize(b, x), materialize(b, y)); }, isSize);
+      greatest, x, y, 0, [&] { return arith::MaxSIOp::create(b, materialize(b, x), materialize(b, y)); },
+      xIsSize || yIsSize, xIsSize && yIsSize ? std::optional(add(x, y)) : std::nullopt);
 }
 
 int64_t Extents::compare(ImplicitLocOpBuilder &b, arith::CmpIPredicate predicate, int64_t x, int64_t y) {
@@ -213,7 +215,7 @@ int64_t Extents::compare(ImplicitLocOpBuilder &b, arith::CmpIPredicate predicate
         Value holds = arith::CmpIOp::create(b, predicate, materialize(b, x), materialize(b, y));
         return arith::IndexCastUIOp::create(b, b.getIndexType(), holds);
       },
-      true);
+      true, 1);
 }
 
 int64_t Extents::select(ImplicitLocOpBuilder &b, int64_t condition, int64_t x, int64_t y) {
@@ -229,7 +231,37 @@ int64_t Extents::select(ImplicitLocOpBuilder &b, int64_t condition, int64_t x, i
         Value holds = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, materialize(b, condition), zero);
         return arith::SelectOp::create(b, holds, materialize(b, x), materialize(b, y));
       },
-      isSize);
+      isSize, isSize ? std::optional(add(x, y)) : std::nullopt);
+}
+
+std::optional<int64_t> Extents::mostAt(int64_t extent, Region *region) {
+  int64_t sum = 0;
+  Polynomial polynomial = get(extent);
+  for (const auto &[monomial, coefficient] : polynomial) {
+    int64_t known = 1, most = 1;
+    bool isSize = true, isVisibleHere = true;
+    for (unsigned symbol : monomial) {
+      int64_t factor = intern({{{symbol}, 1}});
+      isSize &= symbols[symbol].isSize;
+      if (isVisible(factor, region)) {
+        known = mul(known, factor);
+        most = mul(most, factor);
+        continue;
+      }
+      isVisibleHere = false;
+      auto bound = symbols[symbol].most ? mostAt(*symbols[symbol].most, region) : std::nullopt;
+      if (!bound && coefficient > 0)
+        return std::nullopt;
+      most = mul(most, bound.value_or(0));
+    }
+    if (isVisibleHere)
+      sum = add(sum, mul(known, coefficient));
+    else if (!isSize)
+      return std::nullopt;
+    else if (coefficient > 0) // what is subtracted may be nothing
+      sum = add(sum, mul(most, coefficient));
+  }
+  return sum;
 }
 
 bool Extents::isVisible(int64_t extent, Region *region) const {

@@ -22,8 +22,8 @@ inline bool anyFree(llvm::ArrayRef<int64_t> extents) { return llvm::any_of(exten
 
 class Extents {
 public:
-  /// A new symbol that stands for `value` (index type). `isSize`: never negative.
-  int64_t symbol(mlir::Value value, bool isSize = true);
+  /// A new symbol that stands for `value` (index type). `isSize`: never negative. `most`: never exceeds this extent.
+  int64_t symbol(mlir::Value value, bool isSize = true, std::optional<int64_t> most = std::nullopt);
 
   int64_t add(int64_t a, int64_t b);
   int64_t sub(int64_t a, int64_t b) { return add(a, mul(b, -1)); }
@@ -47,6 +47,8 @@ public:
 
   /// Remembers that the program has checked x == y; false where it has before.
   bool learnEqual(int64_t x, int64_t y) { return known.try_emplace({checked, x, y, 0}, 0).second; }
+  /// An extent known where `region` stands that `extent` never exceeds.
+  std::optional<int64_t> mostAt(int64_t extent, mlir::Region *region);
   /// True if every symbol of the extent is known where `region` stands.
   bool isVisible(int64_t extent, mlir::Region *region) const;
   /// The extent as an index value, built at `b`.
@@ -68,6 +70,7 @@ private:
   struct Symbol {
     mlir::Value value;
     bool isSize;
+    std::optional<int64_t> most; // never exceeds this extent
   };
 
   std::vector<Symbol> symbols;
@@ -77,8 +80,8 @@ private:
 
   Polynomial get(int64_t extent) const;
   int64_t intern(Polynomial polynomial);
-  int64_t remember(int operation, int64_t x, int64_t y, int64_t z, llvm::function_ref<mlir::Value()> build,
-                   bool isSize);
+  int64_t remember(int operation, int64_t x, int64_t y, int64_t z, llvm::function_ref<mlir::Value()> build, bool isSize,
+                   std::optional<int64_t> most);
 };
 
 } // namespace burin::lower

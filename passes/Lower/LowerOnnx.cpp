@@ -277,7 +277,9 @@ struct LowerOnnx : impl::LowerOnnxBase<LowerOnnx> {
                                             "Resize",
                                             "TensorScatter",
                                             "GRU",
-                                            "RNN"};
+                                            "RNN",
+                                            "RoiAlign",
+                                            "MaxRoiPool"};
     StringRef name = onnx::getOpType(op);
     return onnx::getDomain(op).empty() && (names.contains(name) || isElementwise(name));
   }

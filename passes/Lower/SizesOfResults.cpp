@@ -446,6 +446,14 @@ Shape ofFirst(Lowering &l, Operation *op) {
           result.erase(result.begin() + axis);
         return result;
       })
+      .Case([&](onnx::RoiAlignOp o) {
+        return Dims{l.shape(o.getRois())[0], l.shape(o.getX())[1], o.getOutputHeight(), o.getOutputWidth()};
+      })
+      .Case([&](onnx::MaxRoiPoolOp o) {
+        Dims result{l.shape(o.getRois())[0], l.shape(o.getX())[1]};
+        llvm::append_range(result, o.getPooledShape());
+        return result;
+      })
       .Case([&](onnx::PadOp o) { return ofPad(l, o); })
       .Case([&](onnx::RangeOp o) { return ofRange(l, o); })
       .Case([&](onnx::ResizeOp o) { return ofResize(l, o); })

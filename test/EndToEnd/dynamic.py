@@ -99,6 +99,21 @@ case("early_exit_loop", """g (float[N] x, float limit) => (float[N] y, float[K, 
     s2 = Add(s, s) o = Identity(s2) a = Abs(s2) m = ReduceMax<keepdims = 0>(a) c2 = Less(m, limit) }> }""", *[dict(N=n, limit=v) for n, v in ((1, 1.0), (5, 30.0), (17, 1e5))])
 case("branch", """g (float[N, 4] x) => (float[N, 4] y) <float zero = {0}> { s = ReduceSum<keepdims = 0>(x) c = Greater(s, zero)
   y = If(c) <then_branch = t () => (float[N, 4] p) { p = Relu(x) }, else_branch = e () => (float[N, 4] q) { q = Neg(x) }> }""", *EDGES)
+case("branch_lengths", """g (float[N, 4] x) => (float[K, 4] y, float[L, 4] z) <float zero = {0}, int64[1] ax = {0}, int64[1] two = {2}>
+  { s = ReduceSum<keepdims = 0>(x) c = Greater(s, zero)
+  y = If(c) <then_branch = t () => (float[A, 4] p) { p = Slice(x, ax, two, ax) }, else_branch = e () => (float[B, 4] q) { q = Concat<axis = 0>(x, x) }>
+  z = Neg(y) }""", *EDGES)
+case("branch_counts", """g (float[N] x, float limit) => (int64[K] y, float[L] z) <float zero = {0}, int64[1] ax = {0}>
+  { s = ReduceSum<keepdims = 0>(x) c = Greater(s, limit)
+  y = If(c) <then_branch = t () => (int64[A] p) { b = Greater(x, zero) i = NonZero(b) p = Squeeze(i, ax) },
+             else_branch = e () => (int64[B] q) <int64[0] none = {}> { q = Identity(none) }>
+  z = Gather<axis = 0>(x, y) }""", *[dict(N=n, limit=v) for n in (1, 5, 17) for v in (-1e5, 1e5)])
+case("nms", """g (float[1, N, 4] x, float[1, 2, N] scores) => (int64[K, 3] y) <int64[1] most = {3}, float[1] iou = {0.3}, float[1] least = {0.2}>
+  { y = NonMaxSuppression(x, scores, most, iou, least) }""", *EDGES)
+case("nms_all", """g (float[1, N, 4] x, float[1, 1, N] scores) => (float[K, 4] y) <int64[1] most = {9223372036854775807}, float[1] iou = {0.3}, int64[1] two = {2}, int64[1] one = {1}, int64[1] zero = {0}>
+  { i = NonMaxSuppression(x, scores, most, iou) j = Gather<axis = 1>(i, two) k = Squeeze(j, one) b = Squeeze(x, zero) y = Gather<axis = 0>(b, k) }""", *EDGES)
+case("roi_align", """g (float[1, 2, 8, 9] x, float[N, 4] rois) => (float[N, 2, 3, 2] y) <int64[1] zero = {0}>
+  { s = Shape(rois) n = Gather(s, zero) i = ConstantOfShape<value = int64[1] v = {0}>(n) y = RoiAlign<output_height = 3, output_width = 2, sampling_ratio = 2>(x, rois, i) }""", *EDGES)
 case("kv_cache", """g (float[1, 2, P, 8] past, float[1, 2, N, 8] x) => (float[1, 2, T, 8] present, float[1, 2, N, 8] y) <float c = {0.3}>
   { present = Concat<axis = 2>(past, x) t = Transpose<perm = [0, 1, 3, 2]>(present) s = MatMul(x, t) q = Mul(s, c) p = Softmax(q) y = MatMul(p, present) }""",
      *[dict(P=p, N=n) for p, n in ((0, 5), (5, 1), (6, 1), (31, 1), (16, 16))])
