@@ -22,13 +22,12 @@ namespace {
 using Parallel = Contraction::Parallel;
 using Reduction = Contraction::Reduction;
 
-constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
-constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
-constexpr int64_t cacheLine = 64;       // bytes
-constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
-constexpr int64_t widePart = 4;         // pixels side by side that are worth a body of their own,
-constexpr size_t maxCuts = 8;           // of which there are less than this
-constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
+constexpr int64_t manyPixels = 360360; // a multiple of every tile's width
+constexpr int64_t cacheLine = 64;      // bytes
+constexpr int64_t bodyFmas = 96;       // one unrolled reduction step: keeps a tile's code near 1 KB
+constexpr int64_t widePart = 4;        // pixels side by side that are worth a body of their own,
+constexpr size_t maxCuts = 8;          // of which there are less than this
+constexpr int64_t halfRun = 32;        // products summed in f16 before they join a sum of f32
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
 struct Channels {
@@ -625,54 +624,6 @@ struct ContractionBuilder {
     return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
   }
 
-  /// Block outside or pixels outside? Whichever reads less from beyond L2.
-  bool pixelsOutside(int64_t blocks, PixelTile shape) {
-    if (blocks == 1)
-      return false;
-    double inputs = bits / 8, weights = bits / 8 * (double)c.channels.estimate(guessedPixels), tiles = 1;
-    if (c.sparse)
-      weights *= c.sparse->share();
-    bool unknown = false;
-    for (const Parallel &p : c.parallels) {
-      double extent = p.extent.estimate(guessedPixels);
-      unknown |= !p.extent.isStatic();
-      if (!p.lhs.is(0))
-        inputs *= extent;
-      if (!p.rhs.is(0))
-        weights *= extent;
-      tiles *= extent;
-    }
-    for (const Reduction &r : c.reductions) {
-      double extent = r.extent.estimate(guessedPixels);
-      weights *= extent;
-      // Taps reread what neighbouring pixels read: only a step of its own adds input.
-      if (r.lhs.is(1))
-        inputs *= extent;
-    }
-    tiles /= shape.pixels();
-    double l2 = machine.l2Bytes;
-    // However many pixels there will be, weights that stay in L2 are read from beyond it once.
-    if (unknown)
-      return weights <= l2 * 0.5;
-    double blockOuter = inputs * (inputs > l2 * 0.6 ? blocks : 1) + weights;
-    double pixelOuter = inputs + weights * (weights > l2 * 0.5 ? tiles : 1);
-    return pixelOuter < blockOuter;
-  }
-
-  bool weightsAreSmaller() const { // than inputs and results: what threads had better read twice
-    double weights = c.channels.estimate(guessedPixels), inputs = 1, results = weights;
-    for (const Parallel &p : c.parallels) {
-      weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-      inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-      results *= p.extent.estimate(guessedPixels);
-    }
-    for (const Reduction &r : c.reductions) {
-      weights *= r.extent.estimate(guessedPixels);
-      inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
-    }
-    return weights < inputs + results;
-  }
-
   LogicalResult run(std::string &reason) {
     if (llvm::any_of(c.reductions, [](const Reduction &r) { return r.extent.is(0); })) {
       noProducts = true;
@@ -731,7 +682,7 @@ struct ContractionBuilder {
               }
               body(channels);
             },
-            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/weightsAreSmaller());
+            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/c.weightsAreSmaller());
     };
     auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
       if (rest > 0)
@@ -739,7 +690,7 @@ struct ContractionBuilder {
     };
     int64_t blocks = whole + (rest ? 1 : 0);
     bool collide = columns && shape.rows == 1 && blocks > 1 && c.pixelsCollide(machine, shape.columns, *columns);
-    if (collide || pixelsOutside(blocks, shape)) {
+    if (collide || c.pixelsOutside(machine, blocks, shape.pixels())) {
       if (whole == 0)
         shape = chooseTile(last, rows, columns);
       Flat panel = collide ? c.panel(e, shape.columns, lanes) : c.lhs;
@@ -768,7 +719,7 @@ struct ContractionBuilder {
 
   /// Channels known at run time only, side by side in rhs: blocks of whole registers, then ever narrower ones.
   LogicalResult runUnknownChannels(const Parallel *columns, std::string &reason) {
-    int64_t widest = packingBlock(machine, 0, guessedPixels, bits);
+    int64_t widest = packingBlock(machine, 0, Contraction::guessedPixels, bits);
     SmallVector<int64_t> widths{widest};
     for (int64_t next : {lanes, int64_t(4), int64_t(1)})
       if (next < widths.back())
