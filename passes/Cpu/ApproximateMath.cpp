@@ -85,7 +85,8 @@ public:
     hasMaximum = machine.keepsNaN();
     hasDoubleToHalf = machine.convertsHalf() && !llvm::Triple(machine.triple).isX86();
     hasHalf = machine.convertsHalf();
-    traits = {machine.fusesMultiplyAdd(), machine.rounds(), loose};
+    bool isAvx512 = llvm::Triple(machine.triple).isX86() && machine.vectorBits == 512;
+    traits = {machine.fusesMultiplyAdd(), machine.rounds(), isAvx512, loose};
   }
 
   /// The value `op` is replaced by; null: it stays.

@@ -207,3 +207,75 @@ void Contraction::turnAcross(Emitter &e, const Machine &machine) {
   c.rhsBase = c.block = c.blockStride = c.rhsZeroPoint = 0;
   c.acrossStride = products;
 }
+
+// Bytes of a cache that share no set, and how many such the usual L1 holds.
+constexpr int64_t cacheWay = 4096, cacheWays = 8;
+
+bool Contraction::pixelsCollide(const Machine &machine, int64_t pixels, const Parallel &columns) const {
+  Type sum = sumType(machine);
+  // One that lies in a loop has offsets: its room would be taken again and again.
+  if (pixels <= cacheWays || dots || sparse || acrossStride || lhsOffset || rhsOffset || outOffset ||
+      lhs.element != sum || reductions.size() != 1 ||
+      llvm::any_of(parallels, [](const Parallel &p) { return !p.extent.isStatic() || !p.lhs.isStatic(); }))
+    return false;
+  const Reduction &r = reductions.front();
+  if (!r.lhs.is(1) || r.window >= 0 || !r.extent.isStatic())
+    return false;
+  int64_t bits = sum.getIntOrFloatBitWidth(), lanes = std::max<int64_t>(1, machine.lanes(bits)),
+          length = r.extent.value(), apart = columns.lhs.value() * bits / 8;
+  return apart != 0 && apart % cacheWay == 0 && length % lanes == 0 && length * bits / 8 >= cacheWay / 2 &&
+         pixels * (length + lanes) * bits / 8 <= machine.stackBytes() / 2;
+}
+
+Flat Contraction::panel(Emitter &e, int64_t pixels, int64_t lanes) const {
+  auto type = MemRefType::get({pixels * (reductions.front().extent.value() + lanes)}, lhs.element);
+  return {memref::AllocaOp::create(e.b, e.loc, type, e.b.getI64IntegerAttr(64)), {1}, lhs.element, {}};
+}
+
+bool Contraction::pixelsOutside(const Machine &machine, int64_t blocks, int64_t tilePixels) const {
+  if (blocks == 1)
+    return false;
+  int64_t bits = sumType(machine).getIntOrFloatBitWidth();
+  double inputs = bits / 8, weights = bits / 8 * (double)channels.estimate(guessedPixels), tiles = 1;
+  if (sparse)
+    weights *= sparse->share();
+  bool unknown = false;
+  for (const Parallel &p : parallels) {
+    double extent = p.extent.estimate(guessedPixels);
+    unknown |= !p.extent.isStatic();
+    if (!p.lhs.is(0))
+      inputs *= extent;
+    if (!p.rhs.is(0))
+      weights *= extent;
+    tiles *= extent;
+  }
+  for (const Reduction &r : reductions) {
+    double extent = r.extent.estimate(guessedPixels);
+    weights *= extent;
+    // Taps reread what neighbouring pixels read: only a step of its own adds input.
+    if (r.lhs.is(1))
+      inputs *= extent;
+  }
+  tiles /= tilePixels;
+  double l2 = machine.l2Bytes;
+  // However many pixels there will be, weights that stay in L2 are read from beyond it once.
+  if (unknown)
+    return weights <= l2 * 0.5;
+  double blockOuter = inputs * (inputs > l2 * 0.6 ? blocks : 1) + weights;
+  double pixelOuter = inputs + weights * (weights > l2 * 0.5 ? tiles : 1);
+  return pixelOuter < blockOuter;
+}
+
+bool Contraction::weightsAreSmaller() const {
+  double weights = channels.estimate(guessedPixels), inputs = 1, results = weights;
+  for (const Parallel &p : parallels) {
+    weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+    inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+    results *= p.extent.estimate(guessedPixels);
+  }
+  for (const Reduction &r : reductions) {
+    weights *= r.extent.estimate(guessedPixels);
+    inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
+  }
+  return weights < inputs + results;
+}

@@ -22,13 +22,12 @@ namespace {
 using Parallel = Contraction::Parallel;
 using Reduction = Contraction::Reduction;
 
-constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
-constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
-constexpr int64_t cacheLine = 64;       // bytes
-constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
-constexpr int64_t widePart = 4;         // pixels side by side that are worth a body of their own,
-constexpr size_t maxCuts = 8;           // of which there are less than this
-constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
+constexpr int64_t manyPixels = 360360; // a multiple of every tile's width
+constexpr int64_t cacheLine = 64;      // bytes
+constexpr int64_t bodyFmas = 96;       // one unrolled reduction step: keeps a tile's code near 1 KB
+constexpr int64_t widePart = 4;        // pixels side by side that are worth a body of their own,
+constexpr size_t maxCuts = 8;          // of which there are less than this
+constexpr int64_t halfRun = 32;        // products summed in f16 before they join a sum of f32
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
 struct Channels {
@@ -48,6 +47,7 @@ struct ContractionBuilder {
   ByteDots dots{e, machine, c.lhsUnsigned};
   bool noProducts = false;  // a sum over nothing: zero
   int64_t wholeVectors = 0; // registers a pixel takes in a whole block of channels
+  int64_t panelStep = 0;    // lhs is a panel of the tile's pixels, so far apart; 0: it is the input
 
   // --- the tile ---
 
@@ -146,19 +146,45 @@ struct ContractionBuilder {
     return most; // a second loop takes the rest
   }
 
+  /// Where the input of pixel `at` lies.
+  Value inputAt(ArrayRef<Value> at) {
+    Value lhs = e.index(c.lhsBase);
+    if (c.lhsOffset)
+      lhs = e.add(lhs, c.lhsOffset);
+    for (auto [p, i] : llvm::zip(c.parallels, at))
+      lhs = e.add(lhs, e.mul(i, p.lhs));
+    return lhs;
+  }
+
+  /// The inputs of a tile's pixels as lhs, while `body` runs.
+  void withPanel(const Flat &panel, ArrayRef<Value> at, PixelTile shape, const Parallel &columns,
+                 llvm::function_ref<void()> body) {
+    Flat input = c.lhs;
+    int64_t length = c.reductions.front().extent.value();
+    Value from = inputAt(at);
+    e.loop(0, shape.columns, 1, [&](Value p) {
+      Value source = e.add(from, e.mul(p, columns.lhs)), target = e.mul(p, length + lanes);
+      e.loop(0, length, lanes,
+             [&](Value i) { panel.store(e, input.load(e, e.add(source, i), lanes), e.add(target, i)); });
+    });
+    c.lhs = panel;
+    panelStep = length + lanes;
+    body();
+    panelStep = 0;
+    c.lhs = input;
+  }
+
   /// `at`: one index a parallel dim. `clamp`: windows of columns may leave the input here, so this is a tile of one
   /// column.
   void tile(ArrayRef<Value> at, PixelTile shape, const Parallel *rows, const Parallel *columns, bool clamp,
             const Channels &channels) {
-    Value lhs = e.index(c.lhsBase), rhs = e.add(channels.rhs, c.rhsBase), out = e.add(channels.channel, c.outBase);
-    if (c.lhsOffset)
-      lhs = e.add(lhs, c.lhsOffset);
+    Value lhs = panelStep ? e.index(0) : inputAt(at), rhs = e.add(channels.rhs, c.rhsBase),
+          out = e.add(channels.channel, c.outBase);
     if (c.rhsOffset)
       rhs = e.add(rhs, c.rhsOffset);
     if (c.outOffset)
       out = e.add(out, c.outOffset);
     for (auto [p, i] : llvm::zip(c.parallels, at)) {
-      lhs = e.add(lhs, e.mul(i, p.lhs));
       rhs = e.add(rhs, e.mul(i, p.rhs));
       out = e.add(out, e.mul(i, p.out));
     }
@@ -174,6 +200,8 @@ struct ContractionBuilder {
           farther[p] = e.add(farther[p] ? farther[p] : e.index(0), e.index(along->lhs * Size(by)));
     // x + `more` + where the input of pixel p lies.
     auto inputOf = [&](Value x, int64_t p, const Size &step, int64_t times) {
+      if (panelStep)
+        return e.advance(x, step, times, panelStep * p);
       int64_t known = (rows ? rows->lhs.orElse(0) * (p / shape.columns) : 0) +
                       (columns ? columns->lhs.orElse(0) * (p % shape.columns) : 0);
       Value at = e.advance(x, step, times, known);
@@ -596,54 +624,6 @@ struct ContractionBuilder {
     return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
   }
 
-  /// Block outside or pixels outside? Whichever reads less from beyond L2.
-  bool pixelsOutside(int64_t blocks, PixelTile shape) {
-    if (blocks == 1)
-      return false;
-    double inputs = bits / 8, weights = bits / 8 * (double)c.channels.estimate(guessedPixels), tiles = 1;
-    if (c.sparse)
-      weights *= c.sparse->share();
-    bool unknown = false;
-    for (const Parallel &p : c.parallels) {
-      double extent = p.extent.estimate(guessedPixels);
-      unknown |= !p.extent.isStatic();
-      if (!p.lhs.is(0))
-        inputs *= extent;
-      if (!p.rhs.is(0))
-        weights *= extent;
-      tiles *= extent;
-    }
-    for (const Reduction &r : c.reductions) {
-      double extent = r.extent.estimate(guessedPixels);
-      weights *= extent;
-      // Taps reread what neighbouring pixels read: only a step of its own adds input.
-      if (r.lhs.is(1))
-        inputs *= extent;
-    }
-    tiles /= shape.pixels();
-    double l2 = machine.l2Bytes;
-    // However many pixels there will be, weights that stay in L2 are read from beyond it once.
-    if (unknown)
-      return weights <= l2 * 0.5;
-    double blockOuter = inputs * (inputs > l2 * 0.6 ? blocks : 1) + weights;
-    double pixelOuter = inputs + weights * (weights > l2 * 0.5 ? tiles : 1);
-    return pixelOuter < blockOuter;
-  }
-
-  bool weightsAreSmaller() const { // than inputs and results: what threads had better read twice
-    double weights = c.channels.estimate(guessedPixels), inputs = 1, results = weights;
-    for (const Parallel &p : c.parallels) {
-      weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-      inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-      results *= p.extent.estimate(guessedPixels);
-    }
-    for (const Reduction &r : c.reductions) {
-      weights *= r.extent.estimate(guessedPixels);
-      inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
-    }
-    return weights < inputs + results;
-  }
-
   LogicalResult run(std::string &reason) {
     if (llvm::any_of(c.reductions, [](const Reduction &r) { return r.extent.is(0); })) {
       noProducts = true;
@@ -702,19 +682,27 @@ struct ContractionBuilder {
               }
               body(channels);
             },
-            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/weightsAreSmaller());
+            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/c.weightsAreSmaller());
     };
     auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
       if (rest > 0)
         body({e.index(whole * c.blockStride), e.index(whole * c.block), last, c.dots ? rest : 0});
     };
-    if (pixelsOutside(whole + (rest ? 1 : 0), shape)) {
+    int64_t blocks = whole + (rest ? 1 : 0);
+    bool collide = columns && shape.rows == 1 && blocks > 1 && c.pixelsCollide(machine, shape.columns, *columns);
+    if (collide || c.pixelsOutside(machine, blocks, shape.pixels())) {
       if (whole == 0)
         shape = chooseTile(last, rows, columns);
+      Flat panel = collide ? c.panel(e, shape.columns, lanes) : c.lhs;
       overPixels(shape, rows, columns, [&](ArrayRef<Value> at, PixelTile tileShape, bool clamp) {
         auto body = [&](const Channels &channels) { tile(at, tileShape, rows, columns, clamp, channels); };
-        overWhole(body);
-        overRest(body);
+        auto all = [&] {
+          overWhole(body);
+          overRest(body);
+        };
+        if (collide)
+          return withPanel(panel, at, tileShape, *columns, all);
+        all();
       });
       return success();
     }
@@ -731,7 +719,7 @@ struct ContractionBuilder {
 
   /// Channels known at run time only, side by side in rhs: blocks of whole registers, then ever narrower ones.
   LogicalResult runUnknownChannels(const Parallel *columns, std::string &reason) {
-    int64_t widest = packingBlock(machine, 0, guessedPixels, bits);
+    int64_t widest = packingBlock(machine, 0, Contraction::guessedPixels, bits);
     SmallVector<int64_t> widths{widest};
     for (int64_t next : {lanes, int64_t(4), int64_t(1)})
       if (next < widths.back())

@@ -7,8 +7,10 @@
 #include "passes/Cpu/MathFunctions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace burin::cpu;
@@ -149,10 +151,12 @@ V MathFunctions::remainder(V x, V y) {
 static constexpr double ln2 = 0.693147180559945309417, log2e = 1.442695040888963407360,
                         infinite = std::numeric_limits<double>::infinity();
 
-V MathFunctions::splitExponent(V x, V &rest) {
+V MathFunctions::splitExponent(V x, V &rest, V *whole) {
   double magic = isDouble ? 6755399441055744.0 : 12582912.0; // 1.5 * 2^52, 1.5 * 2^23
   V shifted = fma(x, c(log2e), c(magic));
   V n = sub(shifted, c(magic));
+  if (whole)
+    *whole = n;
   // ln 2 in two parts, the first with so few bits that n times it is exact.
   rest = fma(n, c(isDouble ? -6.93147180369123816490e-01 : -0.693359375), x);
   rest = fma(n, c(isDouble ? -1.90821492927058770002e-10 : 2.12194440e-4), rest);
@@ -164,7 +168,26 @@ V MathFunctions::powerOfTwo(V exponentBits) {
   return asFloat(arith::ShLIOp::create(b, biased, bits(isDouble ? 52 : 23)));
 }
 
+bool MathFunctions::scalesAtOnce() const {
+  auto vector = dyn_cast<VectorType>(type);
+  int64_t width = vector ? vector.getNumElements() * element.getIntOrFloatBitWidth() : 0;
+  return traits.scale && (width == 512 || width == 256 || width == 128);
+}
+
+V MathFunctions::scaleAtOnce(V x, V n) {
+  int64_t width = cast<VectorType>(type).getNumElements() * element.getIntOrFloatBitWidth();
+  // All lanes, and for whole registers the current rounding, which does not count.
+  V all = arith::ConstantOp::create(b, b.getIntegerAttr(b.getIntegerType(width == 512 && !isDouble ? 16 : 8), -1));
+  SmallVector<V> operands{x, n, x, all};
+  if (width == 512)
+    operands.push_back(arith::ConstantOp::create(b, b.getI32IntegerAttr(4)));
+  std::string name = llvm::formatv("llvm.x86.avx512.mask.scalef.{0}.{1}", isDouble ? "pd" : "ps", width);
+  return LLVM::CallIntrinsicOp::create(b, b.getLoc(), type, b.getStringAttr(name), operands).getResult(0);
+}
+
 V MathFunctions::scale(V x, V exponentBits) {
+  if (scalesAtOnce())
+    return scaleAtOnce(x, arith::SIToFPOp::create(b, type, exponentBits));
   V half = arith::ShRSIOp::create(b, exponentBits, bits(1));
   return mul(mul(x, powerOfTwo(half)), powerOfTwo(arith::SubIOp::create(b, exponentBits, half)));
 }
@@ -182,10 +205,10 @@ V MathFunctions::expRest(V r) {
 V MathFunctions::exp(V x) {
   if (isLoose())
     return looseExp(x);
-  V clamped = isDouble ? clamp(x, -760, 720) : clamp(x, -110, 90), rest;
-  V n = splitExponent(clamped, rest);
+  V clamped = isDouble ? clamp(x, -760, 720) : clamp(x, -110, 90), rest, whole;
+  V n = splitExponent(clamped, rest, &whole);
   V result = add(fma(mul(rest, rest), expRest(rest), rest), c(1));
-  return scale(result, n);
+  return scalesAtOnce() ? scaleAtOnce(result, whole) : scale(result, n);
 }
 
 V MathFunctions::exp2(V x) {

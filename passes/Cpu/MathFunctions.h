@@ -10,6 +10,7 @@ namespace burin::cpu {
 struct MathTraits {
   bool fma;           // a fused multiplication-addition is an instruction
   bool round;         // and so is rounding to an integer
+  bool scale = false; // x * 2^n of vectors is one (AVX-512)
   bool loose = false; // fewer operations, larger errors: exp, tanh, erf, sin, cos and pow of f32
 };
 
@@ -47,10 +48,12 @@ private:
   V asBits(V x), asFloat(V x);
   V polynomial(V x, llvm::ArrayRef<double> coefficients); // highest power first
   V productError(V x, V y, V product);
-  V clamp(V x, double low, double high); // NaN stays
-  V scale(V x, V exponentBits);          // x * 2^n, n an integer in bits, also into denormals
-  V expRest(V r);                        // (e^r - 1 - r) / r^2
-  V splitExponent(V x, V &rest);         // n = round(x / ln 2) as bits; rest = x - n ln 2
+  V clamp(V x, double low, double high);             // NaN stays
+  V scale(V x, V exponentBits);                      // x * 2^n, n an integer in bits, also into denormals
+  V expRest(V r);                                    // (e^r - 1 - r) / r^2
+  bool scalesAtOnce() const;                         // vectors of this shape, in one instruction:
+  V scaleAtOnce(V x, V n);                           // x * 2^n, n a whole number
+  V splitExponent(V x, V &rest, V *whole = nullptr); // n = round(x / ln 2) as bits, and whole; rest = x - n ln 2
   V powerOfTwo(V exponentBits);
   Parts splitLog(V x);
   V finishLog(V x, V result);

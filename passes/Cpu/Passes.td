@@ -13,7 +13,7 @@ def ApproximateMath : Pass<"cpu-approximate-math", "mlir::func::FuncOp"> {
   }];
   let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
                  Option<"loose", "loose", "bool", "false", "exp, tanh, erf, sin, cos and pow of f32 with fewer operations and the larger errors of README.md">];
-  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::vector::VectorDialect"];
+  let dependentDialects = ["mlir::arith::ArithDialect", "mlir::math::MathDialect", "mlir::vector::VectorDialect", "mlir::LLVM::LLVMDialect"];
 }
 
 def ConvertFunctions : Pass<"cpu-convert-functions", "mlir::ModuleOp"> {

@@ -6,7 +6,8 @@ usage: models.py [--bin DIR] [--threads N] [--rounds N] [--seconds S] [--above R
 ratio = Burin / the faster of ONNX Runtime and OpenVINO, both at f32 and both optional (pip install onnxruntime openvino); all are called through Python, take
 turns, and the median of all rounds counts. roof = what the layers would take at the machine's measured peak and bandwidth (burin-run --profile), as a share
 of what the program takes. Where the ratio is above R (0.8), or there are no peers, the last column says which kinds of layers lose most against the roof: their
-share of the time and how near to the roof they are; `between` is what no layer has.
+share of the time, what part of it is above the roof and the layer among them that loses most; `between` is what no layer has. Where a model is slower than wanted
+and its roof is near 100 %, the machine forbids more: only fewer operations would help.
 """
 import argparse
 import json
@@ -89,19 +90,24 @@ def profile(tool, path, inputs, threads, seconds):
     return json.loads(trace), json.loads('{"median_ms"' + bench)["median_ms"]
 
 
-def reason(trace):
-    """The kinds of layers that lose most against the roof."""
-    kinds, run, inside = {}, trace["profile"]["run_ms"], 0
+def account(trace):
+    """Milliseconds the layers would take at the roof, and which kinds of layers lose most against it. One that does fewer operations than it is counted for,
+    as Winograd convolution does, is at the roof."""
+    kinds, run, inside, least = {}, trace["profile"]["run_ms"], 0, 0
     for event in trace["traceEvents"]:
         layer = event.get("args", {})
         if "median_ms" in layer:
-            kind = kinds.setdefault((layer["kind"], layer["bound"]), [0, 0])
-            kind[0] += layer["median_ms"]
-            kind[1] += layer["roofline_ms"]
-            inside += layer["median_ms"]
-    losses = [(ms - least, f"{kind} ({bound}) {100 * ms / run:.0f}% of the time, at {100 * least / ms:.0f}% of the roof") for (kind, bound), (ms, least) in kinds.items() if ms]
-    losses.append((run - inside, f"between {100 * (run - inside) / run:.0f}%"))
-    return "; ".join(text for _, text in sorted(losses, reverse=True)[:2])
+            took, lost = layer["median_ms"], max(0, layer["median_ms"] - layer["roofline_ms"])
+            kind = kinds.setdefault((layer["kind"], layer["bound"]), {"took": 0, "lost": 0, "worst": (-1, "")})
+            kind["took"] += took
+            kind["lost"] += lost
+            kind["worst"] = max(kind["worst"], (lost, event["name"]))
+            inside += took
+            least += took - lost
+    share = lambda ms: f"{100 * ms / run:.0f}%"
+    losses = [(k["lost"], f"{name} ({bound}) {share(k['took'])} of the time, {share(k['lost'])} lost, most in {k['worst'][1][:40]}") for (name, bound), k in kinds.items()]
+    losses.append((run - inside, f"between {share(run - inside)}"))
+    return least, "; ".join(text for _, text in sorted(losses, reverse=True)[:2])
 
 
 def main():
@@ -129,8 +135,9 @@ def main():
         best = min(times.values(), default=None)
         ratio = own / best if best else None
         ratios += [ratio] if ratio else []
-        why = reason(trace) if ratio is None or ratio > a.above else ""
-        print(f"| {name} | {own:.3g} | {f'{best:.3g}' if best else ''} | {f'{ratio:.2f}' if ratio else ''} | {100 * trace['profile']['roofline_ms'] / alone:.0f}% | {why} |", flush=True)
+        least, why = account(trace)
+        why = why if ratio is None or ratio > a.above else ""
+        print(f"| {name} | {own:.3g} | {f'{best:.3g}' if best else ''} | {f'{ratio:.2f}' if ratio else ''} | {100 * least / alone:.0f}% | {why} |", flush=True)
     if ratios:
         print(f"\n{len(ratios)} models, geometric mean {np.exp(np.mean(np.log(ratios))):.3f}, {sum(r > 1.03 for r in ratios)} above 1.03")
 

@@ -31,6 +31,8 @@ def shapes(machine):
     yield "conv 1x1 24-144@40 silu", c(40, 24, 144, 1, 1, "silu_scale")
     yield "conv 1x1 64-256@56", c(56, 64, 256, 1, 1)
     yield "conv 1x1 256-64@56", c(56, 256, 64, 1, 1)
+    yield "conv 1x1 1024-256@14", c(14, 1024, 256, 1, 1)
+    yield "conv 1x1 1024-512@14", c(14, 1024, 512, 1, 1)
     yield "conv 1x1 320-1280@5", c(5, 320, 1280, 1, 1)
     yield "conv 1x1 512-2048@7", c(7, 512, 2048, 1, 1)
     yield "conv 3x3 12-12@32", c(32, 12, 12, 3, 1)

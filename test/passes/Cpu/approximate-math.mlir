@@ -12,7 +12,7 @@
 // CHECK-LABEL: @exp
 // CHECK-NOT: math.exp
 // CHECK: math.fma {{.*}} : vector<16xf32>
-// CHECK: arith.shli
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
 // CHECK-NOT: math.exp
 // CHECK: return
 // SSE2-LABEL: @exp
@@ -25,9 +25,9 @@ func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
 
 // Case erf: where 1 is added it is a polynomial without an exponential.
 // CHECK-LABEL: @erf_of_sum
-// CHECK-NOT: arith.shli
+// CHECK-NOT: scalef
 // CHECK: math.fma
-// CHECK-NOT: arith.shli
+// CHECK-NOT: scalef
 // CHECK: return
 func.func @erf_of_sum(%x: vector<16xf32>) -> vector<16xf32> {
   %one = arith.constant dense<1.0> : vector<16xf32>
@@ -38,7 +38,7 @@ func.func @erf_of_sum(%x: vector<16xf32>) -> vector<16xf32> {
 
 // Another use needs small results to their last digit.
 // CHECK-LABEL: @erf_of_both
-// CHECK: arith.shli
+// CHECK: scalef
 // CHECK: return
 func.func @erf_of_both(%x: vector<16xf32>) -> (vector<16xf32>, vector<16xf32>) {
   %one = arith.constant dense<1.0> : vector<16xf32>

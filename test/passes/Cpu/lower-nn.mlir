@@ -154,3 +154,16 @@ func.func @halves(%x: memref<8x128xf16>, %w: memref<1x128x16xf16>, %y: memref<8x
   nn.matmul ins(%x, %w : memref<8x128xf16>, memref<1x128x16xf16>) outs(%y : memref<8x16xf16>) {packed = 16 : i64}
   return
 }
+
+// Rows 4 KiB apart share the sets of the cache: those of a tile are copied to where they do not, for all blocks.
+// CHECK-LABEL: func @collide(
+// CHECK: %[[PANEL:.*]] = memref.alloca() {{.*}}: memref<14560xf32>
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: vector.store {{.*}}, %[[PANEL]]
+// CHECK: scf.for
+// CHECK: memref.load %[[PANEL]]
+func.func @collide(%x: memref<196x1024xf32>, %w: memref<2x1024x32xf32>, %y: memref<196x64xf32>) {
+  nn.matmul ins(%x, %w : memref<196x1024xf32>, memref<2x1024x32xf32>) outs(%y : memref<196x64xf32>) {packed = 32 : i64}
+  return
+}
