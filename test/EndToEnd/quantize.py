@@ -5,6 +5,7 @@ near the float model; every method and type; what is wrong with the data is one 
 usage: quantize.py [--bin DIR] [name...]      a line a case; last, `N passed, N failed`
 """
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -215,6 +216,22 @@ def smaller(s):
                 assert ((w.reshape(-1, 4, w.shape[1]) != 0).sum(1) <= 2).all(), "not two of four along the inputs"
         assert "R = raw bits / (indices + codebooks) = " in done.stdout, done.stdout
     s.case("compress-zeros", zeros)
+
+    def blocks():
+        """Blocks of zeros are left out of the program, and it computes the same."""
+        out, done = s.quantize("transformer", "--prune=0.6", "--prune-unit=block", "--float")
+        made = s.call("burin-compile", out, "--shape", "x=2x12x32", "-o", s.path("sparse"))
+        assert made.returncode == 0, made.stderr
+        weights = 4 * (4 * 32 * 32 + 2 * 32 * 64)
+        feed = {"x": s.data["transformer"]}
+        np.savez(s.path("x.npz"), **feed)
+        for words in (["--outputs", s.path("y.npz")], ["--bench=0.01"]):
+            ran = subprocess.run([s.path("sparse"), "--inputs", s.path("x.npz"), *words], capture_output=True, text=True)
+            assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout.splitlines()[-1])["weights_bytes"] < 0.6 * weights
+        agree = sqnr(run_reference(out, feed, False), dict(np.load(s.path("y.npz"))))
+        assert agree > 80, f"{agree:.1f} dB"
+    s.case("compress-blocks", blocks)
 
     def program():
         out, done = s.quantize("transformer", "--prune=0.5", "--share=4")
