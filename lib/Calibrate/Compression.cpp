@@ -2,6 +2,8 @@
 // before left, so moments are measured anew.
 #include "lib/Calibrate/Compression.h"
 #include "dialects/Onnx/OnnxUtils.h"
+#include "lib/Calibrate/Fisher.h"
+#include "lib/Calibrate/Graph.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Quant/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -10,11 +12,6 @@ using namespace mlir;
 using namespace burin;
 
 namespace {
-func::FuncOp mainOf(ModuleOp module) {
-  auto main = module.lookupSymbol<func::FuncOp>("main");
-  return main ? main : *module.getOps<func::FuncOp>().begin();
-}
-
 int64_t countWeights(ModuleOp module) {
   int64_t count = 0;
   for (Operation *op : quant::getWeighted(mainOf(module)))
@@ -65,9 +62,17 @@ llvm::Error burin::compress(ModuleOp module, const QuantizeOptions &options, Bat
     if (batches) {
       if (llvm::Error error = measureMoments(module, *batches, progress))
         return error;
-      if (isPruning && needsSensitivity)
-        if (llvm::Error error = measureSensitivities(module, *batches, progress))
+      if (isPruning && needsSensitivity) {
+        size_t left = 0, all = quant::getWeighted(mainOf(module)).size();
+        if (llvm::Error error = measureFisher(module, *batches, progress, left))
           return error;
+        llvm::raw_string_ostream(summary)
+            << llvm::formatv("gradients of each weight in {0} of {1} layers{2}\n", all - left, all,
+                             left ? "; of the others one a layer, by what a small change of all its weights does" : "");
+        if (left)
+          if (llvm::Error error = measureSensitivities(module, *batches, progress))
+            return error;
+      }
     }
     progress("compressing", 0, 1);
     PassManager passes(module.getContext());

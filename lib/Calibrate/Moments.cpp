@@ -2,6 +2,7 @@
 // patch, since f32 would lose a small variance beside a large mean.
 #include "lib/Calibrate/Moments.h"
 #include "dialects/Onnx/OnnxUtils.h"
+#include "lib/Calibrate/Graph.h"
 #include "passes/Quant/Passes.h"
 #include <cmath>
 
@@ -12,23 +13,6 @@ namespace {
 // Products of two elements a layer at most, and patches between these limits.
 constexpr double mostWork = 2e9;
 constexpr int64_t fewestPatches = 512, mostPatches = 8192;
-
-func::FuncOp mainOf(ModuleOp module) {
-  auto main = module.lookupSymbol<func::FuncOp>("main");
-  return main ? main : *module.getOps<func::FuncOp>().begin();
-}
-
-SmallVector<int64_t> attribute(Operation *op, StringRef name, size_t count, int64_t other) {
-  SmallVector<int64_t> values;
-  if (auto list = op->getAttrOfType<ArrayAttr>(name))
-    for (Attribute value : list)
-      values.push_back(cast<IntegerAttr>(value).getInt());
-  else if (auto dense = op->getAttrOfType<DenseI64ArrayAttr>(name))
-    values.assign(dense.asArrayRef().begin(), dense.asArrayRef().end());
-  if (values.size() != count)
-    values.assign(count, other);
-  return values;
-}
 
 class PatchMoments {
 public:
@@ -42,9 +26,9 @@ public:
       auto padding = op->getAttrOfType<StringAttr>("auto_pad");
       isKnown = !padding || padding.getValue() == "NOTSET" || padding.getValue() == "VALID";
       kernel.assign(type.getShape().drop_front(2));
-      strides = attribute(op, "strides", kernel.size(), 1);
-      dilations = attribute(op, "dilations", kernel.size(), 1);
-      pads = attribute(op, "pads", 2 * kernel.size(), 0);
+      strides = integersOf(op, "strides", kernel.size(), 1);
+      dilations = integersOf(op, "dilations", kernel.size(), 1);
+      pads = integersOf(op, "pads", 2 * kernel.size(), 0);
       groups = conv.getGroup();
       size = type.getNumElements() / type.getDimSize(0);
     }
@@ -202,7 +186,7 @@ llvm::Error burin::measureSensitivities(ModuleOp module, Batches &batches, Measu
   for (auto [i, op] : llvm::enumerate(products)) {
     progress("measuring sensitivities", i, products.size());
     std::optional<quant::Moments> moments = quant::getMoments(op);
-    if (!moments)
+    if (!moments || quant::getFisher(op))
       continue;
     OwningOpRef<ModuleOp> copy(cast<ModuleOp>(module->clone()));
     Operation *changed = quant::getWeighted(mainOf(*copy))[i];

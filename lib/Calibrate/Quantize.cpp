@@ -3,6 +3,7 @@
 #include "dialects/Onnx/OnnxUtils.h"
 #include "lib/Calibrate/Batches.h"
 #include "lib/Calibrate/Compression.h"
+#include "lib/Calibrate/Graph.h"
 #include "lib/Calibrate/Sensitivity.h"
 #include "lib/Calibrate/Statistics.h"
 #include "lib/Export/Export.h"
@@ -27,12 +28,6 @@ namespace {
 
 // What a diagnostic has said already.
 llvm::Error reported() { return llvm::make_error<llvm::StringError>("", llvm::inconvertibleErrorCode()); }
-
-func::FuncOp mainOf(ModuleOp module) {
-  if (auto main = module.lookupSymbol<func::FuncOp>("main"))
-    return main;
-  return *module.getOps<func::FuncOp>().begin();
-}
 
 // Least, largest and summed value of each index of a dim.
 struct ChannelStatistics {

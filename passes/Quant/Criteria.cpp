@@ -1,5 +1,5 @@
-// Scores from measured moments. The gradient of a loss at a weight is the product of what comes in and the gradient at
-// what goes out; the latter's mean square is measured once a layer (getSensitivity), the former's is exact.
+// Scores from measured gradients and moments. Without gradients of its own a weight has the product of what comes in,
+// whose second moment is exact, and the gradient at what goes out, whose mean square is measured once a layer.
 #include "passes/Quant/Criteria.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <cmath>
@@ -19,6 +19,9 @@ std::optional<Criterion> parseCriterion(StringRef text) {
 
 Scores::Scores(Operation *product, Criterion criterion) : criterion(criterion), shape(*rowsOf(product)) {
   input.assign(shape.groups * shape.size, 1.0);
+  if (criterion == Criterion::Gradient || criterion == Criterion::Fisher)
+    if (auto fisher = getFisher(product); fisher && int64_t(fisher->size()) == shape.count * shape.size)
+      squares = *fisher;
   std::optional<Moments> moments = getMoments(product);
   if (criterion == Criterion::Magnitude || !moments || moments->size != shape.size || moments->groups != shape.groups)
     return;
@@ -30,7 +33,7 @@ Scores::Scores(Operation *product, Criterion criterion) : criterion(criterion), 
 }
 
 double Scores::of(int64_t row, int64_t j, float weight) const {
-  double factor = input[shape.groupOf(row) * shape.size + j];
+  double factor = squares.empty() ? input[shape.groupOf(row) * shape.size + j] : squares[row * shape.size + j];
   switch (criterion) {
   case Criterion::Magnitude:
     return std::abs(weight);

@@ -9,12 +9,14 @@ namespace burin::quant {
 enum class Criterion {
   Magnitude, // |w|
   Variance,  // w^2 var(x): how much of the result's variance it carries; a constant part goes into the bias
-  Gradient,  // |w| |dL/dw|, first order: |w| sqrt(E[x^2]) times the root of the layer's sensitivity
-  Fisher     // w^2 E[(dL/dw)^2], the diagonal of the Fisher matrix: w^2 E[x^2] times the layer's sensitivity
+  Gradient,  // |w| |dL/dw|, first order, the gradient's root mean square
+  Fisher     // w^2 E[(dL/dw)^2], second order by the diagonal of the Fisher matrix
 };
 std::optional<Criterion> parseCriterion(llvm::StringRef text);
 
-/// Of one product. Where nothing was measured of its input, all inputs count alike.
+/// Of one product. Squared gradients are those of each weight (getFisher) or, where these are not known, its input's
+/// second moment times what all results of the product count for on average (getSensitivity). Where nothing was
+/// measured of its input, all inputs count alike.
 class Scores {
 public:
   Scores(mlir::Operation *product, Criterion criterion);
@@ -25,7 +27,8 @@ public:
 private:
   Criterion criterion;
   Rows shape;
-  llvm::SmallVector<double> input; // [groups, size]: the factor that the input is
+  llvm::SmallVector<double> input;  // [groups, size]: the factor that the input is
+  llvm::SmallVector<float> squares; // [rows, size]: squared gradients of the weights, or empty
 };
 
 } // namespace burin::quant

@@ -53,6 +53,10 @@ void clearMoments(mlir::Operation *product);
 /// squared change of its own result. 1 where nobody measured.
 void setSensitivity(mlir::Operation *product, double sensitivity);
 double getSensitivity(mlir::Operation *product);
+/// The diagonal of the Fisher matrix of a product's weights, as rows of an output channel: the sum over all samples of
+/// each weight's squared gradient.
+void setFisher(mlir::Operation *product, llvm::ArrayRef<float> diagonal);
+std::optional<llvm::SmallVector<float>> getFisher(mlir::Operation *product);
 /// What ShareWeights made of a product: bits of an index, and codebooks.
 std::optional<std::pair<int64_t, int64_t>> getSharing(mlir::Operation *product);
 /// Bits of `weights` numbers of 32 bits over what they take as indices into `codebooks` of 2^`bits` such numbers.

@@ -8,7 +8,8 @@ using namespace mlir;
 namespace burin::quant {
 
 static constexpr char rangesAttr[] = "burin.ranges", rangeAttr[] = "burin.range", channelsAttr[] = "burin.channels",
-                      momentsAttr[] = "burin.moments", sensitivityAttr[] = "burin.sensitivity";
+                      momentsAttr[] = "burin.moments", sensitivityAttr[] = "burin.sensitivity",
+                      fisherAttr[] = "burin.fisher";
 
 static std::optional<Range> toRange(Attribute attr) {
   auto pair = dyn_cast_or_null<DenseF32ArrayAttr>(attr);
@@ -100,6 +101,17 @@ double getSensitivity(Operation *product) {
   return attr ? attr.getValueAsDouble() : 1;
 }
 
+void setFisher(Operation *product, ArrayRef<float> diagonal) {
+  Builder b(product->getContext());
+  product->setAttr(fisherAttr,
+                   onnx::makeFloats(RankedTensorType::get({int64_t(diagonal.size())}, b.getF32Type()), diagonal));
+}
+
+std::optional<SmallVector<float>> getFisher(Operation *product) {
+  auto attr = product->getAttrOfType<ElementsAttr>(fisherAttr);
+  return attr ? onnx::readFloats(attr) : std::nullopt;
+}
+
 unsigned channelDim(Operation *product) {
   auto type = cast<RankedTensorType>(product->getOperand(0).getType());
   return isa<onnx::GemmOp, onnx::MatMulOp>(product) ? type.getRank() - 1 : 1;
@@ -112,6 +124,7 @@ void clearCalibration(ModuleOp module) {
     op->removeAttr(keepFloatAttr);
     op->removeAttr(momentsAttr);
     op->removeAttr(sensitivityAttr);
+    op->removeAttr(fisherAttr);
     op->removeAttr(sharedAttr);
     if (auto func = dyn_cast<func::FuncOp>(op))
       for (unsigned i = 0; i < func.getNumArguments(); ++i)

@@ -4,12 +4,13 @@ architecture run under emulation. One model holds many nodes, each with an outpu
 
   integers.py [--machine NAME]... [--filter TEXT] [--every N] [--keep DIR]
 """
-import argparse, itertools, os, subprocess, sys, tempfile
+import argparse, itertools, os, sys, tempfile
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-COMPILE = os.environ.get("BURIN_COMPILE", "burin-compile")
+from programs import Program
+
 KINDS = {"u8": (np.uint8, TensorProto.UINT8, 0, 255), "s8": (np.int8, TensorProto.INT8, -128, 127)}
 
 
@@ -183,15 +184,8 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         directory = args.keep or directory
         os.makedirs(directory, exist_ok=True)
-        path, program, data, result = [os.path.join(directory, n) for n in ("integers.onnx", "integers", "in.npz", "out.npz")]
-        onnx.save(model, path)
-        np.savez(data, **feed)
         for machine in args.machine or ["host"]:
-            subprocess.run([COMPILE, path, "--target=" + machine, "-o", program], check=True)
-            arm = machine.startswith(("aarch64", "cortex-a"))
-            emulator = ["qemu-aarch64", "-cpu", "max", "-L", "/usr/aarch64-linux-gnu"] if arm else []
-            subprocess.run(emulator + [program, "--inputs", data, "--outputs", result], check=True, stdout=subprocess.DEVNULL)
-            got, wrong = np.load(result), 0
+            got, wrong = Program(directory, model, feed, machine).outputs(), 0
             for index, case in enumerate(chosen):
                 y, expected = got["y%d" % index], want["y%d" % index]
                 off = np.abs(y.astype(np.int64) - expected) if y.shape == expected.shape else None

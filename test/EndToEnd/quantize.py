@@ -5,6 +5,7 @@ near the float model; every method and type; what is wrong with the data is one 
 usage: quantize.py [--bin DIR] [name...]      a line a case; last, `N passed, N failed`
 """
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -215,6 +216,57 @@ def smaller(s):
                 assert ((w.reshape(-1, 4, w.shape[1]) != 0).sum(1) <= 2).all(), "not two of four along the inputs"
         assert "R = raw bits / (indices + codebooks) = " in done.stdout, done.stdout
     s.case("compress-zeros", zeros)
+
+    def fisher():
+        """Of one output each weight's squared gradient is exact: pruning by it takes the weights that differences of the float model say."""
+        n = lambda op, i, o, **a: helper.make_node(op, i, [o], name=o, **a)
+        nodes = [n("Conv", ["x", "w1", "b1"], "c1", pads=[1, 1, 1, 1], strides=[2, 2]), n("HardSwish", ["c1"], "h1"),
+                 n("Conv", ["h1", "w2"], "c2", pads=[1, 1, 1, 1], group=16), n("Sigmoid", ["c2"], "s2"), n("Mul", ["c2", "s2"], "g2"), n("Conv", ["g2", "w3"], "c3"),
+                 n("Add", ["c3", "h1"], "a3"), n("AveragePool", ["a3"], "p3", kernel_shape=[2, 2], strides=[2, 2]), n("Conv", ["p3", "w4"], "c4", strides=[2, 2]),
+                 n("Relu", ["c4"], "r4"), n("GlobalAveragePool", ["r4"], "p4"), n("Flatten", ["p4"], "f4"), n("Gemm", ["f4", "w5"], "y", transB=1)]
+        shapes = dict(w1=(16, 3, 3, 3), w2=(16, 1, 3, 3), w3=(16, 16, 1, 1), w4=(24, 16, 3, 3), w5=(1, 24), b1=(16,))
+        own = np.random.default_rng(3)
+        w = {name: (own.standard_normal(s) * (np.prod(s[1:]) or 1) ** -0.5).astype(np.float32) for name, s in shapes.items()}
+        x = own.standard_normal((2, 3, 14, 14)).astype(np.float32)
+        info = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        make = lambda inputs, rest: helper.make_model(helper.make_graph(nodes, "g", [info("x", [1, 3, 14, 14])] + [info(k, shapes[k]) for k in inputs], [info("y", [1, 1])],
+                                                                        [numpy_helper.from_array(w[k], k) for k in rest]), opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.save(make([], w), s.path("fisher.onnx"))
+        np.savez(s.path("fisher.npz"), x=x)
+        done = s.call("burin-quantize", s.path("fisher.onnx"), "--calibrate=" + s.path("fisher.npz"), "--prune=0.3", "--prune-by=fisher", "--float", "-o", s.path("fisher.out.onnx"))
+        assert done.returncode == 0, done.stderr
+        assert "gradients of each weight in 5 of 5 layers" in done.stdout, done.stdout
+        pruned = [numpy_helper.to_array(t) for t in onnx.load(s.path("fisher.out.onnx")).graph.initializer]
+        session = onnxruntime.InferenceSession(make(list(w), []).SerializeToString(), providers=["CPUExecutionProvider"])
+        for name in ("w1", "w3", "w4"):
+            score, step = np.zeros(w[name].size), 3e-3
+            for at in range(w[name].size):
+                ends = []
+                for d in (step, -step):
+                    moved = w[name].copy()
+                    moved.reshape(-1)[at] += d
+                    ends.append([session.run(None, {**w, name: moved, "x": x[i:i + 1]})[0].item() for i in range(2)])
+                score[at] = w[name].reshape(-1)[at] ** 2 * np.sum(((np.array(ends[0]) - ends[1]) / (2 * step)) ** 2)
+            gone = {i for t in pruned if t.shape == w[name].shape for i in np.flatnonzero(t.reshape(-1) == 0)}
+            least = set(np.argsort(score)[:int(0.3 * len(score))])
+            assert len(gone & least) >= 0.95 * len(least) and len(gone) == len(least), (name, len(gone & least), len(gone), len(least))
+    s.case("compress-fisher", fisher)
+
+    def blocks():
+        """Blocks of zeros are left out of the program, and it computes the same."""
+        out, done = s.quantize("transformer", "--prune=0.6", "--prune-unit=block", "--float")
+        made = s.call("burin-compile", out, "--shape", "x=2x12x32", "-o", s.path("sparse"))
+        assert made.returncode == 0, made.stderr
+        weights = 4 * (4 * 32 * 32 + 2 * 32 * 64)
+        feed = {"x": s.data["transformer"]}
+        np.savez(s.path("x.npz"), **feed)
+        for words in (["--outputs", s.path("y.npz")], ["--bench=0.01"]):
+            ran = subprocess.run([s.path("sparse"), "--inputs", s.path("x.npz"), *words], capture_output=True, text=True)
+            assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout.splitlines()[-1])["weights_bytes"] < 0.6 * weights
+        agree = sqnr(run_reference(out, feed, False), dict(np.load(s.path("y.npz"))))
+        assert agree > 80, f"{agree:.1f} dB"
+    s.case("compress-blocks", blocks)
 
     def program():
         out, done = s.quantize("transformer", "--prune=0.5", "--share=4")

@@ -4,12 +4,13 @@
 
   stored.py [--machine NAME]... [--filter TEXT] [--every N] [--keep DIR]
 """
-import argparse, json, os, subprocess, sys, tempfile
+import argparse, json, os, sys, tempfile
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-COMPILE = os.environ.get("BURIN_COMPILE", "burin-compile")
+from programs import Program
+
 TYPES = {("u", 8): TensorProto.UINT8, ("s", 8): TensorProto.INT8, ("u", 4): TensorProto.UINT4, ("s", 4): TensorProto.INT4, ("u", 2): TensorProto.UINT2,
          ("s", 2): TensorProto.INT2}
 FLOATS = {"f32": (np.float32, TensorProto.FLOAT), "f16": (np.float16, TensorProto.FLOAT16)}
@@ -139,16 +140,10 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         directory = args.keep or directory
         os.makedirs(directory, exist_ok=True)
-        path, program, data, result = [os.path.join(directory, n) for n in ("stored.onnx", "stored", "in.npz", "out.npz")]
-        onnx.save(model, path)
-        np.savez(data, **feed)
         for machine in args.machine or ["host"]:
-            subprocess.run([COMPILE, path, "--target=" + machine, "-o", program], check=True)
-            emulator = ["qemu-aarch64", "-cpu", "max", "-L", "/usr/aarch64-linux-gnu"] if machine.startswith(("aarch64", "cortex-a")) else []
-            subprocess.run(emulator + [program, "--inputs", data, "--outputs", result], check=True, stdout=subprocess.DEVNULL)
-            line = subprocess.run(emulator + [program, "--inputs", data, "--bench=0.01"], check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-            weights = json.loads(line)["weights_bytes"]
-            got, wrong = np.load(result), 0
+            program = Program(directory, model, feed, machine)
+            weights = json.loads(program.run("--bench=0.01").splitlines()[-1])["weights_bytes"]
+            got, wrong = program.outputs(), 0
             if weights > most:
                 print("%s: %d bytes of weights, expected at most %d" % (machine, weights, most))
                 wrong += 1

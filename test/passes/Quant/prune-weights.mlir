@@ -47,3 +47,15 @@ func.func @measured(%x: tensor<3x4xf32>) -> tensor<3x1xf32> {
   %0 = onnx.Gemm(%x, %w, %b) {transB = 1 : i64, burin.sensitivity = 2.0 : f64, burin.moments = [64.0 : f64, dense<[[10.0, 0.0, 0.0, 0.0]]> : tensor<1x4xf32>, dense<[[[0.1, 0.1, 0.0, 0.0], [0.1, 0.2, 0.0, 0.0], [0.0, 0.0, 0.01, 0.0], [0.0, 0.0, 0.0, 4.0]]]> : tensor<1x4x4xf32>]} : (tensor<3x4xf32>, tensor<1x4xf32>, tensor<1xf32>) -> tensor<3x1xf32>
   return %0 : tensor<3x1xf32>
 }
+
+// -----
+
+// By squared gradients of each weight, where these are known: the lesser weights count for more.
+// FISHER-LABEL: @gradients
+// FISHER: dense<{{\[\[}}0.000000e+00, 1.000000e+00, 0.000000e+00, 2.000000e+00]]>
+func.func @gradients(%x: tensor<3x4xf32>) -> tensor<3x1xf32> {
+  %w = onnx.Constant dense<[[4.0, 1.0, 3.0, 2.0]]> : tensor<1x4xf32>
+  %none = onnx.NoValue
+  %0 = onnx.Gemm(%x, %w, %none) {transB = 1 : i64, burin.fisher = dense<[0.1, 9.0, 0.2, 5.0]> : tensor<4xf32>} : (tensor<3x4xf32>, tensor<1x4xf32>, none) -> tensor<3x1xf32>
+  return %0 : tensor<3x1xf32>
+}
