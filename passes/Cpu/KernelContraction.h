@@ -57,6 +57,11 @@ struct Contraction {
 
   bool windowed(const Parallel &p) const;
   const Parallel *parallelOf(const Reduction &r) const; // that moves its window
+  /// Is known where windows along `p` leave the input?
+  bool windowIsStatic(const Parallel &p) const;
+  /// Pixels of `p` whose windows lie inside the input; the second, for sizes known at run time only.
+  std::pair<int64_t, int64_t> interior(const Parallel &p) const;
+  std::pair<Value, Value> interior(Emitter &e, const Parallel &p) const;
   /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
   /// another everywhere.
   void normalize();
