@@ -33,7 +33,7 @@ if os.path.exists("/usr/bin/qemu-aarch64") and os.path.isdir("/usr/aarch64-linux
     config.available_features.add("aarch64")
 if os.path.exists(os.path.join(build, "lib", "libBurinImage.so")):
     config.available_features.add("halide")
-for tool in ("node", "bindgen"):
+for tool in ("node", "bindgen", "qemu-system-arm", "chromium", "javac"):
     if shutil.which(tool):
         config.available_features.add(tool)
 if "avx512f" in open("/proc/cpuinfo").read():

@@ -2,6 +2,7 @@
 // shapes leave constants; nothing else is optimized here, because what this file emits is what optimized kernels are
 // judged by.
 #include "dialects/Nn/Element.h"
+#include "dialects/Nn/Sparse.h"
 #include "dialects/Nn/Stored.h"
 #include "dialects/Nn/Winograd.h"
 
@@ -256,9 +257,44 @@ struct ElementBuilder {
     });
   }
 
+  /// sum + the products of what a SparseLayout keeps of a block's tap, for one of the block's columns.
+  Value reduceEntries(Value weights, const SparseLayout &layout, Value list, Value lane, Value sum,
+                      llvm::function_ref<Value(Value channel)> input) {
+    auto word = [&](Value number, int64_t from) -> Value {
+      Value bytes = loadBytes(weights, add(mul(number, index(4)), index(from)), 4);
+      return arith::IndexCastOp::create(b, loc, b.getIndexType(), bytes);
+    };
+    Value first = word(list, layout.startsAt()), end = word(list, layout.startsAt() + 4);
+    return reduce({first}, {end}, sum, [&](ArrayRef<Value> entry, Value sum) {
+      Value at = add(mul(entry[0], index(layout.weightBytes())), mul(lane, index(4)));
+      Value weight = arith::BitcastOp::create(b, loc, acc, loadBytes(weights, at, 4));
+      return multiplyAdd(input(word(entry[0], layout.channelsAt())), weight, sum);
+    });
+  }
+
+  Value accumulateSparse(ConvOp conv) {
+    ArrayRef<int64_t> kernel = *conv.getKernel();
+    SparseLayout layout = sparseLayout(conv);
+    SmallVector<Value> extents;
+    for (int64_t k : kernel)
+      extents.push_back(index(k));
+    Window w = window(conv, conv.getInput(), extents);
+    Value block = div(at.back(), index(layout.block)), lane = rem(at.back(), index(layout.block));
+    return reduce(w.lo, w.hi, zero(), [&](ArrayRef<Value> k, Value sum) {
+      Value list = block;
+      for (auto [extent, tap] : llvm::zip(kernel, k))
+        list = add(mul(list, index(extent)), tap);
+      return reduceEntries(conv.getFilter(), layout, list, lane, sum, [&](Value channel) {
+        return load(conv.getInput(), inputIndices(w, k, conv.getDilations(), channel));
+      });
+    });
+  }
+
   Value accumulate(ConvOp conv) {
     if (conv.getWinograd())
       return accumulateWinograd(conv);
+    if (isPackedSparse(conv))
+      return accumulateSparse(conv);
     if (isPackedForDots(conv))
       return accumulateDots(conv);
     unsigned spatial = conv.getStrides().size(), packed = conv.getPacked() ? 1 : 0;
@@ -394,6 +430,15 @@ struct ElementBuilder {
         indices.push_back(type.getDimSize(d) == 1 ? index(0) : at[d]);
       return indices;
     };
+    if (isPackedSparse(matmul)) {
+      SparseLayout layout = sparseLayout(matmul);
+      Value block = div(n, index(layout.block)), lane = rem(n, index(layout.block));
+      return reduceEntries(rhs, layout, block, lane, zero(), [&](Value k) {
+        SmallVector<Value> left = batch(lhs);
+        left.append({m, k});
+        return load(lhs, left);
+      });
+    }
     bool batchedRhs = !matmul.getPacked() && cast<MemRefType>(rhs.getType()).getRank() == rank;
     Value block, lane;
     if (matmul.getPacked()) {

@@ -1,6 +1,7 @@
 // The nn dialect's registration, effects and epilogue helpers. Checks on what an op holds lie in NnVerify.cpp.
 #include "dialects/Nn/Nn.h"
 #include "dialects/Nn/Attention.h"
+#include "dialects/Nn/Sparse.h"
 #include "dialects/Nn/Stored.h"
 
 #include "mlir/IR/Builders.h"
@@ -93,11 +94,42 @@ DotLayout burin::nn::dotLayout(MatmulOp matmul, int64_t block) {
   return {block, cast<ShapedType>(matmul.getLhs().getType()).getShape().back(), 1};
 }
 
-bool burin::nn::isPackedForDots(ConvOp conv) { return conv.getPacked() && conv.getKernel(); }
+bool burin::nn::isPackedForDots(ConvOp conv) { return conv.getPacked() && conv.getKernel() && !isPackedSparse(conv); }
 bool burin::nn::isPackedForDots(MatmulOp matmul) {
   auto type = cast<ShapedType>(matmul.getRhs().getType());
   return matmul.getPacked() && !matmul.getStored() && type.getElementType().isInteger(8) && type.hasRank() &&
          type.getRank() == 2;
+}
+
+// Bytes that floats are multiplied by.
+static bool isRunOfBytes(Value weights, Value input) {
+  auto type = dyn_cast<ShapedType>(weights.getType());
+  return type && type.hasRank() && type.getRank() == 1 && type.getElementType().isInteger(8) &&
+         getElementTypeOrSelf(input.getType()).isF32();
+}
+bool burin::nn::isPackedSparse(ConvOp conv) {
+  return conv.getPacked() && conv.getKernel() && isRunOfBytes(conv.getFilter(), conv.getInput());
+}
+bool burin::nn::isPackedSparse(MatmulOp matmul) {
+  return matmul.getPacked() && !matmul.getStored() && isRunOfBytes(matmul.getRhs(), matmul.getLhs());
+}
+
+static SparseLayout sparseLayout(int64_t block, int64_t taps, Value input, Value init, Value weights) {
+  SparseLayout layout{block, taps, cast<ShapedType>(input.getType()).getShape().back(),
+                      cast<ShapedType>(init.getType()).getShape().back(), 0};
+  int64_t empty = layout.bytes();
+  layout.entries = 1;
+  layout.entries = (cast<ShapedType>(weights.getType()).getDimSize(0) - empty) / (layout.bytes() - empty);
+  return layout;
+}
+SparseLayout burin::nn::sparseLayout(ConvOp conv) {
+  int64_t taps = 1;
+  for (int64_t k : *conv.getKernel())
+    taps *= k;
+  return ::sparseLayout(*conv.getPacked(), taps, conv.getInput(), conv.getInit(), conv.getFilter());
+}
+SparseLayout burin::nn::sparseLayout(MatmulOp matmul) {
+  return ::sparseLayout(*matmul.getPacked(), 1, matmul.getLhs(), matmul.getInit(), matmul.getRhs());
 }
 
 StoredLayout burin::nn::storedLayout(MatmulOp matmul) {
@@ -163,6 +195,9 @@ int64_t ConvOp::getFlops() {
     return 0;
   if (isPackedForDots(*this))
     return 2 * elements(getInit()) * product(*getKernel()) * shapeOf(getInput()).back() / (int64_t)getGroups();
+  if (isPackedSparse(*this)) // what is computed
+    return 2 * double(elements(getInit()) * product(*getKernel()) * shapeOf(getInput()).back()) *
+           sparseLayout(*this).share();
   // A packed filter has its block dim last; the taps of one output channel are the dims between.
   ArrayRef<int64_t> taps =
       getPacked() ? shapeOf(getFilter()).drop_front().drop_back() : shapeOf(getFilter()).drop_back();
@@ -180,7 +215,8 @@ int64_t ConvTransposeOp::getFlops() {
 }
 int64_t MatmulOp::getFlops() {
   int64_t k = shapeOf(getLhs()).back();
-  return ShapedType::isDynamic(k) ? 0 : 2 * elements(getInit()) * k;
+  double share = isPackedSparse(*this) ? sparseLayout(*this).share() : 1; // of what is computed
+  return ShapedType::isDynamic(k) ? 0 : int64_t(2 * double(elements(getInit()) * k) * share);
 }
 int64_t PoolOp::getFlops() { return elements(getInit()) * product(getKernel()); }
 int64_t SoftmaxOp::getFlops() { return 4 * elements(getInit()); }

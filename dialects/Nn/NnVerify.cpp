@@ -1,5 +1,6 @@
 // What makes an nn op well formed: ranks, dims that must agree, and an epilogue that fits its operands.
 #include "dialects/Nn/Nn.h"
+#include "dialects/Nn/Sparse.h"
 #include "dialects/Nn/Stored.h"
 #include "dialects/Nn/Winograd.h"
 
@@ -97,12 +98,31 @@ static LogicalResult verifyDotFilter(ConvOp op) {
   return success();
 }
 
+// Weights of which blocks of zeros are left out: known sizes, and as many bytes as some number of entries takes.
+template <typename Op> static LogicalResult verifySparse(Op op, Value input, Value weights, bool fits) {
+  auto out = cast<ShapedType>(op.getInit().getType());
+  int64_t bytes = cast<ShapedType>(weights.getType()).getDimSize(0);
+  fits &= *op.getPacked() >= 1 && !ShapedType::isDynamic(cast<ShapedType>(input.getType()).getShape().back()) &&
+          !ShapedType::isDynamic(out.getShape().back()) && op.getAccumulatorType().isF32();
+  if (fits) {
+    SparseLayout layout = sparseLayout(op);
+    fits = layout.entries >= 0 && layout.share() <= 1 && layout.bytes() == bytes;
+  }
+  if (!fits)
+    return op.emitOpError("expected known channels, sums of f32 and the bytes of a number of blocks, got ")
+           << input.getType() << " and " << weights.getType() << " -> " << out;
+  return success();
+}
+
 LogicalResult ConvOp::verify() {
   if (failed(verifyImages(*this, getInput())) || failed(verifyEpilogue(*this)))
     return failure();
   auto in = cast<ShapedType>(getInput().getType()), out = cast<ShapedType>(getInit().getType()),
        filter = cast<ShapedType>(getFilter().getType());
   int64_t rank = in.getRank(), groups = getGroups();
+  if (isPackedSparse(*this))
+    return verifySparse(*this, getInput(), getFilter(),
+                        groups == 1 && !getWinograd() && (int64_t)getKernel()->size() == rank - 2);
   if (getKernel())
     return verifyDotFilter(*this);
   int64_t filterRank = rank + (getPacked() ? 1 : 0) - (getWinograd() ? 1 : 0);
@@ -202,6 +222,8 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("expected lhs and destination of one rank >= 2, got ") << lhs << " and " << out;
   int64_t rank = lhs.getRank(), k = lhs.getDimSize(rank - 1), n = out.getDimSize(rank - 1);
   bool fits = agree(lhs.getDimSize(rank - 2), out.getDimSize(rank - 2));
+  if (isPackedSparse(*this))
+    return verifySparse(*this, getLhs(), getRhs(), fits && !getTransposeRhs());
   if (isPackedForDots(*this)) {
     int64_t block = *getPacked();
     fits &= !getTransposeRhs() && rhs.getRank() == 2 && block >= 1 && !ShapedType::isDynamic(k) &&

@@ -20,6 +20,7 @@ extern "C" {
 #define BURIN_MODEL_MAGIC 0x4e525542u /* "BURN", little endian */
 #define BURIN_MAX_RANK 8
 #define BURIN_ALIGNMENT 64 /* bytes: of the arena, the weights and each slot in them */
+#define BURIN_KEY_BYTES 32 /* of --encrypt */
 
 /* Element types, numbered as ONNX TensorProto.DataType. The floats of 8 and 4 bits and the integers of 4 and 2 bits
  * take one byte an element, the bits in its low end: what lies above them is ignored in inputs and 0 in outputs (as
@@ -69,7 +70,8 @@ typedef enum burin_status {
   BURIN_ERROR_INTERNAL = 11,
   BURIN_ERROR_CALL = 12,    /* a C function that computes a node failed */
   BURIN_ERROR_WEIGHTS = 13, /* the weights are coded: burin_decode_weights comes first; or they are damaged */
-  BURIN_ERROR_REGION = 14   /* a region that the run gives does not lie inside its frame */
+  BURIN_ERROR_REGION = 14,  /* a region that the run gives does not lie inside its frame */
+  BURIN_ERROR_KEY = 15 /* the weights are encrypted and not opened; or the key is not theirs, or they were changed */
 } burin_status;
 
 /* A tensor the caller owns. Row-major unless strides say otherwise. */
@@ -149,7 +151,8 @@ typedef enum burin_model_flag {
   BURIN_NEEDS_ALLOCATOR = 1u << 0,
   BURIN_HAS_FREE_DIMS = 1u << 1,
   BURIN_FLUSH_DENORMALS = 1u << 2, /* burin_run computes with denormals as zero, and restores what was set before */
-  BURIN_CODED_WEIGHTS = 1u << 3
+  BURIN_CODED_WEIGHTS = 1u << 3,
+  BURIN_LOCKED_WEIGHTS = 1u << 4 /* encrypted; where also coded, decoding comes after opening */
 } burin_model_flag;
 
 typedef struct burin_model {
@@ -248,6 +251,14 @@ burin_status burin_check_model(const burin_model *model);
  * BURIN_ALIGNMENT-aligned, and makes `decoded` the model that finds them there, to be used in its place while `to`
  * lives. Takes about 8 KiB of stack and no other memory. BURIN_ERROR_WEIGHTS where what is coded is damaged. */
 burin_status burin_decode_weights(const burin_model *model, void *to, burin_model *decoded);
+
+/* Of a model with BURIN_LOCKED_WEIGHTS: opens them with a key of BURIN_KEY_BYTES into `to`, burin_unlocked_bytes bytes,
+ * BURIN_ALIGNMENT-aligned, and makes `unlocked` the model that finds them there, to be used in its place while `to`
+ * lives. BURIN_ERROR_KEY where the key is not theirs or a byte of them was changed: `to` then holds nothing of them. */
+burin_status burin_unlock_weights(const burin_model *model, const uint8_t *key, void *to, burin_model *unlocked);
+
+/* Bytes that opened weights take; 0 of a model whose weights are not encrypted. */
+uint64_t burin_unlocked_bytes(const burin_model *model);
 
 /* Bytes that the weights take in the artifact: coded or as they are. */
 uint64_t burin_stored_weights_bytes(const burin_model *model);

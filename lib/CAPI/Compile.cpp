@@ -28,6 +28,7 @@ static std::string toJson(const CompileReport &report) {
                             {"peak_live_bytes", report.peakLiveBytes},
                             {"weights_bytes", report.weightsBytes},
                             {"stored_weights_bytes", report.storedWeightsBytes},
+                            {"unlocked_bytes", report.unlockedBytes},
                             {"coded_weights", std::move(coded)},
                             {"source_weights_bytes", report.sourceWeightsBytes},
                             {"code_bytes", report.codeBytes},

@@ -19,6 +19,7 @@ struct QuantizeOptions {
   std::string activations = "u8", weights = "s8";
   bool symmetric = false, perTensor = false, powerOfTwo = false, reduceRange = false;
   std::vector<std::string> keep, only;
+  std::string evenChannels = "auto"; // in front of depthwise layers: always, never
   bool equalize = false, keepBiases = false, integerOnly = false;
   std::string rounding = "optimized";                                                    // of weights; nearest
   std::string prune, pruneUnit = "element", pruneBy = "magnitude", pruneScope = "layer"; // share or N:M; empty: none

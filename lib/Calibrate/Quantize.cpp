@@ -76,6 +76,7 @@ private:
   llvm::Error calibrate();
   void warnOfConstantChannels(ArrayRef<ChannelStatistics> inputs);
   llvm::Error roundWeights();
+  llvm::Error chooseChannels();
   llvm::Error chooseLayers();
   llvm::Expected<OwningOpRef<ModuleOp>> quantized(const llvm::BitVector *isFloat = nullptr);
   llvm::Expected<std::vector<double>> noiseOf(ModuleOp candidate, StringRef what);
@@ -105,6 +106,7 @@ private:
   burin::ScopedDiagnosticHandler handler;
   OwningOpRef<ModuleOp> module, original; // with what calibration measured; as it came
   OwningOpRef<ModuleOp> rounded;          // `module` with optimized rounding, or null
+  OwningOpRef<ModuleOp> uneven;           // `module` without even channels, where that could be the better one
   std::unique_ptr<Runner> exact;          // of the original
   std::unique_ptr<Batches> batches;
   quant::Selection selection;
@@ -215,18 +217,59 @@ llvm::Error Quantizer::calibrate() {
       channels.mean.push_back(float(sum / entry.second.count));
     quant::setChannels(op, channels);
   }
-  return runPasses(*module, [&](OpPassManager &pm) {
-    if (isStatic() && !options.perTensor) {
-      quant::EqualizeLayersOptions even;
-      even.measured = true;
-      pm.addPass(quant::createEqualizeLayers(even));
-    }
-    if (options.smooth > 0) {
-      quant::SmoothProductsOptions smooth;
-      smooth.strength = options.smooth;
-      pm.addPass(quant::createSmoothProducts(smooth));
-    }
-  });
+  if (options.smooth > 0) {
+    quant::SmoothProductsOptions smooth;
+    smooth.strength = options.smooth;
+    if (llvm::Error error =
+            runPasses(*module, [&](OpPassManager &pm) { pm.addPass(quant::createSmoothProducts(smooth)); }))
+      return error;
+  }
+  if (options.evenChannels == "never" || options.perTensor)
+    return llvm::Error::success();
+  if (options.evenChannels == "auto")
+    uneven = cast<ModuleOp>(module->clone());
+  quant::EqualizeLayersOptions even;
+  even.measured = true;
+  if (llvm::Error error = runPasses(*module, [&](OpPassManager &pm) { pm.addPass(quant::createEqualizeLayers(even)); }))
+    return error;
+  if (uneven && OperationEquivalence::isEquivalentTo(*module, *uneven, OperationEquivalence::IgnoreLocations))
+    uneven = nullptr;
+  return llvm::Error::success();
+}
+
+// Even channels give the weak ones finer steps and what they are summed with other errors: which of the two tells in
+// the end, only the whole net shows. So both forms are quantized, and that whose outputs are nearer to float is taken:
+// by the mean over all outputs of their signal to noise in dB, so that no output counts by its size.
+llvm::Error Quantizer::chooseChannels() {
+  constexpr double exactly = 200; // dB
+  auto measure = [&](double &score) -> llvm::Error {
+    if (llvm::Error error = roundWeights())
+      return error;
+    auto candidate = quantized();
+    if (!candidate)
+      return candidate.takeError();
+    auto ratios = noiseOf(**candidate, "comparing channels");
+    if (!ratios)
+      return ratios.takeError();
+    for (double ratio : *ratios)
+      score += std::min(ratio, exactly) / ratios->size();
+    return llvm::Error::success();
+  };
+  double even = 0, asTheyAre = 0;
+  if (llvm::Error error = measure(even))
+    return error;
+  OwningOpRef<ModuleOp> roundedEven = std::move(rounded);
+  std::swap(module, uneven);
+  if (llvm::Error error = measure(asTheyAre))
+    return error;
+  if (even > asTheyAre) {
+    std::swap(module, uneven);
+    rounded = std::move(roundedEven);
+  }
+  llvm::raw_string_ostream(details) << llvm::formatv(
+      "channels in front of depthwise layers: {0} (even {1:f1} dB, as they are {2:f1} dB)\n",
+      even > asTheyAre ? "even" : "as they are", even, asTheyAre);
+  return llvm::Error::success();
 }
 
 // Most often a mistake of whoever made the data; what is measured of it is still sane.
@@ -248,6 +291,9 @@ void Quantizer::warnOfConstantChannels(ArrayRef<ChannelStatistics> inputs) {
 
 // --rounding=optimized, once for all candidates: weights are multiples of their scales afterwards.
 llvm::Error Quantizer::roundWeights() {
+  rounded = nullptr;
+  if (options.rounding != "optimized")
+    return llvm::Error::success();
   SmallVector<Operation *> chosen = quant::getProducts(main(), selection);
   for (Operation *op : quant::getWeighted(main()))
     if (!llvm::is_contained(chosen, op))
@@ -484,8 +530,8 @@ llvm::Error Quantizer::run() {
   if (isStatic())
     if (llvm::Error error = calibrate())
       return error;
-  if (isStatic() && options.rounding == "optimized")
-    if (llvm::Error error = roundWeights())
+  if (isStatic())
+    if (llvm::Error error = uneven ? chooseChannels() : roundWeights())
       return error;
   if (options.maxDrop || options.minSqnr)
     if (llvm::Error error = chooseLayers())

@@ -51,6 +51,10 @@ const OptionInfo table[] = {
      "computes "
      "the right thing, as does a program's --self-test"},
     {"self-test-data", "FILE.npz", "--self-test with these inputs, and with outputs of the same file if it holds any"},
+    {"encrypt", "FILE|env:NAME",
+     "encrypt the weights with a key of 32 bytes or 64 hexadecimal digits: NAME_unlock of a library opens them into "
+     "the "
+     "arena, a program takes --key or BURIN_KEY"},
     {"sign", "KEY.pem", "write OUTPUT.sig, the Ed25519 signature of the output by this private key"},
     {"O", "0..3",
      "optimization level, default 2 (written -O2); -O3 also measures which form of each kernel is fastest on this "
@@ -213,6 +217,8 @@ Error burin::setOption(CompileOptions &options, StringRef given, StringRef value
     if (std::string why = checkBudgetText(value); !why.empty())
       return createStringError(why);
     options.budget = value.str();
+  } else if (key == "encrypt") {
+    options.encrypt = value.str();
   } else if (key == "sign") {
     options.signingKey = value.str();
   } else if (key == "self-test-data") {
@@ -373,7 +379,8 @@ std::string burin::optionsText(const CompileOptions &options) {
       << "\narena-limit=" << options.arenaLimit << "\narena-section=" << options.arenaSection
       << "\nmax-flash=" << options.maxFlash << "\nself-test=" << options.selfTest << options.selfTestData
       << "\nstatic=" << options.isStatic << options.flushDenormals << options.fastMath
-      << "\ncompress-weights=" << options.compressWeights << "\nopset=" << options.opset << "\n";
+      << "\ncompress-weights=" << options.compressWeights << "\nencrypt=" << options.encrypt
+      << "\nopset=" << options.opset << "\n";
   for (const auto &[name, sizes] : options.specialize) {
     out << "specialize=" << name << ":";
     interleave(sizes, out, ",");

@@ -68,6 +68,7 @@ struct CompileOptions {
   bool flushDenormals = false, fastMath = false;
   bool isStatic = false;
   bool compressWeights = false; // of programs
+  std::string encrypt;          // where the key is (runtime/hosted/key.h); empty: weights lie open
   bool isDynamic = false;       // input hints are ignored
   bool verifyEach = false;
   bool verbose = false;

@@ -74,6 +74,12 @@ std::string burin::conflictOf(const CompileOptions &options) {
     return ("--compress-weights makes weights that a program decodes when it starts, which --emit=" + emitName(kind) +
             " has no place for; use --emit=exe")
         .str();
+  if (options.selfTest && options.compressWeights)
+    return "--self-test and --compress-weights do not go together: the test runs on weights as they are stored";
+  if (!options.encrypt.empty() && !hasOwnName(kind) && kind != EmitKind::Exe)
+    return ("--encrypt is of programs, libraries, objects and modules, not of --emit=" + emitName(kind)).str();
+  if (!options.encrypt.empty() && options.cuda)
+    return "--encrypt and --target=cuda do not go together: a GPU's part holds weights of its own";
   if ((kind == EmitKind::Ptx || kind == EmitKind::Cubin) && !options.cuda)
     return ("--emit=" + emitName(kind) + " is of a GPU: give --target=cuda[:sm_80,...]").str();
   if (kind == EmitKind::Cubin && options.cuda.archs.size() != 1)

@@ -498,6 +498,18 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
     model->codedWeights = codeWeights(*model, report.codedWeights);
     model->flags |= BURIN_CODED_WEIGHTS;
   }
+  if (!options.encrypt.empty() && model->weightsBytes) {
+    auto closed = lockWeights(*model, options.encrypt);
+    if (!closed)
+      return module->emitError() << llvm::toString(closed.takeError());
+    model->codedWeights = std::move(*closed);
+    model->flags |= BURIN_LOCKED_WEIGHTS;
+    report.unlockedBytes = model->unlockedBytes();
+    if (options.arenaLimit && model->plan.empty() && model->lentBytes() > options.arenaLimit)
+      return module->emitError() << "with the opened weights in it the arena takes " << model->lentBytes()
+                                 << " bytes, the limit is " << options.arenaLimit << "; weights take "
+                                 << model->weightsBytes << " of them";
+  }
   report.storedWeightsBytes = model->storedBytes();
   bool isFree = !model->plan.empty() || (model->flags & BURIN_NEEDS_ALLOCATOR);
   if (isFree && (side.needsStatic() || !options.arenaSection.empty()))

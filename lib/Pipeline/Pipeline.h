@@ -34,8 +34,8 @@ struct CompileReport {
   std::vector<StageTime> stages;
   double seconds = 0;
   uint64_t peakMemory = 0; // of the whole process, bytes
-  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, storedWeightsBytes = 0, sourceWeightsBytes = 0,
-           codeBytes = 0, constantBytes = 0, stackBytes = 0,
+  uint64_t arenaBytes = 0, peakLiveBytes = 0, weightsBytes = 0, storedWeightsBytes = 0, unlockedBytes = 0,
+           sourceWeightsBytes = 0, codeBytes = 0, constantBytes = 0, stackBytes = 0,
            artifactBytes = 0; // constants of the code; of stack, at most, 0: unknown
   uint64_t layers = 0, winogradLayers = 0;
   double winogradError = 0;              // to expect of the worst of them

@@ -44,7 +44,8 @@ struct Machine {
   bool keepsNaN() const;           // maxima and minima that give NaN where an operand is one
   bool isBareMetal() const;        // no operating system: libraries and objects only, no programs
   bool isWebAssembly() const;
-  int64_t stackBytes() const; // that one kernel may take
+  int64_t stackBytes() const;    // that one kernel may take
+  int64_t streamedBytes() const; // a result from here on is stored past the caches; 0: never
 };
 
 /// The row named `name`; `host` gives the best row this CPU runs, the name of a board that of its processor, and

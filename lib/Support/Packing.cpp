@@ -175,6 +175,11 @@ bool burin::dotsByLane(const Machine &machine) {
          (machine.byteProducts == ByteProducts::NeonDot || machine.byteProducts == ByteProducts::NeonMixed);
 }
 
+bool burin::canSparse(const Machine &machine) {
+  int64_t lanes = machine.lanes(32);
+  return lanes >= 4 && tileFits(machine, 2, splitChannels(lanes, sparseBlock));
+}
+
 int64_t burin::dotShift(const Machine &machine, bool inputUnsigned) {
   switch (machine.byteProducts) {
   case ByteProducts::Vnni:

@@ -56,6 +56,15 @@ int64_t depthwiseDotBlock(const Machine &machine, int64_t channels);
 /// latency.
 int64_t storedBlock(const Machine &machine, int64_t n);
 
+/// Output channels of a block that weights with zeros are left out by (nn::SparseLayout), and the share of zero blocks
+/// from which on that is faster than computing with all: see test/Bench/kernels/sparse.py.
+constexpr int64_t sparseBlock = 16;
+constexpr double sparseThreshold = 0.35;
+/// The same where the weights could be a Winograd filter, which takes 2.25 to 4 times fewer products.
+constexpr double sparseOverWinograd = 0.7;
+/// Whether the machine's registers hold such a block's sums of a few pixels.
+bool canSparse(const Machine &machine);
+
 /// What the machine's byte products need added to each input element, so that it has the sign they take. The products
 /// of this constant are taken back at compile time, in the sums' first values.
 int64_t dotShift(const Machine &machine, bool inputUnsigned);

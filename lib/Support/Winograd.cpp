@@ -1,6 +1,6 @@
 // The cost model behind Winograd convolution: products at the speed of a matrix product, two transforms, and
-// transformed weights, which come from memory once and from the last cache in all but the first band. They are read
-// ahead, so that the slower of products and weights counts.
+// transformed weights, which come from memory once and from the last cache, where that holds them, in all but the first
+// band. They are read ahead, so that the slower of products and weights counts.
 #include "lib/Support/Winograd.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -11,6 +11,7 @@ using namespace burin;
 constexpr int64_t leastTiles = 5;
 // Bytes a cycle, from memory and from the cache behind L2.
 constexpr double memoryBytes = 4, cacheBytes = 16;
+constexpr double lastCache = 16 << 20; // what one core may count on of the cache behind L2
 
 static double weightBytes(int64_t results, const WinogradShape &shape) {
   return double(results + 2) * (results + 2) * shape.ic * shape.oc * sizeof(float);
@@ -50,7 +51,8 @@ double burin::convCycles(const Machine &machine, int64_t results, const Winograd
   double lanes = machine.lanes(32),
          products = double(shape.ic) * shape.oc / (lanes * std::max(1u, machine.fmaPerCycle));
   auto reading = [&](double bytes, double times) {
-    return bytes > machine.l2Bytes / 2 ? bytes / memoryBytes + (times - 1) * bytes / cacheBytes : 0;
+    double again = bytes / (bytes > lastCache ? memoryBytes : cacheBytes);
+    return bytes > machine.l2Bytes / 2 ? bytes / memoryBytes + (times - 1) * again : 0;
   };
   if (results == 0)
     return std::max(double(shape.rows) * shape.columns * 9 * products / 0.9,

@@ -75,6 +75,8 @@ FailureOr<burin::CodeSize> burin::writeArtifact(llvm::ArrayRef<VariantCode> vari
       std::vector<std::string> exports = {model.modelSymbol()};
       if (!(model.flags & BURIN_NEEDS_ALLOCATOR))
         exports.push_back(model.runSymbol());
+      if (model.unlockedBytes() && !(model.flags & BURIN_NEEDS_ALLOCATOR))
+        exports.push_back(model.unlockSymbol());
       if (!model.plan.empty())
         exports.push_back(model.sizesSymbol());
       if (model.selfTest)
@@ -84,6 +86,8 @@ FailureOr<burin::CodeSize> burin::writeArtifact(llvm::ArrayRef<VariantCode> vari
       return linkShared(input, options.soname, exports, path);
     }
     case ArtifactKind::Module:
+      if (model.unlockedBytes())
+        return linkModule(input, {model.runSymbol(), model.unlockSymbol()}, path);
       return linkModule(input, {model.runSymbol()}, path);
     case ArtifactKind::Program:
       return linkProgram(input, options.isStatic, path);

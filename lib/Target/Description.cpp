@@ -127,6 +127,10 @@ std::vector<burin::SizeParameter> burin::sizeParameters(const ModelDescription &
   return parameters;
 }
 
+uint64_t burin::ModelDescription::unlockedBytes() const {
+  return flags & BURIN_LOCKED_WEIGHTS ? llvm::alignTo(weightsBytes, BURIN_ALIGNMENT) + BURIN_ALIGNMENT : 0;
+}
+
 FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
   Reader read(module);
   ModelDescription model;

@@ -66,7 +66,7 @@ struct ModelDescription {
   std::vector<VariantDescription> variants;
   uint64_t weightsBytes = 0, arenaBytes = 0, peakLiveBytes = 0;
   uint64_t codeBytes = 0, stackBytes = 0; // 0: not measured
-  std::vector<char> codedWeights;         // the section as --compress-weights stores it; empty: as it is
+  std::vector<char> codedWeights;         // the section as --compress-weights or --encrypt stores it; empty: as it is
   std::string arenaSection;               // of an arena inside the artifact; empty: the caller has one
   bool isDirect = false;                  // NAME_run calls its one entry by symbol and draws nothing else in
   std::string plan;                       // symbol of the burin_planner; empty for static models
@@ -78,8 +78,13 @@ struct ModelDescription {
   bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
 
   uint64_t storedBytes() const { return codedWeights.empty() ? weightsBytes : codedWeights.size(); } // of the weights
+  /// Bytes in front of the arena into which NAME_unlock opens the weights (runtime/freestanding/lock.c); else 0.
+  uint64_t unlockedBytes() const;
+  /// What a caller of NAME_run lends.
+  uint64_t lentBytes() const { return unlockedBytes() + arenaBytes; }
   std::string modelSymbol() const { return name + "_model"; }
   std::string runSymbol() const { return name + "_run"; }
+  std::string unlockSymbol() const { return name + "_unlock"; }
   std::string arenaSymbol() const { return name + "_arena"; }
   std::string selfTestSymbol() const { return name + "_selftest"; }
   std::string sizesSymbol() const { return name + "_sizes"; }

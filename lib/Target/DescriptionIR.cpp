@@ -4,6 +4,7 @@
 #include "burin/runtime.h"
 #include "lib/Target/Description.h"
 #include "lib/Target/SelfTest.h"
+#include "runtime/freestanding/lock.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/DerivedTypes.h"
 #include "llvm/IR/GlobalAlias.h"
@@ -102,8 +103,14 @@ public:
     for (unsigned i = 0; i < inputs + outputs; ++i)
       b.CreateStore(function->getArg(sizes.size() + i), member(b, data, i, 0));
     llvm::Value *arena = function->getArg(sizes.size() + inputs + outputs);
+    llvm::Value *opened = nullptr;
+    if (model.unlockedBytes()) {
+      openedOrReturn(b, model, arena, storedWeights(b, model, description));
+      opened = b.CreateConstGEP1_64(b.getInt8Ty(), arena, BURIN_ALIGNMENT);
+      arena = b.CreateConstGEP1_64(b.getInt8Ty(), arena, model.unlockedBytes());
+    }
     if (model.isDirect) {
-      Constant *weights = model.weightsBytes ? symbol(model.weightsSymbol(), 0) : null();
+      llvm::Value *weights = opened ? opened : model.weightsBytes ? symbol(model.weightsSymbol(), 0) : null();
       b.CreateRet(b.CreateCall(llvm::cast<llvm::Function>(symbol(model.variants.front().entry, 5)),
                                {data, member(b, data, inputs, 0), arena, weights, null()}));
       return;
@@ -122,12 +129,50 @@ public:
     Constant *call = global(record({u32(BURIN_ABI_VERSION), u32(0), null(), u64(0), null(), null(), null(), null(),
                                     u64(0), u32(0), u32(0)}),
                             "context");
-    // Through the description and not by symbol: in a process that loads objects the weights may lie further away than
-    // code can reach.
-    auto *type = llvm::cast<llvm::StructType>(description->getValueType());
-    llvm::Value *weights = b.CreateLoad(pointer, b.CreateStructGEP(type, description, weightsField));
+    llvm::Value *weights = opened ? opened : storedWeights(b, model, description);
     b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
                              {data, member(b, data, inputs, 0), arena, weights, call}));
+  }
+
+  // The section as the artifact holds it. Through the description and not by symbol where code for a process may be
+  // loaded further away from the weights than it can reach.
+  llvm::Value *storedWeights(llvm::IRBuilder<> &b, const burin::ModelDescription &model,
+                             llvm::GlobalVariable *description) {
+    if (model.isDirect)
+      return symbol(model.weightsSymbol(), 0);
+    auto *type = llvm::cast<llvm::StructType>(description->getValueType());
+    return b.CreateLoad(pointer, b.CreateStructGEP(type, description, weightsField));
+  }
+
+  // Goes on where the arena begins with the mark that burin_open_weights leaves, the MAC of the stored section.
+  void openedOrReturn(llvm::IRBuilder<> &b, const burin::ModelDescription &model, llvm::Value *arena,
+                      llvm::Value *stored) {
+    llvm::Value *differs = nullptr;
+    for (unsigned byte : {0u, 8u}) {
+      auto word = [&](llvm::Value *base, unsigned offset) {
+        return b.CreateLoad(i64, b.CreateConstGEP1_64(b.getInt8Ty(), base, offset));
+      };
+      llvm::Value *other = b.CreateXor(word(arena, byte), word(stored, BURIN_LOCK_MAC + byte));
+      differs = differs ? b.CreateOr(differs, other) : other;
+    }
+    llvm::Function *function = b.GetInsertBlock()->getParent();
+    auto *closed = llvm::BasicBlock::Create(context, "", function),
+         *open = llvm::BasicBlock::Create(context, "", function);
+    b.CreateCondBr(b.CreateIsNull(differs), open, closed);
+    b.SetInsertPoint(closed);
+    b.CreateRet(u32(BURIN_ERROR_KEY));
+    b.SetInsertPoint(open);
+  }
+
+  // int NAME_unlock(const uint8_t *key, void *arena)
+  void unlock(const burin::ModelDescription &model, llvm::GlobalVariable *description) {
+    auto *function = llvm::Function::Create(llvm::FunctionType::get(i32, {pointer, pointer}, false),
+                                            llvm::GlobalValue::ExternalLinkage, model.unlockSymbol(), module);
+    function->setDoesNotThrow();
+    llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", function));
+    auto open = module.getOrInsertFunction("burin_open_weights",
+                                           llvm::FunctionType::get(i32, {pointer, pointer, pointer}, false));
+    b.CreateRet(b.CreateCall(open, {storedWeights(b, model, description), function->getArg(0), function->getArg(1)}));
   }
 
   // int NAME_sizes(int64_t size..., int64_t (*dims)[8], uint64_t *arena_bytes) of a model with free dims.
@@ -140,8 +185,12 @@ public:
     function->setDoesNotThrow();
     llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", function));
     llvm::Value *data = describedTensors(b, model, given, function, model.inputs.size() + 1);
-    b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer}, false), symbol(model.plan, 3),
-                             {data, function->getArg(given.size()), function->getArg(given.size() + 1)}));
+    llvm::Value *bytes = function->getArg(given.size() + 1);
+    llvm::Value *status = b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer}, false),
+                                       symbol(model.plan, 3), {data, function->getArg(given.size()), bytes});
+    if (model.unlockedBytes())
+      b.CreateStore(b.CreateAdd(b.CreateLoad(i64, bytes), u64(model.unlockedBytes())), bytes);
+    b.CreateRet(status);
   }
 
   // An array of burin_tensor on the stack, the inputs' dims filled in where the model has free ones: compiled code of a
@@ -241,12 +290,14 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
                                           model.modelSymbol());
   if (!(model.flags & BURIN_NEEDS_ALLOCATOR)) // needs a context, and with it burin_run
     b.run(model, symbol);
+  if (!(model.flags & BURIN_NEEDS_ALLOCATOR) && model.unlockedBytes())
+    b.unlock(model, symbol);
   if (model.selfTest)
     defineSelfTest(*module, model, module->getFunction(model.runSymbol()));
   if (!model.plan.empty())
     b.sizes(model);
   if (!model.arenaSection.empty()) {
-    auto *type = llvm::ArrayType::get(llvm::Type::getInt8Ty(context), std::max<uint64_t>(model.arenaBytes, 64));
+    auto *type = llvm::ArrayType::get(llvm::Type::getInt8Ty(context), std::max<uint64_t>(model.lentBytes(), 64));
     auto *arena = new llvm::GlobalVariable(*module, type, false, llvm::GlobalValue::ExternalLinkage,
                                            llvm::ConstantAggregateZero::get(type), model.arenaSymbol());
     arena->setAlignment(llvm::Align(BURIN_ALIGNMENT));

@@ -140,7 +140,7 @@ static void writeExample(const ModelDescription &model, ArrayRef<Parameter> para
       " *\n * It allocates nothing and keeps nothing between calls. The caller lends {0} of memory (the arena); the "
       "weights, {1},\n"
       " * are constants of the library. Calls may run at the same time, each with an arena of its own.\n *\n",
-      bytesText(model.arenaBytes), bytesText(model.weightsBytes));
+      bytesText(model.lentBytes()), bytesText(model.weightsBytes));
   out << " *   #include \"" << name << ".h\"\n *\n";
   out << " *   static _Alignas(64) unsigned char arena[" << upper << "_ARENA_BYTES];\n";
   for (const Parameter &p : parameters)
@@ -163,6 +163,9 @@ static void writeCxxClass(const ModelDescription &model, ArrayRef<Parameter> par
   out << "\n#if __STDC_HOSTED__ && __cplusplus >= 201703L\n#include <memory>\n#include <new>\n\n"
       << "/* The network with an arena of its own: one object for each call that runs at the same time. */\nnamespace "
       << model.name << "_network {\nclass Network {\npublic:\n"
+      << (model.unlockedBytes()
+              ? "  int unlock(const uint8_t *key) { return " + model.name + "_unlock(key, memory.get()); }\n"
+              : "")
       << "  int run(" << prototype << ") { return " << model.name << "_run(" << call << "memory.get()); }\n\n"
       << "private:\n  struct Release {\n    void operator()(unsigned char *bytes) const { ::operator delete[](bytes, "
          "std::align_val_t(64)); }\n  };\n"
@@ -252,7 +255,7 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
       << "_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
   if (!isDynamic)
     out << "/* Bytes that the arena needs, aligned to 64. */\n#define " << upper << "_ARENA_BYTES "
-        << std::max<uint64_t>(model.arenaBytes, 64) << "\n";
+        << std::max<uint64_t>(model.lentBytes(), 64) << "\n";
   out << "#define " << upper << "_WEIGHTS_BYTES " << model.weightsBytes << "\n";
   if (model.stackBytes)
     out << "/* Of machine code and its constants; and of stack, at most, that a run takes below its caller. "
@@ -286,6 +289,11 @@ void burin::writeHeader(const ModelDescription &model, StringRef library, String
     out << "/* Runs the network once. Returns 0, or " << BURIN_ERROR_CPU
         << " when this CPU lacks instructions that it was compiled for. */\nint " << name << "_run(" << prototype
         << "void *arena);\n\n";
+  if (hasRun && model.unlockedBytes())
+    out << "/* Opens the weights, which are encrypted, into an arena: once, before its first run. Returns 0, or "
+        << BURIN_ERROR_KEY << " when the key is not\n * theirs or a byte of them was changed; " << name
+        << "_run, given an arena in which they are not, returns " << BURIN_ERROR_KEY << " too. */\n#define " << upper
+        << "_KEY_BYTES " << BURIN_KEY_BYTES << "\nint " << name << "_unlock(const uint8_t *key, void *arena);\n\n";
   if (model.selfTest)
     writeSelfTest(model, out);
   out << "/* The model's own description, for the functions of burin/runtime.h (checks, threads, profile). */\nstruct "

@@ -52,8 +52,9 @@ void burin::writeJavaScript(const ModelDescription &model, StringRef wasm, Strin
       << (model.inputs.empty() ? "" : quoted(model.inputs.front().name)) << ": data });   // by name, typed arrays\n\n";
   writeTensors("inputs", model.inputs, out);
   writeTensors("outputs", model.outputs, out);
-  out << "const arenaBytes = " << model.arenaBytes << ";\nconst file = " << quoted(wasm)
-      << ";\nconst entry = " << quoted(model.runSymbol()) << ";\n";
+  out << "const arenaBytes = " << model.lentBytes() << ";\nconst file = " << quoted(wasm)
+      << ";\nconst entry = " << quoted(model.runSymbol())
+      << ";\nconst unlock = " << (model.unlockedBytes() ? quoted(model.unlockSymbol()) : json::Value(nullptr)) << ";\n";
   out << R"(
 const count = (tensor) => tensor.dims.reduce((a, b) => a * b, 1);
 
@@ -70,8 +71,9 @@ async function compile(source) {
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
-/** Loads the network: from the file beside this one, another URL, its bytes or a compiled module. */
-export async function load(source) {
+/** Loads the network: from the file beside this one, another URL, its bytes or a compiled module. Where its weights are
+ *  encrypted, `key` (32 bytes) opens them. */
+export async function load(source, { key } = {}) {
   const { exports } = await WebAssembly.instantiate(await compile(source));
   let end = Number(exports.__heap_base.value);
   const place = (bytes) => {
@@ -80,12 +82,21 @@ export async function load(source) {
     return at;
   };
   const put = (tensor) => ({ ...tensor, count: count(tensor), at: place(count(tensor) * tensor.array.BYTES_PER_ELEMENT) });
-  const ins = inputs.map(put), outs = outputs.map(put), arena = place(arenaBytes);
+  const ins = inputs.map(put), outs = outputs.map(put), arena = place(arenaBytes), keyAt = place(unlock ? 32 : 0);
   const missing = Math.ceil((end - exports.memory.buffer.byteLength) / 65536);
   if (missing > 0) exports.memory.grow(missing);
   // The memory never grows again, so these stay what they are.
   for (const t of [...ins, ...outs]) t.view = new t.array(exports.memory.buffer, t.at, t.count);
   const places = [...ins, ...outs].map((t) => t.at);
+  if (unlock) {
+    if (!(key instanceof Uint8Array) || key.length !== 32)
+      throw new TypeError("the weights are encrypted: expected { key }, a Uint8Array of 32 bytes");
+    const room = new Uint8Array(exports.memory.buffer, keyAt, 32);
+    room.set(key);
+    const status = exports[unlock](keyAt, arena);
+    room.fill(0);
+    if (status !== 0) throw new Error("the weights do not open: the key is not theirs, or they were changed");
+  }
 
   return {
     /** The memory that a run reads and writes, by name: filled and read in place, nothing is copied. */
@@ -144,7 +155,7 @@ export interface Model {
 
 export const inputs: Tensor[];
 export const outputs: Tensor[];
-export function load(source?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module): Promise<Model>;
+export function load(source?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module, options?: { key?: Uint8Array }): Promise<Model>;
 )";
 }
 

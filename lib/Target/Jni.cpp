@@ -30,7 +30,7 @@ void burin::writeJava(const ModelDescription &model, StringRef version, raw_ostr
   for (const Parameter &p : parameters)
     out << "  /** Bytes of '" << p.identifier << "', " << cTypeOf(p.tensor->dtype) << ". */\n  public static final int "
         << StringRef(p.identifier).upper() << "_BYTES = " << p.count << " * " << bytesOfDtype(p.tensor->dtype) << ";\n";
-  out << "\n  private final ByteBuffer arena = buffer(" << std::max<uint64_t>(model.arenaBytes, 64)
+  out << "\n  private final ByteBuffer arena = buffer(" << std::max<uint64_t>(model.lentBytes(), 64)
       << " + 64);\n\n  /** A buffer that run takes. */\n  public static ByteBuffer buffer(int bytes) {\n"
       << "    return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());\n  }\n\n"
       << "  /** Runs the network once. */\n  public void run(";
@@ -43,7 +43,13 @@ void burin::writeJava(const ModelDescription &model, StringRef version, raw_ostr
       << "  private static native int run0(";
   for (const Parameter &p : parameters)
     out << "ByteBuffer " << p.identifier << ", ";
-  out << "ByteBuffer arena);\n}\n";
+  out << "ByteBuffer arena);\n";
+  if (model.unlockedBytes())
+    out << "\n  /** Opens the weights, which are encrypted, with a key of 32 bytes: once, before the first run. */\n"
+        << "  public void unlock(byte[] key) {\n    if (unlock0(key, arena) != 0)\n      throw new "
+           "IllegalArgumentException(\"the weights do not open: the key is not theirs, or they were changed\");\n  "
+           "}\n\n  private static native int unlock0(byte[] key, ByteBuffer arena);\n";
+  out << "}\n";
 }
 
 void burin::writeJniShim(const ModelDescription &model, StringRef version, raw_ostream &out) {
@@ -71,4 +77,14 @@ void burin::writeJniShim(const ModelDescription &model, StringRef version, raw_o
   for (const Parameter &p : parameters)
     out << p.identifier << ", ";
   out << "arena);\n}\n";
+  if (model.unlockedBytes())
+    out << "\nJNIEXPORT jint JNICALL Java_" << mangled(javaClass(model))
+        << "_unlock0(JNIEnv *env, jclass type, jbyteArray key, jobject arena_buffer) {\n  (void)type;\n"
+        << "  char *arena = data(env, arena_buffer, " << upper << "_ARENA_BYTES + 64);\n"
+        << "  if (!arena || !key || (*env)->GetArrayLength(env, key) != " << upper << "_KEY_BYTES)\n    return -1;\n"
+        << "  arena += (64 - (uintptr_t)arena % 64) % 64;\n  jbyte *bytes = (*env)->GetByteArrayElements(env, key, "
+           "0);\n"
+        << "  if (!bytes)\n    return -1;\n  int status = " << model.name
+        << "_unlock((const uint8_t *)bytes, arena);\n  (*env)->ReleaseByteArrayElements(env, key, bytes, JNI_ABORT);\n"
+        << "  return status;\n}\n";
 }

@@ -8,11 +8,14 @@
 //   as it is
 #include "lib/Target/WeightCoding.h"
 #include "lib/Target/WeightSection.h"
+#include "runtime/freestanding/lock.h"
+#include "runtime/hosted/key.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/Support/EndianStream.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
 #include <cstring>
+#include <openssl/rand.h>
 
 using namespace burin;
 using llvm::ArrayRef;
@@ -221,4 +224,24 @@ std::vector<char> burin::codeWeights(const ModelDescription &model, std::vector<
   std::vector<char> all(head.begin(), head.end());
   all.insert(all.end(), body.begin(), body.end());
   return all;
+}
+
+llvm::Expected<std::vector<char>> burin::lockWeights(const ModelDescription &model, const std::string &place) {
+  std::vector<char> plain = model.codedWeights;
+  if (plain.empty()) {
+    plain.resize(model.weightsBytes);
+    MemoryStream stream(plain.data());
+    writeWeights(model, stream);
+  }
+  uint8_t key[BURIN_KEY_BYTES], nonce[BURIN_NONCE_BYTES];
+  burin_error error;
+  if (burin_read_key(place.c_str(), key, &error))
+    return llvm::createStringError(llvm::Twine("--encrypt: ") + error.text);
+  if (RAND_bytes(nonce, sizeof nonce) != 1)
+    return llvm::createStringError("--encrypt: the system gives no random numbers");
+  std::vector<char> closed(plain.size() + BURIN_LOCK_BYTES);
+  burin_lock(reinterpret_cast<const uint8_t *>(plain.data()), plain.size(), key, nonce,
+             reinterpret_cast<uint8_t *>(closed.data()));
+  burin_forget_key(key);
+  return closed;
 }

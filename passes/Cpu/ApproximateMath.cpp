@@ -123,6 +123,8 @@ public:
     Value result;
     if (isa<math::ErfOp>(op) && getElementTypeOrSelf(compute).isF32() && isAddedToOne(op))
       result = f.erfOfSum(operands[0]);
+    else if (isa<math::ExpOp>(op) && getElementTypeOrSelf(compute).isF32() && isAddedToOne(op) && onlyDivides(op))
+      result = f.expOfDivisor(operands[0]);
     else if (function)
       result = (f.*function)(operands[0]);
     else if (isa<math::Atan2Op>(op))
@@ -158,6 +160,15 @@ private:
     auto isOne = [](Value v) { return constantOf(v) && constantOf(v).getValueAsDouble() == 1; };
     return !op->use_empty() && llvm::all_of(op->getUsers(), [&](Operation *user) {
       return isa<arith::AddFOp>(user) && (isOne(user->getOperand(0)) || isOne(user->getOperand(1)));
+    });
+  }
+
+  // x / (1 + exp(y)), as in sigmoid and swish.
+  static bool onlyDivides(Operation *op) {
+    return llvm::all_of(op->getUsers(), [](Operation *sum) {
+      return !sum->use_empty() && llvm::all_of(sum->getUses(), [](OpOperand &use) {
+        return isa<arith::DivFOp>(use.getOwner()) && use.getOperandNumber() == 1;
+      });
     });
   }
 

@@ -13,6 +13,13 @@ Type Contraction::sumType(const Machine &machine) const {
   return halves ? lhs.element : acc;
 }
 
+void Contraction::setSparse(const nn::SparseLayout &layout) {
+  sparse = layout;
+  channels = layout.columns;
+  block = layout.block;
+  blockStride = layout.taps;
+}
+
 bool Contraction::windowed(const Parallel &p) const {
   return p.id >= 0 && llvm::any_of(reductions, [&](const Reduction &r) { return r.window == p.id; });
 }
@@ -58,6 +65,20 @@ std::pair<Value, Value> Contraction::interior(Emitter &e, const Parallel &p) con
   return {lo, e.max(lo, hi)};
 }
 
+bool Contraction::weightsAreSmaller() const {
+  double weights = channels.estimate(guessedPixels), inputs = 1, results = weights;
+  for (const Parallel &p : parallels) {
+    weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+    inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+    results *= p.extent.estimate(guessedPixels);
+  }
+  for (const Reduction &r : reductions) {
+    weights *= r.extent.estimate(guessedPixels);
+    inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
+  }
+  return weights < inputs + results;
+}
+
 void Contraction::normalize() {
   for (Reduction &r : reductions)
     if (r.window >= 0) {
@@ -68,7 +89,7 @@ void Contraction::normalize() {
     }
   llvm::erase_if(parallels, [&](const Parallel &p) { return p.extent.is(1) && !windowed(p); });
   llvm::erase_if(reductions, [&](const Reduction &r) {
-    return r.extent.is(1) && r.window < 0 && !(dotTail.second && &r == &reductions.back());
+    return r.extent.is(1) && r.window < 0 && !((dotTail.second || sparse) && &r == &reductions.back());
   });
   for (size_t i = 0; i + 1 < parallels.size();) {
     Parallel &a = parallels[i], &b = parallels[i + 1];
@@ -85,7 +106,7 @@ void Contraction::normalize() {
   }
   for (size_t i = 0; i + 1 < reductions.size();) {
     Reduction &a = reductions[i], &b = reductions[i + 1];
-    bool odd = dots && i + 2 == reductions.size() && (dotTail.second || dotBytes != 4);
+    bool odd = i + 2 == reductions.size() && (sparse || (dots && (dotTail.second || dotBytes != 4)));
     if (odd || a.window >= 0 || b.window >= 0 || a.lhs != b.lhs * b.extent || a.rhs != b.rhs * b.extent) {
       ++i;
       continue;
@@ -129,6 +150,40 @@ Contraction Contraction::part(int64_t from, int64_t to) const {
   return c;
 }
 
+/// The taps [first, second) of `r` that lie inside the input for pixel `x`.
+static std::pair<int64_t, int64_t> tapsAt(const Contraction::Reduction &r, int64_t x) {
+  int64_t start = r.base + x * r.pixelStep, extent = r.extent.value();
+  int64_t first = start >= 0 ? 0 : llvm::divideCeil(-start, r.tapStep);
+  int64_t end = start >= r.size.value() ? 0 : llvm::divideCeil(r.size.value() - start, r.tapStep);
+  first = std::min(first, extent);
+  return {first, std::max(first, std::min(end, extent))};
+}
+
+SmallVector<int64_t> Contraction::cuts() const {
+  const Parallel &p = parallels.back();
+  SmallVector<int64_t> cuts{0};
+  for (int64_t x = 1; x < p.extent.value(); ++x)
+    if (llvm::any_of(reductions,
+                     [&](const Reduction &r) { return r.window == p.id && tapsAt(r, x) != tapsAt(r, x - 1); }))
+      cuts.push_back(x);
+  cuts.push_back(p.extent.value());
+  return cuts;
+}
+
+Contraction Contraction::partOfSameTaps(int64_t from, int64_t to) const {
+  Contraction c = part(from, to);
+  for (Reduction &r : c.reductions)
+    if (r.window == c.parallels.back().id) {
+      auto [first, end] = tapsAt(r, 0);
+      r.extent = end - first;
+      r.base += first * r.tapStep;
+      c.lhsBase += first * r.lhs.value();
+      c.rhsBase += first * r.rhs.value();
+      r.window = -1;
+    }
+  return c;
+}
+
 Contraction Contraction::part(Emitter &e, Value from, Value to, bool inside) const {
   Contraction c = *this;
   Parallel &p = c.parallels.back();
@@ -155,7 +210,7 @@ Contraction Contraction::part(Emitter &e, Value from, Value to, bool inside) con
 void Contraction::turnAcross(Emitter &e, const Machine &machine) {
   Contraction &c = *this;
   int64_t lanes = machine.lanes(c.acc.getIntOrFloatBitWidth()), pixels = 1, products = 1;
-  if (!c.channels.isStatic() || c.rhsOffset || c.dots)
+  if (!c.channels.isStatic() || c.rhsOffset || c.dots || c.sparse)
     return;
   int64_t channels = c.channels.value();
   for (const Parallel &p : c.parallels) {

@@ -22,11 +22,12 @@ namespace {
 using Parallel = Contraction::Parallel;
 using Reduction = Contraction::Reduction;
 
-constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
-constexpr int64_t manyPixels = 360360;  // a multiple of every tile's width
-constexpr int64_t cacheLine = 64;       // bytes
-constexpr int64_t bodyFmas = 96;        // one unrolled reduction step: keeps a tile's code near 1 KB
-constexpr int64_t halfRun = 32;         // products summed in f16 before they join a sum of f32
+constexpr int64_t manyPixels = 360360; // a multiple of every tile's width
+constexpr int64_t cacheLine = 64;      // bytes
+constexpr int64_t bodyFmas = 96;       // one unrolled reduction step: keeps a tile's code near 1 KB
+constexpr int64_t widePart = 4;        // pixels side by side that are worth a body of their own,
+constexpr size_t maxCuts = 8;          // of which there are less than this
+constexpr int64_t halfRun = 32;        // products summed in f16 before they join a sum of f32
 
 /// A channel block: where it starts in rhs, out and extras, and its registers.
 struct Channels {
@@ -68,15 +69,24 @@ struct ContractionBuilder {
     return vector::ShuffleOp::create(e.b, e.loc, value, e.constant(value.getType(), 0), mask);
   }
   Value loadRhs(Value at, int64_t width) {
+    if (c.sparse)
+      return vector::BitCastOp::create(e.b, e.loc, VectorType::get({width}, sum), c.rhs.load(e, at, 4 * width));
     Value value = e.convert(c.rhs.load(e, at, width), sum, c.rhsUnsigned);
     if (c.rhsZeroPoint)
       value = arith::SubIOp::create(e.b, e.loc, value, e.constant(value.getType(), c.rhsZeroPoint));
     return value;
   }
 
+  /// A word of a sparse rhs: the `number`th from byte `from` on.
+  Value sparseWord(int64_t from, Value number) {
+    Value word = dots.words(c.rhs, e.add(e.mul(number, 4), from), 1);
+    return arith::IndexCastOp::create(e.b, e.loc, e.b.getIndexType(),
+                                      vector::ExtractOp::create(e.b, e.loc, word, int64_t(0)));
+  }
+
   /// Do products take inputs from lanes of registers, which hold neighbours along the innermost reduction?
   bool byLane() const {
-    if (!machine.laneOperand || c.acrossStride || c.reductions.empty() ||
+    if (!machine.laneOperand || c.acrossStride || c.sparse || c.reductions.empty() ||
         (c.dots && (!dotsByLane(machine) || c.dotBytes != 4)))
       return false;
     const Reduction &inner = c.reductions.back();
@@ -273,8 +283,16 @@ struct ContractionBuilder {
         return inSquares ? squareBody(x, w, steps, carried) : dotBody(x, w, steps, carried);
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
       for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
+        Value x0 = x, w0 = w;
+        int64_t ahead = u;
+        if (c.sparse) {
+          Value entry = e.add(w, u);
+          x0 = e.add(x, e.mul(sparseWord(c.sparse->channelsAt(), entry), c.reductions.back().lhs));
+          w0 = e.mul(entry, c.sparse->weightBytes());
+          ahead = 0;
+        }
         if (registers >= 8 && !across)
-          prefetchWeights(w, u);
+          prefetchWeights(w0, ahead);
         SmallVector<Value> weights;
         if (u == first + held) {
           first = u;
@@ -283,9 +301,10 @@ struct ContractionBuilder {
             neighbours[p] = loadLhs(inputOf(x, p, 1, u), held);
         }
         for (ChannelVector v : channels.vectors)
-          weights.push_back(loadRhs(e.advance(w, c.reductions.back().rhs, u, v.offset), v.lanes));
+          weights.push_back(
+              loadRhs(e.advance(w0, c.reductions.back().rhs, ahead, v.offset * (c.sparse ? 4 : 1)), v.lanes));
         for (int64_t p = 0; p < pixels; ++p) {
-          Value scalar = held > 1 ? Value() : loadLhs(inputOf(x, p, c.reductions.back().lhs, u), 0);
+          Value scalar = held > 1 ? Value() : loadLhs(inputOf(x0, p, c.reductions.back().lhs, ahead), 0);
           llvm::SmallDenseMap<int64_t, Value> broadcasts;
           for (int64_t j = 0; j < count; ++j) {
             int64_t width = channels.vectors[j].lanes;
@@ -323,10 +342,16 @@ struct ContractionBuilder {
           hi = e.min(hi, e.divUp(e.max(zero, e.sub(e.index(r.size), start)), r.tapStep));
         }
       }
-      bool innermost = d + 1 == c.reductions.size();
+      bool innermost = d + 1 == c.reductions.size(), overEntries = innermost && c.sparse;
+      if (overEntries) { // of list w
+        lo = sparseWord(c.sparse->startsAt(), w);
+        hi = sparseWord(c.sparse->startsAt() + 4, w);
+        w = e.index(0);
+      }
+      Size stepLhs = overEntries ? Size(0) : r.lhs, stepRhs = overEntries ? Size(1) : r.rhs;
       auto run = [&](Value x, Value w, Value lo, Value hi, int64_t step, ValueRange carried) {
         return e.loop(lo, hi, step, carried, [&](Value i, ValueRange values) {
-          Value x2 = e.add(x, e.mul(i, r.lhs)), w2 = e.add(w, e.mul(i, r.rhs));
+          Value x2 = e.add(x, e.mul(i, stepLhs)), w2 = e.add(w, e.mul(i, stepRhs));
           return innermost ? body(x2, w2, step, values) : nest(d + 1, x2, w2, values);
         });
       };
@@ -582,6 +607,8 @@ struct ContractionBuilder {
     if (blocks == 1)
       return false;
     double inputs = bits / 8, weights = bits / 8 * (double)c.channels.estimate(guessedPixels), tiles = 1;
+    if (c.sparse)
+      weights *= c.sparse->share();
     bool unknown = false;
     for (const Parallel &p : c.parallels) {
       double extent = p.extent.estimate(guessedPixels);
@@ -607,20 +634,6 @@ struct ContractionBuilder {
     double blockOuter = inputs * (inputs > l2 * 0.6 ? blocks : 1) + weights;
     double pixelOuter = inputs + weights * (weights > l2 * 0.5 ? tiles : 1);
     return pixelOuter < blockOuter;
-  }
-
-  bool weightsAreSmaller() const { // than inputs and results: what threads had better read twice
-    double weights = c.channels.estimate(guessedPixels), inputs = 1, results = weights;
-    for (const Parallel &p : c.parallels) {
-      weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-      inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-      results *= p.extent.estimate(guessedPixels);
-    }
-    for (const Reduction &r : c.reductions) {
-      weights *= r.extent.estimate(guessedPixels);
-      inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
-    }
-    return weights < inputs + results;
   }
 
   LogicalResult run(std::string &reason) {
@@ -681,7 +694,7 @@ struct ContractionBuilder {
               }
               body(channels);
             },
-            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/weightsAreSmaller());
+            /*overlaps=*/!c.block && allChannels % width != 0, /*sharesInput=*/c.weightsAreSmaller());
     };
     auto overRest = [&](llvm::function_ref<void(const Channels &)> body) {
       if (rest > 0)
@@ -757,6 +770,19 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
     return success();
   }
   int64_t extent = p.extent.value();
+  // Wide borders, as large dilations have: each part with the taps its windows meet.
+  SmallVector<int64_t> cuts = contraction.cuts();
+  bool isWide = cuts.size() > 2 && cuts.size() <= maxCuts;
+  for (size_t i = 1; i < cuts.size(); ++i)
+    isWide &= cuts[i] - cuts[i - 1] >= widePart;
+  if (isWide) {
+    for (size_t i = 1; i < cuts.size(); ++i) {
+      Contraction columns = contraction.partOfSameTaps(cuts[i - 1], cuts[i]);
+      if (failed(ContractionBuilder{e, machine, columns}.run(reason)))
+        return failure();
+    }
+    return success();
+  }
   auto [lo, hi] = contraction.interior(p);
   for (auto [from, to] : {std::pair(lo, hi), std::pair(int64_t(0), lo), std::pair(hi, extent)})
     if (from < to) {

@@ -4,9 +4,12 @@
 #ifndef BURIN_PASSES_CPU_KERNELCONTRACTION_H
 #define BURIN_PASSES_CPU_KERNELCONTRACTION_H
 
+#include "dialects/Nn/Sparse.h"
 #include "passes/Cpu/KernelSupport.h"
 
 namespace burin::cpu {
+
+constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
 
 /// out[p..., c] = epilogue(sum over r... of lhs[p..., r...] * rhs[p..., r..., c]), every access linear in the indices.
 /// lhs may have any strides (its elements are broadcast); rhs and out have their channels side by side.
@@ -47,6 +50,10 @@ struct Contraction {
   bool dots = false;
   int64_t dotBytes = 4;
   std::pair<int64_t, int64_t> dotTail = {0, 0};
+  /// rhs leaves blocks of zeros out: a step of the innermost reduction is an entry, whose channel says where its inputs
+  /// lie; the others move rhs by lists of entries (c.block channels of results, and a tap, each).
+  std::optional<nn::SparseLayout> sparse;
+  void setSparse(const nn::SparseLayout &layout);
   Type acc;
   /// What products are summed in, some at a time before they join the sum in `acc`: f16 where both factors are and the
   /// machine computes in it, `acc` elsewhere.
@@ -62,6 +69,8 @@ struct Contraction {
   /// Pixels of `p` whose windows lie inside the input; the second, for sizes known at run time only.
   std::pair<int64_t, int64_t> interior(const Parallel &p) const;
   std::pair<Value, Value> interior(Emitter &e, const Parallel &p) const;
+  /// Than inputs and results: what threads had better read twice.
+  bool weightsAreSmaller() const;
   /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
   /// another everywhere.
   void normalize();
@@ -75,6 +84,11 @@ struct Contraction {
                    unsigned resultDim, int64_t resultStep = 1, int id = -1);
   /// Pixels [from, to) of the last parallel dim.
   Contraction part(int64_t from, int64_t to) const;
+  /// The same for pixels whose windows meet the same taps; others than those are left out.
+  Contraction partOfSameTaps(int64_t from, int64_t to) const;
+  /// Where that can cut the last parallel dim: the pixels at which the taps that windows meet change, the first and the
+  /// end among them.
+  llvm::SmallVector<int64_t> cuts() const;
   /// The same where they are known at run time only. Inside, no window leaves the input.
   Contraction part(Emitter &e, Value from, Value to, bool inside) const;
 };

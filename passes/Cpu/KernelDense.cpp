@@ -117,13 +117,29 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
   }
   int64_t groups = op.getGroups(), channels = out.back().value() / groups;
   c.channels = channels;
+  // Extents of the kernel, then the inputs of a tap, and how rhs steps over each.
+  SmallVector<int64_t> extents, steps;
+  if (nn::isPackedSparse(op)) {
+    c.setSparse(nn::sparseLayout(op));
+    llvm::append_range(extents, *op.getKernel());
+    extents.push_back(in.back().value());
+    steps.assign(spatial, 1);
+    for (unsigned s = spatial; s-- > 1;)
+      steps[s - 1] = steps[s] * extents[s];
+    steps.push_back(c.sparse->weightBytes());
+  } else if (!nn::isPackedForDots(op)) {
+    for (unsigned s = 0; s <= spatial; ++s) {
+      extents.push_back(filter[first + s].value());
+      steps.push_back(c.rhs.strides[first + s].value());
+    }
+  }
   if (nn::isPackedForDots(op))
     return emitDotConv(e, machine, op, std::move(c), reason);
   c.lhsUnsigned = op.getInputUnsigned();
   c.rhsUnsigned = op.getFilterUnsigned();
   c.lhsZeroPoint = op.getInputZeroPoint();
   c.rhsZeroPoint = op.getFilterZeroPoint();
-  if (op.getPacked()) {
+  if (op.getPacked() && !c.sparse) {
     c.block = *op.getPacked();
     c.blockStride = c.rhs.strides[0].value();
   }
@@ -136,9 +152,9 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
     int64_t pad = op.getPads()[s];
     c.addParallel(out[s + 1], step * Size(op.getStrides()[s]), 0, c.out.strides[s + 1], s + 1, 1, s);
     Contraction::Reduction r;
-    r.extent = filter[first + s];
+    r.extent = extents[s];
     r.lhs = step * Size(op.getDilations()[s]);
-    r.rhs = c.rhs.strides[first + s];
+    r.rhs = steps[s];
     // Without padding no tap leaves the input, whatever its size.
     bool unknown = !in[s + 1].isStatic() || !out[s + 1].isStatic();
     r.window = unknown && pad == 0 && op.getPads()[spatial + s] == 0 ? -1 : s;
@@ -153,9 +169,9 @@ LogicalResult cpu::emitConv(Emitter &e, const Machine &machine, nn::ConvOp op, s
       c.lhsOffset = e.add(c.lhsOffset ? c.lhsOffset : e.index(0), e.index(step * Size(-pad)));
   }
   Contraction::Reduction r;
-  r.extent = filter[first + spatial];
+  r.extent = extents[spatial];
   r.lhs = c.lhs.strides.back();
-  r.rhs = c.rhs.strides[first + spatial];
+  r.rhs = steps[spatial];
   c.reductions.push_back(r);
   return emitContraction(e, machine, std::move(c), reason);
 }
@@ -519,6 +535,11 @@ struct Matmul {
       }
       if (nn::isPackedForDots(op))
         return packedDots(reason);
+      if (nn::isPackedSparse(op)) {
+        c.setSparse(nn::sparseLayout(op));
+        direct(c, true, c.sparse->weightBytes());
+        return emitContraction(e, machine, std::move(c), reason);
+      }
       c.channels = n;
       c.block = *op.getPacked();
       c.blockStride = c.rhs.strides[0].value();

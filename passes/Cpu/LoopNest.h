@@ -74,6 +74,7 @@ struct LoopPlan {
                             // are (de)interleaved
   unsigned width = 1;       // lanes of a vector
   unsigned unroll = 1;      // vectors a step of the vector loop
+  bool streamed = false;    // the output is stored past the caches
   llvm::SmallVector<unsigned> parallelOrder,
       reductionOrder; // outermost first; vectorDim last in its own, tileDim before it
 };
@@ -84,7 +85,8 @@ constexpr int64_t maxLoadStride = 4;
 /// Whether `o` holds the elements of dim `tile` side by side, group after group along `dim`.
 bool isInterleaved(const LoopNest &nest, const NestOperand &o, unsigned dim, unsigned tile);
 
-LoopPlan planLoops(const LoopNest &nest, const Machine &machine);
+/// A result of at least `streamedBytes` is stored past the caches; 0: none is.
+LoopPlan planLoops(const LoopNest &nest, const Machine &machine, int64_t streamedBytes);
 
 /// Whether the points of the parallel dims may be done in any order and at the same time: each writes results of its
 /// own.

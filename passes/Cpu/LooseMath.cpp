@@ -13,15 +13,22 @@ using namespace mlir;
 using namespace burin::cpu;
 using V = MathFunctions::V;
 
-// 2^n is added to the exponent: e^rest lies within [0.7, 1.42), so that no result in range leaves the normal numbers.
-V MathFunctions::looseExp(V x) {
+// 2^n is added to the exponent: e^rest lies within [0.7, 1.42), so that no result in [-87.3, 88.7] leaves the normal
+// numbers.
+V MathFunctions::expOfNormal(V x) {
   V rest, n = splitExponent(x, rest);
   V p = polynomial(rest, {8.312525227665901e-3, 4.1890114545822144e-2, 1.6667114198207855e-1, 4.99992311000824e-1});
   V value = add(fma(mul(rest, rest), p, rest), c(1));
-  value = asFloat(arith::AddIOp::create(b, asBits(value), arith::ShLIOp::create(b, n, bits(23))));
-  value = select(less(x, c(-87.3)), c(0), value);
+  return asFloat(arith::AddIOp::create(b, asBits(value), arith::ShLIOp::create(b, n, bits(23))));
+}
+
+V MathFunctions::looseExp(V x) {
+  V value = select(less(x, c(-87.3)), c(0), expOfNormal(x));
   return select(greater(x, c(88.7)), c(std::numeric_limits<double>::infinity()), value);
 }
+
+// Beyond what is cut, 1 + e^x is 1, or so large that a quotient is as good as 0.
+V MathFunctions::expOfDivisor(V x) { return expOfNormal(clamp(x, -87, 88)); }
 
 // x P(x^2) / Q(x^2); beyond 8 it is 1.
 V MathFunctions::looseTanh(V x) {

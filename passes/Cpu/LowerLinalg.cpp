@@ -92,11 +92,11 @@ struct LowerLinalg : burin::impl::LowerLinalgBase<LowerLinalg> {
       FailureOr<LoopNest> nest =
           op.hasPureBufferSemantics() ? makeLoopNest(rewriter, op) : FailureOr<LoopNest>(failure());
       if (succeeded(nest)) {
-        LoopPlan plan = planLoops(*nest, *machine);
+        LoopPlan plan = planLoops(*nest, *machine, streamedBytes < 0 ? machine->streamedBytes() : streamedBytes);
         emitLoops(rewriter, *nest, plan, *machine, operation++);
         remark::passed(op.getLoc(), options)
             << remark::metric("width", plan.width) << remark::metric("unroll", plan.unroll)
-            << remark::metric("transposed", plan.tileDim >= 0);
+            << remark::metric("transposed", plan.tileDim >= 0) << remark::metric("streamed", plan.streamed);
       } else {
         FailureOr<linalg::LinalgLoops> loops = linalg::linalgOpToLoops(rewriter, op);
         if (failed(loops)) {

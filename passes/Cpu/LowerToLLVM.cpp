@@ -146,6 +146,22 @@ void accessBf16AsBits(Operation *root) {
   });
 }
 
+// Stores past the caches reach memory in any order: whoever is told that the function is done must see them (x86, the
+// only one that has them here).
+void fenceStreams(func::FuncOp function) {
+  bool streams = function
+                     .walk([](vector::StoreOp store) {
+                       return store.getNontemporal() ? WalkResult::interrupt() : WalkResult::advance();
+                     })
+                     .wasInterrupted();
+  if (!streams)
+    return;
+  function.walk([](func::ReturnOp end) {
+    OpBuilder b(end);
+    LLVM::CallIntrinsicOp::create(b, end.getLoc(), b.getStringAttr("llvm.x86.sse.sfence"), ValueRange());
+  });
+}
+
 struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
   using LowerToLLVMBase::LowerToLLVMBase;
   // Built once and shared by all threads' copies: there are hundreds of patterns.
@@ -186,6 +202,7 @@ struct LowerToLLVM : burin::impl::LowerToLLVMBase<LowerToLLVM> {
 
   void runOnOperation() override {
     func::FuncOp function = getOperation();
+    fenceStreams(function);
     bool transfers;
     if (failed(expandVectorOps(function, transfers)) || failed(expandViews(function)) ||
         failed(expandDivisions(function)))

@@ -23,7 +23,8 @@ public:
   V pow(V x, V y), cbrt(V x), rsqrt(V x), sqrt(V x);
   V sin(V x), cos(V x), tan(V x), asin(V x), acos(V x), atan(V x), atan2(V y, V x);
   V sinh(V x), cosh(V x), tanh(V x), asinh(V x), acosh(V x), atanh(V x), erf(V x), erfc(V x);
-  V erfOfSum(V x); // f32: for sums with what is as large as 1, an absolute error of 3e-7
+  V erfOfSum(V x);     // f32: for sums with what is as large as 1, an absolute error of 3e-7
+  V expOfDivisor(V x); // f32: for x / (1 + this), 2.3 units in the last place
   V floor(V x), ceil(V x), trunc(V x), round(V x), roundEven(V x);
   V remainder(V x, V y); // the sign of x, as C's fmod
   /// x to a constant power, or nothing when it is not one of the few that products and square roots give exactly
@@ -58,6 +59,7 @@ private:
   /// Computes in f64 what is not worth polynomials of its own.
   template <typename F> V wide(F function, llvm::ArrayRef<V> operands);
   bool isLoose() const { return traits.loose && !isDouble; }
+  V expOfNormal(V x);
   V looseExp(V x), looseTanh(V x), looseErf(V x), looseSine(V x, int64_t shift);
 
   mlir::ImplicitLocOpBuilder &b;

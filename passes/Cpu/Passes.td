@@ -54,10 +54,11 @@ def LowerLinalg : Pass<"cpu-lower-linalg", "mlir::func::FuncOp"> {
   let description = [{
     Each operation becomes a nest of `scf.for` over `vector` loads, stores and the body's operations on vectors. Dims of 1 go, dims that lie behind one another in
     every operand are merged; the vector dim is the one that makes most operands contiguous. Transposed operands go through register tiles; reductions keep
-    vector accumulators. Bodies that cannot be vectors stay scalar loops.
+    vector accumulators. Bodies that cannot be vectors stay scalar loops. Elementwise results too large for the last cache are stored past it, from a cache line on.
     Example: test/passes/Cpu/lower-linalg.mlir#add
   }];
-  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">];
+  let options = [Option<"machineName", "machine", "std::string", "\"host\"", "row of the machine table: a --target name">,
+                 Option<"streamedBytes", "streamed-bytes", "int64_t", "-1", "results of at least so many bytes are stored past the caches; 0: none; -1: as the machine has it">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::memref::MemRefDialect", "mlir::scf::SCFDialect", "mlir::vector::VectorDialect",
                            "mlir::ub::UBDialect"];
 }

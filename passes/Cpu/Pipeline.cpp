@@ -15,7 +15,7 @@ using namespace mlir;
 using namespace burin;
 
 static void lowerOutlined(OpPassManager &pm, const Machine &machine, const ParallelizeKernelsOptions &parallel,
-                          bool looseMath) {
+                          bool looseMath, int64_t streamedBytes = LowerLinalgOptions().streamedBytes) {
   std::string name = machine.name.str();
   pm.addPass(createMakeEntry());
   pm.addPass(createLowerCalls());
@@ -24,7 +24,7 @@ static void lowerOutlined(OpPassManager &pm, const Machine &machine, const Paral
   OpPassManager &loops = pm.nest<func::FuncOp>();
   loops.addPass(createTabulateBytes({name}));
   loops.addPass(createLowerNn({name}));
-  loops.addPass(createLowerLinalg({name}));
+  loops.addPass(createLowerLinalg({name, streamedBytes}));
   loops.addPass(createDescribeKernels({name}));
 
   // All loops are there, and their cost still shows. Nobody has threads on bare metal, nor in a module without shared
@@ -58,6 +58,8 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
                               llvm::cl::init("host")};
   Option<int64_t> minimalPart{*this, "minimal-part", llvm::cl::desc("of cpu-parallelize-kernels"),
                               llvm::cl::init(ParallelizeKernelsOptions().minimalPart)};
+  Option<int64_t> streamedBytes{*this, "streamed-bytes", llvm::cl::desc("of cpu-lower-linalg"),
+                                llvm::cl::init(LowerLinalgOptions().streamedBytes)};
   Option<bool> looseMath{*this, "loose-math", llvm::cl::desc("`loose` of cpu-approximate-math"), llvm::cl::init(false)};
 };
 } // namespace
@@ -69,7 +71,8 @@ void burin::registerCpuPasses() {
       [](OpPassManager &pm, const CpuPipelineOptions &options) {
         if (const Machine *machine = findMachine(options.machine)) {
           pm.addPass(createOutlineKernels());
-          lowerOutlined(pm, *machine, {machine->name.str(), options.minimalPart}, options.looseMath);
+          lowerOutlined(pm, *machine, {machine->name.str(), options.minimalPart}, options.looseMath,
+                        options.streamedBytes);
         } else
           llvm::errs() << "unknown machine '" << options.machine << "', expected one of: " << machineNames() << "\n";
       });

@@ -2,9 +2,13 @@
 // order. The idea: count the instructions one point costs for each choice and take the least. Must not look at anything
 // but the nest and the machine.
 #include "passes/Cpu/LoopNest.h"
+#include "passes/Cpu/Views.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "passes/Cpu/ByteTables.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -123,7 +127,30 @@ static double costOf(const LoopNest &nest, const Machine &machine, unsigned dim,
   return cost / points;
 }
 
-LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
+// Vectors a row from which on its ends, done apart, do not count.
+static constexpr int64_t manyVectors = 64;
+
+// An output that the last cache cannot hold until someone reads it is written past the caches: else each line of it is
+// read first. It must be one whose lines nobody has just read, as an operand in place is.
+static bool isStreamed(const LoopNest &nest, const LoopPlan &plan, int64_t streamedBytes) {
+  if (plan.vectorDim < 0 || plan.tileDim >= 0 || !plan.reductionOrder.empty() || nest.outputs().size() != 1)
+    return false;
+  const NestOperand &output = nest.outputs().front();
+  int64_t bytes = storageBytes(output.element), total = bytes;
+  for (const Size &extent : nest.extents)
+    total *= extent.orElse(0);
+  Value base = output.operand->get();
+  while (auto view = base.getDefiningOp<ViewLikeOpInterface>())
+    base = view.getViewSource();
+  auto argument = dyn_cast<BlockArgument>(base);
+  auto function = argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : nullptr;
+  return streamedBytes && total >= streamedBytes && output.strides[plan.vectorDim].is(1) &&
+         output.argument.use_empty() && plan.width * bytes >= 16 && llvm::isPowerOf2_64(bytes) &&
+         nest.extents[plan.vectorDim].value() >= manyVectors * plan.width && function &&
+         function.getArgAttr(argument.getArgNumber(), LLVM::LLVMDialect::getNoAliasAttrName());
+}
+
+LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine, int64_t streamedBytes) {
   LoopPlan plan;
   unsigned bits = widestBits(nest);
   unsigned full = machine.vectorBits > bits ? machine.vectorBits / bits : 1;
@@ -199,5 +226,6 @@ LoopPlan burin::cpu::planLoops(const LoopNest &nest, const Machine &machine) {
     unsigned fits = std::max<int64_t>(1, nest.extents[plan.vectorDim].estimate(guessedSize) / plan.width);
     plan.unroll = std::min<unsigned>({4, fits, weight <= 8 ? 4u : weight <= 16 ? 2u : 1u});
   }
+  plan.streamed = isStreamed(nest, plan, streamedBytes);
   return plan;
 }

@@ -2,6 +2,7 @@
 // two.
 #include "passes/Cpu/VectorMemory.h"
 #include "passes/Cpu/LoopNest.h"
+#include "passes/Cpu/Views.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -197,6 +198,24 @@ Value VectorMemory::loadLanes(Value buffer, Value offsets, unsigned width, unsig
   for (unsigned lane = 0; lane < active; ++lane)
     result = vector::InsertOp::create(b, loadScalar(buffer, vector::ExtractOp::create(b, offsets, lane)), result, lane);
   return result;
+}
+
+void VectorMemory::storePast(Value vector, Value buffer, Value offset) {
+  auto type = cast<VectorType>(vector.getType());
+  int64_t bytes = type.getNumElements() * storageBytes(type.getElementType());
+  vector::StoreOp::create(b, vector, buffer, offset, /*nontemporal=*/true, llvm::MaybeAlign(bytes));
+}
+
+Value VectorMemory::elementsToLine(Value buffer, Value offset, int64_t bytes) {
+  auto type = cast<MemRefType>(buffer.getType());
+  SmallVector<int64_t> strides;
+  int64_t begin;
+  (void)type.getStridesAndOffset(strides, begin);
+  Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, buffer);
+  Value first = b.createOrFold<arith::ShRUIOp>(address, arith::ConstantIndexOp::create(b, llvm::Log2_64(bytes)));
+  Value place = plus(b.createOrFold<arith::AddIOp>(first, offset), begin);
+  Value missing = arith::SubIOp::create(b, arith::ConstantIndexOp::create(b, 0), place);
+  return arith::AndIOp::create(b, missing, arith::ConstantIndexOp::create(b, cacheLine / bytes - 1));
 }
 
 void VectorMemory::storeStrided(Value vector, Value buffer, Value offset, int64_t step, unsigned active) {

@@ -8,6 +8,9 @@
 
 namespace burin::cpu {
 
+/// Bytes.
+constexpr int64_t cacheLine = 64;
+
 class VectorMemory {
 public:
   VectorMemory(mlir::ImplicitLocOpBuilder &b, const Machine &machine) : b(b), machine(machine) {}
@@ -36,6 +39,10 @@ public:
   void storeMasked(mlir::Value vector, mlir::Value buffer, mlir::Value offset, mlir::Value lanes);
 
   void storeScalar(mlir::Value value, mlir::Value buffer, mlir::Value offset);
+  /// Past the caches: the place is a multiple of the vector's size.
+  void storePast(mlir::Value vector, mlir::Value buffer, mlir::Value offset);
+  /// How many elements of `bytes` bytes lie between `offset` and the next cache line.
+  mlir::Value elementsToLine(mlir::Value buffer, mlir::Value offset, int64_t bytes);
   void storeStrided(mlir::Value vector, mlir::Value buffer, mlir::Value offset, int64_t step, unsigned active);
 
   /// rows[r][c] -> rows[c][r]. There may be fewer rows than the square's `size`; only the first `columns` results are

@@ -11,8 +11,8 @@
 // the sums to scratch memory, and a second launch adds them in order and runs the epilogue.
 //
 //   shared stage: A strip [rows][64 + 16 bytes], B strip [k][columns + 16 bytes] or, transposed, as A's
-#include "dialects/Nn/Element.h"
 #include "passes/Cuda/ContractionProblem.h"
+#include "passes/Cuda/ContractionResults.h"
 #include "passes/Cuda/Families.h"
 #include "passes/Cuda/Kernels.h"
 #include "passes/Cuda/Tiles.h"
@@ -28,10 +28,12 @@ class Contraction {
 public:
   Contraction(OpBuilder &b, nn::ComputeOp op, Problem problem)
       : b(b), loc(op.getLoc()), op(op), p(std::move(problem)), f{b, loc, p.products, p.signs},
-        tile(chooseTile(p.batches, p.rows, p.columns, p.isInteger() && (p.lhsZeroPoint || p.rhsZeroPoint))) {
+        tile(chooseTile(p.batches, p.rows, p.columns, p.isInteger() && (p.lhsZeroPoint || p.rhsZeroPoint))),
+        results(b, op, p, f) {
     stripK = stripBytes / f.bytes();
     strips = llvm::divideCeil(p.depth, stripK);
-    splits = chooseSplits(tile, p.batches, p.rows, p.columns, strips);
+    splits = chooseSplits(p.batches * llvm::divideCeil(p.rows, tile.rows) * llvm::divideCeil(p.columns, tile.columns),
+                          strips);
     stripsOfBlock = llvm::divideCeil(strips, splits);
     splits = llvm::divideCeil(strips, stripsOfBlock); // no block without work
     tile.stages = std::max<int64_t>(2, std::min(tile.stages, stripsOfBlock + 1));
@@ -46,8 +48,7 @@ public:
   void emit() {
     OpBuilder::InsertionGuard guard(b);
     int64_t tilesM = llvm::divideCeil(p.rows, tile.rows), tilesN = llvm::divideCeil(p.columns, tile.columns);
-    if (splits > 1)
-      scratch = memref::AllocOp::create(b, loc, MemRefType::get({splits, p.batches, p.rows, p.columns}, sumType()));
+    results.makeScratch(splits);
     OpBuilder behind = b;
     auto launch = launchBlocks(b, loc, tilesM * tilesN * p.batches * splits, tile.threads());
     auto space = gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup);
@@ -60,8 +61,8 @@ public:
     Value rest = f.div(block, tilesM);
     tileColumn = f.mul(f.rem(rest, tilesN), tile.columns);
     rest = f.div(rest, tilesN);
-    batch = f.rem(rest, p.batches);
-    split = f.div(rest, p.batches);
+    batch = results.batch = f.rem(rest, p.batches);
+    split = results.split = f.div(rest, p.batches);
     firstStrip = f.mul(split, stripsOfBlock);
     shared = f.addressOf(buffer);
     lhsBase = f.addressOf(p.lhs);
@@ -77,8 +78,7 @@ public:
     prepareCopies();
     SmallVector<Value> sums = emitStrips();
     store(sums);
-    if (scratch)
-      addParts(behind);
+    results.addParts(behind);
   }
 
 private:
@@ -90,7 +90,8 @@ private:
   Tile tile;
   bool byRows; // B stands in shared memory as [n][k], as A does
   int64_t stripK, strips, splits, stripsOfBlock, rowBytes, columnBytes, lhsBytes, rhsBytes, stageBytes;
-  Value scratch, split, firstStrip; // of split sums
+  ContractionResults results;
+  Value split, firstStrip; // of split sums
   Value thread, tileRow, tileColumn, batch, shared, lhsBase, rhsBase, warpRow, warpColumn;
   Value group, inGroup, matrixRow, matrix; // of a lane: in fragments of results; in loads of matrices
 
@@ -104,8 +105,6 @@ private:
     SmallVector<Value> origin; // of a convolution: the window's first position along each spatial dim
   };
   SmallVector<Copy> lhsCopies, rhsCopies;
-
-  Type sumType() { return p.isInteger() ? Type(b.getI32Type()) : b.getF32Type(); }
 
   // Sums of factors alone, by which zero points are taken out: of columns of B, then of rows of A, in fragments like
   // those of results.
@@ -212,29 +211,12 @@ private:
     }
   }
 
-  SmallVector<int64_t> batchShape() {
-    auto shape = cast<MemRefType>(op.getInitOperand().get().getType()).getShape();
-    return SmallVector<int64_t>(shape.drop_back(2));
-  }
-
-  Value batchOffset(Value memref) {
-    auto type = cast<MemRefType>(memref.getType());
-    SmallVector<int64_t> strides = stridesOf(memref), shape = batchShape();
-    if (type.getRank() == 2 || shape.empty())
-      return f.number(0);
-    Value offset = f.number(0);
-    for (auto [d, at] : llvm::enumerate(positionOf(b, loc, batch, shape)))
-      if (type.getDimSize(d) != 1)
-        offset = f.add(offset, f.mul(at, strides[d]));
-    return offset;
-  }
-
-  Value rhsBatchOffset() { return p.isConv ? f.mul(batch, p.columns) : batchOffset(p.rhs); }
+  Value rhsBatchOffset() { return p.isConv ? f.mul(batch, p.columns) : results.batchOffset(p.rhs); }
 
   // Offset of row m of A, for a convolution that of its window's first element.
   Value lhsRowOffset(Value m, SmallVector<Value> &origin) {
     if (!p.isConv)
-      return f.add(batchOffset(p.lhs), f.mul(m, p.lhsRow));
+      return f.add(results.batchOffset(p.lhs), f.mul(m, p.lhsRow));
     SmallVector<int64_t> shape{p.rows};
     for (int64_t size : p.out)
       shape.front() /= size;
@@ -308,7 +290,7 @@ private:
         copyStage(f.number(s), f.add(shared, f.number(s * stageBytes)));
       f.commitCopies();
     }
-    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(sumType()));
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(results.sumType()));
     SmallVector<Value> carried((rowTiles() * columnTiles() + correctionTiles()) * 4, zero);
     carried.push_back(shared);                                      // where warps read
     carried.push_back(f.add(shared, f.number(ahead * stageBytes))); // where copies go
@@ -336,9 +318,9 @@ private:
     sums.push_back(advance(reads));
     sums.push_back(advance(writes));
     scf::YieldOp::create(b, loc, sums);
-    SmallVector<Value> results(loop.getResults());
-    results.resize(results.size() - 2);
-    return results;
+    SmallVector<Value> found(loop.getResults());
+    found.resize(found.size() - 2);
+    return found;
   }
 
   void multiplyStrip(Value stage, MutableArrayRef<Value> sums) {
@@ -439,73 +421,14 @@ private:
     }
   }
 
-  // Sums of a lane: rows group and group + 8, columns 2 inGroup and the next, of each 16 x 8.
   void store(ArrayRef<Value> sums) {
-    Value init = op.getInitOperand().get();
-    for (int64_t i = 0; i < rowTiles() * 2; ++i) {
+    auto rowOf = [&](int64_t i) {
       Value m = f.add(f.add(tileRow, warpRow), f.add(f.number(i * 8), group));
-      OpBuilder::InsertionGuard guard(b);
-      if (p.rows % tile.rows)
-        b.setInsertionPointToStart(scf::IfOp::create(b, loc, f.below(m, p.rows)).thenBlock());
-      SmallVector<Value> place = resultPlace(m);
-      for (int64_t j = 0; j < columnTiles(); ++j)
-        for (int64_t e = 0; e < 2; ++e) {
-          Value n = f.add(f.add(tileColumn, warpColumn), f.add(f.number(j * 8 + e), f.mul(inGroup, 2)));
-          OpBuilder::InsertionGuard inner(b);
-          if (p.columns % tile.columns)
-            b.setInsertionPointToStart(scf::IfOp::create(b, loc, f.below(n, p.columns)).thenBlock());
-          Value sum = corrected(sums, i / 2, j, i % 2 * 2 + e);
-          if (scratch) {
-            memref::StoreOp::create(b, loc, sum, scratch, ValueRange{split, batch, m, n});
-            continue;
-          }
-          SmallVector<Value> at(place);
-          at.push_back(resultColumn(n));
-          memref::StoreOp::create(b, loc, nn::buildEpilogue(b, loc, op, sum, at), init, at);
-        }
-    }
-  }
-
-  // A thread a result: its parts in the order of the splits, whatever blocks ran first.
-  void addParts(OpBuilder &behind) {
-    constexpr int64_t blockSize = 256;
-    launchThreads(behind, loc, p.batches * p.rows * p.columns, blockSize, [&](OpBuilder &inside, Value linear) {
-      OpBuilder::InsertionGuard guard(b);
-      b.restoreInsertionPoint(inside.saveInsertionPoint());
-      SmallVector<Value> part = positionOf(b, loc, linear, {p.batches, p.rows, p.columns});
-      batch = part[0];
-      Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(sumType()));
-      auto loop = scf::ForOp::create(b, loc, f.number(0), f.number(splits), f.number(1), zero);
-      {
-        OpBuilder::InsertionGuard body(b);
-        b.setInsertionPointToStart(loop.getBody());
-        Value x =
-            memref::LoadOp::create(b, loc, scratch, ValueRange{loop.getInductionVar(), part[0], part[1], part[2]});
-        Value sum = loop.getRegionIterArg(0);
-        scf::YieldOp::create(b, loc,
-                             p.isInteger() ? arith::AddIOp::create(b, loc, sum, x).getResult()
-                                           : arith::AddFOp::create(b, loc, sum, x).getResult());
-      }
-      SmallVector<Value> at = resultPlace(part[1]);
-      at.push_back(resultColumn(part[2]));
-      memref::StoreOp::create(b, loc, nn::buildEpilogue(b, loc, op, loop.getResult(0), at), op.getInitOperand().get(),
-                              at);
-    });
-  }
-
-  Value resultColumn(Value n) { return p.isConv && p.groups > 1 ? f.add(n, f.mul(batch, p.columns)) : n; }
-
-  SmallVector<Value> resultPlace(Value m) {
-    if (p.isConv) {
-      SmallVector<int64_t> shape{p.rows};
-      for (int64_t size : p.out)
-        shape.front() /= size;
-      llvm::append_range(shape, p.out);
-      return positionOf(b, loc, m, shape);
-    }
-    SmallVector<Value> at = positionOf(b, loc, batch, batchShape());
-    at.push_back(m);
-    return at;
+      return ResultRow{m, p.rows % tile.rows ? f.below(m, p.rows) : Value()};
+    };
+    Value column = f.add(f.add(tileColumn, warpColumn), f.mul(inGroup, 2));
+    results.store(rowTiles(), columnTiles(), rowOf, column, p.columns % tile.columns,
+                  [&](int64_t i, int64_t j, int64_t e) { return corrected(sums, i, j, e); });
   }
 };
 } // namespace

@@ -45,7 +45,10 @@ void cuda::emitSoftmax(OpBuilder &builder, nn::SoftmaxOp op) {
     Value x = memref::LoadOp::create(b, loc, input, at);
     if (x.getType() == acc)
       return x;
-    return arith::ExtFOp::create(b, loc, acc, x);
+    if (!x.getType().isInteger())
+      return arith::ExtFOp::create(b, loc, acc, x);
+    return op.getInputUnsigned() ? arith::UIToFPOp::create(b, loc, acc, x).getResult()
+                                 : arith::SIToFPOp::create(b, loc, acc, x).getResult();
   };
   auto reduce = [&](Value neutral, llvm::function_ref<Value(Value, Value)> combine,
                     llvm::function_ref<Value(Value)> term) {
@@ -64,7 +67,12 @@ void cuda::emitSoftmax(OpBuilder &builder, nn::SoftmaxOp op) {
   Value maximum =
       reduce(lowest, [&](Value x, Value y) -> Value { return arith::MaximumFOp::create(b, loc, x, y); }, load);
   auto exponential = [&](Value column) -> Value {
-    return math::ExpOp::create(b, loc, arith::SubFOp::create(b, loc, load(column), maximum));
+    Value below = arith::SubFOp::create(b, loc, load(column), maximum);
+    if (op.getScale()) {
+      Value step = arith::ConstantOp::create(b, loc, b.getFloatAttr(acc, op.getScale()->convertToDouble()));
+      below = arith::MulFOp::create(b, loc, below, step);
+    }
+    return math::ExpOp::create(b, loc, below);
   };
   Value sum = reduce(zero, [&](Value x, Value y) -> Value { return arith::AddFOp::create(b, loc, x, y); }, exponential);
 

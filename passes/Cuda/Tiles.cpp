@@ -25,15 +25,28 @@ Tile burin::cuda::chooseTile(int64_t batches, int64_t rows, int64_t columns, boo
     double rounds = std::max(1.0, double(blocks) / multiprocessors);
     return rounds * (double(t.rows * t.columns) / 64 + double(t.rows + t.columns));
   };
-  return *std::min_element(std::begin(tiles) + isHeavy, std::end(tiles),
+  // With sums for zero points beside its own, a warp of 64 x 32 results has more words than registers.
+  const Tile *first = std::begin(tiles) + (isHeavy ? 3 : 0);
+  return *std::min_element(first, std::end(tiles),
                            [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
 }
 
 // Enough for two blocks a multiprocessor, but no part shorter than what filling the pipeline is worth.
-int64_t burin::cuda::chooseSplits(const Tile &t, int64_t batches, int64_t rows, int64_t columns, int64_t strips) {
+int64_t burin::cuda::chooseSplits(int64_t tiles, int64_t strips) {
   constexpr int64_t shortest = 8;
-  int64_t blocks = batches * llvm::divideCeil(rows, t.rows) * llvm::divideCeil(columns, t.columns);
-  if (blocks >= multiprocessors)
+  if (tiles >= multiprocessors)
     return 1;
-  return std::max<int64_t>(1, std::min(2 * multiprocessors / blocks, strips / shortest));
+  return std::max<int64_t>(1, std::min(2 * multiprocessors / tiles, strips / shortest));
+}
+
+// A block of warpgroups has a multiprocessor of sm_90 to itself, or shares it with one other.
+WarpgroupTile burin::cuda::chooseWarpgroupTile(int64_t rowTiles, int64_t columns) {
+  constexpr WarpgroupTile wide[] = {{256, 4}, {128, 3}, {64, 4}};
+  constexpr int64_t hopper = 132;
+  auto cost = [&](const WarpgroupTile &t) {
+    double rounds = std::max(1.0, double(rowTiles * llvm::divideCeil(columns, t.columns)) / hopper);
+    return rounds * double(t.columns + 48);
+  };
+  return *std::min_element(std::begin(wide), std::end(wide),
+                           [&](const WarpgroupTile &a, const WarpgroupTile &b) { return cost(a) < cost(b); });
 }

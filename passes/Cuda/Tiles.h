@@ -17,11 +17,17 @@ struct Tile {
 };
 
 /// The tile for `batches` products of rows x columns results. `isHeavy`: a lane holds more than sums and factors, which
-/// leaves no registers for the largest tile.
+/// leaves no registers for large tiles.
 Tile chooseTile(int64_t batches, int64_t rows, int64_t columns, bool isHeavy);
 
-/// How many blocks share a tile, each with a part of its `strips`.
-int64_t chooseSplits(const Tile &tile, int64_t batches, int64_t rows, int64_t columns, int64_t strips);
+/// How many blocks share each of `tiles`, every one with a part of its `strips`.
+int64_t chooseSplits(int64_t tiles, int64_t strips);
+
+/// Of kernels for warpgroups, whose tiles have 128 rows.
+struct WarpgroupTile {
+  int64_t columns, stages;
+};
+WarpgroupTile chooseWarpgroupTile(int64_t rowTiles, int64_t columns);
 
 } // namespace burin::cuda
 

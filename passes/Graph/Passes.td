@@ -498,6 +498,15 @@ def SimplifyLoops : Pass<"graph-simplify-loops", "::mlir::ModuleOp"> {
   }];
 }
 
+def TrimKernels : Pass<"graph-trim-kernels", "::mlir::ModuleOp"> {
+  let summary = "Drop the taps of convolutions that only ever meet padding";
+  let description = [{
+    Matches Conv with pads, constant weights and known sizes where rows or columns of its kernel lie outside the image for every
+    result, as large dilations over small images do. Makes a Conv of the taps left. Must not run where a weight that would go is
+    not finite: times zero it is NaN. Example: test/passes/Graph/trim-kernels.mlir#dilated
+  }];
+}
+
 def VerifyGraph : Pass<"verify-graph", "::mlir::ModuleOp"> {
   let summary = "Check the contract of the graph stage's door out";
   let description = [{

@@ -73,6 +73,7 @@ void buildGraphPipeline(OpPassManager &pm, const GraphOptions &options, std::sha
   pm.addPass(createFuseConvBn());
   pm.addPass(createMergeConvs());
   pm.addPass(createMergeBranches());
+  pm.addPass(createTrimKernels());
   // Another runtime pays for each operator; here it is vectors that count, and 16 columns fill those of every machine.
   FuseSiblingsOptions siblings;
   siblings.lanes = options.lowered.empty() ? 0 : 16;
@@ -153,6 +154,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerRaiseSpaceToDepth();
   registerResolveSequences();
   registerSimplifyLoops();
+  registerTrimKernels();
   registerVerifyGraph();
   PassPipelineRegistration<GraphPipelineOptions>("graph",
                                                  "The whole graph stage: bind shapes, infer, fold, raise, fuse, verify",

@@ -75,11 +75,58 @@ Value integerMatmul(Lowering &l, Value lhs, Value rhs, Type type) {
   return contract(l, {l.broadcastExtent(a[0], c[0]), a[1], c[2], a[2]}, {lhs, rhs}, maps, 3, type);
 }
 
+/// Heads [b, h, t, d] that an Expand repeats for groups: rhs = Reshape(Expand(Unsqueeze(heads))) of [b, h * groups, t,
+/// d], or its last two dims swapped.
+struct Repeated {
+  Value heads;
+  int64_t count, groups;
+  bool transposed;
+};
+std::optional<Repeated> getRepeated(Lowering &l, Value rhs) {
+  bool transposed = false;
+  if (auto transpose = rhs.getDefiningOp<onnx::TransposeOp>();
+      transpose && l.rank(rhs) == 4 && transpose.getPerm() == ArrayRef<int64_t>({0, 1, 3, 2})) {
+    transposed = true;
+    rhs = transpose.getData();
+  }
+  auto merge = rhs.getDefiningOp<onnx::ReshapeOp>();
+  auto expand = merge ? merge.getData().getDefiningOp<onnx::ExpandOp>() : onnx::ExpandOp();
+  auto split = expand ? expand.getInput().getDefiningOp<onnx::UnsqueezeOp>() : onnx::UnsqueezeOp();
+  if (!split || l.rank(rhs) != 4 || l.rank(expand.getOutput()) != 5 || l.rank(split.getData()) != 4)
+    return std::nullopt;
+  Value heads = split.getData();
+  ArrayRef<int64_t> source = l.shape(heads), wide = l.shape(expand.getOutput()), merged = l.shape(rhs);
+  int64_t count = source[1], groups = wide[2];
+  if (count < 1 || groups < 1 || l.shape(expand.getInput())[2] != 1)
+    return std::nullopt;
+  bool fits = Dims(wide) == Dims({source[0], count, groups, source[2], source[3]}) &&
+              Dims(merged) == Dims({source[0], count * groups, source[2], source[3]});
+  return fits ? std::optional<Repeated>({heads, count, groups, transposed}) : std::nullopt;
+}
+
+/// lhs [b, h * groups, m, k] times heads that groups share: the rows of a group are those of one product, and nothing
+/// is repeated.
+LogicalResult lowerGroupedMatMul(Lowering &l, onnx::MatMulOp op, const Repeated &rhs) {
+  Value lhs = l.getIdentity(op.getA()), right = l.getIdentity(rhs.heads);
+  Dims a = l.extentsOf(lhs), c = l.extentsOf(right);
+  int64_t rows = l.mul(rhs.groups, a[2]), n = rhs.transposed ? c[2] : c[3], batch = l.mul(a[0], rhs.count);
+  lhs = l.reshape(l.merge(l.split(lhs, 1, {rhs.count, rhs.groups}), 2, 2, rows), {batch, rows, a[3]});
+  Value result = createMatmul(l, lhs, {l.reshape(right, {batch, c[2], c[3]}), rhs.transposed},
+                              Shaped({batch, rows, n}, l.element(op.getY())))
+                     ->getResult(0);
+  result = l.split(l.split(result, 0, {a[0], rhs.count}), 2, {rhs.groups, a[2]});
+  l.set(op.getY(), l.merge(result, 1, 2, a[1]));
+  return success();
+}
+
 LogicalResult lowerMatMul(Lowering &l, onnx::MatMulOp op) {
   Value a = op.getA(), b = op.getB(), y = op.getY();
   if (l.rank(a) == 0 || l.rank(b) == 0)
     return l.error(op) << "expected operands of rank 1 or more, got a scalar";
   Type type = l.element(y);
+  if (auto repeated = getRepeated(l, b); repeated && isMatmulType(type) && l.rank(a) == 4 &&
+                                         l.shape(a)[0] == l.shape(b)[0] && l.shape(a)[1] == l.shape(b)[1])
+    return lowerGroupedMatMul(l, op, *repeated);
   Value lhs = l.getIdentity(a);
   Dims lhsShape = l.extentsOf(lhs);
   if (lhsShape.size() == 1)

@@ -89,14 +89,15 @@ def PruneChannels : Pass<"quant-prune-channels", "::mlir::ModuleOp"> {
 def PruneWeights : Pass<"quant-prune-weights", "::mlir::ModuleOp"> {
   let summary = "Set the least important weights to zero";
   let description = [{
-    Matches Conv, Gemm and MatMul with constant weights. Makes the `sparsity` share of elements or filters with the least score zero,
-    or all but N of M neighbours along the input channels; where `burin.moments` says what a layer reads, what stays and the bias
-    make up for what goes. Must not touch layers with fewer than `least` weights an output channel.
+    Matches Conv, Gemm and MatMul with constant weights. Makes the `sparsity` share of elements, filters or blocks with the least score
+    zero, or all but N of M neighbours along the input channels; a block is one input of 16 output channels, what kernels that skip zeros leave
+    out at once. Where `burin.moments` says what a layer reads, what stays and the bias
+    make up for what goes. Must not touch layers with fewer than `least` weights an output channel, and with blocks grouped convolutions.
     Example: test/passes/Quant/prune-weights.mlir#magnitude
   }];
   let options = [
-    Option<"sparsity", "sparsity", "double", "0.5", "share of elements or filters that become zero">,
-    Option<"unit", "unit", "std::string", "\"element\"", "element or filter">,
+    Option<"sparsity", "sparsity", "double", "0.5", "share of elements, filters or blocks that become zero">,
+    Option<"unit", "unit", "std::string", "\"element\"", "element, block or filter">,
     Option<"pattern", "pattern", "std::string", "\"\"", "N:M, instead of a sparsity: N of M stay">,
     Option<"criterion", "criterion", "std::string", "\"magnitude\"", "magnitude, variance, gradient or fisher">,
     Option<"global", "global", "bool", "false", "rank the weights of all layers together, not layer by layer">,

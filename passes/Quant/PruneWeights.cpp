@@ -1,4 +1,6 @@
-// Unstructured pruning, pruning of N in M, and of whole filters; what stays makes up for what goes.
+// Unstructured pruning, pruning of N in M, of the blocks that sparse kernels leave out, and of whole filters; what
+// stays makes up for what goes.
+#include "lib/Support/Packing.h"
 #include "passes/Quant/Criteria.h"
 #include "passes/Quant/Plan.h"
 #include "passes/Quant/Reconstruct.h"
@@ -19,7 +21,7 @@ constexpr StringLiteral passName = "PruneWeights";
 struct Layer {
   Operation *op;
   SmallVector<float> weight;
-  SmallVector<double> score; // of each unit: element or filter
+  SmallVector<double> score; // of each unit: element, block or filter
   llvm::BitVector goes;      // units
 };
 
@@ -33,15 +35,16 @@ public:
       return;
     std::optional<Criterion> measure = parseCriterion(criterion);
     unsigned kept = 0, of = 0;
-    bool isPattern = !pattern.empty(), isGood = measure && (unit == "element" || unit == "filter");
+    bool isPattern = !pattern.empty(), isGood = measure && (unit == "element" || unit == "block" || unit == "filter");
     if (isPattern) {
       auto [n, m] = StringRef(pattern).split(':');
       isGood &= !n.getAsInteger(10, kept) && !m.getAsInteger(10, of) && kept > 0 && kept < of && unit == "element";
     }
     if (!isGood || !(sparsity >= 0 && sparsity < 1)) {
-      main.emitError() << "expected a criterion of magnitude, variance, gradient, fisher, a unit of element, filter, a "
-                          "sparsity from 0 to below 1 and a pattern N:M of elements, got '"
-                       << criterion << "', '" << unit << "', " << sparsity << ", '" << pattern << "'";
+      main.emitError()
+          << "expected a criterion of magnitude, variance, gradient, fisher, a unit of element, block, filter, a "
+             "sparsity from 0 to below 1 and a pattern N:M of elements, got '"
+          << criterion << "', '" << unit << "', " << sparsity << ", '" << pattern << "'";
       return signalPassFailure();
     }
     std::vector<Layer> layers;
@@ -51,6 +54,10 @@ public:
         continue;
       if (rows->size < least || (unit == "filter" && rows->count < 2)) {
         missed(op, passName, "Weights", "its output channels have few weights each, all of which count");
+        continue;
+      }
+      if (unit == "block" && rows->groups > 1) {
+        missed(op, passName, "Weights", "kernels that leave blocks out are those of one group");
         continue;
       }
       layers.push_back({op, onnx::getFloats(floatConstant(op->getOperand(1))), {}, {}});
@@ -72,17 +79,24 @@ public:
 
 private:
   bool isFilter() const { return unit == "filter"; }
+  /// The unit that element j of a row belongs to. A block is one input of so many output channels.
+  int64_t unitOf(const Rows &rows, int64_t row, int64_t j) const {
+    return isFilter() ? row : unit == "block" ? row / sparseBlock * rows.size + j : rows.at(row, j);
+  }
+  int64_t units(const Rows &rows) const {
+    return isFilter()        ? rows.count
+           : unit == "block" ? llvm::divideCeil(rows.count, sparseBlock) * rows.size
+                             : rows.count * rows.size;
+  }
 
   void score(Layer &layer, Criterion measure) {
     Scores scores(layer.op, measure);
     const Rows &rows = scores.rows();
-    layer.score.assign(isFilter() ? rows.count : layer.weight.size(), 0.0);
+    layer.score.assign(units(rows), 0.0);
     layer.goes.resize(layer.score.size());
     for (int64_t row = 0; row < rows.count; ++row)
-      for (int64_t j = 0; j < rows.size; ++j) {
-        int64_t i = rows.at(row, j);
-        layer.score[isFilter() ? row : i] += scores.of(row, j, layer.weight[i]);
-      }
+      for (int64_t j = 0; j < rows.size; ++j)
+        layer.score[unitOf(rows, row, j)] += scores.of(row, j, layer.weight[rows.at(row, j)]);
   }
 
   // The least important units of all these layers together; never all filters of one.
@@ -131,7 +145,7 @@ private:
     Reconstruction reconstruction(layer.op);
     const Rows &rows = reconstruction.rows();
     SmallVector<float> left(layer.weight);
-    auto isGone = [&](int64_t row, int64_t j) { return layer.goes[isFilter() ? row : rows.at(row, j)]; };
+    auto isGone = [&](int64_t row, int64_t j) { return layer.goes[unitOf(rows, row, j)]; };
     for (int64_t row = 0; row < rows.count; ++row)
       for (int64_t j = 0; j < rows.size; ++j)
         if (isGone(row, j))

@@ -4,6 +4,7 @@
 #include "dialects/Nn/Winograd.h"
 #include "lib/Support/Tuning.h"
 #include "lib/Support/Winograd.h"
+#include "passes/Tensor/PackSparse.h"
 #include "passes/Tensor/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -124,6 +125,10 @@ struct ChooseWinogradPass : burin::impl::ChooseWinogradBase<ChooseWinogradPass> 
         return no("the result is smaller than a tile");
       return wanted;
     }
+    ElementsAttr weights;
+    if (matchPattern(conv.getFilter(), m_Constant(&weights)) && gainsBySparse(machine, weights) &&
+        zeroBlocks(weights) >= sparseOverWinograd)
+      return no("more of its filter is zero than transforming it would save");
     int64_t results = chooseWinograd(machine, shape, maxError);
     if (!results)
       return no("the plain kernel is estimated to be as fast");

@@ -25,10 +25,35 @@ bool isPlainArithmetic(Operation &op) {
          isa<arith::ArithDialect, math::MathDialect>(op.getDialect());
 }
 
+// Kernels hold runs of results along the last dim, and read an operand of the epilogue beside them: as one value or as
+// a run of its own, from places that are linear in the result's indices. Others would cost the whole op its vectors.
+bool isReadInRuns(AffineMap map, ArrayRef<int64_t> shape, ArrayRef<int64_t> resultShape) {
+  if (resultShape.empty())
+    return true;
+  unsigned last = map.getNumDims() - 1;
+  AffineExpr lane = getAffineDimExpr(last, map.getContext());
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    bool isLinear = true;
+    expr.walk([&](AffineExpr part) {
+      isLinear &= part.getKind() != AffineExprKind::FloorDiv && part.getKind() != AffineExprKind::CeilDiv &&
+                  part.getKind() != AffineExprKind::Mod;
+    });
+    if (!isLinear)
+      return false;
+    if (!expr.isFunctionOfDim(last) || resultShape.back() == 1)
+      continue;
+    bool isInnermost = llvm::all_of(shape.drop_front(i + 1), [](int64_t size) { return size == 1; });
+    if (!isInnermost || simplifyAffineExpr(expr - lane, map.getNumDims(), 0).isFunctionOfDim(last))
+      return false;
+  }
+  return true;
+}
+
 //   %r = nn.conv ... -> T                            %r = nn.conv ... extras(%b) epilogue {
 //   %y = linalg.generic ins(%r, %b) outs(%e) {body}    ^(%acc, %b): acc -> T's element, then body, nn.yield }
 // Legal when: the generic is the only user of %r; all its loops are parallel; it has one result of %r's shape, read and
-// written through one permutation; its body is plain arithmetic and does not read the old destination.
+// written through one permutation; its body is plain arithmetic and does not read the old destination; what else it
+// reads lies in runs.
 struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
   using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
 
@@ -62,6 +87,13 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
     for (OpOperand *operand : consumer.getDpsInputOperands())
       if (operand->get() != value && !isa<ShapedType>(operand->get().getType()))
         return missed("the user takes a scalar operand");
+    AffineMap fromResult = inversePermutation(out);
+    auto readMap = [&](OpOperand *operand) { return consumer.getMatchingIndexingMap(operand).compose(fromResult); };
+    auto result = cast<ShapedType>(value.getType());
+    for (OpOperand *operand : consumer.getDpsInputOperands())
+      if (operand->get() != value &&
+          !isReadInRuns(readMap(operand), cast<ShapedType>(operand->get().getType()).getShape(), result.getShape()))
+        return missed("the user reads another operand out of order");
 
     // The fused op stands where the consumer stood: all operands of both are defined there.
     rewriter.setInsertionPoint(consumer);
@@ -91,14 +123,12 @@ struct FuseConsumer : OpInterfaceRewritePattern<nn::ComputeOp> {
           nn::convertAccumulator(body, producer.getLoc(), block->getArgument(0), getElementTypeOrSelf(value.getType()));
     }
 
-    AffineMap fromResult = inversePermutation(out);
     for (OpOperand *operand : consumer.getDpsInputOperands()) {
       BlockArgument argument = consumer.getMatchingBlockArgument(operand);
       if (operand->get() == value)
         map.map(argument, stored);
       else
-        map.map(argument, nn::addEpilogueOperand(fused, operand->get(),
-                                                 consumer.getMatchingIndexingMap(operand).compose(fromResult)));
+        map.map(argument, nn::addEpilogueOperand(fused, operand->get(), readMap(operand)));
     }
     body.setInsertionPointToEnd(block);
     for (Operation &op : consumer.getBody()->without_terminator())

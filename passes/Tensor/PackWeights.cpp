@@ -4,6 +4,7 @@
 #include "lib/Support/Packing.h"
 #include "lib/Support/Tuning.h"
 #include "passes/Tensor/PackDots.h"
+#include "passes/Tensor/PackSparse.h"
 #include "passes/Tensor/PackStored.h"
 #include "passes/Tensor/Passes.h"
 
@@ -11,6 +12,7 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace burin {
 #define GEN_PASS_DEF_PACKWEIGHTS
@@ -67,6 +69,8 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
         if (conv.getGroups() != 1 || conv.getPacked())
           return;
         auto shape = cast<ShapedType>(conv.getFilter().getType()).getShape();
+        if (!conv.getWinograd() && packEntries(*machine, conv, conv.getInput(), conv.getFilterMutable()))
+          return conv.setKernel(SmallVector<int64_t>(shape.drop_back(2)));
         if (int64_t block = pack(*machine, conv, conv.getFilterMutable(), shape))
           conv.setPacked(block);
         conv->removeAttr(kernelChoiceAttr);
@@ -80,11 +84,34 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
           return packDots(*machine, matmul);
         if (matmul.getTransposeRhs() || matmul.getPacked() || type.getRank() != 2)
           return;
+        if (packEntries(*machine, matmul, matmul.getLhs(), matmul.getRhsMutable()))
+          return;
         if (int64_t block = pack(*machine, matmul, matmul.getRhsMutable(), type.getShape()))
           matmul.setPacked(block);
         matmul->removeAttr(kernelChoiceAttr);
       }
     });
+  }
+
+  // Without the blocks of zeros, where there are enough of them.
+  template <typename Op> bool packEntries(const Machine &machine, Op op, Value input, OpOperand &operand) {
+    ElementsAttr value;
+    auto isKnown = [](Value v) { return !ShapedType::isDynamic(cast<ShapedType>(v.getType()).getShape().back()); };
+    if (!isKnown(input) || !isKnown(op.getInit()) || !getElementTypeOrSelf(input.getType()).isF32() ||
+        !op.getAccumulatorType().isF32() || !matchPattern(operand.get(), m_Constant(&value)) ||
+        !gainsBySparse(machine, value))
+      return false;
+    Value &packed = sparse[value];
+    OpBuilder constants = OpBuilder::atBlockBegin(&getOperation().getBody().front());
+    if (!packed)
+      packed = packSparse(value, constants, operand.get().getLoc());
+    operand.set(packed);
+    op.setPacked(sparseBlock);
+    op->removeAttr(kernelChoiceAttr);
+    remark::passed(op->getLoc(), remark::RemarkOpts::name("Sparse").category("tensor-pack-weights"))
+        << remark::metric("zero", llvm::formatv("{0:P0}", zeroBlocks(value)).str())
+        << remark::metric("block", sparseBlock);
+    return true;
   }
 
   template <typename Op> void packDots(const Machine &machine, Op op) {
@@ -153,6 +180,6 @@ struct PackWeightsPass : burin::impl::PackWeightsBase<PackWeightsPass> {
     return block;
   }
 
-  DenseMap<Attribute, Value> done;
+  DenseMap<Attribute, Value> done, sparse;
 };
 } // namespace

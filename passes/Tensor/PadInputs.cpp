@@ -18,6 +18,9 @@ using namespace burin;
 
 namespace {
 
+constexpr int64_t neighbours = 4;  // results side by side that a kernel needs
+constexpr double worthFrame = 0.9; // share of products with the input from which on a frame pays
+
 // A tensor with `pads` (begins, then ends, of the spatial dims) around `input`, the frame holding `zeroPoint`.
 Value pad(OpBuilder &builder, Location loc, Value input, ArrayRef<int64_t> pads, int64_t zeroPoint) {
   auto type = cast<RankedTensorType>(input.getType());
@@ -66,14 +69,39 @@ Value pad(OpBuilder &builder, Location loc, Value input, ArrayRef<int64_t> pads,
   return tensor::InsertSliceOp::create(builder, loc, input, padded, begin, inner, ones);
 }
 
+// Would much of the work be products with the frame? Kernels leave those out by themselves where results that meet the
+// same taps lie several side by side, as they do between the taps of a large dilation.
+bool isMostlyFrame(nn::ConvOp op) {
+  auto in = cast<RankedTensorType>(op.getInput().getType()),
+       out = cast<RankedTensorType>(op.getInitOperand().get().getType());
+  ArrayRef<int64_t> kernel = cast<RankedTensorType>(op.getFilter().getType()).getShape();
+  int64_t spatial = op.getStrides().size();
+  if (!isa<FloatType>(in.getElementType()) || !in.hasStaticShape() || !out.hasStaticShape() ||
+      op.getDilations().back() < neighbours * op.getStrides().back())
+    return false;
+  double useful = 1;
+  for (int64_t d = 0; d < spatial; ++d) {
+    int64_t meets = 0, taps = kernel[d], results = out.getDimSize(d + 1);
+    for (int64_t o = 0; o < results; ++o)
+      for (int64_t t = 0; t < taps; ++t) {
+        int64_t at = o * op.getStrides()[d] + t * op.getDilations()[d] - op.getPads()[d];
+        meets += at >= 0 && at < in.getDimSize(d + 1);
+      }
+    useful *= double(meets) / double(std::max<int64_t>(1, results * taps));
+  }
+  return useful < worthFrame;
+}
+
 struct PadInputsPass : burin::impl::PadInputsBase<PadInputsPass> {
   void runOnOperation() override {
     DenseMap<std::pair<Value, Attribute>, Value> done;
     getOperation().walk([&](Operation *op) {
-      if (auto conv = dyn_cast<nn::ConvOp>(op))
+      if (auto conv = dyn_cast<nn::ConvOp>(op)) {
+        if (!isMostlyFrame(conv))
+          rewrite(conv, done);
+      } else if (auto conv = dyn_cast<nn::DepthwiseConvOp>(op)) {
         rewrite(conv, done);
-      else if (auto conv = dyn_cast<nn::DepthwiseConvOp>(op))
-        rewrite(conv, done);
+      }
     });
   }
 

@@ -56,11 +56,11 @@ TypedAttr numbersAs(Type type, TypedAttr value) {
   return DenseResourceElementsAttr::get(tensor, "widened", std::move(wide));
 }
 
-// Constants that only nn kernels read as filters, which convert as they load.
+// Constants that only nn kernels read as filters, which convert as they load. Those of depthwise ones are few, and are
+// loaded for every few results.
 bool isFilter(arith::ConstantOp constant) {
   return !constant->use_empty() && llvm::all_of(constant->getUses(), [](OpOperand &use) {
-    return isa<nn::ConvOp, nn::DepthwiseConvOp, nn::ConvTransposeOp, nn::MatmulOp>(use.getOwner()) &&
-           use.getOperandNumber() == 1;
+    return isa<nn::ConvOp, nn::ConvTransposeOp, nn::MatmulOp>(use.getOwner()) && use.getOperandNumber() == 1;
   });
 }
 

@@ -15,13 +15,21 @@ const burin_variant *burin_select_variant(const burin_model *model) {
   return NULL;
 }
 
+/* Whether they can be computed with. */
+static burin_status check_weights(const burin_model *model) {
+  return model->flags & BURIN_LOCKED_WEIGHTS  ? BURIN_ERROR_KEY
+         : model->flags & BURIN_CODED_WEIGHTS ? BURIN_ERROR_WEIGHTS
+                                              : BURIN_OK;
+}
+
 burin_status burin_check_model(const burin_model *model) {
   if (!model || model->magic != BURIN_MODEL_MAGIC || model->abi_version != BURIN_ABI_VERSION)
     return BURIN_ERROR_ABI;
   if ((uintptr_t)model->weights % BURIN_ALIGNMENT != 0 || (model->weights_bytes && !model->weights))
     return BURIN_ERROR_INTERNAL;
-  if (model->flags & BURIN_CODED_WEIGHTS)
-    return BURIN_ERROR_WEIGHTS;
+  burin_status status = check_weights(model);
+  if (status != BURIN_OK)
+    return status;
   return burin_select_variant(model) ? BURIN_OK : BURIN_ERROR_CPU;
 }
 
@@ -209,6 +217,9 @@ burin_status burin_run(const burin_model *model, burin_context *context, const b
     return BURIN_ERROR_ABI;
   if ((model->num_inputs && !inputs) || (model->num_outputs && !outputs))
     return BURIN_ERROR_NULL;
+  burin_status weights = check_weights(model);
+  if (weights != BURIN_OK)
+    return weights;
   const burin_variant *variant = burin_select_variant(model);
   if (!variant)
     return BURIN_ERROR_CPU;
@@ -333,6 +344,8 @@ const char *burin_status_text(burin_status status) {
     return "the weights are coded and not decoded yet, or damaged";
   case BURIN_ERROR_REGION:
     return "a region does not lie inside its frame";
+  case BURIN_ERROR_KEY:
+    return "the weights are encrypted and not opened, or the key is not theirs, or they were changed";
   }
   return "unknown status";
 }

@@ -12,6 +12,7 @@
  * The elements of a run are coded with the two states in turn, which hides a division's worth of latency. Every size is
  * checked, so a damaged file is an error and no crash. The tables on the stack are all the memory it takes. */
 #include "burin/runtime.h"
+#include "runtime/freestanding/lock.h"
 
 enum { SCALE_BITS = 12, SCALE = 1 << SCALE_BITS, MOST_SYMBOLS = 256, MOST_WIDTH = 8 };
 #define LOWEST_STATE (1u << 23)
@@ -121,7 +122,8 @@ burin_status burin_decode_weights(const burin_model *model, void *to, burin_mode
 
 uint64_t burin_stored_weights_bytes(const burin_model *model) {
   uint64_t bytes = model->weights_bytes;
-  if (model->flags & BURIN_CODED_WEIGHTS)
+  /* Both formats have theirs at the same place. */
+  if (model->flags & (BURIN_CODED_WEIGHTS | BURIN_LOCKED_WEIGHTS))
     __builtin_memcpy(&bytes, (const uint8_t *)model->weights + 8, 8);
-  return bytes;
+  return bytes + (model->flags & BURIN_LOCKED_WEIGHTS ? BURIN_LOCK_BYTES : 0);
 }

@@ -5,6 +5,7 @@
 #include "runtime/hosted/cli_internal.h"
 #include "runtime/hosted/explain.h"
 #include "runtime/hosted/host.h"
+#include "runtime/hosted/key.h"
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
 
@@ -33,6 +34,7 @@ typedef enum flag {
   PROFILE_LAYER,
   THREADS,
   SELF_TEST,
+  KEY,
   NUM_FLAGS,
   WRONG
 } flag;
@@ -55,7 +57,8 @@ static const struct {
                       [PROFILE] = {"--profile", MAYBE_VALUE},
                       [PROFILE_LAYER] = {"--profile-layer", VALUE},
                       [THREADS] = {"--threads", VALUE},
-                      [SELF_TEST] = {"--self-test", NO_VALUE}};
+                      [SELF_TEST] = {"--self-test", NO_VALUE},
+                      [KEY] = {"--key", VALUE}};
 
 /* The flag at argv[*at] and its value (NULL if none); moves *at to the last word used. */
 static flag next_flag(int argc, char **argv, int *at, const char **value, burin_error *error) {
@@ -137,6 +140,9 @@ static int parse(burin_cli *cli, int argc, char **argv, burin_error *error) {
       break;
     case SELF_TEST:
       o->self_test = 1;
+      break;
+    case KEY:
+      o->key = value;
       break;
     case OUTPUTS:
       o->outputs = value;
@@ -235,6 +241,29 @@ static int act(burin_cli *cli, burin_error *error) {
 }
 
 /* Into memory of our own, once; the description goes on with that. */
+static int unlock_weights(burin_cli *cli, burin_error *error) {
+  if (!(cli->model->flags & BURIN_LOCKED_WEIGHTS))
+    return 0;
+  uint8_t key[BURIN_KEY_BYTES];
+  const char *place = cli->options.key ? cli->options.key : "env:BURIN_KEY";
+  if (!cli->options.key && !getenv("BURIN_KEY"))
+    return burin_fail(error, "the weights are encrypted: give --key=FILE, or BURIN_KEY in the environment");
+  if (burin_read_key(place, key, error))
+    return -1;
+  uint64_t bytes = cli->unlocked_bytes = burin_unlocked_bytes(cli->model);
+  cli->unlocked_weights = burin_arena_allocate(bytes);
+  burin_status status = BURIN_OK;
+  if (cli->unlocked_weights)
+    status = burin_unlock_weights(cli->model, key, cli->unlocked_weights, &cli->unlocked);
+  burin_forget_key(key);
+  if (!cli->unlocked_weights)
+    return burin_fail(error, "no memory for the weights of %" PRIu64 " bytes", bytes);
+  if (status != BURIN_OK)
+    return burin_fail(error, "the weights do not open: the key is not theirs, or they were changed; nothing was run");
+  cli->model = &cli->unlocked;
+  return 0;
+}
+
 static int decode_weights(burin_cli *cli, burin_error *error) {
   if (!(cli->model->flags & BURIN_CODED_WEIGHTS))
     return 0;
@@ -264,7 +293,7 @@ static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
       burin_cli_describe(cli);
     return 0;
   }
-  if (decode_weights(cli, error))
+  if (unlock_weights(cli, error) || decode_weights(cli, error))
     return -1;
   burin_status status = burin_check_model(cli->model);
   if (status != BURIN_OK)
@@ -293,6 +322,7 @@ int burin_cli_main(const burin_model *model, int argc, char **argv) {
   }
   burin_pool_destroy(cli.pool);
   burin_arena_release(cli.context.arena);
+  free(cli.unlocked_weights);
   free(cli.weights);
   free(cli.inputs);
   if (cli.output_tensors)

@@ -42,6 +42,8 @@ static void describe_weights(const burin_model *model) {
     printf("; %.3f times the %" PRIu64 " bytes of the source", (double)model->weights_bytes / (double)source, source);
   if (model->flags & BURIN_CODED_WEIGHTS)
     printf("; stored in %" PRIu64 " bytes, decoded at load", burin_stored_weights_bytes(model));
+  if (model->flags & BURIN_LOCKED_WEIGHTS)
+    printf("; encrypted");
   printf("\n");
 }
 
@@ -119,6 +121,7 @@ void burin_cli_help(const burin_cli *cli) {
          "  --profile-layer N      the same of layer N alone\n"
          "  --threads N            threads to compute with (1)\n"
          "  --self-test            does this machine compute what it should? (of programs compiled with --self-test)\n"
+         "  --key FILE|env:NAME    what opens the weights of programs compiled with --encrypt (env:BURIN_KEY)\n"
          "  --describe             inputs, outputs, memory, variants and how the model was made\n"
          "  --version, --help\n"
          "\n"

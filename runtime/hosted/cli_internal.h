@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 typedef struct burin_cli_options {
-  const char *outputs, *expect, *profile_path;
+  const char *outputs, *expect, *profile_path, *key;
   double rtol, atol, bench_seconds;
   int bench, profile, threads;
   int64_t profile_layer; /* the only one to print; -1: all */
@@ -29,8 +29,10 @@ typedef struct burin_cli {
   uint64_t arena_bytes;         /* for these inputs */
   burin_context context;
   burin_pool *pool;
-  burin_model decoded; /* of a model with coded weights: `model` points here once `weights` holds them */
-  void *weights;
+  /* Of a model whose weights are encrypted or coded: `model` points here once these hold them. */
+  burin_model unlocked, decoded;
+  void *unlocked_weights, *weights;
+  uint64_t unlocked_bytes;
   double decode_ms;
 } burin_cli;
 

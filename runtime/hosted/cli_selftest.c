@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* NAME_selftest of lib/Target/SelfTest.h, under the name that every program has. */
 extern int burin_program_selftest(void *arena, void *outputs) __attribute__((weak));
@@ -20,7 +21,10 @@ int burin_cli_self_test(burin_cli *cli, burin_error *error) {
     const burin_tensor_info *info = &model->outputs[o];
     bytes += (burin_bytes_of(info->dtype, info->rank, info->dims) + BURIN_ALIGNMENT - 1) & -(uint64_t)BURIN_ALIGNMENT;
   }
-  void *arena = burin_arena_allocate(model->arena_bytes), *outputs = burin_arena_allocate(bytes);
+  /* Opened weights lie in front of the arena that NAME_run takes. */
+  void *arena = burin_arena_allocate(cli->unlocked_bytes + model->arena_bytes), *outputs = burin_arena_allocate(bytes);
+  if (arena && cli->unlocked_weights)
+    memcpy(arena, cli->unlocked_weights, cli->unlocked_bytes);
   int result = arena && outputs ? burin_program_selftest(arena, outputs) : -1;
   free(arena);
   free(outputs);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Accuracy of own INT8 models beside ONNX Runtime's static quantizer and NNCF: same calibration samples, other samples to judge.
 
-usage: quantize.py [--models DIR] [--method M] [--samples N] [--flags="..."] [--seed S] [--no-peers] [name...]
+usage: quantize.py [--models DIR] [--method M] [--samples N] [--flags="..."] [--seeds S,...] [--no-peers] [name...]
 Samples are the model's inputs and seeded variants of them (shifted, mirrored, brighter and darker pictures; other words). All
 quantized files are judged in ONNX Runtime without optimizations: signal to noise of all float outputs together against the float model in dB
 (larger is better), and how well the task agrees with it: the same largest class (top-1), the overlap of the 20 best boxes (IoU), the cosine
-of sentence vectors. A line a model; last, own SQNR less the best peer's. NNCF takes part where Python has it (`pip install nncf`).
---seed chooses other samples to judge by: settings are chosen on seed 1, the table is seed 0.
+of sentence vectors. A line a model: means over the seeds, each of which stands for JUDGED samples of its own; own SQNR less that of the best peer, from the
+worst seed to the best; last, the same over all models. NNCF takes part where Python has it (`pip install nncf`).
 """
 import argparse
 import logging
@@ -165,7 +165,7 @@ def main():
     parser.add_argument("--method", default="minmax", choices=METHODS, help="of ONNX Runtime; own flags are separate")
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--flags", default="", help="more flags of burin-quantize")
-    parser.add_argument("--seed", type=int, default=0, help="of the samples to judge by")
+    parser.add_argument("--seeds", default="0,1,2,3", help="of the samples to judge by")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
@@ -181,30 +181,31 @@ def main():
             continue
         base, rng = dict(np.load(os.path.join(args.models, name + ".inputs.npz"))), np.random.default_rng(1)
         calibration = [base] + [variant(base, rng) for _ in range(args.samples - 1)]
-        rng = rng if args.seed == 0 else np.random.default_rng(1000 + args.seed)
-        judged = [variant(base, rng) for _ in range(JUDGED)]
+        judged = [[variant(base, r) for _ in range(JUDGED)] for r in (np.random.default_rng(1000 + int(seed)) for seed in args.seeds.split(","))]
         exact = session(model)
-        want = [exact.run(None, feed) for feed in judged]
+        want = [[exact.run(None, feed) for feed in feeds] for feeds in judged]
+        on_all = lambda path: [judge(w, path, feeds) for w, feeds in zip(want, judged)]
         with tempfile.TemporaryDirectory() as folder:
             words = [os.path.join(args.bin, "burin-quantize"), model, "-o", os.path.join(folder, "own.onnx"), *args.flags.split()]
             for i, feed in enumerate(calibration):
                 np.savez(os.path.join(folder, f"{i}.npz"), **feed)
                 words.append(f"--calibrate={folder}/{i}.npz")
             done = subprocess.run(words, capture_output=True, text=True)
-            results = {"own": judge(want, os.path.join(folder, "own.onnx"), judged) if done.returncode == 0 else None}
+            results = {"own": on_all(os.path.join(folder, "own.onnx")) if done.returncode == 0 else None}
             if done.returncode:
                 print(f"{name:22} {done.stderr.strip()}")
             for who, make in peers.items():
                 try:
-                    results[who] = judge(want, make(upgraded(model, folder), folder, calibration), judged)
+                    results[who] = on_all(make(upgraded(model, folder), folder, calibration))
                 except Exception as e:
                     results[who] = None
                     print(f"{name:22} {who}: {str(e).strip().splitlines()[0][:120]}")
-        text = lambda r: f"{r[0]:9.1f} dB {r[2]:>7} {r[1]:6.4f}" if r else f"{'-':>27}"
-        print(f"{name:22} " + "".join(text(r) for r in results.values()), flush=True)
-        others = [r[0] for who, r in results.items() if r and who != "own"]
-        if results["own"] and others:
-            gains.append(results["own"][0] - max(others))
+        mean = lambda r, i: np.mean([x[i] for x in r])
+        text = lambda r: f"{mean(r, 0):9.1f} dB {r[0][2]:>7} {mean(r, 1):6.4f}" if r else f"{'-':>27}"
+        others = [r for who, r in results.items() if r and who != "own"]
+        gain = [own[0] - max(r[i][0] for r in others) for i, own in enumerate(results["own"])] if results["own"] and others else []
+        gains += gain
+        print(f"{name:22} " + "".join(text(r) for r in results.values()) + (f"   {min(gain):+.1f} to {max(gain):+.1f} dB" if gain else ""), flush=True)
     if gains:
         print(f"own - best peer: {min(gains):+.1f} dB at worst, {np.mean(gains):+.1f} dB on average over {len(gains)}")
 

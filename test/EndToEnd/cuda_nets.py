@@ -67,7 +67,7 @@ def cuda_halves():
 
 @model
 def cuda_bytes():
-    """Products of bytes, signed and not, with zero points on either side; one row; long sums."""
+    """Products of bytes, signed and not, with zero points on either side; one row; long sums; softmax of a step of them."""
     g = Graph(206)
     byte = lambda kind, *shape: g.random.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, dtype=kind, endpoint=True)
     outs = []
@@ -77,7 +77,8 @@ def cuda_bytes():
         g.feed[x] = byte(left, m, k)
         g.inputs[-1] = helper.make_tensor_value_info(x, helper.np_dtype_to_tensor_dtype(g.feed[x].dtype), (m, k))
         outs.append(g.op("MatMulInteger", x, g.constant(byte(right, k, n)), g.constant(np.array(za, left)), g.constant(np.array(zb, right))))
-    return g.done(*outs)
+    scores = g.op("DequantizeLinear", "x0", g.constant(np.float32(0.05)), g.constant(np.uint8(113)))
+    return g.done(*outs, g.op("Softmax", scores, axis=-1), opset=21)
 
 
 @model

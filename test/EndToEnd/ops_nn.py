@@ -13,6 +13,8 @@ for constant in (False, True):
     case("conv_bias" + tag, "Conv", f(2, 3, 8, 9), f(5, 3, 3, 3), f(5), const=const)
     case("conv_pads" + tag, "Conv", f(1, 3, 8, 9), f(5, 3, 3, 2), f(5), const=const, pads=[1, 0, 2, 1])
     case("conv_strides" + tag, "Conv", f(1, 3, 9, 8), f(4, 3, 3, 3), f(4), const=const, strides=[2, 3], pads=[1, 1, 1, 1])
+    case("conv_dilations_far" + tag, "Conv", f(1, 5, 12, 14), f(20, 5, 3, 3), f(20), const=const, dilations=[5, 6], pads=[5, 6, 5, 6])
+    case("conv_dilations_dead" + tag, "Conv", f(1, 2, 6, 7), f(4, 2, 3, 5), const=const, dilations=[6, 4], pads=[6, 8, 6, 8], strides=[1, 2])
     case("conv_dilations" + tag, "Conv", f(1, 2, 11, 10), f(4, 2, 3, 3), const=const, dilations=[2, 3])
     case("conv_groups" + tag, "Conv", f(1, 6, 7, 7), f(4, 3, 3, 3), f(4), const=const, group=2)
     case("conv_depthwise" + tag, "Conv", f(1, 6, 7, 7), f(6, 1, 3, 3), f(6), const=const, group=6, pads=[1, 1, 1, 1])

@@ -6,7 +6,7 @@ clang=$1 root=$2 bin=$3
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for target in x86_64-linux-gnu i686-linux-gnu aarch64-linux-gnu aarch64-none-elf thumbv7em-none-eabihf riscv32-none-elf riscv64-linux-gnu wasm32; do
-  for file in model cpu weights; do
+  for file in model cpu weights lock monocypher; do
     "$clang" --target=$target -std=c11 -Os -ffreestanding -nostdlibinc -Wall -Wextra -Wpedantic -Werror -I"$root" -I"$root/include" \
       -c "$root/runtime/freestanding/$file.c" -o "$folder/$file.o"
   done

@@ -2,8 +2,11 @@
 // lib/Pipeline.
 #include "burin/Compiler.h"
 #include "lib/Pipeline/Plugins.h"
+#include "tools/BugReport.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include <memory>
 #include <unistd.h>
@@ -97,10 +100,12 @@ void printDeviceMemory(const char *json) {
   auto number = [&](llvm::StringRef key) { return parsed->getAsObject()->getNumber(key).value_or(0); };
   if (number("stack_bytes") == 0)
     return;
-  double weights = number("weights_bytes"), code = number("code_bytes") + number("constant_bytes");
+  double weights = number("stored_weights_bytes"), code = number("code_bytes") + number("constant_bytes");
+  double opened = number("unlocked_bytes");
+  std::string ofWeights = opened > 0 ? llvm::formatv(" ({0:f0} of them opened weights)", opened).str() : "";
   llvm::errs() << llvm::formatv(
-      "flash {0:f0} bytes (weights {1:f0}, code {2:f0}); RAM: arena {3:f0} bytes, stack {4:f0}\n", weights + code,
-      weights, code, number("arena_bytes"), number("stack_bytes"));
+      "flash {0:f0} bytes (weights {1:f0}, code {2:f0}); RAM: arena {3:f0} bytes{4}, stack {5:f0}\n", weights + code,
+      weights, code, number("arena_bytes") + opened, ofWeights, number("stack_bytes"));
 }
 
 int fail(const llvm::Twine &text) {
@@ -110,6 +115,8 @@ int fail(const llvm::Twine &text) {
 } // namespace
 
 int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  llvm::setBugReportMsg(burin::bugReport);
   // What looks at a network before it becomes a blob, or takes it apart, stands in the Python package.
   for (int i = 1; i < argc; ++i) {
     llvm::StringRef flag = llvm::StringRef(argv[i]).split('=').first;

@@ -11,6 +11,7 @@
 #include "runtime/hosted/npy.h"
 #include "runtime/hosted/npz.h"
 #include "runtime/vpu/model.h"
+#include "tools/BugReport.h"
 #include "tools/burin-run/Cache.h"
 #include "tools/burin-run/Picture.h"
 #include "llvm/ADT/SmallVector.h"
@@ -18,8 +19,10 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cerrno>
 #include <cstdlib>
@@ -261,6 +264,8 @@ int runArtifact(const std::string &path, Arguments &arguments, const burin::Pict
 } // namespace
 
 int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  llvm::setBugReportMsg(burin::bugReport);
   for (int i = 1; i < argc; ++i)
     if (StringRef word(argv[i]); word.split('=').first == "--compare")
       return compare(argc, argv, word.split('=').second);

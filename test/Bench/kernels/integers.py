@@ -42,6 +42,16 @@ def peak(directory):
     return lambda: float(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
 
 
+def profiled(run, net, directory, **inputs):
+    """Milliseconds and 1e9 operations a second of each convolution and matrix product, in order of the program."""
+    path, data = os.path.join(directory, "net.onnx"), os.path.join(directory, "x.npz")
+    onnx.save(net, path)
+    np.savez(data, **inputs)
+    text = subprocess.run([*run, path, "--inputs", data, "--profile"], capture_output=True, text=True, check=True).stdout
+    lines = [l.split() for l in text.splitlines() if re.match(r"\s+\d+\s+(conv|depthwise_conv|matmul)\s", l)]
+    return [(float(line[2]), float(line[4])) for line in lines]
+
+
 def model(kind, x, w, **attributes):
     rng = np.random.default_rng(3)
     constants = [numpy_helper.from_array(a, n) for n, a in [
@@ -77,13 +87,8 @@ def main():
         for name, (net, x) in shapes():
             if args.filter not in name:
                 continue
-            path, data = os.path.join(directory, "net.onnx"), os.path.join(directory, "x.npz")
-            onnx.save(net, path)
-            np.savez(data, x=x)
             top = measure()
-            text = subprocess.run([args.run, path, "--inputs", data, "--profile"], capture_output=True, text=True, check=True).stdout
-            lines = [l.split() for l in text.splitlines() if re.match(r"\s+\d+\s+(conv|depthwise_conv|matmul)\s", l)]
-            ms, speed = float(lines[0][2]), float(lines[0][4])
+            [(ms, speed)] = profiled([args.run], net, directory, x=x)
             top = max(top, measure())
             print("%-28s %9.4f ms %8.1f GOP/s  %5.1f %% of %.0f" % (name, ms, speed, 100 * speed / top, top), flush=True)
 

@@ -35,6 +35,29 @@ func.func @tail(%a: memref<19xf32>, %o: memref<19xf32>) {
   return
 }
 
+// Case stream: what is too large for the last cache is stored past it from a cache line on, which is found at run time.
+// CHECK-LABEL: @stream
+// CHECK: memref.extract_aligned_pointer_as_index
+// CHECK: vector.maskedstore
+// CHECK: scf.for
+// CHECK: vector.store {{.*}}alignment = 64 : i64, nontemporal = true
+// CHECK: vector.maskedstore
+// AVX2-LABEL: @stream
+// AVX2: vector.store {{.*}}alignment = 32 : i64, nontemporal = true
+func.func @stream(%a: memref<4194304xf32>, %o: memref<4194304xf32> {llvm.noalias}) {
+  linalg.map { math.absf } ins(%a : memref<4194304xf32>) outs(%o : memref<4194304xf32>)
+  return
+}
+
+// In place the lines have just been read.
+// CHECK-LABEL: @in_place
+// CHECK-NOT: nontemporal
+// CHECK: return
+func.func @in_place(%a: memref<4194304xf32>, %o: memref<4194304xf32>) {
+  linalg.map { math.absf } ins(%a : memref<4194304xf32>) outs(%o : memref<4194304xf32>)
+  return
+}
+
 // Case hoist: what depends on the row alone is computed once a row.
 // CHECK-LABEL: @hoist
 // CHECK: scf.for

@@ -46,3 +46,14 @@ func.func private @bool(%a: memref<2x4xi1>, %b: memref<8xi8>) {
   vector.store %v, %b[%c0] : memref<8xi8>, vector<8xi8>
   return
 }
+
+// Case streams: stores past the caches are done before whoever waits for the function goes on.
+// CHECK-LABEL: llvm.func internal @streams
+// CHECK: llvm.store {{.*}} {alignment = 32 : i64, nontemporal}
+// CHECK: llvm.call_intrinsic "llvm.x86.sse.sfence"
+// CHECK-NEXT: llvm.return
+func.func private @streams(%v: vector<8xf32>, %o: memref<8xf32>) {
+  %c0 = arith.constant 0 : index
+  vector.store %v, %o[%c0] {nontemporal = true, alignment = 32 : i64} : memref<8xf32>, vector<8xf32>
+  return
+}

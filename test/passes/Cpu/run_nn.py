@@ -100,7 +100,7 @@ class Case:
     def fixed(self, i, b, count):
         kind = self.name.split()[0]
         weights = i == 1 and (kind in ("conv", "depthwise", "conv_transpose") or "packed = " in self.text)
-        last = kind in ("conv", "depthwise", "conv_transpose", "pool") or "packed = " in self.text and i != 0
+        last = kind in ("conv", "depthwise", "conv_transpose", "pool") or "packed = " in self.text and (i != 0 or "sparse" in self.name)
         return [weights or s == 1 and i not in (0, count - 1) or last and d + 1 == len(b.shape) or (kind == "conv_transpose" and d > 0)
                 for d, s in enumerate(b.shape)]
 
@@ -223,6 +223,37 @@ def conv(n, size, ic, oc, k, stride=None, dilation=None, pads=None, groups=1, pa
     name = "conv %s" % dict(n=n, size=size, ic=ic, oc=oc, k=k, stride=stride, dilation=dilation, pads=pads, groups=groups, packed=packed, ep=ep,
                             dtype=dtype, in_pad=in_pad, out_pad=out_pad, zp=zp)
     return Case(name, op_text("conv", [x, w], y, attrs, e), [x, w] + e[0], y, reference)
+
+
+def without_zeros(rng, taps, channels, columns, keep, block=16):
+    """Weights [taps, channels, columns] of which blocks are zero, and the bytes that hold the others (dialects/Nn/Sparse.h)."""
+    blocks = -(-columns // block)
+    kept = rng.random((blocks, taps, channels)) < keep
+    w = rng.standard_normal((blocks, taps, channels, block)).astype(np.float32) * kept[..., None]
+    w.reshape(blocks, -1, block)[-1][:, columns - (blocks - 1) * block:] = 0
+    starts = np.concatenate([[0], np.cumsum(kept.sum(-1).reshape(-1))]).astype(np.int32)
+    data = np.concatenate([w[kept].reshape(-1).view(np.int32), np.nonzero(kept)[2].astype(np.int32), starts]).view(np.int8)
+    return np.moveaxis(w, 0, 2).reshape(taps, channels, blocks * block)[..., :columns], data
+
+
+def sparse(kind, n, size, ic, oc, k, keep, stride=None, pads=None, ep="none", in_pad=None):
+    """A convolution, or with one `size` a matrix product, of weights without their blocks of zeros."""
+    r = len(size)
+    stride, pads = stride or [1] * r, pads or [0] * (2 * r)
+    out = [out_size(size[i], k[i], stride[i], 1, pads[i], pads[r + i]) for i in range(r)]
+    w, data = without_zeros(np.random.default_rng(ic * oc), int(np.prod(k)), ic, oc, keep)
+    x, y = Buffer([n] + size + [ic], "f32", in_pad), Buffer([n] + out + [oc])
+    entries = Buffer([len(data)], "i8", values=lambda rng: data)
+    e = epilogue(ep, y.shape)
+    attrs = ["packed = 16 : i64"]
+    if kind == "conv":
+        attrs += [array_attr("strides", stride), array_attr("dilations", [1] * r), array_attr("pads", pads), array_attr("kernel", k)]
+
+    def reference(a):
+        total = sum(t @ wide(w)[i] for i, (_, t) in enumerate(windows(wide(a[0]), k, out, stride, [1] * r, pads)))
+        return e[3](total, [wide(b) for b in a[2:]])
+    name = "%s sparse %s" % (kind, dict(n=n, size=size, ic=ic, oc=oc, k=k, keep=keep, stride=stride, pads=pads, ep=ep, in_pad=in_pad))
+    return Case(name, op_text(kind, [x, entries], y, attrs, e), [x, entries] + e[0], y, reference)
 
 
 def filter_transform(m):
@@ -384,6 +415,13 @@ def cases(dynamic=False, large=False):
     for groups, ic, oc in [(2, 8, 8), (4, 8, 16), (8, 8, 16), (3, 9, 6), (2, 34, 66), (32, 128, 128), (6, 6, 6)]:
         yield conv(2, [6, 7], ic, oc, [3, 3], groups=groups, pads=[1, 1, 1, 1], ep="bias_relu")
         yield conv(1, [6, 7], ic, oc, [1, 1], groups=groups, ep="bias_add")
+    for ic, oc, keep in [(1, 16, 1), (7, 1, 0.5), (16, 5, 0.3), (33, 40, 0.4), (64, 64, 0.1), (20, 48, 0), (40, 33, 0.7)]:
+        yield sparse("conv", 1, [5, 6], ic, oc, [1, 1], keep, ep="bias_relu")
+        yield sparse("conv", 2, [7, 9], ic, oc, [3, 3], keep, pads=[1, 1, 1, 1], ep="bias_add", in_pad=[0, 1, 2, 3])
+        yield sparse("conv", 1, [11, 12], ic, oc, [3, 2], keep, stride=[2, 1], ep="silu_scale")
+        yield sparse("conv", 1, [33], ic, oc, [4], keep, ep="bias_relu")
+        for m in (1, 2, 3, 15, 64):
+            yield sparse("matmul", 3, [m], ic, oc, [1], keep, ep="bias_add")
     yield conv(1, [35, 35], 3, 32, [3, 3], [2, 2], packed=32, ep="bias_relu")
     yield conv(1, [37, 37], 3, 64, [7, 7], [2, 2], packed=32, ep="bias_relu")
     yield conv(1, [32, 32], 1, 8, [5, 5], packed=8, ep="bias_relu")

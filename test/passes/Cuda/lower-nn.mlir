@@ -90,3 +90,17 @@ func.func @softmax(%x: memref<6x40xf32>, %o: memref<6x40xf32>) {
   nn.softmax ins(%x : memref<6x40xf32>) outs(%o : memref<6x40xf32>) {dim = 1 : i64}
   return
 }
+
+// -----
+
+// Bytes: what a step of them counts for multiplies what goes into the exponential.
+// CHECK-LABEL: func.func @softmax_of_bytes
+// CHECK: arith.uitofp {{.*}} : i8 to f32
+// CHECK: arith.maximumf
+// CHECK: %[[D:.*]] = arith.subf
+// CHECK: %[[S:.*]] = arith.mulf %[[D]], %{{.*}}
+// CHECK: math.exp %[[S]]
+func.func @softmax_of_bytes(%x: memref<6x40xi8>, %o: memref<6x40xf32>) {
+  nn.softmax ins(%x : memref<6x40xi8>) outs(%o : memref<6x40xf32>) {acc = f32, dim = 1 : i64, input_unsigned, scale = 0.25 : f32}
+  return
+}

@@ -2,14 +2,15 @@
 // RUN: burin-opt %s --split-input-file --quant-prune-weights='sparsity=0.5 least=4 global' | FileCheck %s --check-prefix=GLOBAL
 // RUN: burin-opt %s --split-input-file --quant-prune-weights='pattern=2:4 least=4' | FileCheck %s --check-prefix=PATTERN
 // RUN: burin-opt %s --split-input-file --quant-prune-weights='unit=filter least=4' | FileCheck %s --check-prefix=FILTER
+// RUN: burin-opt %s --split-input-file --quant-prune-weights='unit=block least=4' | FileCheck %s --check-prefix=BLOCK
 // RUN: burin-opt %s --split-input-file --quant-prune-weights='criterion=fisher least=4' | FileCheck %s --check-prefix=FISHER
 // RUN: burin-opt %s --split-input-file --quant-prune-weights='criterion=variance least=4' | FileCheck %s --check-prefix=VARIANCE
 // RUN: burin-opt %s --split-input-file --quant-prune-weights='sparsity=0.5 least=4' --remarks-filter='PruneWeights' -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // RUN: not burin-opt %s --split-input-file --quant-prune-weights='pattern=4:2' 2>&1 | FileCheck %s --check-prefix=WRONG
 
 // Half of each layer; over both layers together the second's small weights go; two of each four inputs of an output channel;
-// the lesser of two filters.
-// WRONG: error: {{.*}}expected a criterion of magnitude, variance, gradient, fisher, a unit of element, filter, a sparsity from 0 to below 1 and a pattern N:M of elements
+// the lesser of two filters; in blocks of up to 16 output channels the lesser inputs.
+// WRONG: error: {{.*}}expected a criterion of magnitude, variance, gradient, fisher, a unit of element, block, filter, a sparsity from 0 to below 1 and a pattern N:M of elements
 // CHECK-LABEL: @magnitude
 // CHECK-DAG: dense<{{\[\[}}8.000000e+00, 0.000000e+00, 6.000000e+00, 0.000000e+00], [7.000000e+00, 0.000000e+00, 5.000000e+00, 0.000000e+00]]>
 // CHECK-DAG: dense<{{\[\[}}0.000000e+00, 4.000000e-01, 0.000000e+00, 3.000000e-01]]>
@@ -20,6 +21,8 @@
 // PATTERN-DAG: dense<{{\[\[}}8.000000e+00, 0.000000e+00, 6.000000e+00, 0.000000e+00], [7.000000e+00, 0.000000e+00, 5.000000e+00, 0.000000e+00]]>
 // FILTER-LABEL: @magnitude
 // FILTER-DAG: dense<{{\[\[}}8.000000e+00, 1.000000e+00, 6.000000e+00, 3.000000e+00], [0.000000e+00, 0.000000e+00, 0.000000e+00, 0.000000e+00]]>
+// BLOCK-LABEL: @magnitude
+// BLOCK-DAG: dense<{{\[\[}}8.000000e+00, 0.000000e+00, 6.000000e+00, 0.000000e+00], [7.000000e+00, 0.000000e+00, 5.000000e+00, 0.000000e+00]]>
 // REMARK: [Passed] Weights | {{.*}}4 of 8 elements are zero
 func.func @magnitude(%x: tensor<3x4xf32>) -> (tensor<3x2xf32>, tensor<3x1xf32>) {
   %none = onnx.NoValue

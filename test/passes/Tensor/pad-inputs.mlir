@@ -39,3 +39,25 @@ func.func @free_dims(%x: tensor<?x?x4x8xf32>, %w: tensor<3x3x8x16xf32>, %e: tens
     {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>} -> tensor<?x?x4x16xf32>
   return %0 : tensor<?x?x4x16xf32>
 }
+
+// Near miss: between taps 6 apart over 8 columns most products would be ones with the frame.
+// CHECK-LABEL: func.func @dilated
+// CHECK-NOT: tensor.insert_slice
+// CHECK: nn.conv {{.*}} pads = array<i64: 6, 6, 6, 6>
+func.func @dilated(%x: tensor<1x8x8x8xf32>, %w: tensor<3x3x8x16xf32>) -> tensor<1x8x8x16xf32> {
+  %e = tensor.empty() : tensor<1x8x8x16xf32>
+  %0 = nn.conv ins(%x, %w : tensor<1x8x8x8xf32>, tensor<3x3x8x16xf32>) outs(%e : tensor<1x8x8x16xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 6, 6>, pads = array<i64: 6, 6, 6, 6>} -> tensor<1x8x8x16xf32>
+  return %0 : tensor<1x8x8x16xf32>
+}
+
+// Few are where a large dilation meets a large image.
+// CHECK-LABEL: func.func @dilated_over_many
+// CHECK: tensor.insert_slice
+// CHECK: nn.conv {{.*}} pads = array<i64: 0, 0, 0, 0>
+func.func @dilated_over_many(%x: tensor<1x99x99x8xf32>, %w: tensor<3x3x8x16xf32>) -> tensor<1x99x99x16xf32> {
+  %e = tensor.empty() : tensor<1x99x99x16xf32>
+  %0 = nn.conv ins(%x, %w : tensor<1x99x99x8xf32>, tensor<3x3x8x16xf32>) outs(%e : tensor<1x99x99x16xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 6, 6>, pads = array<i64: 6, 6, 6, 6>} -> tensor<1x99x99x16xf32>
+  return %0 : tensor<1x99x99x16xf32>
+}

@@ -55,6 +55,7 @@ FUNCTIONS = {
     "asinh": ("math.asinh", np.arcsinh, -100, 100, 1, 4), "acosh": ("math.acosh", np.arccosh, 1, 100, 1, 4), "atanh": ("math.atanh", np.arctanh, -1, 1, 1, 4),
     "erf": ("math.erf", erf, -6, 6, 1.5, 2), "erfc": ("math.erfc", erfc, -6, 10, 1, 5),
     "erfsum": ("math.erf", lambda x: 1 + erf(x), -6, 6, 2.5, 2),
+    "sigmoid": ("math.exp", lambda x: 1 / (1 + np.exp(x)), -88, 88, 3.5, 2.5),
     "floor": ("math.floor", np.floor, -10, 10, 0, 0), "ceil": ("math.ceil", np.ceil, -10, 10, 0, 0), "trunc": ("math.trunc", np.trunc, -10, 10, 0, 0),
     "round": ("math.round", roundaway, -10, 10, 0, 0), "roundeven": ("math.roundeven", np.rint, -10, 10, 0, 0), "sqrt": ("math.sqrt", np.sqrt, 0, 100, 0.51, 0.51),
     "pow": ("math.powf", np.power, 0, 20, 1, 2000), "atan2": ("math.atan2", np.arctan2, -5, 5, 1, 2.5), "fmod": ("arith.remf", np.fmod, -50, 50, 0.51, 0.51),
@@ -67,6 +68,8 @@ LARGEST_ANGLE = {"sin": 2.0**20, "cos": 2.0**20, "tan": 2.0**20}
 
 # Functions of which the error of a sum counts: 1 is added, and units are those of 1.
 SUMS = {"erfsum"}
+# Quotients 1 / (1 + f): below the normal numbers they are as good as 0.
+QUOTIENTS = {"sigmoid"}
 
 # Of the loose forms: limits of f32, and between which arguments they hold. Angles: also of 1e-6 in all, near the zeros.
 LOOSE = {"exp": (3, -87, 88), "tanh": (10, -20, 20), "erf": (14, -6, 6), "sin": (3, -1000, 1000), "cos": (3, -1000, 1000), "pow": (220, 0, 20)}
@@ -126,7 +129,11 @@ def program(names, dtype, operands, machine, **options):
         ins = ", ".join(f"%{name}{i}" for i in range(len(values))) + " : " + ", ".join(compiled.memref(x) for x in values)
         args = ", ".join(f"%a{i}: {t}" for i in range(len(values)))
         call = ", ".join(f"%a{i}" for i in range(len(values)))
-        add = f"      %one = arith.constant 1.0 : {t}\n      %r = arith.addf %f, %one : {t}\n" if name in SUMS else ""
+        add = ""
+        if name in SUMS | QUOTIENTS:
+            add = f"      %one = arith.constant 1.0 : {t}\n      %{'r' if name in SUMS else 's'} = arith.addf %f, %one : {t}\n"
+        if name in QUOTIENTS:
+            add += f"      %r = arith.divf %one, %s : {t}\n"
         body.append(f"    linalg.generic {{indexing_maps = [{maps}], iterator_types = [\"parallel\"]}} ins({ins}) outs(%{name}_out : {compiled.memref(values[0])}) {{\n"
                     f"    ^bb0({args}, %o: {t}):\n      %{'f' if add else 'r'} = {FUNCTIONS[name][0]} {call} : {t}\n{add}      linalg.yield %r : {t}\n    }}\n")
         outputs.append(np.zeros_like(values[0]))
@@ -143,6 +150,9 @@ def check(name, dtype, operands, got, loose):
     error = errors(got, want, dtype, limit)
     if name in SUMS:
         error = np.where(np.isfinite(got) & np.isfinite(want), np.abs(got - want) / np.finfo(dtype).eps, error)
+    if name in QUOTIENTS:
+        tiny = np.finfo(dtype).tiny
+        error = np.where(np.abs(want) < tiny, np.abs(got - want) / tiny, error)
     if loose and name in ("sin", "cos"):  # near their zeros units of the last place say nothing
         error = np.fmin(error, np.abs(got - want) * 1e6 * limit)
     worst = np.argmax(error)

@@ -1,4 +1,4 @@
-"""Random linalg operations through the cpu stage against numpy. Arguments: machine, seed, number of operations [, "dynamic"] [, number of one to run alone].
+"""Random linalg operations through the cpu stage against numpy. Arguments: machine, seed, number of operations [, "dynamic"] [, "parallel"] [, "streamed"] [, number of one to run alone].
 With "dynamic", most sizes are known at run time only."""
 import random
 import sys
@@ -243,7 +243,8 @@ def main():
     machine, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     Case.dynamic = "dynamic" in sys.argv
     parallel = "parallel" in sys.argv
-    alone = [int(a) for a in sys.argv[4:] if a not in ("dynamic", "parallel")]
+    streamed = "streamed" in sys.argv
+    alone = [int(a) for a in sys.argv[4:] if a not in ("dynamic", "parallel", "streamed")]
     opt = "burin-opt"
     r = random.Random(seed)
     cases = [Case(r, i) for i in range(count)]
@@ -267,7 +268,7 @@ def main():
     text = "module {\n  func.func @main(" + ", ".join(arguments + ["%arena: memref<64xi8>", "%weights: memref<64xi8>"]) + ") {\n" + "".join(body) + "    return\n  }\n}\n"
     if alone:
         print(text)
-    results = compiled.run(text, inputs, outputs, machine, opt, parallel=parallel)
+    results = compiled.run(text, inputs, outputs, machine, opt, parallel=parallel, streamed=streamed)
     bad = 0
     for case, result in zip(cases, results):
         if np.issubdtype(case.expected.dtype, np.floating):
