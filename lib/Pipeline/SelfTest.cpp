@@ -118,7 +118,10 @@ std::optional<ModelDescription::SelfTest> burin::makeSelfTest(const ModelSource 
   burin_context context{};
   context.abi_version = BURIN_ABI_VERSION;
   if (reinterpret_cast<burin_entry>(*entry)(inputs.data(), outputs.data(), arena.get(), weights.get(), &context))
-    return refuse("could not run the model on its input");
+    return refuse(
+        options.selfTestData.empty()
+            ? "could not run the model on numbers made up; give it inputs that fit with --self-test-data=FILE.npz"
+            : "could not run the model on the inputs of " + options.selfTestData);
   for (auto [info, computed] : llvm::zip(model.outputs, outputs)) {
     auto array = find(arrays, info, options.selfTestData, messages);
     if (failed(array))

@@ -28,6 +28,57 @@ const Contraction::Parallel *Contraction::parallelOf(const Reduction &r) const {
   return llvm::find_if(parallels, [&](const Parallel &p) { return p.id == r.window; });
 }
 
+bool Contraction::windowIsStatic(const Parallel &p) const {
+  return p.extent.isStatic() && llvm::all_of(reductions, [&](const Reduction &r) {
+           return r.window != p.id || (r.size.isStatic() && !r.moved);
+         });
+}
+
+std::pair<int64_t, int64_t> Contraction::interior(const Parallel &p) const {
+  int64_t lo = 0, hi = p.extent.value();
+  for (const Reduction &r : reductions) {
+    if (r.window != p.id)
+      continue;
+    if (r.base < 0)
+      lo = std::max(lo, (int64_t)llvm::divideCeil(-r.base, r.pixelStep));
+    int64_t room = r.size.value() - 1 - r.base - r.tapStep * (r.extent.value() - 1);
+    hi = std::min(hi, room < 0 ? 0 : room / r.pixelStep + 1);
+  }
+  lo = std::min(lo, p.extent.value());
+  return {lo, std::max(lo, hi)};
+}
+
+std::pair<Value, Value> Contraction::interior(Emitter &e, const Parallel &p) const {
+  Value extent = e.index(p.extent), lo = e.index(0), hi = extent;
+  for (const Reduction &r : reductions) {
+    if (r.window != p.id)
+      continue;
+    if (r.base < 0)
+      lo = e.max(lo, e.index(llvm::divideCeil(-r.base, r.pixelStep)));
+    Value room = e.add(e.index(r.size), r.pixelStep - 1 - r.base - r.tapStep * (r.extent.value() - 1));
+    Value fit = e.max(room, e.index(0));
+    if (r.pixelStep != 1)
+      fit = e.b.createOrFold<arith::DivUIOp>(e.loc, fit, e.index(r.pixelStep));
+    hi = e.min(hi, fit);
+  }
+  lo = e.min(lo, extent);
+  return {lo, e.max(lo, hi)};
+}
+
+bool Contraction::weightsAreSmaller() const {
+  double weights = channels.estimate(guessedPixels), inputs = 1, results = weights;
+  for (const Parallel &p : parallels) {
+    weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+    inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
+    results *= p.extent.estimate(guessedPixels);
+  }
+  for (const Reduction &r : reductions) {
+    weights *= r.extent.estimate(guessedPixels);
+    inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
+  }
+  return weights < inputs + results;
+}
+
 void Contraction::normalize() {
   for (Reduction &r : reductions)
     if (r.window >= 0) {

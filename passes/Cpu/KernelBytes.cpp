@@ -1,5 +1,5 @@
-// Narrowing with x86's packs and Arm's narrowing moves, both of which saturate. Words of 16 bits hold every sum that
-// does not saturate anyway, so the zero point is added there, for half of the vectors.
+// Narrowing with x86's packs, WebAssembly's narrow and Arm's narrowing moves, all of which saturate. Words of 16 bits
+// hold every sum that does not saturate anyway, so the zero point is added there, for half of the vectors.
 #include "passes/Cpu/KernelBytes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -37,7 +37,7 @@ static std::optional<double> matchLimit(Value &v, arith::CmpFPredicate predicate
 //   trunc(fptosi(min(max(roundeven(x) + zero, low), high))), with the limits of a signed or unsigned byte
 std::optional<Saturation> cpu::matchSaturation(const Machine &machine, Value result) {
   bool isX86 = machine.triple.starts_with("x86_64");
-  if ((!isX86 && !isArm(machine)) || machine.vectorBits < 128)
+  if ((!isX86 && !isArm(machine) && !machine.isWebAssembly()) || machine.vectorBits < 128)
     return std::nullopt;
   Saturation found;
   if (std::optional<ByteTable> lookup = matchLookup(result)) {
@@ -69,15 +69,15 @@ std::optional<Saturation> cpu::matchSaturation(const Machine &machine, Value res
 }
 
 bool ByteStores::takes(const Machine &machine, int64_t lanes) {
-  return lanes == 4 || (!isArm(machine) && (lanes == 8 || lanes == 16) && lanes <= int64_t(machine.lanes(32)));
+  return lanes == 4 || (machine.vectorBits > 128 && (lanes == 8 || lanes == 16) && lanes <= int64_t(machine.lanes(32)));
 }
 
 Value ByteStores::intrinsic(StringRef name, Type type, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(e.b, e.loc, type, e.b.getStringAttr(name), operands).getResult(0);
 }
 
-// To nearest even in one instruction. x86 makes the least integer of what is too large, Arm 0 of NaN: both are the
-// least number here, as everywhere.
+// To nearest even, in one instruction but on WebAssembly. x86 makes the least integer of what is too large, the others
+// 0 of NaN: both are the least number here, as everywhere.
 Value ByteStores::toIntegers(Value floats) {
   auto type = cast<VectorType>(floats.getType());
   int64_t lanes = type.getNumElements();
@@ -85,6 +85,12 @@ Value ByteStores::toIntegers(Value floats) {
   if (isArm(machine)) {
     floats = arith::MaxNumFOp::create(e.b, e.loc, floats, e.constant(type, -farAway));
     return intrinsic("llvm.aarch64.neon.fcvtns", integers, floats);
+  }
+  if (machine.isWebAssembly()) {
+    Value least = e.constant(type, -farAway);
+    Value above = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, floats, least);
+    floats = arith::SelectOp::create(e.b, e.loc, above, floats, least);
+    return intrinsic("llvm.fptosi.sat", integers, math::RoundEvenOp::create(e.b, e.loc, floats).getResult());
   }
   Value limit = e.constant(type, farAway);
   Value above = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, floats, limit);
@@ -110,6 +116,9 @@ Value ByteStores::pack(Value low, Value high) {
     return vector::ShuffleOp::create(e.b, e.loc, intrinsic(name, half, low), intrinsic(name, half, high),
                                      llvm::to_vector(llvm::seq<int64_t>(0, 2 * lanes)));
   }
+  if (machine.isWebAssembly())
+    return intrinsic(toBytes && saturation.isUnsigned ? "llvm.wasm.narrow.unsigned" : "llvm.wasm.narrow.signed", packed,
+                     {low, high});
   std::string name = toBytes ? (saturation.isUnsigned ? "packuswb" : "packsswb") : "packssdw";
   unsigned bits = lanes * type.getElementTypeBitWidth();
   return intrinsic(bits == 512   ? "llvm.x86.avx512." + name + ".512"

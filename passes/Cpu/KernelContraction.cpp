@@ -94,6 +94,12 @@ struct ContractionBuilder {
     return inner.lhs.is(c.dots ? 4 : 1) && inner.window < 0;
   }
 
+  /// Are products of bytes summed in squares of two pixels by two channels?
+  bool squared(int64_t pixels, ArrayRef<ChannelVector> vectors) const {
+    return c.dots && byLane() && dots.hasSquares() && pixels > 1 &&
+           llvm::all_of(vectors, [&](const ChannelVector &v) { return v.lanes == lanes; });
+  }
+
   /// Of `left` steps those whose inputs one register holds.
   int64_t together(int64_t left) const {
     return byLane() ? std::min<int64_t>(lanes, llvm::bit_floor(uint64_t(left))) : 1;
@@ -266,9 +272,44 @@ struct ContractionBuilder {
       }
       return next;
     };
+    // Two pixels' sums of four channels are two squares while products are added; the last of an odd number is as
+    // above.
+    auto squareBody = [&](Value x, Value w, int64_t steps, ValueRange carried) {
+      SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
+      for (int64_t first = 0, held; first < steps; first += held) {
+        held = together(steps - first);
+        for (int64_t p = 0; p < pixels; ++p)
+          neighbours[p] = dots.neighbours(c.lhs, inputOf(x, p, 4, first), held);
+        for (int64_t u = 0; u < held; u += 2)
+          for (int64_t j = 0; j < count; ++j) {
+            SmallVector<Value, 2> weights(2);
+            for (int64_t v = 0; v < std::min<int64_t>(2, held - u); ++v)
+              weights[v] = dots.weights(
+                  c.rhs, e.advance(w, c.reductions.back().rhs, first + u + v, 4 * channels.vectors[j].offset),
+                  lanes)[0];
+            auto [low, high] = dots.columnsOf(weights[0], weights[1]);
+            for (int64_t p = 0; p + 1 < pixels; p += 2) {
+              Value rows = dots.rowsOf(neighbours[p], neighbours[p + 1], u), &a = next[p * count + j],
+                    &b = next[(p + 1) * count + j];
+              a = dots.multiplyAddSquare(rows, low, a);
+              b = dots.multiplyAddSquare(rows, high, b);
+            }
+            Value &sum = next[(pixels - 1) * count + j];
+            for (int64_t v = 0; pixels % 2 && v < 2 && weights[v]; ++v)
+              sum = dots.multiplyAdd(dots.inputOf(neighbours[pixels - 1], u + v, lanes), {weights[v]}, sum);
+          }
+      }
+      return next;
+    };
+    bool inSquares = squared(pixels, channels.vectors) && sets == 1;
+    auto turnSquares = [&](SmallVector<Value> &values) {
+      for (int64_t p = 0; inSquares && p + 1 < pixels; p += 2)
+        for (int64_t i = p * count; i < (p + 1) * count; ++i)
+          std::tie(values[i], values[i + count]) = dots.squares(values[i], values[i + count]);
+    };
     auto body = [&](Value x, Value w, int64_t steps, ValueRange carried) {
       if (c.dots)
-        return dotBody(x, w, steps, carried);
+        return inSquares ? squareBody(x, w, steps, carried) : dotBody(x, w, steps, carried);
       SmallVector<Value> next(carried.begin(), carried.end()), neighbours(pixels);
       for (int64_t u = 0, first = 0, held = 0; u < steps; ++u) {
         Value x0 = x, w0 = w;
@@ -387,6 +428,7 @@ struct ContractionBuilder {
       };
       return innermost ? tail(steps(x, w, lo, hi, carried)) : run(x, w, lo, hi, 1, carried);
     };
+    turnSquares(sums);
     if (!c.reductions.empty()) {
       sums = nest(0, lhs, rhs, sums);
     } else if (!noProducts) {
@@ -394,6 +436,7 @@ struct ContractionBuilder {
       sums = body(lhs, rhs, 1, inRuns ? zeros(sets, sum) : sums);
       c.reductions.pop_back();
     }
+    turnSquares(sums);
     if (!inRuns || c.reductions.empty())
       sums = folded(sums);
 
@@ -532,7 +575,7 @@ struct ContractionBuilder {
       };
       if (&p != rows && &p != columns)
         return single([&] { nest(d + 1); });
-      if (!p.extent.isStatic() || (c.windowed(p) && !windowIsStatic(p))) {
+      if (!p.extent.isStatic() || (c.windowed(p) && !c.windowIsStatic(p))) {
         assert(&p == columns && "expected rows of a known number");
         if (c.windowed(p))
           return single([&] { body(at, PixelTile{1, 1}, true); });
@@ -546,7 +589,7 @@ struct ContractionBuilder {
         return tiled(at[d], 0, extent, shape.rows, [&] { nest(d + 1); });
       if (!c.windowed(p))
         return tiled(at[d], 0, extent, shape.columns, [&] { nest(d + 1); });
-      auto [lo, hi] = interior(p);
+      auto [lo, hi] = c.interior(p);
       auto border = [&](int64_t from, int64_t to) {
         tiled(at[d], from, to, 1, [&] { body(at, PixelTile{shape.rows, 1}, true); });
       };
@@ -566,51 +609,12 @@ struct ContractionBuilder {
     return widths;
   }
 
-  bool windowIsStatic(const Parallel &p) const {
-    return p.extent.isStatic() && llvm::all_of(c.reductions, [&](const Reduction &r) {
-             return r.window != p.id || (r.size.isStatic() && !r.moved);
-           });
-  }
-
-  /// Pixels of `p` whose windows lie inside the input.
-  std::pair<int64_t, int64_t> interior(const Parallel &p) {
-    int64_t lo = 0, hi = p.extent.value();
-    for (const Reduction &r : c.reductions) {
-      if (r.window != p.id)
-        continue;
-      if (r.base < 0)
-        lo = std::max(lo, (int64_t)llvm::divideCeil(-r.base, r.pixelStep));
-      int64_t room = r.size.value() - 1 - r.base - r.tapStep * (r.extent.value() - 1);
-      hi = std::min(hi, room < 0 ? 0 : room / r.pixelStep + 1);
-    }
-    lo = std::min(lo, p.extent.value());
-    return {lo, std::max(lo, hi)};
-  }
-
-  /// The same, for sizes known at run time only.
-  std::pair<Value, Value> unknownInterior(const Parallel &p) {
-    Value extent = e.index(p.extent), lo = e.index(0), hi = extent;
-    for (const Reduction &r : c.reductions) {
-      if (r.window != p.id)
-        continue;
-      if (r.base < 0)
-        lo = e.max(lo, e.index(llvm::divideCeil(-r.base, r.pixelStep)));
-      Value room = e.add(e.index(r.size), r.pixelStep - 1 - r.base - r.tapStep * (r.extent.value() - 1));
-      Value fit = e.max(room, e.index(0));
-      if (r.pixelStep != 1)
-        fit = e.b.createOrFold<arith::DivUIOp>(e.loc, fit, e.index(r.pixelStep));
-      hi = e.min(hi, fit);
-    }
-    lo = e.min(lo, extent);
-    return {lo, e.max(lo, hi)};
-  }
-
   PixelTile chooseTile(ArrayRef<ChannelVector> vectors, const Parallel *rows, const Parallel *columns) {
     int64_t width = 1;
-    if (columns && (!columns->extent.isStatic() || (c.windowed(*columns) && !windowIsStatic(*columns)))) {
+    if (columns && (!columns->extent.isStatic() || (c.windowed(*columns) && !c.windowIsStatic(*columns)))) {
       width = manyPixels;
     } else if (columns) {
-      auto [lo, hi] = interior(*columns);
+      auto [lo, hi] = c.interior(*columns);
       width = std::max<int64_t>(1, c.windowed(*columns) ? hi - lo : columns->extent.value());
     }
     // Inputs are no memory operands of byte products, and LLVM loads some of them early. Halves of words are two
@@ -621,7 +625,10 @@ struct ContractionBuilder {
       room.vectorRegisters -= machine.byteProducts == ByteProducts::WordPairs ? vectors.size() + 2
                               : room.laneOperand                              ? dotShift(machine, c.lhsUnsigned) != 0
                                                                               : 4;
-    return choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
+    PixelTile tile = choosePixelTile(room, bits, vectors, rows ? rows->extent.value() : 1, width, e.tile);
+    if (tile.pixels() % 2 && tile.columns > 1 && squared(tile.pixels(), vectors))
+      --tile.columns; // the last pixel would take twice the products
+    return tile;
   }
 
   LogicalResult run(std::string &reason) {
@@ -636,7 +643,7 @@ struct ContractionBuilder {
       columns = &c.parallels[dims - 1];
     if (columns && dims > 1 && c.parallels[dims - 2].rhs.is(0) && !c.windowed(c.parallels[dims - 2]) &&
         c.parallels[dims - 2].extent.isStatic() && columns->extent.isStatic() &&
-        (!c.windowed(*columns) || windowIsStatic(*columns)))
+        (!c.windowed(*columns) || c.windowIsStatic(*columns)))
       rows = &c.parallels[dims - 2];
     if (!c.channels.isStatic())
       return runUnknownChannels(columns, reason);
@@ -754,8 +761,8 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
   const Parallel &p = contraction.parallels.back();
   bool stepsKnown = p.lhs.isStatic() && p.rhs.isStatic() && p.out.isStatic() &&
                     llvm::all_of(p.extras, [](const Size &step) { return step.isStatic(); });
-  if (!whole.windowIsStatic(p) || !stepsKnown) {
-    auto [lo, hi] = whole.unknownInterior(p);
+  if (!contraction.windowIsStatic(p) || !stepsKnown) {
+    auto [lo, hi] = contraction.interior(e, p);
     Value end = e.index(p.extent), zero = e.index(0);
     for (auto [from, to, inside] :
          {std::tuple(lo, hi, true), std::tuple(zero, lo, false), std::tuple(hi, end, false)}) {
@@ -779,7 +786,7 @@ LogicalResult cpu::emitContraction(Emitter &e, const Machine &machine, Contracti
     }
     return success();
   }
-  auto [lo, hi] = whole.interior(p);
+  auto [lo, hi] = contraction.interior(p);
   for (auto [from, to] : {std::pair(lo, hi), std::pair(int64_t(0), lo), std::pair(hi, extent)})
     if (from < to) {
       Contraction columns = contraction.part(from, to);

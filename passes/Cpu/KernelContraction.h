@@ -9,6 +9,8 @@
 
 namespace burin::cpu {
 
+constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
+
 /// out[p..., c] = epilogue(sum over r... of lhs[p..., r...] * rhs[p..., r..., c]), every access linear in the indices.
 /// lhs may have any strides (its elements are broadcast); rhs and out have their channels side by side.
 struct Contraction {
@@ -62,6 +64,13 @@ struct Contraction {
 
   bool windowed(const Parallel &p) const;
   const Parallel *parallelOf(const Reduction &r) const; // that moves its window
+  /// Is known where windows along `p` leave the input?
+  bool windowIsStatic(const Parallel &p) const;
+  /// Pixels of `p` whose windows lie inside the input; the second, for sizes known at run time only.
+  std::pair<int64_t, int64_t> interior(const Parallel &p) const;
+  std::pair<Value, Value> interior(Emitter &e, const Parallel &p) const;
+  /// Than inputs and results: what threads had better read twice.
+  bool weightsAreSmaller() const;
   /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
   /// another everywhere.
   void normalize();

@@ -1,5 +1,5 @@
-// Byte products as instructions. x86 without VNNI widens to 16 bits first, in place: multiplying bytes there
-// (vpmaddubsw) saturates. Arm without sdot multiplies bytes to 16 bits exactly and adds pairs to 32.
+// Byte products as instructions. x86 without VNNI and WebAssembly widen to 16 bits first, in place: multiplying bytes
+// on x86 (vpmaddubsw) saturates. Arm without sdot multiplies bytes to 16 bits exactly and adds pairs to 32.
 #include "passes/Cpu/KernelInteger.h"
 
 #include "lib/Support/Packing.h"
@@ -72,14 +72,49 @@ ByteDots::Parts ByteDots::parts(Value bytes, bool isInput) {
                                                          : Parts{bytes};
 }
 
+std::pair<Value, Value> ByteDots::squares(Value first, Value second) {
+  auto half = [&](ArrayRef<int64_t> lanes) -> Value {
+    return vector::ShuffleOp::create(e.b, e.loc, first, second, lanes);
+  };
+  return {half({0, 1, 4, 5}), half({2, 3, 6, 7})};
+}
+
+Value ByteDots::rowsOf(Value first, Value second, int64_t at) {
+  int64_t count = cast<VectorType>(first.getType()).getNumElements();
+  Value words;
+  if (at + 1 < count) {
+    words =
+        vector::ShuffleOp::create(e.b, e.loc, first, second, ArrayRef<int64_t>{at, at + 1, count + at, count + at + 1});
+  } else {
+    Value single = vector::ShuffleOp::create(e.b, e.loc, first, second, ArrayRef<int64_t>{at, count + at});
+    words =
+        vector::ShuffleOp::create(e.b, e.loc, single, e.constant(single.getType(), 0), ArrayRef<int64_t>{0, 2, 1, 2});
+  }
+  return bitcast(words, 16, 8);
+}
+
+std::pair<Value, Value> ByteDots::columnsOf(Value first, Value second) {
+  Value a = bitcast(first, 4, 32), b = second ? bitcast(second, 4, 32) : e.constant(a.getType(), 0);
+  auto half = [&](ArrayRef<int64_t> lanes) {
+    return bitcast(vector::ShuffleOp::create(e.b, e.loc, a, b, lanes), 16, 8);
+  };
+  return {half({0, 4, 1, 5}), half({2, 6, 3, 7})};
+}
+
+Value ByteDots::multiplyAddSquare(Value rows, Value columns, Value acc) {
+  return intrinsic(inputUnsigned ? "llvm.aarch64.neon.usmmla" : "llvm.aarch64.neon.smmla", acc.getType(),
+                   {acc, rows, columns});
+}
+
 Value ByteDots::multiplyAdd(const Parts &input, const Parts &weights, Value acc) {
   Type type = acc.getType();
   int64_t lanes = cast<VectorType>(type).getNumElements();
   switch (machine.byteProducts) {
   case ByteProducts::WordPairs: {
-    StringRef name = lanes == 4   ? "llvm.x86.sse2.pmadd.wd"
-                     : lanes == 8 ? "llvm.x86.avx2.pmadd.wd"
-                                  : "llvm.x86.avx512.pmaddw.d.512";
+    StringRef name = machine.isWebAssembly() ? "llvm.wasm.dot"
+                     : lanes == 4            ? "llvm.x86.sse2.pmadd.wd"
+                     : lanes == 8            ? "llvm.x86.avx2.pmadd.wd"
+                                             : "llvm.x86.avx512.pmaddw.d.512";
     for (auto [x, w] : llvm::zip(input, weights))
       acc = e.addElements(acc, intrinsic(name, type, {x, w}));
     return acc;

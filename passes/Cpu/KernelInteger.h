@@ -27,6 +27,18 @@ struct ByteDots {
   Parts parts(Value bytes, bool isInput);
   /// acc + the products of each group.
   Value multiplyAdd(const Parts &input, const Parts &weights, Value acc);
+
+  /// Are there products of two rows of eight bytes by two columns, which sum squares of results: rows p and p + 1 by
+  /// columns 0 and 1, or 2 and 3, of a vector of four?
+  bool hasSquares() const { return machine.byteProducts == ByteProducts::NeonMixed; }
+  /// Two rows of four sums as two squares; and back.
+  std::pair<Value, Value> squares(Value first, Value second);
+  /// Words `at` and `at + 1` (zeros where there is one left) of two rows of neighbours.
+  Value rowsOf(Value first, Value second, int64_t at);
+  /// Two steps' weights of four columns (the second null for zeros), two columns a register.
+  std::pair<Value, Value> columnsOf(Value first, Value second);
+  Value multiplyAddSquare(Value rows, Value columns, Value acc);
+
   /// Words of 32 bits in a buffer of bytes, as many as lanes.
   Value words(const Flat &flat, Value at, int64_t lanes);
 

@@ -6,6 +6,7 @@
 // RUN: burin-compile %s --target=aarch64 --emit=asm -o %t.s && FileCheck --check-prefix=NEON %s < %t.s
 // RUN: burin-compile %s --target=aarch64+dotprod --emit=asm -o %t.s && FileCheck --check-prefix=DOT %s < %t.s
 // RUN: burin-compile %s --target=aarch64+i8mm --emit=asm -o %t.s && FileCheck --check-prefix=MIXED %s < %t.s
+// RUN: burin-compile %s --target=wasm32 --emit=asm -o %t.s && FileCheck --check-prefix=WASM %s < %t.s
 
 // VNNI: vpdpbusd {{.*}}%zmm
 // AVXVNNI: {vex} vpdpbusd {{.*}}%ymm
@@ -15,7 +16,8 @@
 // NEON: smull
 // NEON: saddlp
 // DOT: sdot
-// MIXED: {{usdot|sudot}}
+// MIXED: usmmla
+// WASM: i32x4.dot_i16x8_s
 func.func @main(%x: tensor<1x64x8x8xui8> {onnx.name = "x"}) -> (tensor<1x32x6x6xi32> {onnx.name = "y"}) {
   %w = onnx.Constant dense<3> : tensor<32x64x3x3xi8>
   %z = onnx.Constant dense<7> : tensor<ui8>

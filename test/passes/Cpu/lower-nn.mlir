@@ -66,9 +66,31 @@ func.func @long_epilogue(%x: memref<8x24xf32>, %w: memref<1x24x16xf32>, %y: memr
 // CHECK-COUNT-33: vector.load {{.*}} vector<16xf32>
 // CHECK-NOT: vector.load
 // CHECK: vector.store
+// Where no product reads memory, the weights stay in registers while tiles go by.
+// ARM-LABEL: func @depthwise(
+// ARM-COUNT-9: vector.load {{.*}} vector<4xf32>
+// ARM: scf.for
+// ARM: scf.for
+// ARM-COUNT-24: vector.load {{.*}} vector<4xf32>
+// ARM-NOT: vector.load
+// ARM: vector.store
 func.func @depthwise(%x: memref<1x10x10x32xf32>, %w: memref<3x3x32xf32>, %y: memref<1x8x8x32xf32>) {
   nn.depthwise_conv ins(%x, %w : memref<1x10x10x32xf32>, memref<3x3x32xf32>) outs(%y : memref<1x8x8x32xf32>)
     {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>}
+  return
+}
+
+// Sums begin with the bias instead of having it added.
+// CHECK-LABEL: func @depthwise_bias(
+// CHECK-NOT: arith.addf
+// CHECK: vector.store
+func.func @depthwise_bias(%x: memref<1x10x10x32xf32>, %w: memref<3x3x32xf32>, %b: memref<32xf32>, %y: memref<1x8x8x32xf32>) {
+  nn.depthwise_conv ins(%x, %w : memref<1x10x10x32xf32>, memref<3x3x32xf32>) extras(%b : memref<32xf32>) outs(%y : memref<1x8x8x32xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, extra_maps = [affine_map<(n, h, w, c) -> (c)>]} epilogue {
+  ^bb0(%acc: f32, %bias: f32):
+    %s = arith.addf %acc, %bias : f32
+    nn.yield %s : f32
+  }
   return
 }
 

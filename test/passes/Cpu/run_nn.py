@@ -20,6 +20,7 @@ MACHINES = {  # name -> triple, cpu, attributes
     "x86-64": ("x86_64-unknown-linux-gnu", "x86-64", ""),
     "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon"),
     "aarch64+dotprod+fp16": ("aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16"),
+    "aarch64+dotprod+i8mm": ("aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+i8mm"),
     "cortex-a53": ("aarch64-unknown-linux-gnu", "cortex-a53", ""),
     "cortex-a72": ("aarch64-unknown-linux-gnu", "cortex-a72", ""),
     "cortex-a76": ("aarch64-unknown-linux-gnu", "cortex-a76", ""),
