@@ -288,6 +288,41 @@ int64_t padSource(StringRef mode, int64_t i, int64_t extent) {
   return mode == "wrap" || at < extent ? at : period - at;
 }
 
+// The same over extents that the program finds out: each element is looked up. An axis that is padded holds something.
+Value padFree(Lowering &l, StringRef mode, Value tensor, ArrayRef<int64_t> low, ArrayRef<int64_t> high) {
+  Dims extents = l.extentsOf(tensor), shape;
+  SmallVector<Value> begins, sizes, periods; // null where nothing is padded
+  for (auto [extent, before, after] : llvm::zip(extents, low, high)) {
+    bool isPadded = before != 0 || after != 0;
+    extent = isPadded ? l.agree(extent, l.max(extent, 1)) : extent;
+    int64_t period = mode == "wrap" ? extent : l.max(l.mul(2, l.sub(extent, 1)), 1);
+    shape.push_back(l.add(l.add(before, extent), after));
+    begins.push_back(isPadded ? l.index(before) : Value());
+    sizes.push_back(isPadded ? l.index(extent) : Value());
+    periods.push_back(isPadded ? l.index(period) : Value());
+  }
+  return mapIndexed(l, Shaped(shape, l.typeOf(tensor).getElementType()), {}, {},
+                    [&](ImplicitLocOpBuilder &b, ArrayRef<Value> indices, ValueRange) {
+                      SmallVector<Value> from(indices);
+                      for (auto [at, begin, size, period] : llvm::zip(from, begins, sizes, periods)) {
+                        if (!begin)
+                          continue;
+                        at = arith::SubIOp::create(b, at, begin);
+                        Value zero = constantIndex(b, 0), last = arith::SubIOp::create(b, size, constantIndex(b, 1));
+                        if (mode != "edge") {
+                          Value rest = arith::RemSIOp::create(b, at, period),
+                                again = arith::AddIOp::create(b, rest, period);
+                          Value isBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, rest, zero);
+                          at = arith::SelectOp::create(b, isBefore, again, rest);
+                          if (mode == "reflect")
+                            at = arith::MinSIOp::create(b, at, arith::SubIOp::create(b, period, at));
+                        }
+                        at = arith::MaxSIOp::create(b, arith::MinSIOp::create(b, at, last), zero);
+                      }
+                      return extract(b, tensor, from);
+                    });
+}
+
 // `tensor` inside a larger one whose frame holds `fill`. Only the frame is filled: slabs that do not overlap, each as
 // wide as what the dims before it leave.
 Value padConstant(Lowering &l, Value tensor, ArrayRef<int64_t> low, ArrayRef<int64_t> high, Value fill) {
@@ -339,9 +374,12 @@ LogicalResult lowerPad(Lowering &l, onnx::PadOp op) {
     high[positionOf(data.order, axis)] = (*pads)[i + axes->size()];
   }
   StringRef mode = op.getMode();
-  if (mode != "constant" && (anyFree(*pads) || anyFree(shape)))
-    return l.unsupported(op, "mode " + mode + " over free dims");
-  if (mode == "edge" || mode == "reflect" || mode == "wrap") {
+  bool copies = mode == "edge" || mode == "reflect" || mode == "wrap";
+  if (copies && (anyFree(*pads) || anyFree(shape))) {
+    l.set(result, padFree(l, mode, data.value, low, high), data.order);
+    return success();
+  }
+  if (copies) {
     SmallVector<AxisTable> tables;
     for (int64_t position = 0; position < rank; ++position) {
       if (low[position] == 0 && high[position] == 0)

@@ -69,6 +69,11 @@ case("range_mask", """g (float[N, N] x) => (float[N, N] y) <int64 zero = {0}, in
   { s = Shape(x) n = Gather(s, zero) r = Range(zero, n, one) c = Unsqueeze(r, i1) m = Greater(r, c) y = Where(m, low, x) }""", *EDGES)
 case("constant_of_shape", "g (float[N, M] x) => (float[N, M] y) { s = Shape(x) o = ConstantOfShape<value = float[1] {3.0}>(s) y = Sub(o, x) }", *PAIRS)
 case("pad", "g (float[N, M] x) => (float[A, B] y) <int64[4] p = {1, 0, 2, 3}> { y = Pad(x, p) }", *PAIRS)
+for mode in ("edge", "reflect", "wrap"):
+    case("pad_" + mode, "g (float[N, 3, M] x) => (float[N, 3, B] y) <int64[6] p = {0, 0, 2, 0, 0, 3}> { y = Pad<mode = \"%s\">(x, p) }" % mode,
+         *[dict(N=n, M=m) for n, m in ((1, 4), (2, 5), (3, 33))])
+    case("pad_free_" + mode, "g (float[N, M] x, int64[4] p) => (float[A, B] y) { y = Pad<mode = \"%s\">(x, p) }" % mode,
+         *[dict(N=n, M=m, p=[1, 0, 2, 3]) for n, m in ((3, 4), (7, 18))])
 case("trilu", "g (float[N, N] x) => (float[N, N] y) { y = Trilu<upper = 0>(x) }", *EDGES)
 case("one_hot", "g (int64[N] i, float[2] v) => (float[N, 50] y) <int64 d = {50}> { y = OneHot(i, d, v) }", *EDGES)
 case("cast_where", "g (float[N] x) => (float[N] y) <float z = {0}> { b = Greater(x, z) i = Cast<to = 7>(b) f = Cast<to = 1>(i) y = Mul(f, x) }", *EDGES)

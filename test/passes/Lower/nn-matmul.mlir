@@ -105,3 +105,19 @@ func.func @main(%x: tensor<3x40xf32>) -> (tensor<3x12xf32>, tensor<40x12xf32>) {
   %z = onnx.Neg(%d) : (tensor<40x12xf32>) -> tensor<40x12xf32>
   return %y, %z : tensor<3x12xf32>, tensor<40x12xf32>
 }
+
+// -----
+
+// Case groups: heads that an Expand repeats for groups are not repeated; the rows of a group are those of one product.
+// CHECK: nn.matmul ins(%{{.*}}, %{{.*}} : tensor<6x28x8xf32>, tensor<6x5x8xf32>) outs(%{{.*}} : tensor<6x28x5xf32>) {transpose_rhs}
+func.func @main(%q: tensor<2x12x7x8xf32>, %k: tensor<2x3x5x8xf32>) -> tensor<2x12x7x5xf32> {
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %wide = onnx.Constant dense<[2, 3, 4, 5, 8]> : tensor<5xi64>
+  %merged = onnx.Constant dense<[2, 12, 5, 8]> : tensor<4xi64>
+  %a = onnx.Unsqueeze(%k, %two) : (tensor<2x3x5x8xf32>, tensor<1xi64>) -> tensor<2x3x1x5x8xf32>
+  %b = onnx.Expand(%a, %wide) : (tensor<2x3x1x5x8xf32>, tensor<5xi64>) -> tensor<2x3x4x5x8xf32>
+  %c = onnx.Reshape(%b, %merged) : (tensor<2x3x4x5x8xf32>, tensor<4xi64>) -> tensor<2x12x5x8xf32>
+  %t = onnx.Transpose(%c) {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x12x5x8xf32>) -> tensor<2x12x8x5xf32>
+  %y = onnx.MatMul(%q, %t) : (tensor<2x12x7x8xf32>, tensor<2x12x8x5xf32>) -> tensor<2x12x7x5xf32>
+  return %y : tensor<2x12x7x5xf32>
+}

@@ -84,3 +84,28 @@ func.func @main(%x: tensor<6x8xf32>) -> tensor<0x8xf32> {
   %y = onnx.Slice(%x, %starts, %ends, %axes, %none) : (tensor<6x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<0x8xf32>
   return %y : tensor<0x8xf32>
 }
+
+// -----
+
+// Case cache: an input with rows behind it that is an output keeps the order that both have.
+// CHECK-LABEL: func.func @main
+// CHECK: tensor.insert_slice %arg0 into
+func.func @main(%past: tensor<1x4x5x8xf32>, %x: tensor<1x5x4x8xf32>) -> (tensor<1x4x10x8xf32>) {
+  %k = onnx.Transpose(%x) {perm = array<i64: 0, 2, 1, 3>} : (tensor<1x5x4x8xf32>) -> tensor<1x4x5x8xf32>
+  %c = onnx.Concat(%past, %k) {axis = 2 : i64} : (tensor<1x4x5x8xf32>, tensor<1x4x5x8xf32>) -> tensor<1x4x10x8xf32>
+  return %c : tensor<1x4x10x8xf32>
+}
+
+// -----
+
+// Case pad_free: over extents that the program finds out each element is looked up.
+// CHECK-LABEL: func.func @main
+// CHECK: linalg.generic
+// CHECK: arith.remsi
+// CHECK: tensor.extract %arg0
+func.func @main(%x: tensor<2x?xf32>) -> tensor<2x?xf32> {
+  %p = onnx.Constant dense<[0, 2, 0, 3]> : tensor<4xi64>
+  %none = onnx.NoValue
+  %y = onnx.Pad(%x, %p, %none, %none) {mode = "reflect"} : (tensor<2x?xf32>, tensor<4xi64>, none, none) -> tensor<2x?xf32>
+  return %y : tensor<2x?xf32>
+}
