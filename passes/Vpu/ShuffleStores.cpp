@@ -157,8 +157,8 @@ bool isSpread(nn::ConvTransposeOp conv) {
   ArrayRef<int64_t> filter = cast<MemRefType>(conv.getFilter().getType()).getShape(),
                     in = cast<MemRefType>(conv.getInput().getType()).getShape();
   auto out = cast<MemRefType>(conv.getInitOperand().get().getType());
-  if (filter.size() != 4 || conv.getGroups() != 1 || !extrasAreOfChannels(conv) || filter.back() % leastChannels != 0 ||
-      llvm::any_of(conv.getPads(), [](int64_t pad) { return pad != 0; }))
+  if (filter.size() != 4 || conv.getGroups() != 1 || !extrasAreOfChannels(conv) ||
+      filter[2] * filter[3] < leastProducts || llvm::any_of(conv.getPads(), [](int64_t pad) { return pad != 0; }))
     return false;
   for (int64_t d = 0; d < 2; ++d)
     if (filter[d] != conv.getStrides()[d] || conv.getDilations()[d] != 1 ||
