@@ -102,9 +102,7 @@ public:
           for (int64_t loop : shave.getLoops())
             points *= loop;
           for (Operation &op : shave.getBody().front().without_terminator())
-            cycles += isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp>(op)          ? 0
-                      : isa<math::MathDialect>(op.getDialect()) || isa<arith::DivFOp>(op) ? unit.shaveFunction / 2
-                                                                                          : unit.shaveSimple;
+            cycles += programCycles(op);
           shaves(work, points * cycles, unit.postShaves);
           addMainMemory(work, task);
         });
@@ -112,6 +110,15 @@ public:
   }
 
 private:
+  /// Of one operation of a program, an element. A vector holds half as many f32 as f16; functions are f32 inside.
+  double programCycles(Operation &op) {
+    if (isa<arith::ConstantOp, arith::ExtFOp, arith::TruncFOp>(op))
+      return 0;
+    if (isa<math::MathDialect>(op.getDialect()) || isa<arith::DivFOp>(op))
+      return unit.shaveFunction / 2;
+    return unit.shaveSimple * (op.getNumResults() == 1 && op.getResult(0).getType().isF32() ? 2 : 1);
+  }
+
   static int64_t shapeProduct(ArrayRef<int64_t> shape) {
     int64_t product = 1;
     for (int64_t size : shape)

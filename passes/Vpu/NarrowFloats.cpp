@@ -125,6 +125,7 @@ private:
       return op->emitOpError(
           "of integers is not supported on the vision unit, which computes in f16: compile the model "
           "before quantization, or leave this part to the host");
+    scaleWeights(builder, op);
     SmallVector<bool> staysWide(op.getEpilogueOperands().size(), false);
     for (OpOperand &operand : op->getOpOperands()) {
       unsigned extra = operand.getOperandNumber() - op.getEpilogueOperandsBegin();
@@ -153,6 +154,50 @@ private:
     return success();
   }
 
+  //   nn.conv ins(%x, %w) epilogue { f(%acc) }
+  //   ->  nn.conv ins(%x, %halves) extras(%scale) epilogue { f(%acc * %scale) }
+  // Constant weights, scaled so that halves hold them better; the engine multiplies sums by a number a channel anyway.
+  // An epilogue that begins so already is left alone: the engine multiplies once.
+  void scaleWeights(OpBuilder &builder, nn::ComputeOp op) {
+    if (!isa<nn::ConvOp, nn::DepthwiseConvOp, nn::ConvTransposeOp, nn::MatmulOp>(*op))
+      return;
+    Value weights = op->getOperand(1);
+    auto constant = weights.getDefiningOp<arith::ConstantOp>();
+    auto transposed = dyn_cast<nn::ConvTransposeOp>(*op);
+    if (!constant || !isWide(weights.getType()) || (transposed && transposed.getGroups() != 1) ||
+        (isa<nn::MatmulOp>(*op) && cast<ShapedType>(weights.getType()).getRank() != 2))
+      return;
+    Region &region = op.getEpilogueRegion();
+    if (!region.empty() && llvm::any_of(region.getArgument(0).getUsers(), llvm::IsaPred<arith::MulFOp>))
+      return;
+    SmallVector<float> scales;
+    TypedAttr halves = narrowed(constant.getValue(), losses, sumsOf(weights), &scales);
+    if (!halves || scales.empty())
+      return;
+    Location loc = op.getLoc();
+    op->setOperand(1, arith::ConstantOp::create(builder, loc, halves));
+    auto type = RankedTensorType::get({(int64_t)scales.size()}, builder.getF32Type());
+    Value scale = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, ArrayRef<float>(scales)));
+    unsigned rank = cast<ShapedType>(op.getInitOperand().get().getType()).getRank();
+    SmallVector<Attribute> maps(op.getEpilogueMaps().begin(), op.getEpilogueMaps().end());
+    maps.push_back(AffineMapAttr::get(AffineMap::get(rank, 0, builder.getAffineDimExpr(rank - 1))));
+    op->insertOperands(op.getInitOperand().getOperandNumber(), scale);
+    op->setAttr("extra_maps", builder.getArrayAttr(maps));
+    OpBuilder::InsertionGuard guard(builder);
+    if (region.empty()) {
+      Block *block = builder.createBlock(&region, {}, builder.getF32Type(), loc);
+      Value sum = block->getArgument(0);
+      if (Type given = getElementTypeOrSelf(op.getInitOperand().get().getType()); given != sum.getType())
+        sum = changeType(builder, loc, sum, given);
+      nn::YieldOp::create(builder, loc, sum);
+    }
+    Block &block = region.front();
+    builder.setInsertionPointToStart(&block);
+    Value sum = block.getArgument(0), factor = block.addArgument(builder.getF32Type(), loc);
+    Value scaled = arith::MulFOp::create(builder, loc, sum, factor);
+    sum.replaceAllUsesExcept(scaled, scaled.getDefiningOp());
+  }
+
   /// A bias or scale: constant, one number a channel. The engine adds it to an f32 sum, where it may cancel what it
   /// meets, so that rounding it would be the largest error of the layer; in f32 it takes two bytes a channel more.
   static bool isOfChannels(nn::ComputeOp op, unsigned extra) {
@@ -170,22 +215,41 @@ private:
            });
   }
 
+  /// Whether no layer lies between the network's inputs and a value.
+  static bool readsInput(Value value) {
+    while (Operation *op = value.getDefiningOp()) {
+      if (isa<nn::ComputeOp>(op) || op->getNumOperands() == 0)
+        return false;
+      value = op->getOperand(0);
+    }
+    return true;
+  }
+
   /// Which numbers of a tensor are weights of one sum, if it is a filter, perhaps after reshapes of its other dims.
   static Sums sumsOf(Value value) {
     for (OpOperand &use : value.getUses()) {
       Operation *user = use.getOwner();
       if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(user)) {
         auto from = cast<RankedTensorType>(value.getType()), to = cast<RankedTensorType>(user->getResult(0).getType());
-        if (from.getRank() && to.getRank() && from.getShape().back() == to.getShape().back() &&
-            sumsOf(user->getResult(0)) == Sums::Columns)
-          return Sums::Columns;
+        if (!from.getRank() || !to.getRank() || from.getShape().back() != to.getShape().back())
+          continue;
+        if (Sums sums = sumsOf(user->getResult(0)); sums.kind == Sums::Columns)
+          return sums;
       }
       if (use.getOperandNumber() != 1 || !isa<nn::ConvOp, nn::DepthwiseConvOp, nn::ConvTransposeOp, nn::MatmulOp>(user))
         continue;
-      auto matmul = dyn_cast<nn::MatmulOp>(user);
-      return matmul && matmul.getTransposeRhs() ? Sums::Rows : Sums::Columns;
+      ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+      Sums sums;
+      sums.kind = Sums::Columns;
+      if (readsInput(user->getOperand(0)))
+        sums.mean = 0.8f; // bytes of a picture, as most first layers read them, are far from zero
+      if (auto matmul = dyn_cast<nn::MatmulOp>(user); matmul && matmul.getTransposeRhs())
+        sums.kind = Sums::Rows;
+      else if (isa<nn::ConvOp, nn::DepthwiseConvOp>(user))
+        llvm::append_range(sums.window, shape.drop_back(isa<nn::ConvOp>(user) ? 2 : 1));
+      return sums;
     }
-    return Sums::None;
+    return {};
   }
 
   LogicalResult narrowGeneric(OpBuilder &builder, linalg::GenericOp op) {
@@ -200,20 +264,23 @@ private:
     // What reductions gave stays wide until it meets something that is not; so does what only reductions read.
     bool isWideHere = reduces || (anyWide && !anyHalf) || onlyFeedsReductions(op);
     Type element = isWideHere ? Type(builder.getF32Type()) : half;
+    // The body computes as it did, between conversions of what it reads and one rounding of what it gives.
     Block &block = *op.getBody();
     OpBuilder body = OpBuilder::atBlockBegin(&block);
+    auto retypeArgument = [&](BlockArgument argument, Type stored) {
+      Type old = argument.getType();
+      argument.setType(stored);
+      if (stored == old || argument.use_empty())
+        return;
+      Value changed = changeType(body, argument.getLoc(), argument, old);
+      argument.replaceAllUsesExcept(changed, changed.getDefiningOp());
+    };
     for (OpOperand *input : op.getDpsInputOperands()) {
       if (!isWide(input->get().getType()) && !isHalf(input->get().getType()))
         continue;
       if (Operation *source = input->get().getDefiningOp(); source && isa<arith::ConstantOp, linalg::FillOp>(source))
         input->set(as(builder, input->get(), half));
-      BlockArgument argument = op.getMatchingBlockArgument(input);
-      Type stored = getElementTypeOrSelf(input->get().getType());
-      argument.setType(stored);
-      if (stored == element)
-        continue;
-      Value changed = changeType(body, argument.getLoc(), argument, element);
-      argument.replaceAllUsesExcept(changed, changed.getDefiningOp());
+      retypeArgument(op.getMatchingBlockArgument(input), getElementTypeOrSelf(input->get().getType()));
     }
     // Tensors read by index.
     block.walk([&](tensor::ExtractOp extract) {
@@ -223,25 +290,29 @@ private:
       if (Operation *source = extract.getTensor().getDefiningOp();
           source && isa<arith::ConstantOp, linalg::FillOp>(source))
         extract.getTensorMutable().assign(as(builder, extract.getTensor(), half));
-      Type stored = getElementTypeOrSelf(extract.getTensor().getType());
+      Type stored = getElementTypeOrSelf(extract.getTensor().getType()), old = extract.getType();
       extract.getResult().setType(stored);
-      if (stored == element)
+      if (stored == old)
         return;
       OpBuilder here(extract);
       here.setInsertionPointAfter(extract);
-      Value changed = changeType(here, extract.getLoc(), extract.getResult(), element);
+      Value changed = changeType(here, extract.getLoc(), extract.getResult(), old);
       extract.getResult().replaceAllUsesExcept(changed, changed.getDefiningOp());
     });
+    Operation *yield = block.getTerminator();
     for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
       if (!isWide(init.get().getType()) && !isHalf(init.get().getType()))
         continue;
       builder.setInsertionPoint(op);
       init.set(as(builder, init.get(), element));
-      op.getMatchingBlockArgument(&init).setType(element);
+      retypeArgument(op.getMatchingBlockArgument(&init), element);
       retype(op->getResult(i), element);
+      if (Value value = yield->getOperand(i); value.getType() != element) {
+        body.setInsertionPoint(yield);
+        yield->setOperand(i, changeType(body, yield->getLoc(), value, element));
+        body.setInsertionPointToStart(&block);
+      }
     }
-    if (element == half)
-      narrowBody(block, half);
     return success();
   }
 

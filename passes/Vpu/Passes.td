@@ -48,7 +48,7 @@ def MakeTasks : Pass<"vpu-make-tasks", "mlir::func::FuncOp"> {
   let summary = "turn nn and linalg operations and copies into records of the vision unit";
   let description = [{
     Copies become vpu.dma. nn operations become engine tasks with as much of their epilogue as the engine has: scale and bias a channel, leaky slope, clamp, in this
-    order; what follows becomes a vpu.shave in place, in half precision. `linalg.generic`, fill and transpose become vpu.shave; indices with
+    order; what follows becomes a vpu.shave in place. `linalg.generic`, fill and transpose become vpu.shave; indices with
     `d floordiv k` or `d mod k` become linear by splitting the loop. Fails where an op has no task.
     Example: test/passes/Vpu/make-tasks.mlir#conv_bias_silu
   }];
@@ -59,8 +59,8 @@ def NarrowFloats : Pass<"vpu-narrow-floats", "mlir::func::FuncOp"> {
   let summary = "compute f32 graphs in f16";
   let description = [{
     Every f32 tensor between arguments and results becomes f16, to nearest even; finite constants stay finite. Results of reductions, what is computed of those
-    alone, and what only reductions read stay f32. Epilogues of nn operations stay f32 between the accumulator and one rounding of the result, as do constants of
-    one number a channel in them.
+    alone, and what only reductions read stay f32. Bodies of loops and epilogues of nn operations stay f32 between what they read and one rounding of the result, as do
+    constants of one number a channel in epilogues. Constant weights are scaled, a number a channel, where halves hold them better so; the epilogue undoes it.
     Fails on integer networks and on control flow.
     Example: test/passes/Vpu/narrow-floats.mlir#conv_bias
   }];
@@ -94,6 +94,28 @@ def PlanTasks : Pass<"vpu-plan-tasks", "mlir::func::FuncOp"> {
     Option<"scratchpadBytes", "scratchpad-bytes", "int64_t", "1048576", "bytes of scratchpad, at least 64">,
     Option<"doubleBuffer", "double-buffer", "bool", "true", "give operands that change from tile to tile two places where they fit">];
   let dependentDialects = ["burin::nn::NnDialect", "mlir::arith::ArithDialect", "mlir::memref::MemRefDialect"];
+}
+
+def RoundPrograms : Pass<"vpu-round-programs", "mlir::func::FuncOp"> {
+  let summary = "round what shave programs store, not what they compute on the way";
+  let description = [{
+    In the body of a vpu.shave a rounding to f16 whose result is widened again is left out. A program of f32 that reads halves, rounds once at most and has constants
+    that are halves computes in f16, where shaves have twice the lanes. Operations of type f16 stay so.
+    Example: test/passes/Vpu/round-programs.mlir#chain
+  }];
+  let dependentDialects = ["mlir::arith::ArithDialect"];
+}
+
+def ShuffleStores : Pass<"vpu-shuffle-stores", "mlir::func::FuncOp"> {
+  let summary = "let convolutions store what a pixel shuffle behind them makes";
+  let description = [{
+    An nn.conv whose result only a `linalg.transpose` over its channels, split into parts, reads (DepthToSpace in either mode) becomes one convolution for each run of
+    channels that lie together in the shuffled image, writing them there. An nn.conv_transpose whose windows do not overlap becomes a 1x1 convolution for each tap.
+    Left alone where the engine would lose more by small descriptors (runs that are no multiple of 32 channels, taps of fewer than 1024 products a pixel), with groups,
+    and where extras are more than a number a channel.
+    Example: test/passes/Vpu/shuffle-stores.mlir#depth_column_row
+  }];
+  let dependentDialects = ["burin::nn::NnDialect", "mlir::memref::MemRefDialect"];
 }
 
 def VerifyMemory : Pass<"vpu-verify-memory", "mlir::func::FuncOp"> {

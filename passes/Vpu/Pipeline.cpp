@@ -27,9 +27,11 @@ void vpu::buildVpuPipeline(OpPassManager &pm, int64_t cmxBytes) {
   // Half for tiles that pass through, half for tensors that stay.
   int64_t scratchpad = llvm::alignTo(cmxBytes / 2, 64);
   function.addPass(createDropCopies());
+  function.addPass(createShuffleStores());
   function.addPass(createPlaceBuffers({cmxBytes, scratchpad}));
   function.addPass(createPlanTasks({scratchpad, /*doubleBuffer=*/true}));
   function.addPass(createMakeTasks());
+  function.addPass(createRoundPrograms());
   function.addPass(createExpandMath());
   function.addPass(createCanonicalizerPass());
   function.addPass(createInsertBarriers());

@@ -158,56 +158,24 @@ Epilogue vpu::splitEpilogue(nn::ComputeOp op) { return Splitter(op).split(); }
 
 Value vpu::cloneRest(OpBuilder &builder, nn::ComputeOp op, const Epilogue &epilogue, ValueRange elements) {
   Block &block = op.getEpilogueRegion().front();
-  Type half = builder.getF16Type(), f32 = builder.getF32Type();
+  Type f32 = builder.getF32Type();
   Location loc = op.getLoc();
   IRMapping mapping;
-  auto toHalf = [&](Value value) -> Value {
-    return value.getType() == f32 ? arith::TruncFOp::create(builder, loc, half, value).getResult() : value;
-  };
-  mapping.map(epilogue.taken, toHalf(elements.back()));
+  Value made = elements.back();
+  mapping.map(epilogue.taken, made.getType() == epilogue.taken.getType() ? made
+                              : epilogue.taken.getType() == f32
+                                  ? arith::ExtFOp::create(builder, loc, f32, made).getResult()
+                                  : arith::TruncFOp::create(builder, loc, epilogue.taken.getType(), made).getResult());
   for (auto [i, element] : llvm::zip(epilogue.restExtras, elements))
-    mapping.map(block.getArgument(i + 1), toHalf(element));
-  auto lookup = [&](Value value) -> Value {
-    if (Value found = mapping.lookupOrNull(value))
-      return found;
-    FloatAttr number;
-    if (value.getType() == f32 && matchPattern(value, m_Constant(&number))) {
-      APFloat rounded = number.getValue();
-      bool lost;
-      rounded.convert(APFloat::IEEEhalf(), APFloat::rmNearestTiesToEven, &lost);
-      if (rounded.isInfinity() && number.getValue().isFinite())
-        rounded = APFloat::getLargest(APFloat::IEEEhalf(), rounded.isNegative());
-      return arith::ConstantOp::create(builder, loc, FloatAttr::get(half, rounded));
-    }
-    return value;
-  };
+    mapping.map(block.getArgument(i + 1), element);
   for (Operation &inner : block.without_terminator()) {
-    if (inner.getNumResults() != 1 || mapping.contains(inner.getResult(0)) || isa<arith::ConstantOp>(inner))
+    if (inner.getNumResults() != 1 || mapping.contains(inner.getResult(0)))
       continue;
     // Code that leads to `taken` alone was the engine's.
-    bool known = llvm::all_of(inner.getOperands(), [&](Value v) {
-      auto argument = dyn_cast<BlockArgument>(v);
-      return argument && argument.getOwner() == &block
-                 ? mapping.contains(v)
-                 : mapping.contains(v) || matchPattern(v, m_Constant()) || v.getParentBlock() != &block;
-    });
-    if (!known)
-      continue;
-    if (isa<arith::ExtFOp, arith::TruncFOp>(inner)) {
-      mapping.map(inner.getResult(0), lookup(inner.getOperand(0)));
-      continue;
-    }
-    Operation *copy = inner.clone();
-    for (OpOperand &operand : copy->getOpOperands())
-      operand.set(lookup(operand.get()));
-    builder.insert(copy);
-    if (copy->getResult(0).getType() == f32)
-      copy->getResult(0).setType(half);
-    mapping.map(inner.getResult(0), copy->getResult(0));
+    bool known =
+        llvm::all_of(inner.getOperands(), [&](Value v) { return mapping.contains(v) || v.getParentBlock() != &block; });
+    if (known)
+      builder.clone(inner, mapping);
   }
-  Value result = lookup(block.getTerminator()->getOperand(0));
-  Type wanted = getElementTypeOrSelf(op.getInitOperand().get().getType());
-  if (result.getType() != wanted && wanted == f32)
-    result = arith::ExtFOp::create(builder, loc, f32, result);
-  return result;
+  return mapping.lookupOrDefault(block.getTerminator()->getOperand(0));
 }

@@ -19,8 +19,8 @@ struct Epilogue {
 /// Pools take no operands and softmax nothing, so more of their epilogues is left.
 Epilogue splitEpilogue(nn::ComputeOp op);
 
-/// The rest as code in half precision, one rounding an operation. `elements`: one of each of restExtras, then the
-/// engine's result. Returns a value of the result's element type.
+/// The rest as code on `elements`: one of each of restExtras, then the engine's result. Returns a value of the result's
+/// element type.
 mlir::Value cloneRest(mlir::OpBuilder &builder, nn::ComputeOp op, const Epilogue &epilogue, mlir::ValueRange elements);
 
 } // namespace burin::vpu

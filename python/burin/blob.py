@@ -13,7 +13,9 @@ from ._burin import Error
 from ._session import compile as _compile
 
 # What users write and Burin does anyway, or what has no meaning offline.
-_IGNORED = {"--data_type", "--compress_to_fp16", "--model_name", "--progress", "--stream_output", "-m", "-o", "-d", "-c"}
+_IGNORED = {"--data_type", "--compress_to_fp16", "--model_name", "--progress", "--stream_output", "--silent", "--log_level", "--framework", "--static_shape",
+            "--use_new_frontend", "--use_legacy_frontend", "--legacy_ir_generation", "--disable_fusing", "--disable_resnet_optimization",
+            "--disable_nhwc_to_nchw", "--disable_weights_compression", "--output_dir", "--input_model", "-m", "-o", "-d", "-c"}
 
 
 def _numbers(text):
@@ -24,6 +26,32 @@ def _numbers(text):
         return [float(v) for v in inside.replace(" ", "").split(",")]
     except ValueError:
         raise Error(f"expected numbers such as [123.7,116.3,103.5], got '{text}'") from None
+
+
+def _pieces(text):
+    """`a[1,3],b` at the commas outside brackets."""
+    pieces, depth = [""], 0
+    for c in text:
+        depth += (c in "[(") - (c in "])")
+        if c == "," and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += c
+    return [p.strip() for p in pieces if p.strip()]
+
+
+def _tensors(graph, names, what):
+    """Tensors of the model by their own names or by those of the nodes that make them, with or without a port (`name:0`)."""
+    known = {i.name for i in graph.input} | {o for n in graph.node for o in n.output if o}
+    nodes = {n.name: n.output for n in graph.node if n.name}
+    found = []
+    for name in names:
+        plain = name[:-2] if name.endswith(":0") else name[2:] if name.startswith("0:") else name
+        port = next((p for p in (name, plain) if p in known or p in nodes), None)
+        if port is None:
+            raise Error(f"optimizer_params: {what}: the model has no tensor or node '{name}'")
+        found += [port] if port in known else [o for o in nodes[port] if o]
+    return found
 
 
 def _words(parameters):
@@ -54,6 +82,12 @@ def _parse(parameters, what, flags):
             raise Error(f"{what}: unknown '{flag}', expected one of {', '.join(sorted(flags))}")
 
 
+def _whole(what, text):
+    if not text.isdigit():
+        raise Error(f"{what}: expected a number, got '{text}'")
+    return int(text)
+
+
 def _options(data_type, compile_params, optimizer_params):
     if (data_type or "FP16").upper() != "FP16":
         raise Error(f"data_type: expected FP16, got '{data_type}': the unit's engine and shaves compute in half precision only")
@@ -71,9 +105,7 @@ def _options(data_type, compile_params, optimizer_params):
 
     def unit(key):
         def use(text):
-            if not text.isdigit():
-                raise Error(f"compile_params: expected a number, got '{text}'")
-            options[key] = int(text)
+            options[key] = _whole("compile_params", text)
         return True, use
 
     _parse(compile_params, "compile_params", {
@@ -90,20 +122,50 @@ def _options(data_type, compile_params, optimizer_params):
         options["reverse_channels"] = True
 
     def shape(text):
-        dims = [int(v) for v in _numbers(text)]
-        options["_dims"] = dims
+        options["_dims"] = [[int(v) for v in _numbers(piece)] for piece in (_pieces(text) if "[" in text else [text])]
+
+    def inputs(text):
+        options["_inputs"] = [piece.partition("[")[0] for piece in _pieces(text)]
+        if any("[" in piece for piece in _pieces(text)):
+            options["_dims"] = [[int(v) for v in _numbers(piece)] for piece in _pieces(text)]
+
+    def outputs(text):
+        options["_outputs"] = _pieces(text)
+
+    def batch(text):
+        options["batch"] = _whole("--batch", text)
 
     def layout(text):
         kinds = {"nhwc": "NHWC", "nchw": "NCHW"}
-        found = [v for k, v in kinds.items() if k in text.lower()]
+        found = [v for k, v in kinds.items() if k in text.lower().rpartition("->")[2]]
         if not found:
             raise Error(f"optimizer_params: --layout: expected nhwc or nchw, got '{text}'")
         options["layout"] = found[0]
 
     _parse(optimizer_params, "optimizer_params", {
         "--mean_values": (True, mean), "--scale_values": (True, scale), "--scale": (True, scale), "-s": (True, scale),
-        "--reverse_input_channels": (False, reverse), "--input_shape": (True, shape), "--layout": (True, layout)})
+        "--reverse_input_channels": (False, reverse), "--input_shape": (True, shape), "--layout": (True, layout),
+        "--input": (True, inputs), "--output": (True, outputs), "--batch": (True, batch), "-b": (True, batch)})
     return options
+
+
+def _of_model(path, settings, options):
+    """Shapes and names that are of one model: `shape` and `extract` of burin.compile."""
+    dims, inputs, outputs = (settings.pop(k, None) for k in ("_dims", "_inputs", "_outputs"))
+    if not (dims or inputs or outputs):
+        return
+    import onnx
+    graph = onnx.load(path, load_external_data=False).graph
+    weights = {i.name for i in graph.initializer}
+    own = [i.name for i in graph.input if i.name not in weights]
+    begin = _tensors(graph, inputs, "--input") if inputs else own
+    if dims and len(dims) > len(begin):
+        raise Error(f"optimizer_params: --input_shape: {len(dims)} shapes for {len(begin)} inputs")
+    if dims:
+        options.setdefault("shape", {name: tuple(d) for name, d in zip(begin, dims)})
+    if outputs or begin != own:
+        end = _tensors(graph, outputs, "--output") if outputs else [o.name for o in graph.output]
+        options.setdefault("extract", ",".join(begin) + ("->" if any(":" in n for n in begin + end) else ":") + ",".join(end))
 
 
 def from_onnx(model, data_type="FP16", shaves=None, output_dir=None, use_cache=True, compile_params=None, optimizer_params=None, version=None, **options):
@@ -113,13 +175,10 @@ def from_onnx(model, data_type="FP16", shaves=None, output_dir=None, use_cache=T
     burin.compile's: shape={...}, dim={...}.
     """
     settings = _options(data_type, compile_params, optimizer_params)
-    shaves, cmx, dims = settings.pop("shaves", shaves or 6), settings.pop("cmx", None), settings.pop("_dims", None)
+    shaves, cmx = settings.pop("shaves", shaves or 6), settings.pop("cmx", None)
     if not os.path.exists(model):
         raise Error(f"{os.fspath(model)}: no such file")
-    if dims:
-        import onnx
-        inputs = onnx.load(os.fspath(model), load_external_data=False).graph.input
-        options.setdefault("shape", {inputs[0].name: tuple(dims)})
+    _of_model(os.fspath(model), settings, options)
     threads = 2 if shaves <= 8 else 1
     settings["target"] = f"myriad:shaves={shaves},threads={threads}" + (f",cmx={cmx}" if cmx else "")
     settings.update(options)

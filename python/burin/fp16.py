@@ -141,7 +141,7 @@ def describe(tensors, error, limit, say, everything):
         say("(%d of %d tensors have nothing to remark; -v shows them)" % (len(tensors) - shown, len(tensors)))
     need = [t for t in tensors if t.node.op_type in remedies.LAYERS and t.strict > limit >= t.error]
     if need:
-        say("hint: these layers need the engine's f32 accumulator (with acc=f16 they lose): " + ", ".join(t.node.name or t.name for t in need[:12]) + (", ..." if len(need) > 12 else ""))
+        say("hint: these layers need the engine's f32 accumulator, which blobs use unless their target says acc=f16: " + ", ".join(t.node.name or t.name for t in need[:12]) + (", ..." if len(need) > 12 else ""))
     over = [t for t in tensors if t.overflows]
     if over:
         say("verdict: not safe: '%s' (%s) is the first to overflow; outputs are off by %.1e" % (over[0].node.name or over[0].name, over[0].node.op_type, error))

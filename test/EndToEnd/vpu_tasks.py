@@ -123,7 +123,7 @@ def post(case, channels, acc):
         value = "%r"
     acc = half(acc)
     if silu:
-        acc = half(acc * half(sigmoid(acc)))
+        acc = half(acc * sigmoid(acc)) # a program of f32 rounds what it stores
     lines += [f"%t = arith.truncf {value} : f32 to f16", "nn.yield %t : f16"]
     head = f'extras({", ".join(n for n, _ in extras)} : {", ".join(t for _, t in extras)})' if extras else ""
     region = f'epilogue {{\n^bb0(%acc: f32{"".join(", " + a for a in args)}):\n' + "\n".join(lines) + "\n}"

@@ -1,13 +1,15 @@
 // RUN: burin-opt %s --vpu-make-tasks --split-input-file | FileCheck %s
 
 #channel = affine_map<(n, h, w, c) -> (c)>
-// The engine adds the bias; the activation that it lacks follows on the shaves, in place and in half precision.
+// The engine adds the bias; the activation that it lacks follows on the shaves, in place.
 // CHECK-LABEL: func.func @conv_bias_silu
 // CHECK: vpu.conv ins(%{{.*}}, %{{.*}}) bias(%{{.*}} : memref<16xf16, 1>) outs(%[[O:.*]] : memref<1x4x4x16xf16, 1>)
 // CHECK: vpu.shave loops {{\[}}1, 4, 4, 16] outs(%[[O]] : memref<1x4x4x16xf16, 1>)
-// CHECK: arith.negf %{{.*}} : f16
-// CHECK: math.exp %{{.*}} : f16
-// CHECK: arith.mulf %{{.*}} : f16
+// CHECK: arith.extf
+// CHECK: arith.negf %{{.*}} : f32
+// CHECK: math.exp %{{.*}} : f32
+// CHECK: arith.mulf %{{.*}} : f32
+// CHECK: arith.truncf
 func.func @conv_bias_silu(%x: memref<1x4x4x8xf16, 1>, %w: memref<1x1x8x16xf16, 1>, %b: memref<16xf16, 1>, %o: memref<1x4x4x16xf16, 1>) {
   nn.conv ins(%x, %w : memref<1x4x4x8xf16, 1>, memref<1x1x8x16xf16, 1>) extras(%b : memref<16xf16, 1>) outs(%o : memref<1x4x4x16xf16, 1>)
     {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, extra_maps = [#channel]} epilogue {

@@ -36,8 +36,8 @@ func.func @conv_bias(%x: tensor<1x4x4x8xf32>) -> tensor<1x4x4x16xf32> {
 // CHECK: ins(%{{.*}} : tensor<4xf32>) outs(%{{.*}} : tensor<4xf32>)
 // CHECK: arith.mulf %{{.*}} : f32
 // CHECK: ins(%{{.*}}, %{{.*}} : tensor<4x8xf16>, tensor<4xf32>) outs(%{{.*}} : tensor<4x8xf16>)
+// CHECK: arith.subf %{{.*}} : f32
 // CHECK: arith.truncf
-// CHECK: arith.subf %{{.*}} : f16
 func.func @mean(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %zero = arith.constant 0.0 : f32
   %part = arith.constant 0.125 : f32
@@ -63,4 +63,36 @@ func.func @mean(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
     linalg.yield %t : f32
   } -> tensor<4x8xf32>
   return %d : tensor<4x8xf32>
+}
+
+// -----
+
+// Weights are scaled so that halves hold them better, and the engine undoes it.
+// CHECK-LABEL: func.func @scaled
+// CHECK: nn.conv ins(%{{.*}}, %{{.*}} : tensor<1x4x4x2xf16>, tensor<1x1x2x2xf16>) extras(%{{.*}} : tensor<2xf32>)
+// CHECK: ^bb0(%[[ACC:.*]]: f32, %[[S:.*]]: f32):
+// CHECK-NEXT: %[[M:.*]] = arith.mulf %[[ACC]], %[[S]] : f32
+// CHECK-NEXT: %[[T:.*]] = arith.truncf %[[M]]
+// CHECK-NEXT: nn.yield %[[T]] : f16
+func.func @scaled(%x: tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32> {
+  %w = arith.constant dense<[[[[1.1, 0.3], [0.7, 0.9]]]]> : tensor<1x1x2x2xf32>
+  %o = tensor.empty() : tensor<1x4x4x2xf32>
+  %r = nn.conv ins(%x, %w : tensor<1x4x4x2xf32>, tensor<1x1x2x2xf32>) outs(%o : tensor<1x4x4x2xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>} -> tensor<1x4x4x2xf32>
+  return %r : tensor<1x4x4x2xf32>
+}
+
+// -----
+
+// Halves already: nothing to scale.
+// CHECK-LABEL: func.func @exact
+// CHECK: nn.conv
+// CHECK-NOT: extras
+// CHECK: return
+func.func @exact(%x: tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32> {
+  %w = arith.constant dense<[[[[1.5, 0.25], [0.75, 3.0]]]]> : tensor<1x1x2x2xf32>
+  %o = tensor.empty() : tensor<1x4x4x2xf32>
+  %r = nn.conv ins(%x, %w : tensor<1x4x4x2xf32>, tensor<1x1x2x2xf32>) outs(%o : tensor<1x4x4x2xf32>)
+    {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>} -> tensor<1x4x4x2xf32>
+  return %r : tensor<1x4x4x2xf32>
 }
