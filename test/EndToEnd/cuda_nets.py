@@ -82,6 +82,23 @@ def cuda_bytes():
 
 
 @model
+def cuda_warpgroups():
+    """Products and convolutions that warpgroups of sm_90a take in 16-bit floats: tails, batches, transposed factors, long sums, wide tiles; strides, padding, dilation, groups, parts of 64 channels."""
+    g = Graph(208)
+    linear = lambda m, k, n: g.op("MatMul", g.input(f"x{len(g.inputs)}", (m, k)), g.weight(k, n))
+    outs = [g.op("Relu", g.op("Add", linear(200, 72, 104), g.weight(104))), linear(128, 2048, 64), g.op("ReduceMax", linear(640, 64, 5888), axes=[1])]
+    q, k = g.input("q", (2, 3, 128, 64)), g.input("k", (2, 3, 96, 64))
+    outs.append(g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2])))
+    outs.append(g.op("MatMul", q, g.input("v", (1, 3, 64, 48))))
+    x = g.input("x", (2, 64, 20, 12))
+    y = g.op("Relu", g.conv(x, 64, 64, 3))
+    outs += [g.op("Add", y, x), g.conv(x, 64, 40, 1), g.conv(x, 64, 72, 3, 2), g.conv(x, 64, 48, 3, dilation=2, pad=2)]
+    outs.append(g.conv(g.input("parts", (1, 48, 19, 23)), 48, 32, 5, 2))
+    outs.append(g.conv(g.input("groups", (1, 128, 16, 16)), 128, 128, 3, groups=2))
+    return g.done(*outs)
+
+
+@model
 def cuda_attention():
     """Attention in one pass: tiles and tails of queries and keys, masks with -infinity, shared heads, one query, a long cache, halves, odd sizes."""
     g = Graph(207)
@@ -129,4 +146,4 @@ def cuda_host_between():
     return g.done(g.op("Relu", g.op("MatMul", z, g.weight(8, 6))), y)
 
 
-FAMILIES = ["cuda_attention", "cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between"]
+FAMILIES = ["cuda_attention", "cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between", "cuda_warpgroups"]
