@@ -8,10 +8,10 @@ from generated import Graph, model
 
 @model
 def cuda_products():
-    """Matrix products: tiles that fit and that do not, batches, transposed factors, one row, rows that are no multiple of 16 bytes."""
+    """Matrix products: tiles that fit and that do not, batches, transposed factors, one row, rows that are no multiple of 16 bytes, tiles shared by stretches."""
     g = Graph(201)
     outs = []
-    for batch, m, k, n in [((), 64, 64, 64), ((), 33, 70, 45), ((3,), 17, 36, 128), ((2, 2), 8, 24, 16), ((), 1, 300, 130), ((), 130, 8, 257)]:
+    for batch, m, k, n in [((), 64, 64, 64), ((), 33, 70, 45), ((3,), 17, 36, 128), ((2, 2), 8, 24, 16), ((), 1, 300, 130), ((), 130, 8, 257), ((), 160, 204, 32)]:
         x = g.input(f"x{len(outs)}", (*batch, m, k))
         outs.append(g.op("Relu", g.op("Add", g.op("MatMul", x, g.weight(k, n)), g.weight(n))))
     q, v = g.input("q", (2, 2, 40, 32)), g.input("v", (2, 2, 40, 32))
@@ -72,7 +72,7 @@ def cuda_bytes():
     byte = lambda kind, *shape: g.random.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, dtype=kind, endpoint=True)
     outs = []
     for m, k, n, left, right, za, zb in [(40, 96, 64, np.uint8, np.int8, 113, 0), (33, 68, 36, np.int8, np.int8, 0, 0), (64, 64, 32, np.uint8, np.uint8, 7, 200),
-                                         (1, 128, 40, np.int8, np.int8, 3, 0), (16, 1200, 32, np.int8, np.uint8, -5, 9)]:
+                                         (1, 128, 40, np.int8, np.int8, 3, 0), (16, 1200, 32, np.int8, np.uint8, -5, 9), (160, 832, 32, np.uint8, np.int8, 113, 5)]:
         x = g.input(f"x{len(outs)}", (m, k))
         g.feed[x] = byte(left, m, k)
         g.inputs[-1] = helper.make_tensor_value_info(x, helper.np_dtype_to_tensor_dtype(g.feed[x].dtype), (m, k))
