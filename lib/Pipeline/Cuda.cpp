@@ -15,10 +15,12 @@
 using namespace mlir;
 using namespace burin;
 
-// The text in the one gpu.binary that buildPtxPipeline leaves.
-static std::string ptxOf(ModuleOp device) {
+// The text in the gpu.binary of this name that buildPtxPipeline leaves; empty where there is none.
+static std::string ptxOf(ModuleOp device, StringRef name) {
   std::string text;
   device.walk([&](gpu::BinaryOp binary) {
+    if (binary.getName() != name)
+      return;
     for (Attribute object : binary.getObjects())
       text += cast<gpu::ObjectAttr>(object).getObject().getValue();
   });
@@ -53,7 +55,7 @@ LogicalResult Compilation::runCudaTarget() {
   if (hasKernels && options.cuda.isEmulated) {
     if (failed(runCudaEmulation(*copy, stage)))
       return failure();
-    FailureOr<CudaBinary> code = compileEmulated(*copy, *base);
+    FailureOr<CudaBinary> code = compileEmulated(*copy, *base, options.cuda.archs.back());
     if (failed(code))
       return failure();
     cudaBinaries.push_back(std::move(*code));
@@ -61,8 +63,8 @@ LogicalResult Compilation::runCudaTarget() {
     unsigned least = options.cuda.archs.front();
     if (failed(runCudaPtx(*copy, "sm_" + std::to_string(least), stage)))
       return failure();
-    cudaBinaries.push_back({BURIN_CUDA_PTX, least, ptxOf(*copy)});
-    if (failed(assembleKernels()))
+    cudaBinaries.push_back({BURIN_CUDA_PTX, least, ptxOf(*copy, cuda::kernelsModule)});
+    if (failed(assembleKernels(ptxOf(*copy, cuda::warpgroupKernelsModule))))
       return failure();
   }
 
@@ -84,8 +86,8 @@ LogicalResult Compilation::runCudaTarget() {
   return runCudaHost(*module, stage);
 }
 
-// One cubin an architecture, side by side.
-LogicalResult Compilation::assembleKernels() {
+// One cubin an architecture, side by side; `exact`: PTX that sm_90a alone takes, or empty.
+LogicalResult Compilation::assembleKernels(StringRef exact) {
   llvm::raw_string_ostream notes(report.notes);
   std::optional<std::string> ptxas = findPtxas();
   bool needsCubin = options.emit == EmitKind::Cubin;
@@ -97,23 +99,31 @@ LogicalResult Compilation::assembleKernels() {
           << how << "\n";
     return success();
   }
-  std::vector<unsigned> archs;
+  struct Work {
+    unsigned arch;
+    bool isExact;
+    std::string name() const { return std::to_string(arch) + (isExact ? "a" : ""); }
+  };
+  std::vector<Work> archs;
   for (unsigned arch : options.cuda.archs)
     if (arch >= oldestCubinArch)
-      archs.push_back(arch);
+      archs.push_back({arch, false});
     else if (needsCubin)
       return module->emitError() << "ptxas assembles for sm_" << oldestCubinArch << " and newer, not for sm_" << arch
                                  << "; --emit=ptx is for its driver";
     else
       notes << "note: sm_" << arch << " gets PTX for its driver: ptxas assembles for sm_" << oldestCubinArch
             << " and newer\n";
+  if (!exact.empty())
+    archs.push_back({90, true});
   std::vector<CudaBinary> cubins(archs.size());
   std::vector<std::string> errors(archs.size());
   std::vector<std::vector<CudaKernelFacts>> facts(archs.size());
   std::vector<std::thread> workers;
   for (size_t i = 0; i < archs.size(); ++i)
     workers.emplace_back([&, i] {
-      auto cubin = assemblePtx(*ptxas, cudaBinaries.front().bytes, archs[i], facts[i]);
+      StringRef ptx = archs[i].isExact ? exact : StringRef(cudaBinaries.front().bytes);
+      auto cubin = assemblePtx(*ptxas, ptx, archs[i].arch, archs[i].isExact, facts[i]);
       if (cubin)
         cubins[i] = std::move(*cubin);
       else
@@ -126,11 +136,15 @@ LogicalResult Compilation::assembleKernels() {
       return module->emitError() << errors[i];
     for (const CudaKernelFacts &kernel : facts[i])
       if (kernel.spillBytes || kernel.stackBytes)
-        notes << llvm::formatv("note: sm_{0}: kernel '{1}' spills {2} bytes and has {3} bytes of stack\n", archs[i],
-                               kernel.name, kernel.spillBytes, kernel.stackBytes);
+        notes << llvm::formatv("note: sm_{0}: kernel '{1}' spills {2} bytes and has {3} bytes of stack\n",
+                               archs[i].name(), kernel.name, kernel.spillBytes, kernel.stackBytes);
+    for (const CudaKernelFacts &kernel : facts[i])
+      if (kernel.isSerialized)
+        notes << llvm::formatv("note: sm_{0}: kernel '{1}': products of warpgroups are serialized\n", archs[i].name(),
+                               kernel.name);
     if (options.verbose)
       for (const CudaKernelFacts &kernel : facts[i])
-        notes << llvm::formatv("cuda: sm_{0}: {1}: {2} registers, {3} bytes shared\n", archs[i], kernel.name,
+        notes << llvm::formatv("cuda: sm_{0}: {1}: {2} registers, {3} bytes shared\n", archs[i].name(), kernel.name,
                                kernel.registers, kernel.sharedBytes);
     cudaBinaries.push_back(std::move(cubins[i]));
   }

@@ -88,7 +88,7 @@ private:
   mlir::LogicalResult emitBlob(llvm::StringRef output);
   mlir::LogicalResult runCudaTarget();
   void noteHostCalls(mlir::ModuleOp device);
-  mlir::LogicalResult assembleKernels();
+  mlir::LogicalResult assembleKernels(llvm::StringRef exact);
   void chooseInputType();
 
   /// One instruction set: its row, and from the target stage on its code.

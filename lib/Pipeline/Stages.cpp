@@ -147,6 +147,7 @@ LogicalResult burin::runCudaSplit(ModuleOp module, const StageOptions &stage) {
     cuda::DeviceOptions device;
     device.arch = stage.options.cuda.archs.front();
     device.exact = stage.options.edits.precision == "f32";
+    device.warpgroups = llvm::is_contained(stage.options.cuda.archs, 90u);
     device.tf32 = stage.options.edits.precision == "tf32";
     cuda::buildDevicePipeline(pm, device,
                               [](OpPassManager &function) { function.addPass(createApproximateMath({"x86-64-v3"})); });

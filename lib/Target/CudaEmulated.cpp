@@ -13,7 +13,7 @@
 using namespace mlir;
 using namespace burin;
 
-FailureOr<CudaBinary> burin::compileEmulated(ModuleOp kernels, const Machine &machine) {
+FailureOr<CudaBinary> burin::compileEmulated(ModuleOp kernels, const Machine &machine, unsigned arch) {
   std::vector<std::string> exports;
   for (auto function : kernels.getOps<LLVM::LLVMFuncOp>())
     if (function.getLinkage() == LLVM::Linkage::External)
@@ -50,5 +50,5 @@ FailureOr<CudaBinary> burin::compileEmulated(ModuleOp kernels, const Machine &ma
   llvm::Expected<std::string> bytes = link();
   if (!bytes)
     return kernels.emitError() << llvm::toString(bytes.takeError()), failure();
-  return CudaBinary{BURIN_CUDA_EMULATED, 0, std::move(*bytes)};
+  return CudaBinary{BURIN_CUDA_EMULATED, arch, std::move(*bytes)};
 }

@@ -27,6 +27,10 @@ public:
       if (!addSegment(cast<DictionaryAttr>(segment)))
         return device.emitError("expected segments of copies and launches, as cuda-plan-steps leaves them"), failure();
 
+    if (auto described = device->getAttrOfType<ArrayAttr>("burin.tensor_maps"))
+      for (auto map : described.getAsRange<DictionaryAttr>())
+        if (!addMap(map))
+          return device.emitError("expected tensor maps of at most 5 dims, as cuda-plan-steps leaves them"), failure();
     std::vector<burin_cuda_tensor> tensors;
     for (int64_t i = 0; i + 2 < callers.size(); i += 3)
       tensors.push_back({uint64_t(callers[i]), uint64_t(callers[i + 1]), uint32_t(callers[i + 2]), 0});
@@ -51,6 +55,7 @@ public:
     place(launches, header.num_launches, header.launches);
     place(arguments, header.num_arguments, header.arguments);
     place(tensors, header.num_tensors, header.tensors);
+    place(maps, header.num_maps, header.maps);
 
     std::string tail;
     auto append = [&](StringRef bytes) {
@@ -61,7 +66,8 @@ public:
     };
     for (auto [entry, kernel] : llvm::zip(table, kernels)) {
       entry.name = append(kernel.first.str() + std::string(1, '\0'));
-      entry.shared_bytes = kernel.second;
+      entry.shared_bytes = kernel.second.sharedBytes;
+      entry.warpgroups = kernel.second.hasWarpgroups;
     }
     for (auto [entry, form] : llvm::zip(binaries, forms)) {
       std::string bytes = form.bytes;
@@ -91,11 +97,17 @@ public:
     emit(launches);
     emit(arguments);
     emit(tensors);
+    emit(maps);
     return out + tail;
   }
 
 private:
-  llvm::MapVector<StringRef, uint32_t> kernels; // name -> most dynamic shared memory
+  struct Kernel {
+    uint32_t sharedBytes = 0; // most dynamic ones
+    bool hasWarpgroups = false;
+  };
+  llvm::MapVector<StringRef, Kernel> kernels; // by name
+  std::vector<burin_cuda_map> maps;
   std::vector<burin_cuda_segment> segments;
   std::vector<burin_cuda_copy> copies;
   std::vector<burin_cuda_launch> launches;
@@ -117,10 +129,41 @@ private:
     entry.first_copy = copies.size();
     if (!addCopies(segment, "in", entry.num_in) || !addCopies(segment, "out", entry.num_out))
       return false;
-    entry.first_launch = launches.size();
-    auto steps = segment.getAs<ArrayAttr>("steps");
-    if (!steps)
+    if (!segment.getAs<ArrayAttr>("steps"))
       return false;
+    if (!addLaunches(segment, "steps", entry.first_launch, entry.num_launches) ||
+        !addLaunches(segment, "steps_sm_90a", entry.first_exact, entry.num_exact))
+      return false;
+    segments.push_back(entry);
+    return true;
+  }
+
+  bool addMap(DictionaryAttr map) {
+    burin_cuda_map entry = {};
+    auto offset = map.getAs<IntegerAttr>("offset"), space = map.getAs<IntegerAttr>("space");
+    auto dims = map.getAs<DenseI64ArrayAttr>("dims"), strides = map.getAs<DenseI64ArrayAttr>("strides"),
+         box = map.getAs<DenseI64ArrayAttr>("box"), steps = map.getAs<DenseI64ArrayAttr>("steps");
+    if (!offset || !space || !dims || !strides || !box || !steps || dims.size() > 5 || dims.size() < 2 ||
+        box.size() != dims.size() || steps.size() != dims.size() || strides.size() + 1 != dims.size())
+      return false;
+    entry.base = {uint64_t(offset.getInt()), uint32_t(space.getInt()), 0};
+    entry.rank = dims.size();
+    for (int64_t d = 0; d < dims.size(); ++d) {
+      entry.dims[d] = dims[d];
+      entry.strides[d] = d ? strides[d - 1] : 0;
+      entry.box[d] = box[d];
+      entry.steps[d] = steps[d];
+    }
+    maps.push_back(entry);
+    return true;
+  }
+
+  // None where the segment has no such list.
+  bool addLaunches(DictionaryAttr segment, StringRef key, uint32_t &first, uint32_t &count) {
+    first = launches.size();
+    auto steps = segment.getAs<ArrayAttr>(key);
+    if (!steps)
+      return true;
     for (auto step : steps.getAsRange<DictionaryAttr>()) {
       auto kernel = step.getAs<StringAttr>("kernel");
       auto grid = step.getAs<DenseI64ArrayAttr>("grid"), block = step.getAs<DenseI64ArrayAttr>("block"),
@@ -130,10 +173,11 @@ private:
           !shared)
         return false;
       burin_cuda_launch launch = {};
-      auto found = kernels.insert({kernel.getValue(), 0}).first;
+      auto found = kernels.insert({kernel.getValue(), {}}).first;
       launch.kernel = found - kernels.begin();
       launch.shared_bytes = shared.getInt();
-      found->second = std::max(found->second, launch.shared_bytes);
+      found->second.sharedBytes = std::max(found->second.sharedBytes, launch.shared_bytes);
+      found->second.hasWarpgroups = step.contains("sm_90a");
       for (unsigned d = 0; d < 3; ++d) {
         launch.grid[d] = grid[d];
         launch.block[d] = block[d];
@@ -144,8 +188,7 @@ private:
         arguments.push_back({uint64_t(places[i + 1]), uint32_t(places[i]), 0});
       launches.push_back(launch);
     }
-    entry.num_launches = launches.size() - entry.first_launch;
-    segments.push_back(entry);
+    count = launches.size() - first;
     return true;
   }
 };

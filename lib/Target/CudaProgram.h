@@ -23,18 +23,21 @@ struct CudaBinary {
 struct CudaKernelFacts {
   std::string name;
   unsigned registers = 0, sharedBytes = 0, stackBytes = 0, spillBytes = 0;
+  bool isSerialized = false; // products of warpgroups wait for one another, which a barrier or fence at fault causes
 };
 
 /// The path of NVIDIA's assembler: $BURIN_PTXAS, a toolkit ($CUDA_HOME, $CUDA_PATH, /usr/local/cuda), PATH, or PyPI's
 /// nvidia-cuda-nvcc beside the Python that is first in PATH. Nothing where there is none.
 std::optional<std::string> findPtxas();
 
-/// Assembles PTX for sm_<arch>. The error holds the assembler's first line.
-llvm::Expected<CudaBinary> assemblePtx(llvm::StringRef ptxas, llvm::StringRef ptx, unsigned arch,
+/// Assembles PTX for sm_<arch>, or for sm_<arch>a where the kernels are for no later one. The error holds the
+/// assembler's first line.
+llvm::Expected<CudaBinary> assemblePtx(llvm::StringRef ptxas, llvm::StringRef ptx, unsigned arch, bool isExact,
                                        std::vector<CudaKernelFacts> &facts);
 
-/// Kernels in the LLVM dialect (cuda-emulate-kernels) as a shared object for the emulator of the driver.
-mlir::FailureOr<CudaBinary> compileEmulated(mlir::ModuleOp kernels, const Machine &machine);
+/// Kernels in the LLVM dialect (cuda-emulate-kernels) as a shared object for the emulator of the driver, which plays
+/// sm_<arch>.
+mlir::FailureOr<CudaBinary> compileEmulated(mlir::ModuleOp kernels, const Machine &machine, unsigned arch);
 
 /// The block of bytes, from the attributes that cuda-plan-steps sets on `device` (passes/Cuda/Passes.h). `source`: what
 /// tells this model from others.

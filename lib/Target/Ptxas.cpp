@@ -67,6 +67,8 @@ static void readFacts(StringRef log, std::vector<CudaKernelFacts> &facts) {
       facts.back().stackBytes = number(1);
       facts.back().spillBytes = number(2) + number(3);
     }
+    if (line.contains("wgmma") && line.contains("serialized"))
+      facts.back().isSerialized = true;
     if (used.match(line, &parts))
       facts.back().registers = number(1);
     if (shared.match(line, &parts))
@@ -74,7 +76,7 @@ static void readFacts(StringRef log, std::vector<CudaKernelFacts> &facts) {
   }
 }
 
-Expected<CudaBinary> burin::assemblePtx(StringRef ptxas, StringRef ptx, unsigned arch,
+Expected<CudaBinary> burin::assemblePtx(StringRef ptxas, StringRef ptx, unsigned arch, bool isExact,
                                         std::vector<CudaKernelFacts> &facts) {
   Expected<ScratchFolder> folder = ScratchFolder::create();
   if (!folder)
@@ -82,7 +84,7 @@ Expected<CudaBinary> burin::assemblePtx(StringRef ptxas, StringRef ptx, unsigned
   std::string in = folder->file("kernels.ptx"), out = folder->file("kernels.cubin"), log = folder->file("log"), why;
   if (Error error = writeFile(in, [&](raw_ostream &stream) { return stream << ptx, Error::success(); }))
     return std::move(error);
-  std::string chip = "--gpu-name=sm_" + std::to_string(arch);
+  std::string name = std::to_string(arch) + (isExact ? "a" : ""), chip = "--gpu-name=sm_" + name;
   SmallVector<StringRef> arguments = {ptxas, "-v", "-O3", chip, in, "-o", out};
   int status =
       sys::ExecuteAndWait(ptxas, arguments, std::nullopt, {StringRef(""), StringRef(log), StringRef(log)}, 0, 0, &why);
@@ -90,12 +92,12 @@ Expected<CudaBinary> burin::assemblePtx(StringRef ptxas, StringRef ptx, unsigned
   if (status != 0) {
     if (text && !(*text)->getBuffer().trim().empty())
       why = (*text)->getBuffer().trim().split('\n').first.str();
-    return createStringError("ptxas refuses the kernels for sm_%u: %s", arch, why.c_str());
+    return createStringError("ptxas refuses the kernels for sm_%s: %s", name.c_str(), why.c_str());
   }
   if (text)
     readFacts((*text)->getBuffer(), facts);
   auto cubin = MemoryBuffer::getFile(out, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!cubin)
-    return createStringError("ptxas wrote nothing for sm_%u", arch);
-  return CudaBinary{BURIN_CUDA_CUBIN, arch, (*cubin)->getBuffer().str()};
+    return createStringError("ptxas wrote nothing for sm_%s", name.c_str());
+  return CudaBinary{uint32_t(isExact ? BURIN_CUDA_CUBIN_EXACT : BURIN_CUDA_CUBIN), arch, (*cubin)->getBuffer().str()};
 }

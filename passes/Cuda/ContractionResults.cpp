@@ -24,9 +24,9 @@ Value ContractionResults::batchOffset(Value memref) {
   return offset;
 }
 
-void ContractionResults::makeScratch(int64_t splits) {
-  if (splits > 1)
-    scratch = memref::AllocOp::create(b, f.loc, MemRefType::get({splits, p.batches, p.rows, p.columns}, sumType()));
+void ContractionResults::makeScratch(int64_t parts) {
+  if (parts > 1)
+    scratch = memref::AllocOp::create(b, f.loc, MemRefType::get({parts, p.batches, p.rows, p.columns}, sumType()));
 }
 
 void ContractionResults::store(int64_t rowTiles, int64_t columnTiles, llvm::function_ref<ResultRow(int64_t)> rowOf,
@@ -57,18 +57,19 @@ void ContractionResults::store(int64_t rowTiles, int64_t columnTiles, llvm::func
   }
 }
 
-void ContractionResults::addParts(OpBuilder behind) {
+void ContractionResults::addParts(OpBuilder behind, llvm::function_ref<Value(Value, Value, Value)> partsOf) {
   if (!scratch)
     return;
   constexpr int64_t blockSize = 256;
-  int64_t splits = cast<MemRefType>(scratch.getType()).getDimSize(0);
   launchThreads(behind, f.loc, p.batches * p.rows * p.columns, blockSize, [&](OpBuilder &inside, Value linear) {
     OpBuilder::InsertionGuard guard(b);
     b.restoreInsertionPoint(inside.saveInsertionPoint());
     SmallVector<Value> part = positionOf(b, f.loc, linear, {p.batches, p.rows, p.columns});
     batch = part[0];
     Value zero = arith::ConstantOp::create(b, f.loc, b.getZeroAttr(sumType()));
-    auto loop = scf::ForOp::create(b, f.loc, f.number(0), f.number(splits), f.number(1), zero);
+    Value parts =
+        partsOf ? partsOf(batch, part[1], part[2]) : f.number(cast<MemRefType>(scratch.getType()).getDimSize(0));
+    auto loop = scf::ForOp::create(b, f.loc, f.number(0), parts, f.number(1), zero);
     {
       OpBuilder::InsertionGuard body(b);
       b.setInsertionPointToStart(loop.getBody());
@@ -81,8 +82,8 @@ void ContractionResults::addParts(OpBuilder behind) {
     }
     SmallVector<Value> at = resultPlace(part[1]);
     at.push_back(resultColumn(part[2]));
-    memref::StoreOp::create(b, f.loc, nn::buildEpilogue(b, f.loc, op, loop.getResult(0), at),
-                            op.getInitOperand().get(), at);
+    memref::StoreOp::create(b, f.loc, nn::buildEpilogue(b, f.loc, op, loop.getResult(0), at), op.getInitOperand().get(),
+                            at);
   });
 }
 

@@ -24,7 +24,23 @@ namespace {
 
 // Members of emu_thread in 8-byte words; see emulator.h.
 enum Member { ThreadId = 0, BlockId = 3, BlockDim = 6, GridDim = 9, Shared = 12, Calls = 13 };
-enum Call { Barrier, Shuffle, LoadMatrix, Multiply, CopyAsync, CommitCopies, WaitCopies };
+enum Call {
+  Barrier,
+  Shuffle,
+  LoadMatrix,
+  Multiply,
+  CopyAsync,
+  CommitCopies,
+  WaitCopies,
+  MakeBarrier,
+  ArriveAt,
+  WaitFor,
+  CopyBox,
+  MultiplyGroup,
+  FenceProducts,
+  CommitProducts,
+  WaitProducts
+};
 
 class Emulation {
 public:
@@ -84,12 +100,12 @@ private:
     return arith::IndexCastOp::create(b, loc, b.getIndexType(), word);
   }
 
-  // Four words on the stack of a thread, made once.
+  // Words on the stack of a thread, made once: enough for the largest exchange.
   Value slot;
   Value words(func::FuncOp body) {
     if (!slot) {
       OpBuilder start = OpBuilder::atBlockBegin(&body.getBody().front());
-      Value count = LLVM::ConstantOp::create(start, loc, start.getI64IntegerAttr(16));
+      Value count = LLVM::ConstantOp::create(start, loc, start.getI64IntegerAttr(128));
       slot = LLVM::AllocaOp::create(start, loc, pointer, start.getI32Type(), count);
     }
     return slot;
@@ -164,6 +180,29 @@ private:
                 return success();
               })
               .Case([&](NVVM::CpAsyncCommitGroupOp) { return call(CommitCopies, {}, {}), success(); })
+              .Case([&](gpu::DynamicSharedMemoryOp o) { return shareMemory(o); })
+              .Case([&](NVVM::MBarrierInitOp o) {
+                return meets = true, call(MakeBarrier, {}, {plain(o.getAddr()), o.getCount()}), success();
+              })
+              .Case([&](NVVM::FenceProxyOp) { return success(); })
+              .Case([&](NVVM::MBarrierArriveOp o) -> LogicalResult {
+                if (!o.getRes().use_empty() || o.getCount())
+                  return o.emitError("the emulator of kernels arrives once, and does not say at what");
+                return call(ArriveAt, {}, {plain(o.getAddr()), small(0)}), success();
+              })
+              .Case([&](NVVM::MBarrierArriveExpectTxOp o) {
+                return call(ArriveAt, {}, {plain(o.getAddr()), o.getTxcount()}), success();
+              })
+              .Case([&](NVVM::MBarrierTryWaitParityOp o) {
+                return call(WaitFor, {}, {plain(o.getAddr()), o.getPhase()}), success();
+              })
+              .Case([&](NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp o) { return copyBox(o, body); })
+              .Case([&](NVVM::WgmmaFenceAlignedOp) { return call(FenceProducts, {}, {}), success(); })
+              .Case([&](NVVM::WgmmaMmaAsyncOp o) { return multiplyGroup(o, body); })
+              .Case([&](NVVM::WgmmaGroupSyncAlignedOp) { return call(CommitProducts, {}, {}), success(); })
+              .Case([&](NVVM::WgmmaWaitGroupSyncOp o) {
+                return call(WaitProducts, {}, {small(o.getGroup())}), success();
+              })
               .Case([&](NVVM::CpAsyncWaitGroupOp o) { return call(WaitCopies, {}, {small(o.getN())}), success(); })
               .Default(
                   [](Operation *other) { return other->emitError("the emulator of kernels has no such operation"); });
@@ -172,6 +211,47 @@ private:
       op->erase();
     }
     return success();
+  }
+
+  // The launch's memory; kernels use its address alone.
+  LogicalResult shareMemory(gpu::DynamicSharedMemoryOp op) {
+    Value bytes = LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), member(Shared, pointer));
+    Value address = arith::IndexCastOp::create(b, loc, b.getIndexType(), bytes);
+    for (Operation *user : llvm::make_early_inc_range(op->getUsers())) {
+      if (!isa<memref::ExtractAlignedPointerAsIndexOp>(user))
+        return user->emitError("the emulator of kernels gives dynamic shared memory as an address alone");
+      user->getResult(0).replaceAllUsesWith(address);
+      user->erase();
+    }
+    return success();
+  }
+
+  LogicalResult copyBox(NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp op, func::FuncOp body) {
+    if (!op.getIm2colOffsets().empty() || op.getMulticastMask() || op.getPredicate())
+      return op.emitError("the emulator of kernels copies plain boxes alone");
+    Value base = words(body);
+    for (auto [i, at] : llvm::enumerate(op.getCoordinates()))
+      LLVM::StoreOp::create(b, loc, at, wordAt(base, i));
+    call(CopyBox, {},
+         {plain(op.getDstMem()), op.getTmaDescriptor(), base, small(op.getCoordinates().size()), plain(op.getMbar())});
+    return success();
+  }
+
+  // 64 x n results of a warpgroup, of which each warp holds 16 rows: the sums in, the sums out.
+  LogicalResult multiplyGroup(NVVM::WgmmaMmaAsyncOp op, func::FuncOp body) {
+    meets = true;
+    if (op.getTypeA() != op.getTypeB() || op.getTypeD() != NVVM::WGMMATypes::f32 ||
+        op.getScaleD() != NVVM::WGMMAScaleOut::one || op.getScaleA() != NVVM::WGMMAScaleIn::one ||
+        op.getScaleB() != NVVM::WGMMAScaleIn::one || op.getLayoutA() != NVVM::MMALayout::row)
+      return op.emitError("the emulator of kernels has no such product of warpgroups");
+    Value base = words(body);
+    auto type = cast<LLVM::LLVMStructType>(op.getInouts().getType());
+    for (unsigned i = 0; i < type.getBody().size(); ++i)
+      LLVM::StoreOp::create(b, loc, LLVM::ExtractValueOp::create(b, loc, op.getInouts(), i), wordAt(base, i));
+    call(MultiplyGroup, {},
+         {base, op.getDescriptorA(), op.getDescriptorB(), small(op.getShape().getN()), small(int64_t(op.getTypeA())),
+          small(op.getLayoutB() == NVVM::MMALayout::col)});
+    return replaceResults(op, body, 0), success();
   }
 
   static LogicalResult replace(Operation *op, Value value) {
@@ -227,7 +307,8 @@ private:
     });
   }
 
-  // @NAME(arguments, thread): what a launch calls. @NAME_info: arguments, bytes of shared memory, whether threads meet.
+  // @NAME(arguments, thread): what a launch calls. @NAME_info: arguments, bytes of shared memory, whether threads meet,
+  // a bit an argument that is a tensor map.
   LogicalResult makeEntry(ModuleOp module, func::FuncOp body, unsigned arguments, unsigned shared) {
     b.setInsertionPointToEnd(module.getBody());
     loc = body.getLoc();
@@ -242,12 +323,16 @@ private:
       operands.push_back(UnrealizedConversionCastOp::create(b, loc, type, address).getResult(0));
     };
     for (unsigned i = 0; i < arguments; ++i) {
-      if (!isa<MemRefType>(body.getArgumentTypes()[i]))
-        return body.emitError("expected kernels that take memrefs alone");
+      Type type = body.getArgumentTypes()[i];
+      if (!isa<MemRefType, LLVM::LLVMPointerType>(type))
+        return body.emitError("expected kernels that take memrefs and tensor maps alone");
       Value at =
           LLVM::GEPOp::create(b, loc, pointer, pointer, block->getArgument(0), ArrayRef<LLVM::GEPArg>{int32_t(i)});
       Value parameter = LLVM::LoadOp::create(b, loc, pointer, at);
-      push(LLVM::LoadOp::create(b, loc, pointer, parameter));
+      if (isa<MemRefType>(type))
+        push(LLVM::LoadOp::create(b, loc, pointer, parameter));
+      else
+        operands.push_back(parameter); // a tensor map lies in the parameters themselves
     }
     for (unsigned i = 0; i < shared; ++i) {
       auto type = cast<MemRefType>(body.getArgumentTypes()[arguments + i]);
@@ -260,10 +345,14 @@ private:
     func::CallOp::create(b, loc, body, operands);
     func::ReturnOp::create(b, loc);
     b.setInsertionPointToEnd(module.getBody());
-    auto words = RankedTensorType::get({3}, b.getI64Type());
-    LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(b.getI64Type(), 3), /*isConstant=*/true,
+    int64_t maps = 0;
+    for (unsigned i = 0; i < arguments; ++i)
+      if (isa<LLVM::LLVMPointerType>(body.getArgumentTypes()[i]))
+        maps |= int64_t(1) << i;
+    auto words = RankedTensorType::get({4}, b.getI64Type());
+    LLVM::GlobalOp::create(b, loc, LLVM::LLVMArrayType::get(b.getI64Type(), 4), /*isConstant=*/true,
                            LLVM::Linkage::External, (kernel.getName() + "_info").str(),
-                           DenseIntElementsAttr::get(words, ArrayRef<int64_t>{arguments, sharedBytes, meets}));
+                           DenseIntElementsAttr::get(words, ArrayRef<int64_t>{arguments, sharedBytes, meets, maps}));
     return success();
   }
 };

@@ -7,8 +7,10 @@
 // ldmatrix reads at once, then fall into different banks. What lies outside is copied as zeros, so that no product has
 // a bound.
 //
-// Where tiles are too few for the GPU and sums are long, several blocks share a tile (split-K): each writes its part of
-// the sums to scratch memory, and a second launch adds them in order and runs the epilogue.
+// Where tiles do not fill the GPU evenly and sums are long, blocks share tiles: the same number of them each tile
+// (split-K), or each block an equal stretch of all strips of all tiles, which ends one tile and begins the next
+// (stream-K). Each writes its parts of the sums to scratch memory, and a second launch adds them in order and runs the
+// epilogue. Who computes what is fixed here, so that results are the same bits every time.
 //
 //   shared stage: A strip [rows][64 + 16 bytes], B strip [k][columns + 16 bytes] or, transposed, as A's
 #include "passes/Cuda/ContractionProblem.h"
@@ -28,14 +30,15 @@ class Contraction {
 public:
   Contraction(OpBuilder &b, nn::ComputeOp op, Problem problem)
       : b(b), loc(op.getLoc()), op(op), p(std::move(problem)), f{b, loc, p.products, p.signs},
-        tile(chooseTile(p.batches, p.rows, p.columns, p.isInteger() && (p.lhsZeroPoint || p.rhsZeroPoint))),
+        tile(chooseTile(p.batches, p.rows, p.columns,
+                        p.isInteger() && (p.lhsZeroPoint || p.rhsZeroPoint || p.lhsGrain < 8))),
         results(b, op, p, f) {
     stripK = stripBytes / f.bytes();
     strips = llvm::divideCeil(p.depth, stripK);
-    splits = chooseSplits(p.batches * llvm::divideCeil(p.rows, tile.rows) * llvm::divideCeil(p.columns, tile.columns),
-                          strips);
-    stripsOfBlock = llvm::divideCeil(strips, splits);
-    splits = llvm::divideCeil(strips, stripsOfBlock); // no block without work
+    tilesM = llvm::divideCeil(p.rows, tile.rows);
+    tilesN = llvm::divideCeil(p.columns, tile.columns);
+    shares = chooseShares(tilesM * tilesN * p.batches, strips);
+    stripsOfBlock = shares.strips;
     tile.stages = std::max<int64_t>(2, std::min(tile.stages, stripsOfBlock + 1));
     rowBytes = stripBytes + padding;
     byRows = p.transposed || p.isInteger();
@@ -47,23 +50,14 @@ public:
 
   void emit() {
     OpBuilder::InsertionGuard guard(b);
-    int64_t tilesM = llvm::divideCeil(p.rows, tile.rows), tilesN = llvm::divideCeil(p.columns, tile.columns);
-    results.makeScratch(splits);
+    results.makeScratch(shares.parts(strips));
     OpBuilder behind = b;
-    auto launch = launchBlocks(b, loc, tilesM * tilesN * p.batches * splits, tile.threads());
+    auto launch = launchBlocks(b, loc, shares.blocks, tile.threads());
     auto space = gpu::AddressSpaceAttr::get(b.getContext(), gpu::AddressSpace::Workgroup);
     Value buffer = launch.addWorkgroupAttribution(
         MemRefType::get({tile.stages * stageBytes}, b.getI8Type(), MemRefLayoutAttrInterface(), space), loc);
     thread = launch.getThreadIds().x;
     Value block = launch.getBlockIds().x;
-    // Neighbouring blocks share the columns of B, which the cache then holds.
-    tileRow = f.mul(f.rem(block, tilesM), tile.rows);
-    Value rest = f.div(block, tilesM);
-    tileColumn = f.mul(f.rem(rest, tilesN), tile.columns);
-    rest = f.div(rest, tilesN);
-    batch = results.batch = f.rem(rest, p.batches);
-    split = results.split = f.div(rest, p.batches);
-    firstStrip = f.mul(split, stripsOfBlock);
     shared = f.addressOf(buffer);
     lhsBase = f.addressOf(p.lhs);
     rhsBase = f.addressOf(p.rhs);
@@ -75,9 +69,15 @@ public:
     inGroup = f.rem(lane, 4);
     matrixRow = f.rem(lane, 8);
     matrix = f.div(lane, 8);
-    prepareCopies();
-    SmallVector<Value> sums = emitStrips();
-    store(sums);
+    if (shares.isStream) {
+      emitStretch(block);
+      results.addParts(behind, [&](Value batch, Value m, Value n) { return partsOf(batch, m, n); });
+      return;
+    }
+    int64_t tiles = tilesM * tilesN * p.batches;
+    split = f.div(block, tiles);
+    firstStrip = f.mul(split, stripsOfBlock);
+    emitTile(f.rem(block, tiles));
     results.addParts(behind);
   }
 
@@ -89,9 +89,12 @@ private:
   Fragments f;
   Tile tile;
   bool byRows; // B stands in shared memory as [n][k], as A does
-  int64_t stripK, strips, splits, stripsOfBlock, rowBytes, columnBytes, lhsBytes, rhsBytes, stageBytes;
+  int64_t tilesM, tilesN;
+  Shares shares;
+  int64_t stripK, strips, stripsOfBlock, rowBytes, columnBytes, lhsBytes, rhsBytes, stageBytes;
   ContractionResults results;
-  Value split, firstStrip; // of split sums
+  Value split, firstStrip; // of the tile: which part of its sums, from where on
+  Value stripCount;        // of a stretch in this tile; null: stripsOfBlock
   Value thread, tileRow, tileColumn, batch, shared, lhsBase, rhsBase, warpRow, warpColumn;
   Value group, inGroup, matrixRow, matrix; // of a lane: in fragments of results; in loads of matrices
 
@@ -105,6 +108,57 @@ private:
     SmallVector<Value> origin; // of a convolution: the window's first position along each spatial dim
   };
   SmallVector<Copy> lhsCopies, rhsCopies;
+
+  void emitTile(Value number) {
+    // Neighbouring blocks share the columns of B, which the cache then holds.
+    tileRow = f.mul(f.rem(number, tilesM), tile.rows);
+    Value rest = f.div(number, tilesM);
+    tileColumn = f.mul(f.rem(rest, tilesN), tile.columns);
+    batch = results.batch = f.div(rest, tilesN);
+    results.split = split;
+    prepareCopies();
+    store(emitStrips());
+  }
+
+  // Strips are counted through all tiles; the stretch of a block is no longer than a tile, so that it has two at most.
+  void emitStretch(Value block) {
+    Value begin = f.mul(block, stripsOfBlock);
+    Value end = arith::MinUIOp::create(b, loc, f.add(begin, f.number(stripsOfBlock)),
+                                       f.number(tilesM * tilesN * p.batches * strips));
+    auto loop = scf::ForOp::create(b, loc, f.number(0), f.number(2), f.number(1));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value number = f.add(f.div(begin, strips), loop.getInductionVar());
+    Value first = f.mul(number, strips);
+    Value from = arith::MaxUIOp::create(b, loc, begin, first);
+    Value to = arith::MinUIOp::create(b, loc, end, f.add(first, f.number(strips)));
+    Value some = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, from, to);
+    b.setInsertionPointToStart(scf::IfOp::create(b, loc, some).thenBlock());
+    // The tile before may still be multiplied from shared memory.
+    f.waitCopies(0);
+    gpu::BarrierOp::create(b, loc);
+    stripCount = arith::SubIOp::create(b, loc, to, from);
+    firstStrip = arith::SubIOp::create(b, loc, from, first);
+    split = arith::SubIOp::create(b, loc, block, f.div(first, stripsOfBlock));
+    emitTile(number);
+  }
+
+  // How many blocks have a part of the tile that holds this result.
+  Value partsOf(Value batch, Value m, Value n) {
+    Value number = f.add(f.mul(batch, tilesN), f.div(n, tile.columns));
+    number = f.add(f.mul(number, tilesM), f.div(m, tile.rows));
+    Value first = f.div(f.mul(number, strips), stripsOfBlock);
+    Value last = f.div(f.add(f.mul(number, strips), f.number(strips - 1)), stripsOfBlock);
+    return f.add(arith::SubIOp::create(b, loc, last, first), f.number(1));
+  }
+
+  /// Whether copies of a strip may lie behind the last of k.
+  bool hasDepthTail() { return p.depth % (shares.isStream ? stripK : stripK * stripsOfBlock); }
+
+  Value isStrip(Value number) {
+    return stripCount ? arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, stripCount).getResult()
+                      : f.below(number, stripsOfBlock);
+  }
 
   // Sums of factors alone, by which zero points are taken out: of columns of B, then of rows of A, in fragments like
   // those of results.
@@ -129,6 +183,8 @@ private:
   }
 
   void prepareCopies() {
+    lhsCopies.clear();
+    rhsCopies.clear();
     int64_t units = stripK / p.lhsGrain;
     forUnits(tile.rows, units, [&](Value row, Value unit, Value inside) {
       Copy copy;
@@ -197,7 +253,7 @@ private:
       SmallVector<Value, 4> words;
       for (int64_t i = 0; i < 4; ++i) {
         Value k = f.add(first, f.number(i)), valid = copy.valid;
-        if (p.depth % (stripK * stripsOfBlock))
+        if (hasDepthTail())
           valid = both(valid, f.below(k, p.depth));
         Value from = f.add(copy.base, f.mul(k, p.rhsRow));
         if (valid)
@@ -236,7 +292,7 @@ private:
     for (const Copy &copy : copies) {
       Value k = f.add(f.mul(f.add(firstStrip, strip), stripK), copy.k), valid = copy.valid;
       // The last block of a tile may have fewer strips; what is missing adds zeros.
-      if (p.depth % (stripK * stripsOfBlock))
+      if (hasDepthTail())
         valid = both(valid, f.below(k, p.depth));
       Value offset;
       if (isLhs && p.isConv)
@@ -286,15 +342,20 @@ private:
   SmallVector<Value> emitStrips() {
     int64_t ahead = tile.stages - 1;
     for (int64_t s = 0; s < ahead; ++s) {
-      if (s < stripsOfBlock)
+      if (s < stripsOfBlock) {
+        OpBuilder::InsertionGuard guard(b);
+        if (stripCount)
+          b.setInsertionPointToStart(scf::IfOp::create(b, loc, isStrip(f.number(s))).thenBlock());
         copyStage(f.number(s), f.add(shared, f.number(s * stageBytes)));
+      }
       f.commitCopies();
     }
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(results.sumType()));
     SmallVector<Value> carried((rowTiles() * columnTiles() + correctionTiles()) * 4, zero);
     carried.push_back(shared);                                      // where warps read
     carried.push_back(f.add(shared, f.number(ahead * stageBytes))); // where copies go
-    auto loop = scf::ForOp::create(b, loc, f.number(0), f.number(stripsOfBlock), f.number(1), carried);
+    Value count = stripCount ? stripCount : f.number(stripsOfBlock);
+    auto loop = scf::ForOp::create(b, loc, f.number(0), count, f.number(1), carried);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> sums(loop.getRegionIterArgs());
@@ -303,7 +364,7 @@ private:
     gpu::BarrierOp::create(b, loc);
     if (ahead < stripsOfBlock) {
       Value next = f.add(loop.getInductionVar(), f.number(ahead));
-      auto more = scf::IfOp::create(b, loc, f.below(next, stripsOfBlock));
+      auto more = scf::IfOp::create(b, loc, isStrip(next));
       OpBuilder::InsertionGuard inside(b);
       b.setInsertionPointToStart(more.thenBlock());
       copyStage(next, writes);

@@ -3,8 +3,8 @@
 //
 // Of a block's nine warps the last copies: one thread starts a copy of a box of A and of B a strip of k, 64 elements,
 // into the next stage of a ring in shared memory. The copy unit finds the bytes of a box in the image, takes every
-// second pixel, fills in zeros outside and swizzles. The other warps are two warpgroups of 64 rows each; they multiply a
-// stage as soon as its bytes are there, and hand back the one before when its products are done. Two barriers a stage
+// second pixel, fills in zeros outside and swizzles. The other warps are two warpgroups of 64 rows each; they multiply
+// a stage as soon as its bytes are there, and hand back the one before when its products are done. Two barriers a stage
 // tell the sides of each other, and no barrier stops the block.
 //
 // Rows of a tile are a box of pixels: so an image is read in place, whatever strides, padding and dilation.
@@ -12,7 +12,6 @@
 //   shared: stages of [A 128 rows][128 bytes], [B columns of 64][64 k][128 bytes] or, transposed, [columns][128 bytes];
 //           barriers "full" and "empty" of each stage
 #include "passes/Cuda/ContractionResults.h"
-#include "passes/Cuda/Families.h"
 #include "passes/Cuda/Kernels.h"
 #include "passes/Cuda/WarpgroupProblem.h"
 
@@ -32,9 +31,8 @@ public:
     columns = w.tile.columns;
     strips = w.taps * w.chunks;
     columnTiles = llvm::divideCeil(p.columns, columns);
-    splits = chooseSplits(w.rowTiles() * columnTiles * p.batches, strips);
-    stripsOfBlock = llvm::divideCeil(strips, splits);
-    splits = llvm::divideCeil(strips, stripsOfBlock); // no block without work
+    stripsOfBlock = chooseWarpgroupShares(w.rowTiles() * columnTiles * p.batches, strips).strips;
+    splits = llvm::divideCeil(strips, stripsOfBlock);
     stages = std::min(w.tile.stages, stripsOfBlock);
     stageBytes = lhsBytes + columns * Warpgroups::rowBytes;
   }
@@ -45,7 +43,9 @@ public:
     Value lhsMap = w.lhs.of(b, loc, p.lhs), rhsMap = w.rhs.of(b, loc, p.rhs);
     OpBuilder behind = b;
     int64_t bytes = Warpgroups::swizzledBytes + stages * (stageBytes + 2 * barrierBytes);
-    auto launch = launchBlocks(b, loc, w.rowTiles() * columnTiles * p.batches * splits, consumers + warpSize, bytes);
+    Value sharedBytes = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(bytes));
+    auto launch = launchBlocks(b, loc, w.rowTiles() * columnTiles * p.batches * splits, consumers + warpSize);
+    launch.getDynamicSharedMemorySizeMutable().assign(sharedBytes);
     thread = launch.getThreadIds().x;
     placeBlock(launch.getBlockIds().x);
     placeShared();
@@ -147,17 +147,13 @@ private:
   Value barrierAt(Value barriers, Value stage) { return f.add(barriers, f.mul(stage, barrierBytes)); }
 
   void copyStrips(Value lhsMap, Value rhsMap) {
-    SmallVector<Value> batch = positionOf(b, loc, results.batch, p.isConv ? ArrayRef<int64_t>{p.batches}
-                                                                        : ArrayRef<int64_t>(results.batchShape()));
+    SmallVector<Value> batch = positionOf(
+        b, loc, results.batch, p.isConv ? ArrayRef<int64_t>{p.batches} : ArrayRef<int64_t>(results.batchShape()));
     // Stages begin empty: the phase before the first counts as ended.
     forStrips(/*firstParity=*/1, Value(), [&](Value strip, Value stage, Value parity, Value) {
       SmallVector<int64_t> shape;
       for (const RowDim &dim : w.dims)
         shape.push_back(dim.taps);
-      int64_t others = w.taps;
-      for (int64_t size : shape)
-        others /= size;
-      (void)others;
       shape.push_back(w.chunks);
       Value number = f.add(firstStrip, strip);
       SmallVector<Value> at = positionOf(b, loc, number, shape);
@@ -200,16 +196,15 @@ private:
     Value sums = forStrips(0, g.noSums(columns), [&](Value strip, Value stage, Value parity, Value before) {
       g.wait(barrierAt(fullBarriers, stage), parity);
       Value at = stageAt(stage), lhs = f.add(at, f.mul(group, Warpgroups::rows * Warpgroups::rowBytes));
-      Value after = g.multiply(lhs, f.add(at, f.number(lhsBytes)), before, columns,
-                               WarpgroupProblem::chunk / Warpgroups::stepK);
+      Value after =
+          g.multiply(lhs, f.add(at, f.number(lhsBytes)), before, columns, WarpgroupProblem::chunk / Warpgroups::stepK);
       // The products of the strip before are done; these keep the tensor cores busy meanwhile.
       g.waitProducts(1);
-      Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, strip, f.number(0));
-      Value isOther = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, lane, f.number(0));
-      Value none = arith::OrIOp::create(b, loc, isFirst, isOther);
+      Value hasBefore = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, strip, f.number(0));
+      Value isLeader = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, f.number(0));
+      Value arrives = arith::AndIOp::create(b, loc, hasBefore, isLeader);
       OpBuilder::InsertionGuard inside(b);
-      auto arrives = scf::IfOp::create(b, loc, none, /*withElseRegion=*/true);
-      b.setInsertionPointToStart(arrives.elseBlock());
+      b.setInsertionPointToStart(scf::IfOp::create(b, loc, arrives).thenBlock());
       Value wraps = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, stage, f.number(0));
       Value down = arith::SubIOp::create(b, loc, stage, f.number(1));
       g.arrive(barrierAt(emptyBarriers, arith::SelectOp::create(b, loc, wraps, f.number(stages - 1), down)));
@@ -236,15 +231,14 @@ private:
       }
       return result;
     };
-    results.store(1, columns / 8, rowOf, f.add(tileColumn, f.mul(inGroup, 2)), p.columns % columns,
-                  [&](int64_t, int64_t j, int64_t e) -> Value {
-                    return LLVM::ExtractValueOp::create(b, loc, sums, j * 4 + e);
-                  });
+    results.store(
+        1, columns / 8, rowOf, f.add(tileColumn, f.mul(inGroup, 2)), p.columns % columns,
+        [&](int64_t, int64_t j, int64_t e) -> Value { return LLVM::ExtractValueOp::create(b, loc, sums, j * 4 + e); });
   }
 };
 } // namespace
 
-LogicalResult cuda::emitWarpgroups(OpBuilder &builder, ComputeOp op, std::string &why) {
+LogicalResult cuda::emitWarpgroups(OpBuilder &builder, nn::ComputeOp op, std::string &why) {
   std::optional<WarpgroupProblem> problem = describeWarpgroups(op, why);
   if (!problem)
     return failure();

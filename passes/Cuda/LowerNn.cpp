@@ -4,6 +4,7 @@
 #include "passes/Cuda/Families.h"
 #include "passes/Cuda/Kernels.h"
 #include "passes/Cuda/Passes.h"
+#include "passes/Cuda/WarpgroupProblem.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/Remarks.h"
@@ -96,6 +97,9 @@ struct LowerNnPass : cuda::impl::LowerNnBase<LowerNnPass> {
   // The family whose kernel computes `op`, in front of it; empty with a reason where none does.
   StringRef lower(nn::ComputeOp op, std::string &why) {
     OpBuilder builder(op);
+    bool hasWarpgroups = warpgroups || getOperation()->hasAttr(cuda::warpgroupsAttr);
+    if (hasWarpgroups && isa<nn::ConvOp, nn::MatmulOp>(*op) && succeeded(cuda::emitWarpgroups(builder, op, why)))
+      return "warpgroups";
     if (auto softmax = dyn_cast<nn::SoftmaxOp>(*op)) {
       cuda::emitSoftmax(builder, softmax);
       return "softmax";

@@ -23,7 +23,15 @@ struct MergeKernelsPass : burin::cuda::impl::MergeKernelsBase<MergeKernelsPass> 
     if (modules.empty())
       return;
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-    auto merged = gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");
+    gpu::GPUModuleOp all, wide;
+    auto moduleOf = [&](gpu::GPUFuncOp kernel) {
+      bool isWide = kernel.walk([](NVVM::WgmmaMmaAsyncOp) { return WalkResult::interrupt(); }).wasInterrupted();
+      gpu::GPUModuleOp &merged = isWide ? wide : all;
+      if (!merged)
+        merged = gpu::GPUModuleOp::create(builder, module.getLoc(),
+                                          isWide ? burin::cuda::warpgroupKernelsModule : burin::cuda::kernelsModule);
+      return merged;
+    };
     llvm::StringMap<std::string> byText;        // body -> name
     DenseMap<Attribute, SymbolRefAttr> renamed; // old reference -> new
     names.clear();
@@ -40,6 +48,7 @@ struct MergeKernelsPass : burin::cuda::impl::MergeKernelsBase<MergeKernelsPass> 
         std::string text;
         llvm::raw_string_ostream stream(text);
         kernel.print(stream, OpPrintingFlags().useLocalScope());
+        gpu::GPUModuleOp merged = moduleOf(kernel);
         auto [found, isNew] = byText.try_emplace(text, freshName(name));
         if (isNew) {
           names.insert(found->second);

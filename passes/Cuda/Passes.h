@@ -16,11 +16,19 @@ inline constexpr char hostCallsAttr[] = "burin.host_calls";     // ["conv: why"]
 inline constexpr char deviceCallsAttr[] = "burin.device_calls"; // i64: those that the device runs
 /// On a call in @main: the device runs it.
 inline constexpr char onDeviceAttr[] = "burin.on_device";
+/// On a function of the device module: it is what sm_90a runs in place of the function of the name without the suffix.
+inline constexpr char warpgroupsAttr[] = "burin.warpgroups";
+inline constexpr char warpgroupsSuffix[] = "_sm_90a";
+/// The modules of kernels: those that all devices run, and those that sm_90a alone has instructions for.
+inline constexpr char kernelsModule[] = "kernels", warpgroupKernelsModule[] = "kernels_sm_90a";
 /// Of the device module, what runs, one entry a stretch without host work in between:
 /// {in, out = array of [tensor, offset, place, bytes], steps = [{kernel, grid, block, shared, arguments = array of
 /// [space, offset]}]}. `tensor`: argument of the segment's call; `place`: offset in the device's memory; space 0 is
-/// that memory, 1 the weights.
+/// that memory, 1 the weights, 2 the tensor maps, of which it is the number. Where sm_90a has kernels of its own,
+/// `steps_sm_90a` stands beside `steps`; steps whose kernel is one of those have the unit attribute `sm_90a`.
 inline constexpr char segmentsAttr[] = "burin.segments";
+/// Array of {space, offset, box, dims, steps, strides}; see Warpgroups.h.
+inline constexpr char tensorMapsAttr[] = "burin.tensor_maps";
 inline constexpr char memoryBytesAttr[] = "burin.memory_bytes";         // i64: of the device's memory
 inline constexpr char arenaPictureAttr[] = "burin.arena_picture_bytes"; // i64: how much of it, from 0 on, is the arena
 inline constexpr char tensorsAttr[] =
@@ -35,8 +43,9 @@ using AddFunctionPasses = llvm::function_ref<void(mlir::OpPassManager &)>;
 struct DeviceOptions {
   unsigned arch = 80; // the least that the kernels must run on: 80 is sm_80
   // Products of f32: factors are split into two of tf32, which keeps nearly all bits; or
-  bool exact = false; // they are multiplied on no tensor core
-  bool tf32 = false;  // they are rounded to tf32
+  bool exact = false;      // they are multiplied on no tensor core
+  bool tf32 = false;       // they are rounded to tf32
+  bool warpgroups = false; // kernels for sm_90a too
 };
 
 /// Contract in: what cpu-outline-kernels leaves. Contract out: the nested module @device, holding one `gpu.module` of
@@ -44,8 +53,8 @@ struct DeviceOptions {
 /// math functions by arithmetic.
 void buildDevicePipeline(mlir::OpPassManager &pm, const DeviceOptions &options, AddFunctionPasses math);
 
-/// From `gpu.module` to PTX for `chip` in a `gpu.binary` that calls nothing outside itself; on the module that holds
-/// it.
+/// From `gpu.module` to PTX for `chip`, or sm_90a for kernels that need it, in a `gpu.binary` each that calls nothing
+/// outside itself; on the module that holds them.
 void buildPtxPipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
 
 /// nn and linalg functions -> PTX and launches, without a host side: for tests of kernels.

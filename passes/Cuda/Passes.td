@@ -43,7 +43,7 @@ def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
   let description = [{
     Convolutions and matrix products of floats become tiles in shared memory, filled by asynchronous copies and multiplied on tensor cores; f32 factors are split
     into two of tf32 each, which keeps 22 bits of their mantissas but makes NaN of what is infinite, rounded to one where `tf32`, or left alone and multiplied on no
-    tensor core where `exact`. Weights stored as integers are widened in the loop of a product of few rows, and to scratch memory before others. Softmax gets a warp a row. Every other operation becomes a `gpu.launch` whose threads each compute one element by its definition (nn::buildElement), epilogue
+    tensor core where `exact`. In functions for sm_90a large products of 16-bit floats are those of warpgroups. Weights stored as integers are widened in the loop of a product of few rows, and to scratch memory before others. Softmax gets a warp a row. Every other operation becomes a `gpu.launch` whose threads each compute one element by its definition (nn::buildElement), epilogue
     included. Neighbouring threads have neighbouring channels, so that accesses to filter and result coalesce: general and simple, what faster kernels are
     tested against. Operations on dynamic shapes stay.
     Example: test/passes/Cuda/lower-nn.mlir#conv_bias_relu_residual
@@ -51,7 +51,8 @@ def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
   let options = [Option<"blockSize", "block-size", "int64_t", "256", "threads a block, 1 to 1024">,
                  Option<"tensorCores", "tensor-cores", "bool", "true", "whether the GPU has those of sm_80">,
                  Option<"exact", "exact", "bool", "false", "whether f32 factors keep all their bits">,
-                 Option<"tf32", "tf32", "bool", "false", "whether f32 factors are rounded to tf32, unless exact">];
+                 Option<"tf32", "tf32", "bool", "false", "whether f32 factors are rounded to tf32, unless exact">,
+                 Option<"warpgroups", "warpgroups", "bool", "false", "whether every function is for sm_90a">];
   let dependentDialects = ["mlir::arith::ArithDialect", "mlir::gpu::GPUDialect", "mlir::math::MathDialect", "mlir::memref::MemRefDialect",
                            "mlir::scf::SCFDialect", "mlir::LLVM::LLVMDialect", "mlir::NVVM::NVVMDialect"];
 }
@@ -59,11 +60,21 @@ def LowerNn : Pass<"cuda-lower-nn", "mlir::func::FuncOp"> {
 def MergeKernels : Pass<"cuda-merge-kernels", "mlir::ModuleOp"> {
   let summary = "put all kernels into one gpu.module, equal ones once";
   let description = [{
-    gpu-kernel-outlining makes a module a launch. One module holds them afterwards, each under a short name, and kernels of equal text are one. Must run before
-    anything is lowered in them.
+    gpu-kernel-outlining makes a module a launch. One module holds them afterwards, each under a short name, and kernels of equal text are one; those that only
+    sm_90a has instructions for get a module of their own. Must run before anything is lowered in them.
     Example: test/passes/Cuda/merge-kernels.mlir#twice
   }];
   let dependentDialects = ["mlir::gpu::GPUDialect"];
+}
+
+def PassTensorMaps : Pass<"cuda-pass-tensor-maps", "mlir::gpu::GPUModuleOp"> {
+  let summary = "take tensor maps by value, and dynamic shared memory from the launch";
+  let description = [{
+    The conversion to NVVM leaves a pointer where a kernel takes a tensor map, and one byte of static memory where it takes what the launch gives. Maps become
+    parameters of 128 bytes that the copy unit reads in place, the memory an external symbol. Must run after the conversion.
+    Example: test/passes/Cuda/pass-tensor-maps.mlir#copies
+  }];
+  let dependentDialects = ["mlir::LLVM::LLVMDialect", "mlir::NVVM::NVVMDialect"];
 }
 
 def PlanSteps : Pass<"cuda-plan-steps", "mlir::ModuleOp"> {
@@ -82,9 +93,10 @@ def SplitDevice : Pass<"cuda-split-device", "mlir::ModuleOp"> {
   let description = [{
     A call of @main whose kernel has a GPU kernel and static operands is marked `burin.on_device`, and its function is copied into the nested module @device. What
     stands inside control flow, has sizes known at run time only, or computes with types or operations that no kernel knows stays on the host; a `missed` remark
-    says which and why. Must run after cpu-outline-kernels.
+    says which and why. With `warpgroups`, functions whose products sm_90a has better kernels for are copied once more. Must run after cpu-outline-kernels.
     Example: test/passes/Cuda/split-device.mlir#main
   }];
+  let options = [Option<"warpgroups", "warpgroups", "bool", "false", "whether sm_90a gets kernels of its own">];
 }
 
 def VerifyPtx : Pass<"verify-ptx", "mlir::ModuleOp"> {

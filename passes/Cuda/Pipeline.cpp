@@ -20,12 +20,14 @@ namespace burin::cuda {
 using namespace mlir;
 using namespace burin;
 
-static void addKernels(OpPassManager &pm, const cuda::DeviceOptions &options, cuda::AddFunctionPasses math) {
+static void addKernels(OpPassManager &pm, const cuda::DeviceOptions &options, bool everywhere,
+                       cuda::AddFunctionPasses math) {
   OpPassManager &functions = pm.nest<func::FuncOp>();
   cuda::LowerNnOptions nn;
   nn.tensorCores = options.arch >= 80;
   nn.exact = options.exact;
   nn.tf32 = options.tf32;
+  nn.warpgroups = everywhere;
   functions.addPass(cuda::createLowerNn(nn));
   functions.addPass(cuda::createLowerLinalg());
   math(functions);
@@ -37,9 +39,11 @@ static void addKernels(OpPassManager &pm, const cuda::DeviceOptions &options, cu
 }
 
 void cuda::buildDevicePipeline(OpPassManager &pm, const DeviceOptions &options, AddFunctionPasses math) {
-  pm.addPass(createSplitDevice());
+  SplitDeviceOptions split;
+  split.warpgroups = options.warpgroups;
+  pm.addPass(createSplitDevice(split));
   OpPassManager &device = pm.nest<ModuleOp>();
-  addKernels(device, options, math);
+  addKernels(device, options, /*everywhere=*/false, math);
   device.addPass(createMergeKernels());
   pm.addPass(createPlanSteps());
 }
@@ -58,11 +62,20 @@ void cuda::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
   ConvertGpuOpsToNVVMOpsOptions toNvvm;
   toNvvm.useBarePtrCallConv = true;
   kernels.addPass(createConvertGpuOpsToNVVMOps(toNvvm));
+  kernels.addPass(createPassTensorMaps());
+  // Instructions that LLVM has no intrinsic for.
+  kernels.addPass(createConvertNVVMToLLVMPass());
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
   kernels.addPass(createReconcileUnrealizedCastsPass());
 
+  GpuNVVMAttachTargetOptions wide;
+  wide.moduleMatcher = warpgroupKernelsModule;
+  wide.chip = "sm_90a";
+  wide.optLevel = 3;
+  pm.addPass(createGpuNVVMAttachTarget(wide));
   GpuNVVMAttachTargetOptions target;
+  target.moduleMatcher = "(kernels|kernel|kernel_[0-9]+)$"; // merged, or as they are outlined
   target.chip = chip.str();
   target.optLevel = 3;
   // Exchanges in a warp are older than the version of PTX that goes with the oldest chips.
@@ -78,9 +91,10 @@ void cuda::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
 
 void cuda::buildCudaPipeline(OpPassManager &pm, StringRef chip) {
   DeviceOptions options;
-  if (StringRef(chip).drop_front(3).getAsInteger(10, options.arch))
+  bool isExact = chip.ends_with("a"); // an architecture without successors
+  if (chip.drop_front(3).drop_back(isExact).getAsInteger(10, options.arch))
     options.arch = 0;
-  addKernels(pm, options, [](OpPassManager &) {});
+  addKernels(pm, options, isExact && options.arch == 90, [](OpPassManager &) {});
   buildPtxPipeline(pm, chip);
 }
 

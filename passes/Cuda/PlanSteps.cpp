@@ -7,6 +7,7 @@
 #include "passes/Cuda/Intervals.h"
 #include "passes/Cuda/Passes.h"
 #include "passes/Cuda/Places.h"
+#include "passes/Cuda/Warpgroups.h"
 
 #include "burin/runtime.h"
 #include "dialects/Foreign/Foreign.h"
@@ -103,6 +104,7 @@ struct PlanStepsPass : cuda::impl::PlanStepsBase<PlanStepsPass> {
       return signalPassFailure();
     }
     segments.clear();
+    tensorMaps.clear();
     stale.assign(main.getNumArguments(), {});
     fresh.assign(main.getNumArguments(), {});
     hostTouches.assign(main.getNumArguments(), false);
@@ -227,8 +229,9 @@ private:
   void hostUses(Value memref, Use use) {
     std::optional<Place> place = resolve(memref);
     Value root = memref;
-    while (Operation *op = root.getDefiningOp())
-      root = op->getNumOperands() ? op->getOperand(0) : Value();
+    // Memory that the run allocates is the host's own.
+    while (Operation *op = root ? root.getDefiningOp() : nullptr)
+      root = isa<memref::AllocOp>(op) || !op->getNumOperands() ? Value() : op->getOperand(0);
     if (!place && !(root && isa<BlockArgument>(root)))
       return;
     unsigned argument = place ? place->root.getArgNumber() : cast<BlockArgument>(root).getArgNumber();
@@ -273,10 +276,23 @@ private:
     return place;
   }
 
-  // Each device function is launches of kernels on its own arguments and scratch memory.
-  Attribute describe(Builder &b, func::CallOp call) {
+  // What the kernels of `call` are, and the same for sm_90a where that is another function.
+  LogicalResult describe(Builder &b, func::CallOp call, SmallVectorImpl<Attribute> &steps,
+                         SmallVectorImpl<Attribute> &wideSteps, bool &hasWide) {
     auto function = device.lookupSymbol<func::FuncOp>(call.getCallee());
-    SmallVector<Attribute> steps;
+    auto wide = device.lookupSymbol<func::FuncOp>((call.getCallee() + warpgroupsSuffix).str());
+    size_t before = steps.size();
+    if (failed(describe(b, call, function, steps)))
+      return failure();
+    hasWide |= bool(wide);
+    if (wide)
+      return describe(b, call, wide, wideSteps);
+    wideSteps.append(steps.begin() + before, steps.end());
+    return success();
+  }
+
+  // Each device function is launches of kernels on its own arguments and scratch memory.
+  LogicalResult describe(Builder &b, func::CallOp call, func::FuncOp function, SmallVectorImpl<Attribute> &steps) {
     for (auto launch : function.getOps<gpu::LaunchFuncOp>()) {
       SmallVector<int64_t> grid, block, arguments;
       auto number = [&](Value value) { return getConstantIntValue(value).value_or(0); };
@@ -289,27 +305,49 @@ private:
           arguments.push_back(tensorBytes + scratchPlace(scratch));
           continue;
         }
-        std::optional<Place> inner = resolve(operand);
-        if (!inner) {
-          launch.emitError("expected kernels that take buffers of the function alone, got ") << operand;
-          return {};
-        }
+        auto map = operand.getDefiningOp<UnrealizedConversionCastOp>();
+        auto tensor = map ? map->getAttrOfType<DictionaryAttr>(tensorMapAttr) : DictionaryAttr();
+        std::optional<Place> inner = resolve(tensor ? map.getOperand(0) : operand);
+        if (!inner)
+          return launch.emitError("expected kernels that take buffers of the function alone, got ") << operand;
         std::optional<Place> outer = resolve(call.getOperand(inner->root.getArgNumber()));
         unsigned root = outer->root.getArgNumber();
         bool isWeight = root == weights();
-        arguments.push_back(isWeight);
-        arguments.push_back((isWeight ? 0 : tensorPlace[root]) + outer->base + inner->base);
+        int64_t place = (isWeight ? 0 : tensorPlace[root]) + outer->base;
+        if (tensor) {
+          arguments.push_back(2);
+          arguments.push_back(numberOf(b, tensor, isWeight, place + inner->begin));
+        } else {
+          arguments.push_back(isWeight);
+          arguments.push_back(place + inner->base);
+        }
       }
       int64_t shared = launch.getDynamicSharedMemorySize() ? number(launch.getDynamicSharedMemorySize()) : 0;
-      steps.push_back(b.getDictionaryAttr({
+      SmallVector<NamedAttribute> step{
           b.getNamedAttr("arguments", b.getDenseI64ArrayAttr(arguments)),
           b.getNamedAttr("block", b.getDenseI64ArrayAttr(block)),
           b.getNamedAttr("grid", b.getDenseI64ArrayAttr(grid)),
           b.getNamedAttr("kernel", b.getStringAttr(launch.getKernelName().getValue())),
           b.getNamedAttr("shared", b.getI64IntegerAttr(shared)),
-      }));
+      };
+      if (launch.getKernelModuleName().getValue() == warpgroupKernelsModule)
+        step.push_back(b.getNamedAttr("sm_90a", b.getUnitAttr()));
+      steps.push_back(b.getDictionaryAttr(step));
     }
-    return b.getArrayAttr(steps);
+    return success();
+  }
+
+  // The number of a tensor map; equal ones are one.
+  SmallVector<Attribute> tensorMaps;
+  int64_t numberOf(Builder &b, DictionaryAttr tensor, bool isWeight, int64_t offset) {
+    NamedAttrList map(tensor);
+    map.set("offset", b.getI64IntegerAttr(offset));
+    map.set("space", b.getI64IntegerAttr(isWeight));
+    Attribute whole = map.getDictionary(&getContext());
+    auto found = llvm::find(tensorMaps, whole);
+    if (found == tensorMaps.end())
+      found = tensorMaps.insert(found, whole);
+    return found - tensorMaps.begin();
   }
 
   Attribute describe(Builder &b, ArrayRef<Copy> copies) {
@@ -339,18 +377,22 @@ private:
       mergeLayers(b, layers, segment);
     getOperation()->setAttr("burin.layers", b.getArrayAttr(layers));
     for (auto [i, segment] : llvm::enumerate(segments)) {
-      SmallVector<Attribute> steps;
+      SmallVector<Attribute> steps, wideSteps;
+      bool hasWide = false;
       for (func::CallOp call : segment.calls)
-        if (auto list = dyn_cast_or_null<ArrayAttr>(describe(b, call)))
-          llvm::append_range(steps, list);
-        else
+        if (failed(describe(b, call, steps, wideSteps, hasWide)))
           return signalPassFailure();
-      described.push_back(b.getDictionaryAttr({b.getNamedAttr("in", describe(b, segment.in)),
-                                               b.getNamedAttr("out", describe(b, segment.out)),
-                                               b.getNamedAttr("steps", b.getArrayAttr(steps))}));
+      SmallVector<NamedAttribute> parts{b.getNamedAttr("in", describe(b, segment.in)),
+                                        b.getNamedAttr("out", describe(b, segment.out)),
+                                        b.getNamedAttr("steps", b.getArrayAttr(steps))};
+      if (hasWide)
+        parts.push_back(b.getNamedAttr("steps_sm_90a", b.getArrayAttr(wideSteps)));
+      described.push_back(b.getDictionaryAttr(parts));
       emitCall(i, segment, status);
     }
     device->setAttr(segmentsAttr, b.getArrayAttr(described));
+    if (!tensorMaps.empty())
+      device->setAttr(tensorMapsAttr, b.getArrayAttr(tensorMaps));
     device->setAttr(memoryBytesAttr, b.getI64IntegerAttr(memoryBytes));
     device->setAttr(arenaPictureAttr, b.getI64IntegerAttr(pictureBytes));
     SmallVector<int64_t> tensors;

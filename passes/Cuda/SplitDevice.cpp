@@ -4,6 +4,7 @@
 #include "passes/Cuda/Kernels.h"
 #include "passes/Cuda/Passes.h"
 #include "passes/Cuda/Places.h"
+#include "passes/Cuda/WarpgroupProblem.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Remarks.h"
@@ -19,6 +20,8 @@ using namespace burin;
 
 namespace {
 struct SplitDevicePass : cuda::impl::SplitDeviceBase<SplitDevicePass> {
+  using Base::Base;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -30,21 +33,21 @@ struct SplitDevicePass : cuda::impl::SplitDeviceBase<SplitDevicePass> {
     auto device = ModuleOp::create(builder, module.getLoc(), cuda::deviceModuleName);
     builder.setInsertionPointToEnd(device.getBody());
 
-    // Addresses of a device are constants of the program; where a run decides sizes there are none.
-    bool isStatic = llvm::all_of(main.getArgumentTypes(), [](Type type) {
-      auto memref = dyn_cast<MemRefType>(type);
-      return memref && memref.hasStaticShape();
-    });
-    std::string common = isStatic ? "" : "sizes are known at run time only; bind them with --shape or --dim";
-    if (main.walk([](memref::AllocOp) { return WalkResult::interrupt(); }).wasInterrupted())
-      common = "data decides sizes of the model";
+    bool allocates = main.walk([](memref::AllocOp) { return WalkResult::interrupt(); }).wasInterrupted();
+    auto arena = dyn_cast<MemRefType>(main.getArgumentTypes()[main.getNumArguments() - 2]);
+    bool hasPlaces = arena && arena.hasStaticShape();
 
     unsigned onDevice = 0;
     SmallVector<Attribute> onHost;
     main.walk([&](func::CallOp call) {
       auto kernel = module.lookupSymbol<func::FuncOp>(call.getCallee());
-      std::string why = !common.empty()                  ? common
-                        : call->getParentOp() != main    ? "it stands inside control flow"
+      // Addresses of a device are constants of the program; where a run decides sizes there are none.
+      bool isPlaced = hasPlaces && llvm::all_of(call.getOperands(), [](Value operand) {
+                        return !isa<BaseMemRefType>(operand.getType()) || cuda::resolve(operand);
+                      });
+      std::string why = call->getParentOp() != main ? "it stands inside control flow"
+                        : !isPlaced && allocates    ? "data decides its sizes"
+                        : !isPlaced ? "sizes are known at run time only; bind them with --shape or --dim"
                         : !kernel || kernel.isExternal() ? "its code is not at hand"
                                                          : cuda::whyNoKernel(kernel);
       if (!why.empty()) {
@@ -64,11 +67,30 @@ struct SplitDevicePass : cuda::impl::SplitDeviceBase<SplitDevicePass> {
         copy = cast<func::FuncOp>(builder.clone(*kernel));
       align(copy, call, isNew);
     });
+    if (warpgroups)
+      copyForWarpgroups(device);
     Builder attributes(&getContext());
     device->setAttr(cuda::hostCallsAttr, attributes.getArrayAttr(onHost));
     device->setAttr(cuda::deviceCallsAttr, attributes.getI64IntegerAttr(onDevice));
     remark::analysis(module.getLoc(), remark::RemarkOpts::name("Split").category("cuda-split-device"))
         << remark::metric("device", onDevice) << remark::metric("host", onHost.size());
+  }
+
+  // Functions with a product that warpgroups compute better stand there a second time, for sm_90a.
+  static void copyForWarpgroups(ModuleOp device) {
+    for (auto kernel : llvm::make_early_inc_range(device.getOps<func::FuncOp>())) {
+      auto found = kernel.walk([](nn::ComputeOp op) {
+        std::string why;
+        bool fits = isa<nn::ConvOp, nn::MatmulOp>(*op) && cuda::describeWarpgroups(op, why);
+        return fits ? WalkResult::interrupt() : WalkResult::advance();
+      });
+      if (!found.wasInterrupted())
+        continue;
+      func::FuncOp copy = kernel.clone();
+      copy.setName((kernel.getName() + cuda::warpgroupsSuffix).str());
+      copy->setAttr(cuda::warpgroupsAttr, UnitAttr::get(copy.getContext()));
+      device.getBody()->getOperations().insert(Block::iterator(kernel), copy);
+    }
   }
 
   // What is true of all calls: tensors of the caller begin at multiples of 64 in the device's memory, as parts of the

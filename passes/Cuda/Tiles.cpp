@@ -25,18 +25,33 @@ Tile burin::cuda::chooseTile(int64_t batches, int64_t rows, int64_t columns, boo
     double rounds = std::max(1.0, double(blocks) / multiprocessors);
     return rounds * (double(t.rows * t.columns) / 64 + double(t.rows + t.columns));
   };
-  // With sums for zero points beside its own, a warp of 64 x 32 results has more words than registers.
+  // With sums for zero points beside its own, or places of many short copies, a warp of 64 x 32 results has more words
+  // than registers.
   const Tile *first = std::begin(tiles) + (isHeavy ? 3 : 0);
-  return *std::min_element(first, std::end(tiles),
-                           [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
+  return *std::min_element(first, std::end(tiles), [&](const Tile &a, const Tile &b) { return cost(a) < cost(b); });
 }
 
-// Enough for two blocks a multiprocessor, but no part shorter than what filling the pipeline is worth.
-int64_t burin::cuda::chooseSplits(int64_t tiles, int64_t strips) {
-  constexpr int64_t shortest = 8;
-  if (tiles >= multiprocessors)
-    return 1;
-  return std::max<int64_t>(1, std::min(2 * multiprocessors / tiles, strips / shortest));
+// Two blocks a multiprocessor, but no part shorter than what filling the pipeline is worth. Stretches where whole parts
+// of tiles would leave many multiprocessors idle.
+Shares burin::cuda::chooseShares(int64_t tiles, int64_t strips) {
+  constexpr int64_t shortest = 8, slots = 2 * multiprocessors;
+  constexpr double enough = 0.8; // of the slots in use
+  int64_t most = std::min(slots, tiles * strips / shortest), splits = std::max<int64_t>(1, most / tiles);
+  if (tiles >= enough * slots || most <= tiles)
+    return {tiles, strips};
+  if (tiles * splits >= enough * double(most)) {
+    int64_t part = llvm::divideCeil(strips, splits);
+    return {tiles * int64_t(llvm::divideCeil(strips, part)), part}; // no block without work
+  }
+  int64_t stretch = llvm::divideCeil(tiles * strips, most);
+  return {int64_t(llvm::divideCeil(tiles * strips, stretch)), stretch, /*isStream=*/true};
+}
+
+Shares burin::cuda::chooseWarpgroupShares(int64_t tiles, int64_t strips) {
+  constexpr int64_t shortest = 8, hopper = 132;
+  int64_t splits = tiles >= hopper ? 1 : std::max<int64_t>(1, std::min(2 * hopper / tiles, strips / shortest));
+  int64_t part = llvm::divideCeil(strips, splits);
+  return {tiles * int64_t(llvm::divideCeil(strips, part)), part};
 }
 
 // A block of warpgroups has a multiprocessor of sm_90 to itself, or shares it with one other.

@@ -20,14 +20,23 @@ struct Tile {
 /// leaves no registers for large tiles.
 Tile chooseTile(int64_t batches, int64_t rows, int64_t columns, bool isHeavy);
 
-/// How many blocks share each of `tiles`, every one with a part of its `strips`.
-int64_t chooseSplits(int64_t tiles, int64_t strips);
+/// How blocks share the strips of tiles.
+struct Shares {
+  int64_t blocks, strips; // and how many strips each has at most
+  bool isStream = false; // stretches of strips counted through all tiles; else every tile has the same number of blocks
+
+  /// The most blocks that a tile of `all` strips meets.
+  int64_t parts(int64_t all) const { return isStream ? (all - 1) / strips + 2 : (all + strips - 1) / strips; }
+};
+Shares chooseShares(int64_t tiles, int64_t strips);
 
 /// Of kernels for warpgroups, whose tiles have 128 rows.
 struct WarpgroupTile {
   int64_t columns, stages;
 };
 WarpgroupTile chooseWarpgroupTile(int64_t rowTiles, int64_t columns);
+/// Never stretches.
+Shares chooseWarpgroupShares(int64_t tiles, int64_t strips);
 
 } // namespace burin::cuda
 

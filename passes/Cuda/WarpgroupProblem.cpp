@@ -1,6 +1,8 @@
 // See WarpgroupProblem.h.
 #include "passes/Cuda/WarpgroupProblem.h"
 
+#include <functional>
+
 using namespace mlir;
 using namespace burin;
 using namespace burin::cuda;
@@ -53,15 +55,15 @@ void chooseBoxes(SmallVector<RowDim> &dims) {
 void describeRows(WarpgroupProblem &w) {
   const Problem &p = w.p;
   if (!p.isConv) {
-    w.dims = {{p.rows, p.rows, p.lhsRow * bytes}};
+    w.dims.push_back({p.rows, p.rows, p.lhsRow * bytes});
   } else {
     int64_t images = p.rows;
     for (int64_t size : p.out)
       images /= size;
-    w.dims = {{images, images, p.imageStride * bytes}};
+    w.dims.push_back({images, images, p.imageStride * bytes});
     for (unsigned s = 0; s < p.out.size(); ++s)
-      w.dims.push_back({p.out[s], p.in[s], p.pixelStrides[s] * bytes, p.strides[s], p.pads[s], p.dilations[s],
-                        p.kernel[s]});
+      w.dims.push_back(
+          {p.out[s], p.in[s], p.pixelStrides[s] * bytes, p.strides[s], p.pads[s], p.dilations[s], p.kernel[s]});
     joinDims(w.dims);
   }
   chooseBoxes(w.dims);

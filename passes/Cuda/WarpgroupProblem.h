@@ -31,6 +31,9 @@ struct WarpgroupProblem {
 /// Nothing, with a reason, where the kernel does not fit.
 std::optional<WarpgroupProblem> describeWarpgroups(nn::ComputeOp op, std::string &why);
 
+/// KernelWarpgroups.cpp: the kernel, for sm_90a alone. Fails with a reason.
+mlir::LogicalResult emitWarpgroups(mlir::OpBuilder &builder, nn::ComputeOp op, std::string &why);
+
 } // namespace burin::cuda
 
 #endif

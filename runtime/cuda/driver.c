@@ -17,6 +17,13 @@ static int resolve(void *library, burin_cuda_driver *driver, char *text, size_t 
   }
   BURIN_CUDA_FUNCTIONS(BURIN_CUDA_RESOLVE)
 #undef BURIN_CUDA_RESOLVE
+#define BURIN_CUDA_RESOLVE(member, exported, parameters)                                                               \
+  {                                                                                                                    \
+    void *symbol = dlsym(library, exported);                                                                           \
+    memcpy(&driver->member, &symbol, sizeof symbol);                                                                   \
+  }
+  BURIN_CUDA_NEWER_FUNCTIONS(BURIN_CUDA_RESOLVE)
+#undef BURIN_CUDA_RESOLVE
   return 0;
 }
 

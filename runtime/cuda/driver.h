@@ -27,8 +27,16 @@ enum {
   CU_STREAM_NON_BLOCKING = 1,
   CU_CAPTURE_RELAXED = 2,
   CU_POINTER_MEMORY_TYPE = 2, /* of cuPointerGetAttribute */
-  CU_MEMORY_DEVICE = 2        /* its answer for the device's memory */
+  CU_MEMORY_DEVICE = 2,       /* its answer for the device's memory */
+  CU_MAP_UINT16 = 1,          /* of cuTensorMapEncodeTiled: elements */
+  CU_MAP_SWIZZLE_128 = 3,     /* units of 16 bytes in rows of 128 change places */
+  CU_MAP_PROMOTION_256 = 3    /* bytes that the cache fetches at once */
 };
+
+/* Opaque; at a multiple of 64. */
+typedef struct cu_tensor_map {
+  uint64_t words[16];
+} cu_tensor_map;
 
 /* X(name in the struct, exported name, parameters) */
 #define BURIN_CUDA_FUNCTIONS(X)                                                                                        \
@@ -65,9 +73,16 @@ enum {
   X(launch, "cuLaunchKernel",                                                                                          \
     (cu_function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, cu_stream, void **, void **))
 
+/* Those that older drivers lack; the pointers are null then. */
+#define BURIN_CUDA_NEWER_FUNCTIONS(X)                                                                                  \
+  X(encode_map, "cuTensorMapEncodeTiled",                                                                              \
+    (cu_tensor_map *, int type, unsigned rank, void *base, const uint64_t *dims, const uint64_t *strides,              \
+     const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int promotion, int fill))
+
 typedef struct burin_cuda_driver {
 #define BURIN_CUDA_MEMBER(member, exported, parameters) cu_result(*member) parameters;
   BURIN_CUDA_FUNCTIONS(BURIN_CUDA_MEMBER)
+  BURIN_CUDA_NEWER_FUNCTIONS(BURIN_CUDA_MEMBER)
 #undef BURIN_CUDA_MEMBER
 } burin_cuda_driver;
 

@@ -19,11 +19,12 @@ typedef struct session {
   cu_device device;
   cu_context context;
   cu_stream stream;
-  cu_module module;
+  cu_module module, exact; /* exact: kernels that use warpgroups; null where the device has none */
   cu_pointer memory, weights;
   cu_pointer mapped; /* the arena itself, where device and host share their memory; else 0 */
   cu_function *functions;
   cu_pointer *arguments; /* resolved, one an argument of the tables */
+  cu_tensor_map *maps;   /* for the kernels of `exact` */
   cu_pointer *bound;     /* one a tensor of the caller: where it lies on the device, used in place; else 0 */
   uint32_t num_graphs;
   cu_graph_exec *graphs; /* one a segment, recorded on its first run */
@@ -71,6 +72,18 @@ static int fail(cu_result code, const char *what) {
 static const burin_cuda_header *header_of(const session *s) { return (const void *)s->program; }
 static const void *table(const session *s, uint64_t place) { return s->program + place; }
 
+/* Kernels that this very architecture has beside those of its generation. Where the driver refuses them or cannot make
+ * tensor maps the others serve. */
+static int load_exact(session *s, uint32_t arch) {
+  const burin_cuda_header *header = header_of(s);
+  const burin_cuda_binary *all = table(s, header->binaries);
+  for (uint32_t i = 0; i < header->num_binaries && header->num_maps && driver->encode_map; ++i)
+    if (all[i].arch == arch && (all[i].format == BURIN_CUDA_CUBIN_EXACT || all[i].format == BURIN_CUDA_EMULATED) &&
+        driver->module_load(&s->exact, table(s, all[i].place), 0, NULL, NULL))
+      s->exact = NULL;
+  return 0;
+}
+
 /* The cubin made for this device or an earlier one of its generation, else the PTX, which the driver compiles. */
 static int load_module(session *s) {
   const burin_cuda_header *header = header_of(s);
@@ -81,9 +94,8 @@ static int load_module(session *s) {
   uint32_t arch = (uint32_t)(major * 10 + minor);
   for (uint32_t i = 0; i < header->num_binaries; ++i) {
     const burin_cuda_binary *b = &all[i];
-    if (b->format == BURIN_CUDA_EMULATED
-            ? arch == 0
-            : b->format == BURIN_CUDA_CUBIN && b->arch / 10 == arch / 10 && b->arch <= arch)
+    if (b->format == BURIN_CUDA_EMULATED ||
+        (b->format == BURIN_CUDA_CUBIN && b->arch / 10 == arch / 10 && b->arch <= arch))
       cubin = !cubin || b->arch > cubin->arch ? b : cubin;
     if (b->format == BURIN_CUDA_PTX && b->arch <= arch)
       ptx = !ptx || b->arch > ptx->arch ? b : ptx;
@@ -92,7 +104,7 @@ static int load_module(session *s) {
   if (cubin) {
     code = driver->module_load(&s->module, table(s, cubin->place), 0, NULL, NULL);
     if (!code)
-      return 0;
+      return load_exact(s, arch);
   }
   if (!ptx) {
     if (code)
@@ -123,12 +135,16 @@ static int load_functions(session *s) {
   s->num_graphs = header->num_segments;
   s->arguments = calloc(header->num_arguments + 1, sizeof *s->arguments);
   s->bound = calloc(header->num_tensors + 1, sizeof *s->bound);
-  if (!s->functions || !s->graphs || !s->arguments || !s->bound) {
+  s->maps = aligned_alloc(64, (header->num_maps + 1) * sizeof *s->maps);
+  if (!s->functions || !s->graphs || !s->arguments || !s->bound || !s->maps) {
     snprintf(error_text, sizeof error_text, "CUDA: out of memory");
     return -1;
   }
   for (uint32_t i = 0; i < header->num_kernels; ++i) {
-    TRY(module_function(&s->functions[i], s->module, table(s, kernels[i].name)), "finding a kernel");
+    if (kernels[i].warpgroups && !s->exact)
+      continue;
+    TRY(module_function(&s->functions[i], kernels[i].warpgroups ? s->exact : s->module, table(s, kernels[i].name)),
+        "finding a kernel");
     if (kernels[i].shared_bytes)
       TRY(function_set(s->functions[i], CU_FUNCTION_SHARED_BYTES, (int)kernels[i].shared_bytes),
           "asking for shared memory");
@@ -144,18 +160,33 @@ static void drop_graphs(session *s) {
     }
 }
 
-static void resolve_arguments(session *s) {
+static cu_pointer address_of(const session *s, const burin_cuda_argument *argument) {
+  const burin_cuda_header *header = header_of(s);
+  const burin_cuda_tensor *all = table(s, header->tensors);
+  uint64_t offset = argument->offset;
+  if (argument->space)
+    return s->weights + offset;
+  if (offset < header->arena_bytes)
+    return (s->mapped ? s->mapped : s->memory) + offset;
+  for (uint32_t t = 0; t < header->num_tensors; ++t)
+    if (s->bound[t] && offset >= all[t].place && offset - all[t].place < all[t].bytes)
+      return s->bound[t] + (offset - all[t].place);
+  return s->memory + offset;
+}
+
+static int resolve_arguments(session *s) {
   const burin_cuda_header *header = header_of(s);
   const burin_cuda_argument *arguments = table(s, header->arguments);
-  const burin_cuda_tensor *all = table(s, header->tensors);
-  for (uint32_t i = 0; i < header->num_arguments; ++i) {
-    uint64_t offset = arguments[i].offset;
-    int in_arena = !arguments[i].space && offset < header->arena_bytes;
-    s->arguments[i] = (arguments[i].space ? s->weights : in_arena && s->mapped ? s->mapped : s->memory) + offset;
-    for (uint32_t t = 0; t < header->num_tensors && !arguments[i].space && !in_arena; ++t)
-      if (s->bound[t] && offset >= all[t].place && offset - all[t].place < all[t].bytes)
-        s->arguments[i] = s->bound[t] + (offset - all[t].place);
-  }
+  const burin_cuda_map *maps = table(s, header->maps);
+  for (uint32_t i = 0; i < header->num_arguments; ++i)
+    if (arguments[i].space != 2)
+      s->arguments[i] = address_of(s, &arguments[i]);
+  for (uint32_t i = 0; i < header->num_maps && s->exact; ++i)
+    TRY(encode_map(&s->maps[i], CU_MAP_UINT16, maps[i].rank, (void *)(uintptr_t)address_of(s, &maps[i].base),
+                   maps[i].dims, maps[i].strides + 1, maps[i].box, maps[i].steps, 0, CU_MAP_SWIZZLE_128,
+                   CU_MAP_PROMOTION_256, 0),
+        "describing a tensor");
+  return 0;
 }
 
 /* What the caller keeps on the device is used where it lies. Kernels expect tensors at multiples of 64; others are
@@ -182,7 +213,8 @@ static int bind_tensors(session *s, const burin_tensor *tensors) {
   }
   if (changed) {
     drop_graphs(s);
-    resolve_arguments(s);
+    if (resolve_arguments(s))
+      return -1;
     s->is_resolved = 1;
   }
   return 0;
@@ -239,6 +271,8 @@ static void close_session(session *s) {
     drop_graphs(s);
     if (s->module)
       driver->module_unload(s->module);
+    if (s->exact)
+      driver->module_unload(s->exact);
     if (s->mapped)
       driver->unmap_host((void *)(uintptr_t)s->arena);
     if (s->memory)
@@ -254,6 +288,7 @@ static void close_session(session *s) {
   free(s->graphs);
   free(s->arguments);
   free(s->bound);
+  free(s->maps);
   free(s);
 }
 
@@ -284,15 +319,21 @@ static session *find_session(const char *program, const void *arena) {
 
 static int launch_all(session *s, const burin_cuda_segment *segment) {
   const burin_cuda_launch *launches = table(s, header_of(s)->launches);
+  const burin_cuda_argument *arguments = table(s, header_of(s)->arguments);
   void *parameters[64];
-  for (uint32_t i = 0; i < segment->num_launches; ++i) {
-    const burin_cuda_launch *l = &launches[segment->first_launch + i];
+  int is_exact = s->exact && segment->num_exact;
+  uint32_t count = is_exact ? segment->num_exact : segment->num_launches;
+  for (uint32_t i = 0; i < count; ++i) {
+    const burin_cuda_launch *l = &launches[(is_exact ? segment->first_exact : segment->first_launch) + i];
     if (l->num_arguments > sizeof parameters / sizeof *parameters) {
       snprintf(error_text, sizeof error_text, "CUDA: a kernel takes too many arguments");
       return -1;
     }
-    for (uint32_t a = 0; a < l->num_arguments; ++a)
-      parameters[a] = &s->arguments[l->first_argument + a];
+    for (uint32_t a = 0; a < l->num_arguments; ++a) {
+      const burin_cuda_argument *argument = &arguments[l->first_argument + a];
+      parameters[a] =
+          argument->space == 2 ? (void *)&s->maps[argument->offset] : (void *)&s->arguments[l->first_argument + a];
+    }
     TRY(launch(s->functions[l->kernel], l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2],
                l->shared_bytes, s->stream, parameters, NULL),
         "launching a kernel");

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { STACK_BYTES = 64 * 1024, SHARED_BYTES = 228 * 1024 };
+enum { STACK_BYTES = 64 * 1024, SHARED_BYTES = 227 * 1024 };
+
+char *emu_shared;
 
 static fiber *current;
 static void *scheduler_stack;
@@ -67,28 +69,31 @@ static void resume(fiber *f) {
   emu_switch(&scheduler_stack, f->top);
 }
 
-/* Runs a warp until each of its lanes is done or at the barrier. */
-static void run_warp(fiber *lanes, int count) {
+/* Runs a warp until each of its lanes is done, at the barrier or waits for a phase; whether any of them ran. */
+static int run_warp(fiber *lanes, int count) {
+  int has_moved = 0;
   for (;;) {
-    int exchange = -1, done = 0, at_barrier = 0;
+    int exchange = -1, others = 0;
     for (int i = 0; i < count && !has_failed; ++i) {
-      if (lanes[i].state == READY)
+      if (lanes[i].state == AT_PHASE && emu_phase_has_ended(&lanes[i]))
+        lanes[i].state = READY;
+      if (lanes[i].state == READY) {
+        has_moved = 1;
         resume(&lanes[i]);
+      }
       current = &lanes[i];
-      if (lanes[i].state == DONE)
-        ++done;
-      else if (lanes[i].state == AT_BARRIER)
-        ++at_barrier;
+      if (lanes[i].state == DONE || lanes[i].state == AT_BARRIER || lanes[i].state == AT_PHASE)
+        ++others;
       else if (exchange >= 0 && exchange != (int)lanes[i].state)
         emu_fail("lanes of a warp wait for different exchanges");
       else
         exchange = (int)lanes[i].state;
     }
     if (has_failed || exchange < 0)
-      return;
-    if (done || at_barrier || count != WARP) {
+      return has_moved;
+    if (others || count != WARP) {
       emu_fail("not all lanes of a warp take part in an exchange");
-      return;
+      return has_moved;
     }
     emu_exchange(lanes, (fiber_state)exchange);
     for (int i = 0; i < count; ++i)
@@ -103,7 +108,9 @@ static void run_block(fiber *fibers, int count) {
   int warps = (count + WARP - 1) / WARP, order[64];
   for (int i = 0; i < count; ++i)
     start_fiber(&fibers[i]);
+  emu_begin_warpgroups(fibers, count);
   for (;;) {
+    int has_moved = 0;
     for (int w = 0; w < warps; ++w) {
       int other = (int)(next_random() >> 8) % (w + 1);
       order[w] = order[other];
@@ -111,15 +118,26 @@ static void run_block(fiber *fibers, int count) {
     }
     for (int w = 0; w < warps && !has_failed; ++w) {
       int first = order[w] * WARP;
-      run_warp(&fibers[first], count - first < WARP ? count - first : WARP);
+      has_moved |= run_warp(&fibers[first], count - first < WARP ? count - first : WARP);
     }
-    int done = 0;
-    for (int i = 0; i < count; ++i)
+    int done = 0, at_barrier = 0;
+    for (int i = 0; i < count; ++i) {
       done += fibers[i].state == DONE;
+      at_barrier += fibers[i].state == AT_BARRIER;
+    }
+    if (done == count)
+      emu_end_warpgroups();
     if (has_failed || done == count)
       return;
-    if (done) {
+    /* Copies land when nobody can do without them. */
+    if (has_moved || emu_land_copy())
+      continue;
+    if (done && at_barrier) {
       emu_fail("some threads of a block end where others wait at a barrier");
+      return;
+    }
+    if (at_barrier < count) {
+      emu_fail("threads wait for a phase that never ends");
       return;
     }
     for (int i = 0; i < count; ++i)
@@ -128,13 +146,13 @@ static void run_block(fiber *fibers, int count) {
 }
 
 int emu_run(const emu_launch *launch, void **arguments, char *error, size_t size) {
-  static char *stacks, *shared;
+  static char *stacks;
   static fiber *fibers;
-  if (!shared) {
-    shared = aligned_alloc(1024, SHARED_BYTES);
+  if (!emu_shared) {
+    emu_shared = aligned_alloc(SHARED_WINDOW, SHARED_WINDOW);
     stacks = mmap(NULL, (size_t)STACK_BYTES * MOST_THREADS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     fibers = calloc(MOST_THREADS, sizeof *fibers);
-    if (!shared || stacks == MAP_FAILED || !fibers)
+    if (!emu_shared || stacks == MAP_FAILED || !fibers)
       return snprintf(error, size, "out of memory"), -1;
     for (int i = 0; i < MOST_THREADS; ++i)
       fibers[i].stack = stacks + (size_t)STACK_BYTES * (size_t)i;
@@ -156,7 +174,7 @@ int emu_run(const emu_launch *launch, void **arguments, char *error, size_t size
   for (int64_t t = 0; t < threads; ++t) {
     emu_thread *thread = &fibers[t].thread;
     emu_fill_table(thread);
-    thread->shared = shared;
+    thread->shared = emu_shared;
     memcpy(thread->block_dim, launch->block, sizeof thread->block_dim);
     memcpy(thread->grid_dim, launch->grid, sizeof thread->grid_dim);
     thread->thread_id[0] = t % launch->block[0];
@@ -167,7 +185,7 @@ int emu_run(const emu_launch *launch, void **arguments, char *error, size_t size
   for (int64_t block = 0; block < blocks && !has_failed; ++block) {
     int64_t id[3] = {block % launch->grid[0], block / launch->grid[0] % launch->grid[1],
                      block / launch->grid[0] / launch->grid[1]};
-    memset(shared, 0xff, launch->shared_bytes); /* NaN: nobody may read what nobody wrote */
+    memset(emu_shared, 0xff, launch->shared_bytes); /* NaN: nobody may read what nobody wrote */
     for (int64_t t = 0; t < threads; ++t)
       memcpy(fibers[t].thread.block_id, id, sizeof id);
     if (launch->meets)

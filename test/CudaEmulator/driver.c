@@ -24,14 +24,14 @@ struct cu_module_s {
 };
 struct cu_function_s {
   emu_launch launch;
-  int64_t num_arguments;
+  int64_t num_arguments, maps; /* maps: a bit an argument that is one */
   size_t most_dynamic;
   char name[128];
 };
 typedef struct recorded {
   struct cu_function_s *function;
   emu_launch launch;
-  uint64_t arguments[64];
+  _Alignas(64) uint64_t arguments[64][16];
 } recorded;
 struct cu_graph_s {
   recorded *launches;
@@ -62,10 +62,36 @@ EXPORT cu_result cuDeviceGet(cu_device *device, int number) {
   *device = 0;
   return number ? INVALID : OK;
 }
-/* Compute capability 0.0, which no GPU has. */
 EXPORT cu_result cuDeviceGetAttribute(int *value, int attribute, cu_device device) {
   (void)device;
-  *value = attribute == CU_INTEGRATED && getenv("BURIN_EMULATOR_INTEGRATED");
+  const char *given = getenv("BURIN_EMULATOR_ARCH");
+  int arch = given ? (int)strtol(given, NULL, 10) : 90;
+  *value = attribute == CU_MAJOR   ? arch / 10
+           : attribute == CU_MINOR ? arch % 10
+                                   : attribute == CU_INTEGRATED && getenv("BURIN_EMULATOR_INTEGRATED");
+  return OK;
+}
+/* The limits are the driver's. */
+EXPORT cu_result cuTensorMapEncodeTiled(cu_tensor_map *result, int type, unsigned rank, void *base,
+                                        const uint64_t *dims, const uint64_t *strides, const uint32_t *box,
+                                        const uint32_t *steps, int interleave, int swizzle, int promotion, int fill) {
+  (void)promotion;
+  emu_map map = {.base = base, .rank = rank};
+  int fits = (uintptr_t)result % 64 == 0 && type == CU_MAP_UINT16 && rank >= 1 && rank <= 5 &&
+             (uintptr_t)base % 16 == 0 && !interleave && swizzle == CU_MAP_SWIZZLE_128 && !fill && box[0] * 2 <= 128;
+  for (unsigned d = 0; d < rank && fits; ++d) {
+    fits = dims[d] && dims[d] <= UINT32_MAX && box[d] && box[d] <= 256 && steps[d] && steps[d] <= 8 &&
+           (!d || (strides[d - 1] % 16 == 0 && strides[d - 1] < (uint64_t)1 << 40));
+    map.dims[d] = (uint32_t)dims[d];
+    map.box[d] = (uint16_t)box[d];
+    map.steps[d] = (uint16_t)steps[d];
+    if (d)
+      map.strides[d - 1] = strides[d - 1];
+  }
+  if (!fits)
+    return snprintf(message, sizeof message, "a tensor that no map describes"), INVALID;
+  _Static_assert(sizeof map <= sizeof *result, "a tensor map has 128 bytes");
+  memcpy(result, &map, sizeof map);
   return OK;
 }
 EXPORT cu_result cuMemHostRegister_v2(void *memory, size_t bytes, unsigned flags) {
@@ -129,6 +155,7 @@ EXPORT cu_result cuModuleGetFunction(cu_function *function, cu_module module, co
   struct cu_function_s *f = *function = calloc(1, sizeof *f);
   memcpy(&f->launch.kernel, &kernel, sizeof kernel);
   f->num_arguments = info[0];
+  f->maps = info[3];
   f->launch.shared_bytes = (size_t)info[1];
   f->launch.meets = (int)info[2];
   snprintf(f->name, sizeof f->name, "%s", name);
@@ -230,7 +257,7 @@ EXPORT cu_result cuGraphExecDestroy(cu_graph_exec exec) { return cuGraphDestroy(
 static cu_result execute(recorded *r) {
   void *arguments[64];
   for (int64_t i = 0; i < r->function->num_arguments; ++i)
-    arguments[i] = &r->arguments[i];
+    arguments[i] = r->arguments[i];
   char error[400];
   if (!emu_run(&r->launch, arguments, error, sizeof error))
     return OK;
@@ -260,13 +287,16 @@ EXPORT cu_result cuLaunchKernel(cu_function f, unsigned gx, unsigned gy, unsigne
   memcpy(r.launch.grid, (int64_t[]){gx, gy, gz}, sizeof r.launch.grid);
   memcpy(r.launch.block, (int64_t[]){bx, by, bz}, sizeof r.launch.block);
   for (int64_t i = 0; i < f->num_arguments; ++i)
-    memcpy(&r.arguments[i], parameters[i], sizeof r.arguments[i]);
+    memcpy(r.arguments[i], parameters[i], f->maps >> i & 1 ? sizeof(cu_tensor_map) : sizeof(cu_pointer));
   struct cu_graph_s *graph = stream->records;
   if (!graph)
     return execute(&r);
   if (graph->count == graph->capacity) {
     graph->capacity = graph->capacity ? graph->capacity * 2 : 64;
-    graph->launches = realloc(graph->launches, (size_t)graph->capacity * sizeof *graph->launches);
+    recorded *more = aligned_alloc(64, (size_t)graph->capacity * sizeof *more);
+    memcpy(more, graph->launches, (size_t)graph->count * sizeof *more);
+    free(graph->launches);
+    graph->launches = more;
   }
   graph->launches[graph->count++] = r;
   return OK;

@@ -113,13 +113,13 @@ static void exchange_matrices(fiber *lanes) {
 /* Numbers of NVVM's types. */
 enum { F16 = 0, TF32 = 2, U8 = 3, S8 = 4, BF16 = 9 };
 
-static float as_float(uint32_t bits) {
+float emu_as_float(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-static float from_half(uint32_t bits) {
+float emu_from_half(uint32_t bits) {
   int exponent = bits >> 10 & 31;
   float fraction = (float)(bits & 1023), value;
   if (exponent == 31)
@@ -135,11 +135,11 @@ static float from_half(uint32_t bits) {
 static double element(uint32_t word, int type, int e) {
   switch (type) {
   case F16:
-    return from_half(word >> 16 * e & 0xffff);
+    return emu_from_half(word >> 16 * e & 0xffff);
   case BF16:
-    return as_float(word >> 16 * e << 16);
+    return emu_as_float(word >> 16 * e << 16);
   case TF32: /* the hardware ignores the last 13 bits */
-    return as_float(word & ~0x1fffu);
+    return emu_as_float(word & ~0x1fffu);
   case U8:
     return word >> 8 * e & 255;
   case S8:
@@ -175,7 +175,7 @@ static void exchange_products(fiber *lanes) {
       if (is_integer) {
         *word += (uint32_t)(int32_t)sum;
       } else {
-        float result = (float)(as_float(*word) + sum);
+        float result = (float)(emu_as_float(*word) + sum);
         memcpy(word, &result, sizeof result);
       }
     }
@@ -188,6 +188,8 @@ void emu_exchange(fiber *lanes, fiber_state state) {
     exchange_matrices(lanes);
   else if (state == AT_MULTIPLY)
     exchange_products(lanes);
+  else if (state == AT_MULTIPLY_GROUP)
+    emu_exchange_group(lanes);
 }
 
 void emu_fill_table(emu_thread *thread) {
@@ -198,4 +200,5 @@ void emu_fill_table(emu_thread *thread) {
   thread->copy_async = copy_async;
   thread->commit_copies = commit_copies;
   thread->wait_copies = wait_copies;
+  emu_fill_warpgroup_table(thread);
 }

@@ -8,10 +8,10 @@ from generated import Graph, model
 
 @model
 def cuda_products():
-    """Matrix products: tiles that fit and that do not, batches, transposed factors, one row, rows that are no multiple of 16 bytes."""
+    """Matrix products: tiles that fit and that do not, batches, transposed factors, one row, rows that are no multiple of 16 bytes, tiles shared by stretches."""
     g = Graph(201)
     outs = []
-    for batch, m, k, n in [((), 64, 64, 64), ((), 33, 70, 45), ((3,), 17, 36, 128), ((2, 2), 8, 24, 16), ((), 1, 300, 130), ((), 130, 8, 257)]:
+    for batch, m, k, n in [((), 64, 64, 64), ((), 33, 70, 45), ((3,), 17, 36, 128), ((2, 2), 8, 24, 16), ((), 1, 300, 130), ((), 130, 8, 257), ((), 160, 204, 32)]:
         x = g.input(f"x{len(outs)}", (*batch, m, k))
         outs.append(g.op("Relu", g.op("Add", g.op("MatMul", x, g.weight(k, n)), g.weight(n))))
     q, v = g.input("q", (2, 2, 40, 32)), g.input("v", (2, 2, 40, 32))
@@ -72,13 +72,30 @@ def cuda_bytes():
     byte = lambda kind, *shape: g.random.integers(np.iinfo(kind).min, np.iinfo(kind).max, shape, dtype=kind, endpoint=True)
     outs = []
     for m, k, n, left, right, za, zb in [(40, 96, 64, np.uint8, np.int8, 113, 0), (33, 68, 36, np.int8, np.int8, 0, 0), (64, 64, 32, np.uint8, np.uint8, 7, 200),
-                                         (1, 128, 40, np.int8, np.int8, 3, 0), (16, 1200, 32, np.int8, np.uint8, -5, 9)]:
+                                         (1, 128, 40, np.int8, np.int8, 3, 0), (16, 1200, 32, np.int8, np.uint8, -5, 9), (160, 832, 32, np.uint8, np.int8, 113, 5)]:
         x = g.input(f"x{len(outs)}", (m, k))
         g.feed[x] = byte(left, m, k)
         g.inputs[-1] = helper.make_tensor_value_info(x, helper.np_dtype_to_tensor_dtype(g.feed[x].dtype), (m, k))
         outs.append(g.op("MatMulInteger", x, g.constant(byte(right, k, n)), g.constant(np.array(za, left)), g.constant(np.array(zb, right))))
     scores = g.op("DequantizeLinear", "x0", g.constant(np.float32(0.05)), g.constant(np.uint8(113)))
     return g.done(*outs, g.op("Softmax", scores, axis=-1), opset=21)
+
+
+@model
+def cuda_warpgroups():
+    """Products and convolutions that warpgroups of sm_90a take in 16-bit floats: tails, batches, transposed factors, long sums, wide tiles; strides, padding, dilation, groups, parts of 64 channels."""
+    g = Graph(208)
+    linear = lambda m, k, n: g.op("MatMul", g.input(f"x{len(g.inputs)}", (m, k)), g.weight(k, n))
+    outs = [g.op("Relu", g.op("Add", linear(200, 72, 104), g.weight(104))), linear(128, 2048, 64), g.op("ReduceMax", linear(640, 64, 5888), axes=[1])]
+    q, k = g.input("q", (2, 3, 128, 64)), g.input("k", (2, 3, 96, 64))
+    outs.append(g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2])))
+    outs.append(g.op("MatMul", q, g.input("v", (1, 3, 64, 48))))
+    x = g.input("x", (2, 64, 20, 12))
+    y = g.op("Relu", g.conv(x, 64, 64, 3))
+    outs += [g.op("Add", y, x), g.conv(x, 64, 40, 1), g.conv(x, 64, 72, 3, 2), g.conv(x, 64, 48, 3, dilation=2, pad=2)]
+    outs.append(g.conv(g.input("parts", (1, 48, 19, 23)), 48, 32, 5, 2))
+    outs.append(g.conv(g.input("groups", (1, 128, 16, 16)), 128, 128, 3, groups=2))
+    return g.done(*outs)
 
 
 @model
@@ -129,4 +146,4 @@ def cuda_host_between():
     return g.done(g.op("Relu", g.op("MatMul", z, g.weight(8, 6))), y)
 
 
-FAMILIES = ["cuda_attention", "cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between"]
+FAMILIES = ["cuda_attention", "cuda_products", "cuda_convolutions", "cuda_loops", "cuda_halves", "cuda_bytes", "cuda_host_between", "cuda_warpgroups"]

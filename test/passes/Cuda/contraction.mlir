@@ -72,3 +72,20 @@ func.func @not_tiled(%x: memref<8x7xf16>, %w: memref<7x9xf16>, %o: memref<8x9xf1
   nn.matmul ins(%i, %j : memref<8x8xi8>, memref<8x7xi8>) outs(%s : memref<8x7xi32>)
   return
 }
+
+// -----
+
+// Five tiles of 13 strips for eight blocks: each has a stretch of nine, of one tile or of two; a tile has three parts at most.
+// CHECK-LABEL: func.func @stretches
+// CHECK: memref.alloc() : memref<3x1x160x32xf32>
+// CHECK: gpu.launch
+// CHECK: arith.minui
+// CHECK: scf.for
+// CHECK: arith.maxui
+// CHECK: gpu.barrier
+// CHECK: nvvm.mma.sync
+// CHECK: gpu.launch
+func.func @stretches(%x: memref<160x208xf32>, %w: memref<208x32xf32>, %o: memref<160x32xf32>) {
+  nn.matmul ins(%x, %w : memref<160x208xf32>, memref<208x32xf32>) outs(%o : memref<160x32xf32>)
+  return
+}

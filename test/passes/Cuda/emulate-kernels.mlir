@@ -11,7 +11,7 @@
 // CHECK: func.func @add(%{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr)
 // CHECK: call @add_body
 // Two arguments, no shared memory, threads that never meet.
-// CHECK: llvm.mlir.global external constant @add_info(dense<[2, 0, 0]>
+// CHECK: llvm.mlir.global external constant @add_info(dense<[2, 0, 0, 0]>
 gpu.module @kernels {
   gpu.func @add(%x: memref<64xf32>, %o: memref<64xf32>) kernel {
     %i = gpu.thread_id x
