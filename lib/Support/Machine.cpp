@@ -57,6 +57,7 @@ const Machine table[] = {
     {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
     {"riscv64", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c", 32, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32+threads", wasm, "generic", "+simd128,+atomics,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
+    {"wasm32+relaxed", wasm, "generic", "+simd128,+relaxed-simd,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32", wasm, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"wasm32-scalar", wasm, "generic", "+bulk-memory,+nontrapping-fptoint,+sign-ext", 32, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
