@@ -23,8 +23,9 @@ const OptionInfo table[] = {
      "module and what loads it), jni (a library and its Java class), ptx or cubin (the kernels alone); without it the "
      "extension of FILE decides"},
     {"target", "T",
-     "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, or a board: rpi4, "
-     "jetson-orin, ...; several, T,T: the program picks at run time; or a vision unit, "
+     "host (default), x86-64-v3, x86-64-v4, aarch64, armv7, riscv64, wasm32, cortex-a53, cortex-m7, aarch64-android29 "
+     "(API level 29), or a board: rpi4, jetson-orin, ...; several, T,T: the program picks at run time; or a vision "
+     "unit, "
      "myriad[:shaves=N,cmx=N,threads=N,acc=f16] (acc=f16: as if the engine summed in f16); or a GPU beside a "
      "processor, "
      "cuda[:sm_80,sm_90,...,PROCESSOR]"},

@@ -87,6 +87,10 @@ std::string burin::conflictOf(const CompileOptions &options) {
   if (options.cuda && !options.specialize.empty())
     return "--specialize and --target=cuda do not go together: bind the dims with --dim";
   const Machine *machine = options.targets.empty() ? nullptr : findMachine(options.targets.front());
+  if (machine && machine->isAndroid() && (kind == EmitKind::Exe || kind == EmitKind::Shared))
+    return ("--emit=" + emitName(kind) +
+            " for Android needs the NDK's C library: --emit=lib, obj and jni make what its clang links")
+        .str();
   if ((kind == EmitKind::Wasm || kind == EmitKind::Js) && !(machine && machine->isWebAssembly()))
     return ("--emit=" + emitName(kind) + " needs --target=wasm32").str();
   if (kind == EmitKind::Onnx && options.stopAfter && *options.stopAfter > Stage::Graph)

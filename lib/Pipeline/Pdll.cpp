@@ -43,8 +43,11 @@ llvm::Expected<std::string> burin::readPatterns(StringRef path) {
     return scratch.takeError();
   std::string in = scratch->file("in.pdll"), out = scratch->file("out.mlir"), log = scratch->file("log");
   if (llvm::Error error = writeFile(in, [&](llvm::raw_ostream &stream) {
-        stream << "#include \"dialects/Onnx/OnnxPatterns.td\"\n#include \"dialects/Onnx/Patterns.pdll\"\n#include \""
-               << absolute << "\"\n";
+        // A file may include them itself: an editor's language server sees no other.
+        for (StringRef header : {"dialects/Onnx/OnnxPatterns.td", "dialects/Onnx/Patterns.pdll"})
+          if (!(*file)->getBuffer().contains(("#include \"" + header + "\"").str()))
+            stream << "#include \"" << header << "\"\n";
+        stream << "#include \"" << absolute << "\"\n";
         return llvm::Error::success();
       }))
     return std::move(error);

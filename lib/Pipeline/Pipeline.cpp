@@ -491,9 +491,12 @@ LogicalResult Compilation::emit(StringRef output, StringRef header, SideFiles &s
   if (failed(model))
     return failure();
   model->isProgram = kind == EmitKind::Exe || kind == EmitKind::Shared;
+  if (const Board *board = options.targets.empty() ? nullptr : findBoard(options.targets.front()))
+    model->threads = board->cores;
   model->arenaSection = options.arenaSection;
   model->selfTest = selfTest;
   model->isDirect = (base->isBareMetal() || base->isWebAssembly()) && variants.size() == 1 && !base->runtimeFeatures;
+  model->sharesMemory = base->isWebAssembly() && base->features.contains("+atomics") && side.needsModule();
   if (options.compressWeights) {
     model->codedWeights = codeWeights(*model, report.codedWeights);
     model->flags |= BURIN_CODED_WEIGHTS;

@@ -8,6 +8,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
+#include <map>
+#include <mutex>
 
 using namespace burin;
 
@@ -54,6 +56,8 @@ const Machine table[] = {
     {"armv7", linuxArm32, "cortex-a7", "+neon,+vfp4", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"riscv64+v", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c,+v,+zvl128b", 128, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, BURIN_CPU_RISCV_V},
     {"riscv64", linuxRiscv, "generic-rv64", "+m,+a,+f,+d,+c", 32, 32, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
+    {"wasm32+threads", wasm, "generic", "+simd128,+atomics,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::WordPairs, 0},
+    {"wasm32+relaxed", wasm, "generic", "+simd128,+relaxed-simd,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::WordPairs, 0},
     {"wasm32", wasm, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 128, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::WordPairs, 0},
     {"wasm32-scalar", wasm, "generic", "+bulk-memory,+nontrapping-fptoint,+sign-ext", 32, 16, 1, false, false, 32 * KiB, 512 * KiB, false, ByteProducts::None, 0},
     {"cortex-m55+mve", bareM55, "cortex-m55", "", 128, 8, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
@@ -65,12 +69,14 @@ const Machine table[] = {
     {"cortex-m0plus", bareM0, "cortex-m0plus", "", 32, 8, 1, false, false, nearBytes, farBytes, false, ByteProducts::None, 0},
 };
 
+// name, row of the machine table, cores that are its, smaller ones beside them (of a family of modules the least)
 const Board boards[] = {
-    {"rpi2", "armv7"},          {"rpi3", "cortex-a53"},       {"rpi4", "cortex-a72"},       {"rpi5", "cortex-a76"},        {"rpi-zero2", "cortex-a53"},
-    {"rpi-pico", "cortex-m0plus"}, {"rpi-pico2", "cortex-m33"}, {"jetson-nano", "cortex-a57"}, {"jetson-orin", "cortex-a78ae"}, {"orangepi5", "cortex-a76"},
-    {"rock5", "cortex-a76"},    {"visionfive2", "riscv64"},   {"nrf52840", "cortex-m4"},    {"stm32f4", "cortex-m4"},      {"stm32f7", "cortex-m7"},
-    {"stm32h7", "cortex-m7"},   {"teensy4", "cortex-m7"},     {"portenta-h7", "cortex-m7"}, {"nano33ble", "cortex-m4"},    {"mps2-an386", "cortex-m4"},
-    {"mps2-an500", "cortex-m7"}, {"mps3-an547", "cortex-m55"},
+    {"rpi2", "armv7", 4, 0}, {"rpi3", "cortex-a53", 4, 0}, {"rpi4", "cortex-a72", 4, 0}, {"rpi5", "cortex-a76", 4, 0},
+    {"rpi-zero2", "cortex-a53", 4, 0}, {"rpi-pico", "cortex-m0plus", 2, 0}, {"rpi-pico2", "cortex-m33", 2, 0}, {"jetson-nano", "cortex-a57", 4, 0},
+    {"jetson-orin", "cortex-a78ae", 6, 0}, {"orangepi5", "cortex-a76", 4, 4}, {"rock5", "cortex-a76", 4, 4}, {"visionfive2", "riscv64", 4, 0},
+    {"nrf52840", "cortex-m4", 1, 0}, {"stm32f4", "cortex-m4", 1, 0}, {"stm32f7", "cortex-m7", 1, 0}, {"stm32h7", "cortex-m7", 1, 0},
+    {"teensy4", "cortex-m7", 1, 0}, {"portenta-h7", "cortex-m7", 1, 1}, {"nano33ble", "cortex-m4", 1, 0}, {"mps2-an386", "cortex-m4", 1, 0},
+    {"mps2-an500", "cortex-m7", 1, 0}, {"mps3-an547", "cortex-m55", 1, 0},
 };
 // clang-format on
 
@@ -127,6 +133,8 @@ int64_t Machine::stackBytes() const { return isBareMetal() ? 8 * KiB : isWebAsse
 // on by staying in it. Stores of other architectures that miss need no line read first.
 int64_t Machine::streamedBytes() const { return triple.starts_with("x86_64") ? 16 * 1024 * KiB : 0; }
 
+bool Machine::isAndroid() const { return triple.contains("-android"); }
+
 // "a+c+b" -> "a+b+c"
 static std::string inOrder(llvm::StringRef name) {
   llvm::SmallVector<llvm::StringRef> parts;
@@ -135,11 +143,45 @@ static std::string inOrder(llvm::StringRef name) {
   return llvm::join(parts, "+");
 }
 
+const Board *burin::findBoard(llvm::StringRef name) {
+  auto found = llvm::find_if(boards, [&](const Board &b) { return b.name == name; });
+  return found == std::end(boards) ? nullptr : found;
+}
+
+// "aarch64-android29+dotprod": the row "aarch64+dotprod" with Android's triple. Levels below 21 know no 64-bit Arm.
+static const Machine *findAndroid(llvm::StringRef name) {
+  auto [core, rest] = name.split("-android");
+  auto [level, features] = rest.split('+');
+  unsigned number;
+  if (level.getAsInteger(10, number) || number < 21 || number > 999)
+    return nullptr;
+  const Machine *row = findMachine((core + (features.empty() ? "" : "+") + features).str());
+  if (!row || !row->triple.starts_with("aarch64"))
+    return nullptr;
+  // Made when asked for, and kept like the table: a row refers to its texts.
+  struct Made {
+    std::string name, triple;
+    Machine machine;
+  };
+  static std::mutex mutex;
+  static std::map<std::string, std::unique_ptr<Made>> all;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::unique_ptr<Made> &made = all[name.str()];
+  if (!made) {
+    made.reset(new Made{name.str(), "aarch64-unknown-linux-android" + level.str(), *row});
+    made->machine.name = made->name;
+    made->machine.triple = made->triple;
+  }
+  return &made->machine;
+}
+
 const Machine *burin::findMachine(llvm::StringRef name) {
   if (name == "host" || name.empty())
     return bestForHost();
-  auto board = llvm::find_if(boards, [&](const Board &b) { return b.name == name; });
-  std::string wanted = inOrder(board == std::end(boards) ? name : board->machine);
+  if (name.contains("-android"))
+    return findAndroid(name);
+  const Board *board = findBoard(name);
+  std::string wanted = inOrder(board ? board->machine : name);
   auto found = llvm::find_if(table, [&](const Machine &m) { return m.name == wanted; });
   return found == std::end(table) ? nullptr : found;
 }
@@ -153,5 +195,5 @@ std::string burin::machineNames() {
     names += ", " + m.name.str();
   for (const Board &b : boards)
     names += ", " + b.name.str();
-  return names;
+  return names + ", aarch64-android29 or another API level";
 }

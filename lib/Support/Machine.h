@@ -44,21 +44,28 @@ struct Machine {
   bool keepsNaN() const;           // maxima and minima that give NaN where an operand is one
   bool isBareMetal() const;        // no operating system: libraries and objects only, no programs
   bool isWebAssembly() const;
+  bool isAndroid() const;
   int64_t stackBytes() const;    // that one kernel may take
   int64_t streamedBytes() const; // a result from here on is stored past the caches; 0: never
 };
 
 /// The row named `name`; `host` gives the best row this CPU runs, the name of a board that of its processor, and
-/// features behind a + may stand in any order. Null when there is no such row.
+/// features behind a + may stand in any order. -androidN behind the name of a 64-bit Arm row makes it code for Android
+/// from API level N on. Null when there is no such row.
 const Machine *findMachine(llvm::StringRef name);
 
 /// All rows, for --help and error messages.
 llvm::ArrayRef<Machine> allMachines();
 
-/// A board and the row of its processor.
+/// A board and the row of its processor. Of cores that differ the row is the faster ones', and so is the number of
+/// threads that programs for it start with.
 struct Board {
   llvm::StringRef name, machine;
+  unsigned cores, littleCores;
 };
+
+/// Null when no board is called `name`.
+const Board *findBoard(llvm::StringRef name);
 
 /// All boards, for --help and error messages.
 llvm::ArrayRef<Board> allBoards();

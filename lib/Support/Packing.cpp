@@ -40,13 +40,14 @@ static double fmaCycles(const Machine &machine, unsigned elementBits, int64_t la
 
 // Where products take inputs from lanes, a register of neighbours is kept a pixel: accumulators, weights and those
 // leave one of 32 unused (7x12: none goes through the stack), two on narrow cores, for which LLVM loads earlier.
+// JavaScript engines load all inputs of a step before the first product, and keep one register for themselves.
 // Elsewhere accumulators, weights and one broadcast, with room for what LLVM 22 does where registers are many: it loads
 // the next step's weights early when there are three or more of them, and puts each sum of a second, narrower width in
 // a new register. Without that room every accumulator goes through the stack (measured on AVX-512: 9x48 at half the
 // speed of 8x48, 13x24 at 0.75 of 9x24).
 bool burin::tileFits(const Machine &machine, int64_t pixels, llvm::ArrayRef<ChannelVector> vectors) {
   int64_t count = vectors.size(), narrow = 0, early = count >= 3 ? count : 0;
-  if (machine.laneOperand)
+  if (machine.laneOperand || machine.isWebAssembly())
     return pixels * count + pixels + count + (machine.fmaPerCycle < 2) < (int64_t)machine.vectorRegisters;
   for (ChannelVector v : vectors)
     narrow += v.lanes != vectors.front().lanes;

@@ -85,10 +85,12 @@ FailureOr<burin::CodeSize> burin::writeArtifact(llvm::ArrayRef<VariantCode> vari
         exports.push_back("burin_program_model");
       return linkShared(input, options.soname, exports, path);
     }
-    case ArtifactKind::Module:
+    case ArtifactKind::Module: {
+      std::vector<std::string> exports = {model.runSymbol()};
       if (model.unlockedBytes())
-        return linkModule(input, {model.runSymbol(), model.unlockSymbol()}, path);
-      return linkModule(input, {model.runSymbol()}, path);
+        exports.push_back(model.unlockSymbol());
+      return linkModule(input, exports, model.sharesMemory ? model.sharedBytes() : 0, path);
+    }
     case ArtifactKind::Program:
       return linkProgram(input, options.isStatic, path);
     }

@@ -6,6 +6,7 @@
 #include "dialects/Foreign/Foreign.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/IntrinsicsWebAssembly.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
@@ -213,6 +214,11 @@ std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &cont
   result->setDataLayout(target.createDataLayout());
   if (target.isPositionIndependent())
     result->setPICLevel(llvm::PICLevel::BigPIC);
+  // x * y + z in one rounding or two, as the engine's machine has it; the back end takes it by its own name alone.
+  if (machine.features.contains("+relaxed-simd"))
+    if (llvm::Function *either = result->getFunction("llvm.fmuladd.v4f32"))
+      either->replaceAllUsesWith(llvm::Intrinsic::getOrInsertDeclaration(
+          result.get(), llvm::Intrinsic::wasm_relaxed_madd, {either->getReturnType()}));
   for (llvm::Function &function : *result) {
     if (!function.isIntrinsic())
       function.setDSOLocal(!isAllowedCall(function.getName()) &&

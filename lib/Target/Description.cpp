@@ -131,6 +131,18 @@ uint64_t burin::ModelDescription::unlockedBytes() const {
   return flags & BURIN_LOCKED_WEIGHTS ? llvm::alignTo(weightsBytes, BURIN_ALIGNMENT) + BURIN_ALIGNMENT : 0;
 }
 
+uint64_t burin::ModelDescription::sharedBytes() const {
+  uint64_t bytes = storedBytes() + lentBytes() + (uint64_t(4) << 20); // stacks, tables, constants of code
+  for (const auto *tensors : {&inputs, &outputs})
+    for (const TensorDescription &t : *tensors) {
+      uint64_t count = 8; // bytes of the widest element
+      for (int64_t dim : t.dims)
+        count *= std::max<int64_t>(dim, 1);
+      bytes += count + BURIN_ALIGNMENT;
+    }
+  return llvm::alignTo(bytes, 65536);
+}
+
 FailureOr<burin::ModelDescription> burin::describeModel(ModuleOp module) {
   Reader read(module);
   ModelDescription model;

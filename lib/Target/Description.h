@@ -68,6 +68,7 @@ struct ModelDescription {
   uint64_t codeBytes = 0, stackBytes = 0; // 0: not measured
   std::vector<char> codedWeights;         // the section as --compress-weights or --encrypt stores it; empty: as it is
   std::string arenaSection;               // of an arena inside the artifact; empty: the caller has one
+  bool sharesMemory = false;              // a module's, with workers that take part in parallel loops
   bool isDirect = false;                  // NAME_run calls its one entry by symbol and draws nothing else in
   std::string plan;                       // symbol of the burin_planner; empty for static models
   /// Bytes of tensors in the model's order: an input and what the model should make of it. Empty without --self-test.
@@ -75,6 +76,7 @@ struct ModelDescription {
     std::vector<std::string> inputs, outputs;
   };
   std::optional<SelfTest> selfTest;
+  unsigned threads = 1;   // that a program starts with unless it is told
   bool isProgram = false; // also answer to the one name that programs and loaders look for, burin_program_model
 
   uint64_t storedBytes() const { return codedWeights.empty() ? weightsBytes : codedWeights.size(); } // of the weights
@@ -85,6 +87,8 @@ struct ModelDescription {
   std::string modelSymbol() const { return name + "_model"; }
   std::string runSymbol() const { return name + "_run"; }
   std::string unlockSymbol() const { return name + "_unlock"; }
+  /// Bytes of the memory that the page hands to a module of shared memory and its workers: room for all there is.
+  uint64_t sharedBytes() const;
   std::string arenaSymbol() const { return name + "_arena"; }
   std::string selfTestSymbol() const { return name + "_selftest"; }
   std::string sizesSymbol() const { return name + "_sizes"; }

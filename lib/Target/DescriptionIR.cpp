@@ -112,7 +112,8 @@ public:
     if (model.isDirect) {
       llvm::Value *weights = opened ? opened : model.weightsBytes ? symbol(model.weightsSymbol(), 0) : null();
       b.CreateRet(b.CreateCall(llvm::cast<llvm::Function>(symbol(model.variants.front().entry, 5)),
-                               {data, member(b, data, inputs, 0), arena, weights, null()}));
+                               {data, member(b, data, inputs, 0), arena, weights,
+                                model.sharesMemory ? callContext(symbol("burin_wasm_parallel", 0)) : null()}));
       return;
     }
     auto select =
@@ -126,12 +127,17 @@ public:
     b.SetInsertPoint(found);
     auto *variantType = llvm::StructType::get(context, {pointer, i64, pointer});
     llvm::Value *entry = b.CreateLoad(pointer, b.CreateStructGEP(variantType, variant, 2));
-    Constant *call = global(record({u32(BURIN_ABI_VERSION), u32(0), null(), u64(0), null(), null(), null(), null(),
-                                    u64(0), u32(0), u32(0)}),
-                            "context");
+    Constant *call = callContext(null());
     llvm::Value *weights = opened ? opened : storedWeights(b, model, description);
     b.CreateRet(b.CreateCall(llvm::FunctionType::get(i32, {pointer, pointer, pointer, pointer, pointer}, false), entry,
                              {data, member(b, data, inputs, 0), arena, weights, call}));
+  }
+
+  // A burin_context of NAME_run.
+  Constant *callContext(Constant *parallel) {
+    return global(
+        record({u32(BURIN_ABI_VERSION), u32(0), null(), u64(0), null(), parallel, null(), null(), u32(0), u32(0)}),
+        "context");
   }
 
   // The section as the artifact holds it. Through the description and not by symbol where code for a process may be
@@ -306,6 +312,9 @@ std::unique_ptr<llvm::Module> burin::describeToLLVM(const ModelDescription &mode
   if (model.isProgram && model.selfTest)
     llvm::GlobalAlias::create(llvm::GlobalValue::ExternalLinkage, "burin_program_selftest",
                               module->getFunction(model.selfTestSymbol()));
+  if (model.isProgram && model.threads > 1)
+    new llvm::GlobalVariable(*module, llvm::Type::getInt32Ty(context), true, llvm::GlobalValue::ExternalLinkage,
+                             b.u32(model.threads), "burin_program_threads");
   if (model.isProgram)
     llvm::GlobalAlias::create(value->getType(), 0, llvm::GlobalValue::ExternalLinkage, "burin_program_model", symbol,
                               module.get());

@@ -54,7 +54,8 @@ void burin::writeJavaScript(const ModelDescription &model, StringRef wasm, Strin
   writeTensors("outputs", model.outputs, out);
   out << "const arenaBytes = " << model.lentBytes() << ";\nconst file = " << quoted(wasm)
       << ";\nconst entry = " << quoted(model.runSymbol())
-      << ";\nconst unlock = " << (model.unlockedBytes() ? quoted(model.unlockSymbol()) : json::Value(nullptr)) << ";\n";
+      << ";\nconst unlock = " << (model.unlockedBytes() ? quoted(model.unlockSymbol()) : json::Value(nullptr))
+      << ";\nconst sharedBytes = " << (model.sharesMemory ? model.sharedBytes() : 0) << ";\n";
   out << R"(
 const count = (tensor) => tensor.dims.reduce((a, b) => a * b, 1);
 
@@ -71,10 +72,48 @@ async function compile(source) {
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
+// Runs in a worker: shares module and memory, has a stack of its own.
+const workerText = `
+  const start = ({ module, memory, stack }, ready) => {
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    exports.__stack_pointer.value = stack;
+    exports.burin_wasm_join();
+    ready();
+    exports.burin_wasm_work();
+  };
+  if (typeof self === "undefined") {
+    const { parentPort } = require("node:worker_threads");
+    parentPort.once("message", (data) => start(data, () => parentPort.postMessage(0)));
+  } else onmessage = (e) => start(e.data, () => postMessage(0));`;
+
+/** A worker that has joined; what ends it. */
+async function startWorker(data) {
+  if (typeof Worker === "undefined") {
+    const { Worker: Thread } = await import("node:worker_threads");
+    const thread = new Thread(workerText, { eval: true });
+    thread.unref();
+    const ready = new Promise((good, bad) => thread.once("message", good).once("error", bad));
+    thread.postMessage(data);
+    await ready;
+    return () => thread.terminate();
+  }
+  const url = URL.createObjectURL(new Blob([workerText], { type: "text/javascript" })), worker = new Worker(url);
+  const ready = new Promise((good, bad) => { worker.onmessage = good; worker.onerror = bad; });
+  worker.postMessage(data);
+  await ready;
+  URL.revokeObjectURL(url);
+  return () => worker.terminate();
+}
+
 /** Loads the network: from the file beside this one, another URL, its bytes or a compiled module. Where its weights are
- *  encrypted, `key` (32 bytes) opens them. */
-export async function load(source, { key } = {}) {
-  const { exports } = await WebAssembly.instantiate(await compile(source));
+ *  encrypted, `key` (32 bytes) opens them. `threads`: of a module made for wasm32+threads, how many compute, this one
+ *  counted; the page must be isolated (COOP and COEP headers). */
+export async function load(source, { key, threads = 1 } = {}) {
+  if (threads > 1 && !sharedBytes) throw new Error("this module has one thread: compile it with --target=wasm32+threads");
+  const module = await compile(source), pages = sharedBytes / 65536;
+  const shared = sharedBytes ? new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }) : null;
+  const { exports } = await WebAssembly.instantiate(module, shared ? { env: { memory: shared } } : {});
+  const memory = shared ?? exports.memory;
   let end = Number(exports.__heap_base.value);
   const place = (bytes) => {
     const at = Math.ceil(end / 64) * 64;
@@ -83,22 +122,31 @@ export async function load(source, { key } = {}) {
   };
   const put = (tensor) => ({ ...tensor, count: count(tensor), at: place(count(tensor) * tensor.array.BYTES_PER_ELEMENT) });
   const ins = inputs.map(put), outs = outputs.map(put), arena = place(arenaBytes), keyAt = place(unlock ? 32 : 0);
-  const missing = Math.ceil((end - exports.memory.buffer.byteLength) / 65536);
-  if (missing > 0) exports.memory.grow(missing);
+  const stacks = Array.from({ length: threads - 1 }, () => place(65536) + 65536);
+  const missing = Math.ceil((end - memory.buffer.byteLength) / 65536);
+  if (missing > 0 && shared) throw new RangeError(`no room for ${threads} threads`);
+  if (missing > 0) memory.grow(missing);
   // The memory never grows again, so these stay what they are.
-  for (const t of [...ins, ...outs]) t.view = new t.array(exports.memory.buffer, t.at, t.count);
+  for (const t of [...ins, ...outs]) t.view = new t.array(memory.buffer, t.at, t.count);
   const places = [...ins, ...outs].map((t) => t.at);
   if (unlock) {
     if (!(key instanceof Uint8Array) || key.length !== 32)
       throw new TypeError("the weights are encrypted: expected { key }, a Uint8Array of 32 bytes");
-    const room = new Uint8Array(exports.memory.buffer, keyAt, 32);
+    const room = new Uint8Array(memory.buffer, keyAt, 32);
     room.set(key);
     const status = exports[unlock](keyAt, arena);
     room.fill(0);
     if (status !== 0) throw new Error("the weights do not open: the key is not theirs, or they were changed");
   }
 
+  const ends = await Promise.all(stacks.map((stack) => startWorker({ module, memory, stack })));
+
   return {
+    /** Ends the threads; no run may follow. */
+    close() {
+      ends.forEach((end) => end());
+    },
+
     /** The memory that a run reads and writes, by name: filled and read in place, nothing is copied. */
     views: Object.fromEntries([...ins, ...outs].map((t) => [t.name, t.view])),
 
@@ -150,12 +198,14 @@ export interface Model {
   views: Inputs & Outputs;
   /** Runs on what the views hold. */
   runInPlace(): void;
+  /** Ends the threads; no run may follow. */
+  close(): void;
   run(feeds: Inputs): Outputs;
 }
 
 export const inputs: Tensor[];
 export const outputs: Tensor[];
-export function load(source?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module, options?: { key?: Uint8Array }): Promise<Model>;
+export function load(source?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module, options?: { key?: Uint8Array; threads?: number }): Promise<Model>;
 )";
 }
 
@@ -178,8 +228,12 @@ const $ = (id) => document.getElementById(id);
 const canvas = $("canvas"), context = canvas.getContext("2d", { willReadFrequently: true });
 canvas.width = width || 1;
 canvas.height = height || 1;
-const model = await load();
-
+)"
+      << (model.sharesMemory
+              ? "// Of pages served with COOP and COEP headers.\nconst model = await load(undefined, { threads: "
+                "Math.min(8, navigator.hardwareConcurrency) });\n"
+              : "const model = await load();\n")
+      << R"(
 function show(source) {
   if (source && image) {
     context.drawImage(source, 0, 0, width, height);

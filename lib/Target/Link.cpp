@@ -25,6 +25,8 @@ using namespace llvm;
 static std::string shortTriple(StringRef text) {
   Triple triple(text);
   std::string arch = triple.isARM() ? "arm" : triple.getArchName().str();
+  if (triple.isAndroid()) // one for all API levels
+    return arch + "-linux-android";
   return (arch + "-" + triple.getOSAndEnvironmentName()).str();
 }
 
@@ -136,7 +138,7 @@ Error burin::linkObject(const LinkInput &input, StringRef output) {
   return runLld(arguments, isWasm);
 }
 
-Error burin::linkModule(const LinkInput &input, ArrayRef<std::string> exports, StringRef output) {
+Error burin::linkModule(const LinkInput &input, ArrayRef<std::string> exports, uint64_t sharedBytes, StringRef output) {
   Expected<std::string> runtime = runtimeLibrary(input, "libburin_runtime.a");
   if (!runtime)
     return runtime.takeError();
@@ -146,6 +148,13 @@ Error burin::linkModule(const LinkInput &input, ArrayRef<std::string> exports, S
   for (const std::string &symbol : exports)
     arguments.push_back("--export=" + symbol);
   arguments.push_back("--export=__heap_base");
+  // Weights and what is no code of a worker say nothing of atomics, nor do they need any.
+  if (sharedBytes)
+    llvm::append_range(arguments, std::vector<std::string>{"--import-memory", "--shared-memory", "--no-check-features",
+                                                           "--initial-memory=" + std::to_string(sharedBytes),
+                                                           "--max-memory=" + std::to_string(sharedBytes),
+                                                           "--export=__stack_pointer", "--export=burin_wasm_join",
+                                                           "--export=burin_wasm_work"});
   llvm::append_range(arguments, ownObjects(input));
   arguments.push_back(*runtime);
   return runLld(arguments, /*isWasm=*/true);

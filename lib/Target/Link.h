@@ -36,7 +36,9 @@ llvm::Error linkShared(const LinkInput &input, llvm::StringRef soname, llvm::Arr
                        llvm::StringRef output);
 
 /// A WebAssembly module that shows `exports`, its memory and where the free part of it begins, and asks for nothing.
-llvm::Error linkModule(const LinkInput &input, llvm::ArrayRef<std::string> exports, llvm::StringRef output);
+/// `sharedBytes`: of a memory that the module is given and workers share; 0: it has its own.
+llvm::Error linkModule(const LinkInput &input, llvm::ArrayRef<std::string> exports, uint64_t sharedBytes,
+                       llvm::StringRef output);
 
 /// A program. `isStatic` takes libc in as well.
 llvm::Error linkProgram(const LinkInput &input, bool isStatic, llvm::StringRef output);

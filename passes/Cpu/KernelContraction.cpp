@@ -133,8 +133,10 @@ struct ContractionBuilder {
     const Reduction &inner = c.reductions.back();
     if (inner.window >= 0)
       return 1;
+    // JavaScript engines do all loads of a body first, so that inputs of a second step go through the stack.
+    bool isAlone = registers >= 20 || (registers >= 4 && machine.isWebAssembly());
     int64_t least = byLane() ? std::min(lanes, inner.extent.orElse(lanes)) : 1,
-            most = std::max<int64_t>(least, std::min<int64_t>(registers >= 20  ? 1
+            most = std::max<int64_t>(least, std::min<int64_t>(isAlone          ? 1
                                                               : registers >= 8 ? 4
                                                                                : 16,
                                                               bodyFmas / registers));

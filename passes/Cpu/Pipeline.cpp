@@ -29,7 +29,7 @@ static void lowerOutlined(OpPassManager &pm, const Machine &machine, const Paral
 
   // All loops are there, and their cost still shows. Nobody has threads on bare metal, nor in a module without shared
   // memory.
-  if (!machine.isBareMetal() && !machine.isWebAssembly())
+  if (!machine.isBareMetal() && (!machine.isWebAssembly() || machine.features.contains("+atomics")))
     pm.addPass(createParallelizeKernels(parallel));
 
   OpPassManager &kernels = pm.nest<func::FuncOp>();

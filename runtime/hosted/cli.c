@@ -301,9 +301,14 @@ static int perform(burin_cli *cli, int argc, char **argv, burin_error *error) {
   return cli->options.self_test ? burin_cli_self_test(cli, error) : act(cli, error);
 }
 
+/* Of a program for a board: how many cores of one kind it has. */
+extern const uint32_t burin_program_threads __attribute__((weak));
+
 int burin_cli_main(const burin_model *model, int argc, char **argv) {
   burin_cli cli = {.model = model,
                    .options = {.rtol = 1e-3, .atol = 1e-5, .bench_seconds = 1, .threads = 1, .profile_layer = -1}};
+  if (&burin_program_threads)
+    cli.options.threads = (int)burin_program_threads;
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   cli.name = slash ? slash + 1 : argc > 0 ? argv[0] : "burin";
   burin_error error;

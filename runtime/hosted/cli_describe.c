@@ -119,7 +119,7 @@ void burin_cli_help(const burin_cli *cli) {
          "F.json: a\n"
          "                         Chrome trace with the same numbers, - for standard output\n"
          "  --profile-layer N      the same of layer N alone\n"
-         "  --threads N            threads to compute with (1)\n"
+         "  --threads N            threads to compute with (%d)\n"
          "  --self-test            does this machine compute what it should? (of programs compiled with --self-test)\n"
          "  --key FILE|env:NAME    what opens the weights of programs compiled with --encrypt (env:BURIN_KEY)\n"
          "  --describe             inputs, outputs, memory, variants and how the model was made\n"
@@ -131,5 +131,5 @@ void burin_cli_help(const burin_cli *cli) {
          "  %s --input '%s=picture.npy' --expect reference.npz --rtol 1e-4\n"
          "  %s --bench=2 --threads 2\n"
          "  %s --inputs in.npz --profile=trace.json\n",
-         name, model->name, name, name, name, input, name, name);
+         name, model->name, cli->options.threads, name, name, name, input, name, name);
 }

@@ -34,10 +34,10 @@ LINUX = {
 }
 # Target: qemu's board, in the room of which a model must fit.
 BARE = {"cortex-m4": "mps2-an386", "cortex-m7": "mps2-an500", "cortex-m55": "mps3-an547", "cortex-m55+mve": "mps3-an547"}
-WASM = ["wasm32", "wasm32-scalar"]
+WASM = ["wasm32", "wasm32-scalar", "wasm32+threads"]
 BARE_MODELS = ["mnist_cntk", "dtln_1", "early_exit_2", "keyword_int8", "keyword"]
 CODE_BYTES = {("cortex-m7", "mnist_cntk"): 12288, ("cortex-m7", "keyword_int8"): 24576}  # beyond weights, at most
-QUICK_TARGETS = ["armv7", "riscv64", "riscv64+v", "aarch64+dotprod+fp16+i8mm", "cortex-m7", "cortex-m55+mve", "wasm32", "wasm32-scalar"]
+QUICK_TARGETS = ["armv7", "riscv64", "riscv64+v", "aarch64+dotprod+fp16+i8mm", "cortex-m7", "cortex-m55+mve", *WASM]
 QUICK = ["mnist_cntk", "ultraface_rfb_320", "dtln_1"]
 NOT_STATIC = {"ultraface_rfb_320_nms", "loop_fixed_point"}  # data decides sizes, which a browser's module has no memory for
 LOOSE = {"basic_pitch_nmp": 5e-3}  # ill-conditioned
@@ -164,11 +164,11 @@ def wasm(compiler, target, name, flags, folder, first):
     with open(os.path.join(folder, "run.mjs"), "w") as f:
         f.write("""import { readFileSync, writeFileSync } from "node:fs";
 import { load, inputs, outputs } from "./net.mjs";
-const model = await load();
+const model = await load(undefined, { threads: THREADS });
 const feeds = Object.fromEntries(inputs.map((t, i) => [t.name, new t.array(new Uint8Array(readFileSync(`input${i}.bin`)).buffer)]));
 const results = model.run(feeds);
 outputs.forEach((t, i) => writeFileSync(`output${i}.bin`, new Uint8Array(results[t.name].buffer)));
-""")
+""".replace("THREADS", "3" if "threads" in target else "1"))
 
     def once(feed, want):
         for i, data in enumerate(feed.values()):

@@ -1,5 +1,5 @@
-// The language server of an editor: Burin's dialects in .mlir files; with --pdll, patterns over them in .pdll files,
-// for which MLIR's own server is run with the operators' definitions at hand.
+// The language server of an editor: Burin's dialects in .mlir files; with --pdll, or under the name burin-pdll-lsp,
+// patterns over them in .pdll files, for which MLIR's own server is run with the operators' definitions at hand.
 #include "burin/InitAll.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-lsp-server/MlirLspServerMain.h"
@@ -26,23 +26,27 @@ static std::string headersFolder(const char *program) {
   return "";
 }
 
-static int runPdllServer(int argc, char **argv) {
+static int runPdllServer(const char *program, llvm::ArrayRef<char *> given) {
   auto tool = llvm::sys::findProgramByName("mlir-pdll-lsp-server", {BURIN_LLVM_TOOLS});
   if (!tool)
     tool = llvm::sys::findProgramByName("mlir-pdll-lsp-server-22");
   if (!tool)
     return fail("--pdll needs MLIR's mlir-pdll-lsp-server; install mlir-22-tools");
-  std::string own = "--pdll-extra-dir=" + headersFolder(argv[0]), mlir = "--pdll-extra-dir=" BURIN_MLIR_HEADERS;
+  std::string own = "--pdll-extra-dir=" + headersFolder(program), mlir = "--pdll-extra-dir=" BURIN_MLIR_HEADERS;
   std::vector<char *> arguments = {tool->data(), own.data(), mlir.data()};
-  arguments.insert(arguments.end(), argv + 2, argv + argc);
+  arguments.insert(arguments.end(), given.begin(), given.end());
   arguments.push_back(nullptr);
   execv(tool->c_str(), arguments.data());
   return fail("cannot run '" + *tool + "'");
 }
 
 int main(int argc, char **argv) {
-  if (argc > 1 && llvm::StringRef(argv[1]) == "--pdll")
-    return runPdllServer(argc, argv);
+  llvm::ArrayRef<char *> given(argv + 1, argc - 1);
+  // Editors start servers without arguments.
+  if (llvm::sys::path::filename(argv[0]) == "burin-pdll-lsp")
+    return runPdllServer(argv[0], given);
+  if (!given.empty() && llvm::StringRef(given.front()) == "--pdll")
+    return runPdllServer(argv[0], given.drop_front());
   mlir::DialectRegistry registry;
   burin::registerAllDialects(registry);
   return failed(mlir::MlirLspServerMain(argc, argv, registry));
