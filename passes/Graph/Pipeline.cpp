@@ -146,6 +146,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerRaiseEinsum();
   registerRaiseGroupNorm();
   registerRaiseLayerNorm();
+  registerRaiseOutputStage();
   registerRaiseReductions();
   registerRaiseRmsNorm();
   registerRaiseRotary();
