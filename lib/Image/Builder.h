@@ -1,4 +1,4 @@
-// Private to libBurinImage.so: one image stage as Halide pipelines. Every target gives the same bits: all is computed
+// Private to libBurinImage.so: image stages as Halide pipelines. Every target gives the same bits: all is computed
 // in f32 with strict_float, or in integers. Three schedules:
 //   bytes     bytes to bytes, interleaved: 16-bit fixed point all the way, a pixel's taps loaded at once (Bytes.cpp)
 //   even      the width shrinks by a whole number: only the samples that count are decoded, from dense loads
@@ -78,6 +78,9 @@ private:
   int begin[2], end[2];                   // of the picture within the output
   Halide::Var x{"x"}, y{"y"}, c{"c"};
 };
+
+/// The other end: NAME_picture of a network's floats (Outputs.cpp).
+Halide::Module buildOutput(const burin_image_output &output, const std::string &name, const Halide::Target &target);
 
 } // namespace burin::image
 

@@ -43,14 +43,18 @@ void hand(Module module, void (*write)(void *, const char *, size_t), void *to) 
 
 } // namespace
 
-extern "C" __attribute__((visibility("default"))) int
-burin_image_build_3(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes, const char *name,
-                    const char *target, void (*write)(void *, const char *, size_t), void *to, char *error,
-                    size_t room) {
+extern "C" __attribute__((visibility("default"))) int burin_image_build_4(const burin_image_job *job, const char *name,
+                                                                          const char *target,
+                                                                          void (*write)(void *, const char *, size_t),
+                                                                          void *to, char *error, size_t room) {
   static Reporter reporter;
   set_custom_compile_time_error_reporter(&reporter);
   try {
-    Builder builder(*stage, planes, num_planes, name, Target(target));
+    if (job->output) {
+      hand(buildOutput(*job->output, name, Target(target)), write, to);
+      return 0;
+    }
+    Builder builder(*job->stage, job->planes, job->num_planes, name, Target(target));
     hand(builder.picture(), write, to);
     if (builder.hasBars())
       hand(builder.bars(), write, to);

@@ -10,9 +10,12 @@
 
 namespace burin {
 
-/// Reads one stage of the module attribute foreign::imageStagesAttr (its form: passes/Graph/InsertImageStage.cpp).
+/// Reads one stage of the module attribute foreign::imageStagesAttr (its form: passes/Graph/ImageStages.cpp).
 /// Checked, as it may come from a user's file: one error at `where`.
 mlir::FailureOr<burin_image_stage> readImageStage(mlir::DictionaryAttr attr, mlir::Location where);
+
+/// The same of one that ends a model (its form: passes/Graph/ImageStages.cpp).
+mlir::FailureOr<burin_image_output> readImageOutput(mlir::DictionaryAttr attr, mlir::Location where);
 
 /// Whether stages can be made for it: an architecture that Halide's code is compiled for here, and the library, which
 /// this opens, with Halide itself.

@@ -1,5 +1,6 @@
-/* One image stage: a camera's frame to a network's tensor. Plain C, the door between the compiler and the library that
- * holds Halide (libBurinImage.so), which is opened only when a model has a stage.
+/* Image stages: a camera's frame to a network's tensor, and a network's tensor to what is shown. Plain C, the door
+ * between the compiler and the library that holds Halide (libBurinImage.so), which is opened only when a model has a
+ * stage.
  *
  *   decode    bytes of the frame -> red, green, blue (or grey) from 0 to 255, not rounded
  *   turn      columns become rows where `is_turned`; each axis of the frame runs backwards where `is_mirrored`
@@ -77,22 +78,67 @@ typedef struct burin_image_stage {
   double pad, mean[3], scale[3]; /* in the order of the output's channels */
 } burin_image_stage;
 
+/* What comes of a network's floats, at the other end:
+ *
+ *   shuffle   the phases of `block` by `block` pixels are channels, as DepthToSpace has them; or
+ *   resize    as above, from all of the tensor to all of the result; then
+ *   steps     arithmetic with numbers, each step rounded; then
+ *   finish    floats, a picture of bytes (what is left behind the point is dropped), or for each pixel the number or
+ * the colour of the channel that is largest
+ */
+typedef enum burin_image_result { BURIN_FLOATS, BURIN_PICTURE, BURIN_LABELS, BURIN_COLORS } burin_image_result;
+
+typedef enum burin_image_operation {
+  BURIN_ADD,
+  BURIN_MUL,
+  BURIN_DIV,
+  BURIN_ROUND, /* to even */
+  BURIN_CLAMP
+} burin_image_operation;
+
+typedef struct burin_image_step {
+  int32_t operation;
+  float a, b;
+} burin_image_step;
+
+enum { BURIN_MOST_STEPS = 8, BURIN_MOST_COLORS = 256 };
+
+typedef struct burin_image_output {
+  int32_t channels, tensor[2], is_planar; /* of the floats; pairs are x, y */
+  int32_t block, is_crd;                  /* 1: no phases; channels of a pixel lie together */
+  int32_t size[2], is_resized, is_interleaved;
+  burin_image_kernel kernel;
+  burin_image_axis axis[2];
+  int32_t result, label_bytes; /* of a number: 1, 4 or 8 */
+  int32_t num_steps, num_colors;
+  burin_image_step steps[BURIN_MOST_STEPS];
+  uint32_t colors[BURIN_MOST_COLORS]; /* red lowest */
+} burin_image_output;
+
 /* Planes of a frame: bytes from its start, rows, bytes of a row that count, and from row to row. */
 typedef struct burin_image_plane {
   int64_t offset;
   int32_t rows, bytes, stride;
 } burin_image_plane;
 
+/* One of both stages, the other null; planes of the first's frame. */
+typedef struct burin_image_job {
+  const burin_image_stage *stage;
+  const burin_image_output *output;
+  const burin_image_plane *planes;
+  int num_planes;
+} burin_image_job;
+
 /* Makes LLVM bitcode of functions without runtime, allocation and checks. NAME_picture(planes..., output) writes the
- * picture; where some of the output is left open, NAME_bars(output) writes that. Arguments are Halide's buffers, of
- * which only the host pointer (at byte 16) is read; where each run says the region, four int32s before the output hold
- * it. `target` as Halide spells it. 0, or 1 with an error text. */
-typedef int burin_image_build(const burin_image_stage *stage, const burin_image_plane *planes, int num_planes,
-                              const char *name, const char *target, void (*write)(void *to, const char *, size_t),
-                              void *to, char *error, size_t room);
+ * picture, NAME_picture(tensor, output) what comes of a network's floats; where some of the output is left open,
+ * NAME_bars(output) writes that. Arguments are Halide's buffers, of which only the host pointer (at byte 16) is read;
+ * where each run says the region, four int32s before the output hold it. `target` as Halide spells it. 0, or 1 with an
+ * error text. */
+typedef int burin_image_build(const burin_image_job *job, const char *name, const char *target,
+                              void (*write)(void *to, const char *, size_t), void *to, char *error, size_t room);
 
 #define BURIN_IMAGE_BUILD                                                                                              \
-  "burin_image_build_3" /* the name of that function in the library: 3 is this header's version */
+  "burin_image_build_4" /* the name of that function in the library: 4 is this header's version */
 
 #ifdef __cplusplus
 }

@@ -52,6 +52,21 @@ static bool takesBytes(ModuleOp module) {
          });
 }
 
+// Whether something is resized, or made of phases of pixels, within a few steps of an output.
+static bool endsInPicture(ModuleOp module) {
+  constexpr int mostSteps = 12;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  return main && llvm::any_of(main.front().getTerminator()->getOperands(), [](Value v) {
+           for (int i = 0; i < mostSteps && v.getDefiningOp() && v.getDefiningOp()->getNumOperands(); ++i) {
+             Operation *op = v.getDefiningOp();
+             if (isa<onnx::ResizeOp, onnx::DepthToSpaceOp>(op))
+               return true;
+             v = op->getOperand(isa<onnx::GatherOp>(op) ? 1 : 0); // of colours: by numbers
+           }
+           return false;
+         });
+}
+
 LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   GraphOptions graph;
   graph.shapes.assign(stage.options.shapes.begin(), stage.options.shapes.end());
@@ -86,9 +101,11 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
                        [&](OpPassManager &pm) { finishGraphPipeline(pm, graph, createEvaluator()); })))
     return failure();
   bool leavesOnnx = stage.options.emit == EmitKind::Onnx;
-  bool raise = !leavesOnnx && !edits.plainImages && !stage.options.unit.unit && takesBytes(module) &&
-               hasImageStages(stage.machine);
-  if (edits.imageInputs.empty() && !raise)
+  bool mayRaise = !leavesOnnx && !edits.plainImages && !stage.options.unit.unit;
+  bool takes = mayRaise && takesBytes(module) && hasImageStages(stage.machine);
+  // What a device computes stays there.
+  bool ends = mayRaise && !stage.options.cuda && endsInPicture(module) && hasImageStages(stage.machine);
+  if (edits.imageInputs.empty() && !takes && !ends)
     return success();
   if (stage.options.unit.unit)
     return module.emitError() << "--image-input: a vision unit's blob takes tensors; --fallback=cpu makes a program "
@@ -96,7 +113,11 @@ LogicalResult burin::runGraph(ModuleOp module, const StageOptions &stage) {
   if (leavesOnnx)
     return module.emitError() << "--image-input: ONNX has no operators for cameras' frames; --input-type and "
                                  "--source-size make preprocessing that --emit=onnx can write";
-  return runPasses(module, stage.options, [&](OpPassManager &pm) { addImageStages(pm, edits, raise); });
+  return runPasses(module, stage.options, [&](OpPassManager &pm) {
+    if (ends)
+      pm.addPass(createRaiseOutputStage());
+    addImageStages(pm, edits, takes);
+  });
 }
 
 LogicalResult burin::runLower(ModuleOp module, const StageOptions &stage) {

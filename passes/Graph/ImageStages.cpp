@@ -12,10 +12,42 @@
 using namespace mlir;
 using namespace burin;
 
-Operation *graph::buildImageStage(OpBuilder &b, Location where, ModuleOp module, const ImageStage &s,
-                                  ValueRange operands, RankedTensorType type) {
+// The node, and what its function computes under a name of its own in the module's attribute.
+static Operation *buildNode(OpBuilder &b, Location where, ModuleOp module, ArrayRef<NamedAttribute> parts,
+                            ValueRange operands, Type type) {
   auto stages = module->getAttrOfType<DictionaryAttr>(foreign::imageStagesAttr);
   std::string function = "image_stage_" + std::to_string(stages ? stages.size() : 0);
+  SmallVector<NamedAttribute> all;
+  if (stages)
+    llvm::append_range(all, stages);
+  all.push_back(b.getNamedAttr(function, b.getDictionaryAttr(parts)));
+  module->setAttr(foreign::imageStagesAttr, b.getDictionaryAttr(all));
+
+  NamedAttribute node[] = {b.getNamedAttr("op_type", b.getStringAttr("ImageStage")),
+                           b.getNamedAttr("domain", b.getStringAttr("burin")),
+                           b.getNamedAttr("node_attributes", b.getDictionaryAttr({})),
+                           b.getNamedAttr(onnx::calleeAttr, b.getStringAttr(function))};
+  return onnx::CustomOp::create(b, where, TypeRange(type), operands, node);
+}
+
+static void addResize(OpBuilder &b, const graph::ResizeKernel &kernel, std::optional<std::array<double, 8>> axes,
+                      SmallVectorImpl<NamedAttribute> &parts) {
+  auto add = [&](StringRef key, Attribute value) { parts.push_back(b.getNamedAttr(key, value)); };
+  add("resize", b.getStringAttr(kernel.mode));
+  if (axes)
+    add("axes", DenseF64ArrayAttr::get(b.getContext(), *axes));
+  if (!kernel.rounding.empty())
+    add("rounding", b.getStringAttr(kernel.rounding));
+  if (kernel.cubic != -0.5)
+    add("cubic", DenseF64ArrayAttr::get(b.getContext(), {kernel.cubic}));
+  if (kernel.isAntialiased)
+    add("antialias", b.getUnitAttr());
+  if (kernel.isExclusive)
+    add("exclude_outside", b.getUnitAttr());
+}
+
+Operation *graph::buildImageStage(OpBuilder &b, Location where, ModuleOp module, const ImageStage &s,
+                                  ValueRange operands, RankedTensorType type) {
   Type element = type.getElementType();
   StringRef kind = element.isF32() ? "f32" : element.isUnsignedInteger(8) ? "u8" : "i8";
   auto entry = [&](StringRef key, Attribute value) { return b.getNamedAttr(key, value); };
@@ -27,7 +59,6 @@ Operation *graph::buildImageStage(OpBuilder &b, Location where, ModuleOp module,
       entry("region", b.getDenseI64ArrayAttr(s.region)),
       entry("turn", b.getDenseI64ArrayAttr({s.isTurned, s.isMirrored[0], s.isMirrored[1]})),
       entry("input", b.getStringAttr(s.input)),
-      entry("resize", b.getStringAttr(s.resize)),
       entry("resized", b.getDenseI64ArrayAttr(s.resized)),
       entry("offset", b.getDenseI64ArrayAttr(s.offset)),
       entry("output", b.getDenseI64ArrayAttr({s.channels, s.size[1], s.size[0]})),
@@ -39,26 +70,33 @@ Operation *graph::buildImageStage(OpBuilder &b, Location where, ModuleOp module,
       entry("pad", DenseF64ArrayAttr::get(b.getContext(), {s.pad}))};
   if (!s.fit.empty())
     parts.push_back(entry("fit", b.getStringAttr(s.fit)));
-  if (s.axes)
-    parts.push_back(entry("axes", DenseF64ArrayAttr::get(b.getContext(), *s.axes)));
-  if (!s.rounding.empty())
-    parts.push_back(entry("rounding", b.getStringAttr(s.rounding)));
-  if (s.cubic != -0.5)
-    parts.push_back(entry("cubic", DenseF64ArrayAttr::get(b.getContext(), {s.cubic})));
-  if (s.isAntialiased)
-    parts.push_back(entry("antialias", b.getUnitAttr()));
-  if (s.isExclusive)
-    parts.push_back(entry("exclude_outside", b.getUnitAttr()));
-  SmallVector<NamedAttribute> all;
-  if (stages)
-    llvm::append_range(all, stages);
-  all.push_back(entry(function, b.getDictionaryAttr(parts)));
-  module->setAttr(foreign::imageStagesAttr, b.getDictionaryAttr(all));
+  addResize(b, s.kernel, s.axes, parts);
+  return buildNode(b, where, module, parts, operands, type);
+}
 
-  NamedAttribute node[] = {entry("op_type", b.getStringAttr("ImageStage")), entry("domain", b.getStringAttr("burin")),
-                           entry("node_attributes", b.getDictionaryAttr({})),
-                           entry(onnx::calleeAttr, b.getStringAttr(function))};
-  return onnx::CustomOp::create(b, where, TypeRange(type), operands, node);
+Operation *graph::buildOutputStage(OpBuilder &b, Location where, ModuleOp module, const OutputStage &s, Value x,
+                                   Type type) {
+  auto entry = [&](StringRef key, Attribute value) { return b.getNamedAttr(key, value); };
+  SmallVector<NamedAttribute> parts = {entry("tensor", b.getDenseI64ArrayAttr(s.tensor)),
+                                       entry("layout", b.getStringAttr(s.isPlanar ? "NCHW" : "NHWC")),
+                                       entry("block", b.getDenseI64ArrayAttr({s.block})),
+                                       entry("mode", b.getStringAttr(s.mode)),
+                                       entry("size", b.getDenseI64ArrayAttr(s.size)),
+                                       entry("order", b.getStringAttr(s.isInterleaved ? "NHWC" : "NCHW")),
+                                       entry("result", b.getStringAttr(s.result))};
+  if (s.kernel)
+    addResize(b, *s.kernel, s.axes, parts);
+  SmallVector<Attribute> steps;
+  for (const OutputStage::Step &step : s.steps)
+    steps.push_back(b.getDictionaryAttr({entry("op", b.getStringAttr(step.op)),
+                                         entry("by", DenseF64ArrayAttr::get(b.getContext(), {step.a, step.b}))}));
+  if (!steps.empty())
+    parts.push_back(entry("steps", b.getArrayAttr(steps)));
+  if (s.labelBytes)
+    parts.push_back(entry("label_bytes", b.getDenseI64ArrayAttr({s.labelBytes})));
+  if (!s.colors.empty())
+    parts.push_back(entry("colors", b.getDenseI64ArrayAttr(s.colors)));
+  return buildNode(b, where, module, parts, x, type);
 }
 
 std::pair<StringRef, StringRef> graph::splitImageInput(StringRef text) {

@@ -11,6 +11,14 @@
 
 namespace burin::graph {
 
+/// How a resized picture takes its samples: nearest, linear, cubic or area, and what ONNX's Resize can say beside
+/// half-pixel centres and a cubic coefficient of -0.5.
+struct ResizeKernel {
+  std::string mode = "linear", rounding;
+  double cubic = -0.5;
+  bool isAntialiased = false, isExclusive = false;
+};
+
 /// Pairs are x, y.
 struct ImageStage {
   std::string input; // the model's, for reports
@@ -20,23 +28,40 @@ struct ImageStage {
   std::string fit;                           // of a region that each run says, which is one more operand; else empty
   bool isTurned = false;                     // columns of the frame become rows
   std::array<bool, 2> isMirrored{false, false};
-  std::string resize = "linear"; // nearest, linear, cubic or area
+  ResizeKernel kernel;
   std::array<int64_t, 2> resized{0, 0}, offset{0, 0}, size{0, 0};
   int64_t channels = 3;
-  bool isPlanar = true, isReversed = false; // NCHW; blue first
-  llvm::SmallVector<double> mean, scale;    // one a channel, in the order of the result's channels
-  double pad = 0;                           // in units of the frame
-  // What ONNX's Resize can say beside half-pixel centres and a cubic coefficient of -0.5.
-  std::optional<std::array<double, 8>> axes; // shift, step, origin and cover of x, then of y
-  std::string rounding;
-  double cubic = -0.5;
-  bool isAntialiased = false, isExclusive = false;
+  bool isPlanar = true, isReversed = false;  // NCHW; blue first
+  llvm::SmallVector<double> mean, scale;     // one a channel, in the order of the result's channels
+  double pad = 0;                            // in units of the frame
+  std::optional<std::array<double, 8>> axes; // shift, step, origin and cover of x, then of y; none: half-pixel centres
 };
 
 /// The node that computes `stage` from the frame's bytes (and the region, where each run says it), its result f32, u8
 /// or i8 as `type` says; what it computes goes into the module's attribute.
 mlir::Operation *buildImageStage(mlir::OpBuilder &b, mlir::Location where, mlir::ModuleOp module,
                                  const ImageStage &stage, mlir::ValueRange operands, mlir::RankedTensorType type);
+
+/// What becomes of a network's floats: phases of pixels or a resized tensor, then arithmetic, then bytes, numbers or
+/// colours of the largest channels, or floats.
+struct OutputStage {
+  struct Step {
+    std::string op; // add, mul, div, round, clamp
+    double a = 0, b = 0;
+  };
+  std::array<int64_t, 3> tensor{0, 0, 0}; // channels, height, width
+  bool isPlanar = true, isInterleaved = false;
+  int64_t block = 1;
+  std::string mode = "DCR", result; // of phases; floats, picture, labels or colors
+  std::array<int64_t, 2> size{0, 0};
+  std::optional<ResizeKernel> kernel;
+  std::optional<std::array<double, 8>> axes;
+  llvm::SmallVector<Step> steps;
+  int64_t labelBytes = 0;
+  llvm::SmallVector<int64_t> colors; // red lowest
+};
+mlir::Operation *buildOutputStage(mlir::OpBuilder &b, mlir::Location where, mlir::ModuleOp module,
+                                  const OutputStage &stage, mlir::Value x, mlir::Type type);
 
 /// What `--image-input` says of a camera.
 struct CameraFrame {

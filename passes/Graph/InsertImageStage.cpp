@@ -129,7 +129,7 @@ LogicalResult InsertImageStage::insert(func::FuncOp main, StringRef text) {
   stage.frameWidth = frame->width, stage.frameHeight = frame->height, stage.stride = frame->stride;
   stage.region = frame->region;
   stage.isTurned = frame->isTurned, stage.isMirrored = frame->isMirrored;
-  stage.resize = resizeMode;
+  stage.kernel.mode = resizeMode;
   stage.size = stage.resized = {width, height};
   SmallVector<Value> operands{arg};
   if (frame->isRegionGiven) {

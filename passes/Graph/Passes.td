@@ -422,6 +422,18 @@ def RaiseLayerNorm : Pass<"graph-raise-layer-norm", "::mlir::ModuleOp"> {
   }];
 }
 
+def RaiseOutputStage : Pass<"graph-raise-output-stage", "::mlir::ModuleOp"> {
+  let summary = "Compute the way from a network's floats to a picture, classes or a mask as one image stage";
+  let description = [{
+    Matches, from each output back: bytes of a picture behind DepthToSpace or Resize, with Transpose, Cast, Clip, Round and
+    arithmetic with one number; ArgMax over channels of a Resize, its numbers or the colours that Gather takes for them; a
+    Resize to twice as many samples or more with nothing but arithmetic behind it. Makes a node that a C function computes
+    (lib/Image). Must not match where sizes are not known, where a part has other readers, or where a convolution gives
+    the phases of pixels: it stores bytes itself. Must run last: ONNX has no such operator.
+    Example: test/passes/Graph/raise-output-stage.mlir#picture
+  }];
+}
+
 def RaiseReductions : Pass<"graph-raise-reductions", "::mlir::ModuleOp"> {
   let summary = "Recognise means and kept dims that exporters spell out";
   let description = [{

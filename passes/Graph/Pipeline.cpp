@@ -147,6 +147,7 @@ void registerGraphPasses(std::shared_ptr<Evaluator> evaluator) {
   registerRaiseEinsum();
   registerRaiseGroupNorm();
   registerRaiseLayerNorm();
+  registerRaiseOutputStage();
   registerRaiseReductions();
   registerRaiseRmsNorm();
   registerRaiseRotary();

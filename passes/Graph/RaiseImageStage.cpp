@@ -5,6 +5,7 @@
 #include "passes/Graph/Affine.h"
 #include "passes/Graph/ImageStages.h"
 #include "passes/Graph/Passes.h"
+#include "passes/Graph/ResizeSampling.h"
 #include "passes/Graph/Rewriting.h"
 
 using namespace mlir;
@@ -17,13 +18,6 @@ namespace {
 using namespace graph;
 
 constexpr StringLiteral passName = "RaiseImageStage";
-
-// Sample i of a resized axis lies at (i + shift) * step + origin and covers `cover` samples; `isBounded`: a place
-// outside is no sample.
-struct Sampling {
-  double shift, step, origin, cover = 1;
-  bool isBounded = false;
-};
 
 // What the operators so far make of the picture: y = (x - mean) / scale at each place of a window over it.
 class Chain {
@@ -50,7 +44,6 @@ private:
   int place(int axis) const { return axes.find(axis ? 'H' : 'W'); }
   const char *resize(onnx::ResizeOp op);
   const char *slice(onnx::SliceOp op, Value x);
-  std::optional<std::array<Sampling, 2>> samplings(onnx::ResizeOp op) const;
   const char *pad(onnx::PadOp op);
   const char *border(double value);
   const char *affine(Operation *op, Value x);
@@ -72,76 +65,6 @@ const char *Chain::reverse() {
   return nullptr;
 }
 
-// As ONNX defines each coordinate transformation, of width and height.
-std::optional<std::array<Sampling, 2>> Chain::samplings(onnx::ResizeOp op) const {
-  RankedTensorType from = staticType(op.getX()), to = staticType(op.getResult());
-  StringRef mode = op.getCoordinateTransformationMode();
-  SmallVector<int64_t> along(llvm::to_vector(llvm::seq<int64_t>(0, axes.size())));
-  if (op.getAxes()) {
-    along.assign(op.getAxes()->begin(), op.getAxes()->end());
-    for (int64_t &d : along)
-      d += d < 0 ? axes.size() : 0;
-  }
-  auto numbers = [&](Value v, size_t count) -> std::optional<SmallVector<float>> {
-    ElementsAttr attr = isa<NoneType>(v.getType()) ? ElementsAttr() : onnx::getConstantAttr(v);
-    if (!attr || attr.getNumElements() != int64_t(count))
-      return std::nullopt;
-    return onnx::getFloats(attr);
-  };
-  bool hasScales =
-      !isa<NoneType>(op.getScales().getType()) && cast<RankedTensorType>(op.getScales().getType()).getNumElements() > 0;
-  auto scales = numbers(op.getScales(), along.size()), roi = numbers(op.getRoi(), 2 * along.size());
-  if ((hasScales && !scales) || (mode == "tf_crop_and_resize" && !roi))
-    return std::nullopt;
-  // One scale for all axes.
-  double common = 0;
-  if (StringRef policy = op.getKeepAspectRatioPolicy(); !hasScales && policy != "stretch") {
-    auto sizes = onnx::getConstantInts(op.getSizes());
-    if (!sizes || sizes->size() != along.size())
-      return std::nullopt;
-    for (auto [size, d] : llvm::zip(*sizes, along)) {
-      double own = double(size) / from.getDimSize(d);
-      common = common == 0 ? own : policy == "not_larger" ? std::min(common, own) : std::max(common, own);
-    }
-  }
-  std::array<Sampling, 2> made;
-  for (int axis = 0; axis < 2; ++axis) {
-    int64_t d = place(axis);
-    double in = from.getDimSize(d), out = to.getDimSize(d);
-    auto listed = llvm::find(along, d);
-    size_t at = listed - along.begin();
-    // Scales are floats: one that is meant to be the quotient of the sizes is it.
-    double scale = out / in, wanted = out, cover = in / out;
-    if (listed != along.end() && scales && std::abs((*scales)[at] * in - out) > 1e-4)
-      scale = (*scales)[at];
-    if (listed != along.end() && common > 0)
-      scale = common;
-    if (scale != out / in)
-      wanted = scale * in, cover = 1 / scale;
-    Sampling &s = made[axis];
-    s = {0.5, cover, -0.5};
-    if (mode == "asymmetric")
-      s = {0, cover, 0};
-    else if (mode == "pytorch_half_pixel" && wanted == 1)
-      s = {0, 0, -0.5};
-    else if (mode == "align_corners")
-      s = {0, wanted == 1 ? 0 : (in - 1) / (wanted - 1), 0};
-    else if (mode == "half_pixel_symmetric")
-      s.origin += in / 2 * (1 - out / wanted);
-    else if (mode == "tf_crop_and_resize") {
-      double begin = listed == along.end() ? 0 : (*roi)[at],
-             end = listed == along.end() ? 1 : (*roi)[at + along.size()];
-      s = wanted == 1 ? Sampling{0, 0, 0.5 * (begin + end) * (in - 1)}
-                      : Sampling{0, (end - begin) * (in - 1) / (wanted - 1), begin * (in - 1)};
-      s.isBounded = true;
-    }
-    s.cover = cover;
-    if (!(s.step >= 0))
-      return std::nullopt;
-  }
-  return made;
-}
-
 const char *Chain::resize(onnx::ResizeOp op) {
   RankedTensorType from = staticType(op.getX()), to = staticType(op.getResult());
   if (hasResize || hasPad || !isFloat)
@@ -149,7 +72,7 @@ const char *Chain::resize(onnx::ResizeOp op) {
   for (size_t d = 0; d < axes.size(); ++d)
     if (axes[d] != 'H' && axes[d] != 'W' && from.getDimSize(d) != to.getDimSize(d))
       return "more than height and width are resized";
-  std::optional<std::array<Sampling, 2>> sampled = samplings(op);
+  std::optional<std::array<Sampling, 2>> sampled = resizeSamplings(op, {place(0), place(1)});
   if (!sampled)
     return "its scales or region are no constants, or run backwards";
   for (int d = 0; d < 2; ++d) {
@@ -161,11 +84,7 @@ const char *Chain::resize(onnx::ResizeOp op) {
   }
   if (stage.region[2] * stage.region[3] < leastShrink * stage.resized[0] * stage.resized[1])
     return "it hardly shrinks";
-  stage.resize = op.getMode().str();
-  stage.rounding = op.getNearestMode() == "round_prefer_floor" ? "" : op.getNearestMode().str();
-  stage.isAntialiased = op.getAntialias() != 0;
-  stage.isExclusive = op.getExcludeOutside() != 0;
-  stage.cubic = op.getMode() == "cubic" ? double(op.getCubicCoeffA()) : -0.5;
+  stage.kernel = resizeKernel(op);
   bool isUsual = op.getCoordinateTransformationMode() == "half_pixel";
   stage.axes.emplace();
   for (int d = 0; d < 2; ++d) {
