@@ -65,20 +65,6 @@ std::pair<Value, Value> Contraction::interior(Emitter &e, const Parallel &p) con
   return {lo, e.max(lo, hi)};
 }
 
-bool Contraction::weightsAreSmaller() const {
-  double weights = channels.estimate(guessedPixels), inputs = 1, results = weights;
-  for (const Parallel &p : parallels) {
-    weights *= p.rhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-    inputs *= p.lhs.is(0) ? 1 : p.extent.estimate(guessedPixels);
-    results *= p.extent.estimate(guessedPixels);
-  }
-  for (const Reduction &r : reductions) {
-    weights *= r.extent.estimate(guessedPixels);
-    inputs *= r.lhs.is(1) ? r.extent.estimate(guessedPixels) : 1;
-  }
-  return weights < inputs + results;
-}
-
 void Contraction::normalize() {
   for (Reduction &r : reductions)
     if (r.window >= 0) {

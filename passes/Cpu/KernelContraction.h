@@ -69,8 +69,6 @@ struct Contraction {
   /// Pixels of `p` whose windows lie inside the input; the second, for sizes known at run time only.
   std::pair<int64_t, int64_t> interior(const Parallel &p) const;
   std::pair<Value, Value> interior(Emitter &e, const Parallel &p) const;
-  /// Than inputs and results: what threads had better read twice.
-  bool weightsAreSmaller() const;
   /// Fewer and longer loops: drops windows no tap leaves, dims of one, and merges neighbours that lie behind one
   /// another everywhere.
   void normalize();
