@@ -273,7 +273,8 @@ Error burin::linkProgram(const LinkInput &input, bool isStatic, StringRef output
   std::vector<std::string> arguments = {driver};
   llvm::append_range(arguments, extra);
   llvm::append_range(arguments, std::vector<std::string>{"-o", output.str(), "-Wl,--gc-sections", "-Wl,--build-id=none",
-                                                         "-Wl,-z,noexecstack", "-s", "-pthread"});
+                                                         "-Wl,-z,noexecstack", "-Wl,-z,noseparate-code", "-s",
+                                                         "-pthread"}); // no pages of padding between code and constants
   arguments.push_back(isStatic ? "-static" : "-pie");
   llvm::append_range(arguments, input.objects);
   llvm::append_range(arguments, input.files);
