@@ -9,6 +9,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <mutex>
 
 using namespace mlir;
 using namespace burin;
@@ -33,11 +34,13 @@ public:
         entry.text += (entry.text.empty() ? "" : ", ") + arg.key + " ";
       entry.text += arg.val;
     }
+    std::lock_guard<std::mutex> lock(mutex); // kernels are lowered by several threads
     log->entries.push_back(std::move(entry));
   }
 
 private:
   std::shared_ptr<RemarkLog> log;
+  std::mutex mutex;
 };
 
 // FuseConvBn -> fuse-conv-bn

@@ -23,7 +23,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 # Passes that change what a graph takes, or read more than their input.
-OTHERS = {"raise-image-stage", "apply-patterns", "bind-shapes", "merge-lora", "convert-floats", "extract-graph", "resolve-sequences"}
+OTHERS = {"raise-image-stage", "raise-output-stage", "apply-patterns", "bind-shapes", "merge-lora", "convert-floats", "extract-graph", "resolve-sequences"}
 SIZES = {"n": 2, "b": 2, "s": 3, "t": 7, "p": 4, "past": 4, "new": 3, "total": 7}
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(bool)": np.bool_}
 

@@ -4,9 +4,7 @@
 #include "lib/Pipeline/Plugins.h"
 #include "tools/BugReport.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include <memory>
 #include <unistd.h>
@@ -115,8 +113,7 @@ int fail(const llvm::Twine &text) {
 } // namespace
 
 int main(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
-  llvm::setBugReportMsg(burin::bugReport);
+  burin::reportCrashes();
   // What looks at a network before it becomes a blob, or takes it apart, stands in the Python package.
   for (int i = 1; i < argc; ++i) {
     llvm::StringRef flag = llvm::StringRef(argv[i]).split('=').first;

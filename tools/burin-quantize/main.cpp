@@ -4,9 +4,7 @@
 #include "lib/Pipeline/Plugins.h"
 #include "tools/BugReport.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cerrno>
 #include <cstdlib>
@@ -56,8 +54,7 @@ int runInPython(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
-  llvm::setBugReportMsg(burin::bugReport);
+  burin::reportCrashes();
   for (int i = 1; i < argc; ++i) {
     llvm::StringRef word(argv[i]);
     if (word == "--help" || word == "-h") {

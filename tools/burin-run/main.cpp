@@ -19,10 +19,8 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cerrno>
 #include <cstdlib>
@@ -264,8 +262,7 @@ int runArtifact(const std::string &path, Arguments &arguments, const burin::Pict
 } // namespace
 
 int main(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
-  llvm::setBugReportMsg(burin::bugReport);
+  burin::reportCrashes();
   for (int i = 1; i < argc; ++i)
     if (StringRef word(argv[i]); word.split('=').first == "--compare")
       return compare(argc, argv, word.split('=').second);
