@@ -10,12 +10,13 @@ text, code = open(sys.argv[1], errors="replace").read(), int(sys.argv[2])
 passed = failed = skipped = 0
 plain = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$", text, re.M)
 ctest = re.search(r"(\d+)% tests passed, (\d+) tests failed out of (\d+)", text)
-if plain:
+lit = "Total Discovered Tests:" in text  # whose failed tests are quoted, closing lines and all
+if plain and not lit:
     passed, failed, skipped = (int(x or 0) for x in plain[-1])
 elif ctest:
     failed = int(ctest.group(2))
     passed = int(ctest.group(3)) - failed
-else:  # lit
+else:
     for label, count in re.findall(r"^\s*(Passed|Failed|Unsupported|Unresolved|Timed Out|Expectedly Failed|Unexpectedly Passed)\s*:\s*(\d+)", text, re.M):
         if label in ("Passed", "Expectedly Failed"):
             passed += int(count)
