@@ -54,8 +54,7 @@ const OptionInfo table[] = {
     {"self-test-data", "FILE.npz", "--self-test with these inputs, and with outputs of the same file if it holds any"},
     {"encrypt", "FILE|env:NAME",
      "encrypt the weights with a key of 32 bytes or 64 hexadecimal digits: NAME_unlock of a library opens them into "
-     "the "
-     "arena, a program takes --key or BURIN_KEY"},
+     "the arena, a program takes --key or BURIN_KEY"},
     {"sign", "KEY.pem", "write OUTPUT.sig, the Ed25519 signature of the output by this private key"},
     {"O", "0..3",
      "optimization level, default 2 (written -O2); -O3 also measures which form of each kernel is fastest on this "

@@ -9,8 +9,6 @@
 
 namespace burin::cpu {
 
-constexpr int64_t guessedPixels = 1024; // where their number is known at run time only
-
 /// out[p..., c] = epilogue(sum over r... of lhs[p..., r...] * rhs[p..., r..., c]), every access linear in the indices.
 /// lhs may have any strides (its elements are broadcast); rhs and out have their channels side by side.
 struct Contraction {

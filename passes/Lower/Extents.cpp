@@ -239,27 +239,24 @@ std::optional<int64_t> Extents::mostAt(int64_t extent, Region *region) {
   int64_t sum = 0;
   Polynomial polynomial = get(extent);
   for (const auto &[monomial, coefficient] : polynomial) {
-    int64_t known = 1, most = 1;
-    bool isSize = true, isVisibleHere = true;
+    int64_t most = 1;
+    bool isSize = true, isKnown = true;
     for (unsigned symbol : monomial) {
       int64_t factor = intern({{{symbol}, 1}});
       isSize &= symbols[symbol].isSize;
       if (isVisible(factor, region)) {
-        known = mul(known, factor);
         most = mul(most, factor);
         continue;
       }
-      isVisibleHere = false;
+      isKnown = false;
       auto bound = symbols[symbol].most ? mostAt(*symbols[symbol].most, region) : std::nullopt;
       if (!bound && coefficient > 0)
         return std::nullopt;
       most = mul(most, bound.value_or(0));
     }
-    if (isVisibleHere)
-      sum = add(sum, mul(known, coefficient));
-    else if (!isSize)
+    if (!isKnown && !isSize)
       return std::nullopt;
-    else if (coefficient > 0) // what is subtracted may be nothing
+    if (isKnown || coefficient > 0) // what is subtracted and not known may be nothing
       sum = add(sum, mul(most, coefficient));
   }
   return sum;

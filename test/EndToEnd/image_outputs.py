@@ -169,7 +169,7 @@ def check(name, model, folder, a):
         command = [compiler, path, *flags, f"--target={a.target}"]
         ir = subprocess.run([*command, "--stop-after=graph", "-o", "-"], check=True, capture_output=True, text=True).stdout
         if ("ImageStage" in ir) != (is_stage and model.stage):
-            return f"{'no' if is_stage else 'an'} image stage with {flags or 'no flags'}", []
+            return f"{'an' if 'ImageStage' in ir else 'no'} image stage with {flags or 'no flags'}", []
         subprocess.run([*command, "--emit=shared", "--name=net", "-o", library], check=True, capture_output=True, text=True)
         run = ctypes.CDLL(library).net_run
         for at_end in (True, False):

@@ -52,7 +52,8 @@ def measure(bin, folder, module):
 
 LAYER, TOGETHER = 0.05, 2 * 0.8 # ms that each layer costs beside its work; the rate of two engines at one layer (dialects/Vpu/Unit.cpp)
 # Published on-device ms of the convolution and its shuffle, by size, and how close the model must be. Four convolutions of 128 channels, one for each
-# tap, take a twelfth more than one of 512, which the rates of test/lib/Cost/vpu.test have within 40 %.
+# tap, take a twelfth more than one of 512, which the rates of test/lib/Cost/vpu.test have within 40 %: at 32 compiled code is 48 % off, and the bound
+# here only keeps it from getting worse.
 PUBLISHED = {8: (0.066, 0.25), 16: (0.127, 0.25), 32: (0.228, 0.50)}
 
 
@@ -90,7 +91,7 @@ def main():
         published, tolerance = PUBLISHED[size]
         near &= not shaves and abs(ms / published - 1) <= tolerance
         print(f"upsampling {size:2} x {size:2}: {ms:.3f} ms, published {published} ms{', with programs of the shaves' if shaves else ''}")
-    print("shuffled in the store, near what was published" if near else "upsampling is not as published")
+    print("shuffled in the store, as near to what was published as before" if near else "upsampling is not as published")
     return not (pays and free and near)
 
 
